@@ -1,0 +1,1 @@
+"""The feature dump on disk: read, write, check, import."""

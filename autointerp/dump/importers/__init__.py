@@ -1,0 +1,1 @@
+"""Importers: foreign files to dumps, one kind a file."""

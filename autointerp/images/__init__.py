@@ -1,0 +1,1 @@
+"""From a recipe (Picture) to encoded pixels: regions, crops, overlays, sheets."""

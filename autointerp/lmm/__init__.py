@@ -1,0 +1,1 @@
+"""The door to the LMM: request, cache, limits, client, parse, answer or failure."""

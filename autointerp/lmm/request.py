@@ -1,0 +1,129 @@
+"""A request holds all that an answer depends on; its SHA-256 is the cache key."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from PIL import Image
+
+from autointerp.images.picture import Picture, Tile
+
+Role = Literal["active", "silent", "judged"]
+"""What the prompt says of an image: the feature fires on it, is silent on it, or that is the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """A picture, and how the words around it speak of it."""
+
+    picture: Picture
+    role: Role
+    numbers: tuple[int, ...]
+    """The number of each tile in the prompt, as long as `picture.tiles`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn."""
+
+    role: Literal["system", "user", "assistant"]
+    parts: tuple[TextPart | ImagePart, ...]
+
+
+Task = Literal["explain", "domain", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to the LMM."""
+
+    model: str
+    task: Task
+    """What is asked; the embedded model goes by it, a remote one only reads the messages."""
+    subject: str
+    """judge: the explanation in question; domain: the domain's name; explain: empty."""
+    messages: tuple[Message, ...]
+    reply_schema: str
+    """JSON schema of the reply, as canonical JSON text."""
+    temperature: float
+    max_tokens: int
+    seed: int
+    key: str = field(init=False, compare=False)
+    """SHA-256 over all of the above, hex."""
+
+    def __post_init__(self) -> None:
+        """Computes the key from the picture digests; no pixel is touched."""
+        turns = [[m.role, [_part_identity(p) for p in m.parts]] for m in self.messages]
+        whole = [
+            1,
+            self.model,
+            self.task,
+            self.subject,
+            turns,
+            self.reply_schema,
+            self.temperature,
+            self.max_tokens,
+            self.seed,
+        ]
+        text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
+        object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every picture of the request, in order."""
+        return tuple(p.picture for m in self.messages for p in m.parts if isinstance(p, ImagePart))
+
+
+def _part_identity(part: TextPart | ImagePart) -> list[object]:
+    if isinstance(part, TextPart):
+        return ["text", part.text]
+    return ["image", part.picture.digest, part.role, list(part.numbers)]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What came back, not yet looked at."""
+
+    text: str
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    finish: str
+    """`stop`, `length`, `content_filter`, …"""
+    refusal: str | None
+    """The endpoint's own refusal field."""
+    model: str
+    """The model name that the endpoint says it used."""
+
+
+class Images(Protocol):
+    """Where a client gets pixels from. Raises ImageError for an image that cannot be decoded."""
+
+    async def jpeg(self, picture: Picture) -> bytes:
+        """The encoded picture."""
+        ...
+
+    async def tile(self, tile: Tile, side: int) -> Image.Image:
+        """One tile as RGB pixels, longest side at most `side`."""
+        ...
+
+
+class Client(Protocol):
+    """Whoever answers: an OpenAI-compatible endpoint, the embedded model, a test's script."""
+
+    async def complete(self, request: Request, images: Images) -> Completion:
+        """Answers once, without retrying.
+
+        Raises:
+            CallError: the call failed; says of which kind and whether to try again.
+            ImageError: a picture of the request cannot be made.
+        """
+        ...

@@ -1,0 +1,249 @@
+"""The records that stages hand to each other: features with their evidence, explanations, scores, failures."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Record(BaseModel):
+    """A frozen value, born complete; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A pixel rectangle of one image, half open: x0 <= x < x1, y0 <= y < y1."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Pixels across."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Pixels down."""
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """One image as evidence for one feature: a row of exemplars.parquet."""
+
+    image: int
+    activation: float
+    """Raw units of the dump's model; at or below `active_above` for silent images."""
+    stratum: str
+    """`top`; `q1`…`q9` from low to high activation; `silent`; `guided`."""
+    probability: float
+    """Chance in (0, 1] that this image had of entering this feature's rows."""
+    box: Box | None
+    heat: bytes | None
+    """rows·cols bytes, row-major, 0–255 of the image's maximum."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the feature does not fire on the image."""
+        return self.stratum in SILENT_STRATA
+
+
+SILENT_STRATA = ("silent", "guided")
+BAND_STRATA = tuple(f"q{i}" for i in range(1, 10))
+STRATA = ("top", *BAND_STRATA, *SILENT_STRATA)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureRow:
+    """What a dump says of a feature as a whole: a row of features.parquet."""
+
+    feature: int
+    width: int
+    """Smallest nested prefix that holds the feature."""
+    n_active: int
+    """Images of the population on which it fires."""
+    max_activation: float
+    n_active_attribute: int | None
+    """Those of them that carry the dump's attribute; None where the dump has no attribute."""
+    histogram: tuple[int, ...] | None
+    """Counts in 50 equal bins from `active_above` to `max_activation`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A latent with its evidence."""
+
+    row: FeatureRow
+    exemplars: tuple[Exemplar, ...]
+
+    @property
+    def id(self) -> int:
+        """Index of the latent in the dictionary."""
+        return self.row.feature
+
+    @property
+    def active(self) -> tuple[Exemplar, ...]:
+        """Exemplars on which it fires, as stored."""
+        return tuple(e for e in self.exemplars if not e.silent)
+
+    @property
+    def negatives(self) -> tuple[Exemplar, ...]:
+        """Exemplars on which it is silent, as stored."""
+        return tuple(e for e in self.exemplars if e.silent)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """One image of a dump without its bytes: a row of images.parquet."""
+
+    image: int
+    width: int
+    """Pixels as displayed, after any EXIF orientation."""
+    height: int
+    sha256: str
+    """Hex digest of the file's bytes."""
+    attribute: bool | None
+    group: str | None
+    """Images of one group are near-duplicates."""
+    label: str | None
+
+
+class Usage(Record):
+    """What one or several calls used."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    """Part of the input that the endpoint read from its own prefix cache."""
+    calls: int = 0
+    """Answers behind this figure, whether asked now or found in the cache."""
+    dollars: float | None = None
+    """None where the model's price is not known."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Field by field; dollars stay None only if both are."""
+        known = [d for d in (self.dollars, other.dollars) if d is not None]
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            calls=self.calls + other.calls,
+            dollars=sum(known) if known else None,
+        )
+
+
+class DomainFinding(Record):
+    """What the second pass of an explanation found in its domain, e.g. a shared physical error."""
+
+    domain: str
+    """Name of the template in prompts/domains/."""
+    found: bool
+    text: str
+    """The shared error in words; empty where none was found."""
+    category: str
+    """One of the domain's checklist, or `none`."""
+    images: tuple[int, ...]
+    """Image ids on which the error was seen."""
+
+
+class Explanation(Record):
+    """A line of explanations.jsonl: text about a feature, and how it came about."""
+
+    feature: int
+    text: str
+    """Empty exactly where `none` is true."""
+    concepts: tuple[str, ...]
+    none: bool
+    """The explainer saw no common property."""
+    mixed: bool = False
+    """The explainer saw several unrelated properties; `concepts` lists them."""
+    candidates: tuple[str, ...] = ()
+    lookalikes: str = ""
+    """What looks alike but does not fire it, in the explainer's words."""
+    misfits: tuple[int, ...] = ()
+    """Shown image ids that the explainer says do not fit."""
+    domain: DomainFinding | None = None
+    model: str
+    prompt: str
+    """First 12 hex digits of the SHA-256 over the templates used."""
+    images: tuple[int, ...]
+    """Image ids shown as active, in the order of the prompt."""
+    contrast: tuple[int, ...] = ()
+    """Image ids shown as silent, in the order of the prompt."""
+    usage: Usage
+    created: str
+    """ISO 8601, UTC."""
+
+
+class Control(Record):
+    """The same measure under a hypothesis that should lose."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+
+
+class Verdict(Record):
+    """The judge's word on one held-out image."""
+
+    image: int
+    active: bool
+    stratum: str
+    belief: float
+    """0 no, 0.5 unsure, 1 yes."""
+    weight: float
+    """Inverse of the chance that the image was judged for this feature."""
+
+
+class Scored(Record):
+    """A verdict on one explanation."""
+
+    status: Literal["scored"] = "scored"
+    feature: int
+    scorer: str
+    value: float
+    low: float
+    high: float
+    """`low` and `high` bound a 95 % interval."""
+    n: int
+    """Judgements (or images) behind the value."""
+    details: dict[str, float | int | str | bool | None]
+    controls: dict[str, Control]
+    verdicts: tuple[Verdict, ...] = ()
+    judge: str
+    prompt: str
+    usage: Usage = Usage()
+    created: str
+
+
+class Unscored(Record):
+    """No verdict, and why: never a zero."""
+
+    status: Literal["unscored"] = "unscored"
+    feature: int
+    scorer: str
+    reason: str
+    judge: str
+    created: str
+
+
+Score = Annotated[Scored | Unscored, Field(discriminator="status")]
+
+
+class FailureRecord(Record):
+    """A line of failures.jsonl: a feature that stays pending."""
+
+    feature: int
+    stage: str
+    """`explain`, `explain:domain` or `score:<scorer>`."""
+    kind: str
+    """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image."""
+    message: str
+    attempts: int
+    created: str

@@ -1,0 +1,1 @@
+"""Scorers, one a file, over shared sampling, judging and statistics."""
