@@ -1,1 +1,71 @@
-"""Explains sparse features of vision models with a multimodal model and measures each explanation."""
+"""Explains sparse features of vision models with a multimodal model and measures each explanation.
+
+One function a command, loaded when first used: `import autointerp` itself loads nothing heavy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from autointerp.version import __version__
+
+if TYPE_CHECKING:
+    from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
+    from autointerp.dump.importers.folder import import_folder
+    from autointerp.dump.reader import open_dump
+    from autointerp.errors import AutointerpError
+    from autointerp.jobs.demo import run_demo
+    from autointerp.jobs.estimating import estimate
+    from autointerp.jobs.explaining import explain
+    from autointerp.jobs.inspecting import draw_feature, inspect
+    from autointerp.jobs.reporting import report
+    from autointerp.jobs.scoring import score
+    from autointerp.jobs.status import status
+    from autointerp.runs.folder import open_run
+
+_HOME = {
+    "AutointerpError": "autointerp.errors",
+    "EngineSettings": "autointerp.config",
+    "ExplainSettings": "autointerp.config",
+    "ModelSettings": "autointerp.config",
+    "RegionSettings": "autointerp.config",
+    "ScoreSettings": "autointerp.config",
+    "draw_feature": "autointerp.jobs.inspecting",
+    "estimate": "autointerp.jobs.estimating",
+    "explain": "autointerp.jobs.explaining",
+    "import_folder": "autointerp.dump.importers.folder",
+    "inspect": "autointerp.jobs.inspecting",
+    "open_dump": "autointerp.dump.reader",
+    "open_run": "autointerp.runs.folder",
+    "report": "autointerp.jobs.reporting",
+    "run_demo": "autointerp.jobs.demo",
+    "score": "autointerp.jobs.scoring",
+    "status": "autointerp.jobs.status",
+}
+
+__all__ = [
+    "AutointerpError",
+    "EngineSettings",
+    "ExplainSettings",
+    "ModelSettings",
+    "RegionSettings",
+    "ScoreSettings",
+    "__version__",
+    "draw_feature",
+    "estimate",
+    "explain",
+    "import_folder",
+    "inspect",
+    "open_dump",
+    "open_run",
+    "report",
+    "run_demo",
+    "score",
+    "status",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name from the module that defines it."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'autointerp' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -1,8 +1,20 @@
 """What a reply must look like: the JSON an LMM (or the embedded model) answers with."""
 
-from typing import Literal
+import json
+import re
+from functools import lru_cache
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+
+MAX_WORDS = 45
+"""Longer explanations are asked for again; the prompt says 20."""
+
+_OVERLAY = re.compile(
+    r"\b(?:outlined|highlighted|marked|dimmed|masked|circled) (?:region|area|part|section)s?\b"
+    r"|\bbounding box|\b(?:the|an?) (?:outline|highlight|overlay|dimming) (?:drawn|added|marks?|shows?|around)\b",
+    re.IGNORECASE,
+)
 
 
 class Reply(BaseModel):
@@ -14,7 +26,7 @@ class Reply(BaseModel):
 class ExplainReply(Reply):
     """Answer to the explain prompt."""
 
-    candidates: list[str] = Field(max_length=12)
+    candidates: list[str]
     """Properties considered, each a short phrase."""
     verdict: Literal["one", "mixed", "none"]
     """One common property, several unrelated ones, or no common property."""
@@ -22,16 +34,28 @@ class ExplainReply(Reply):
     """6 to 20 words; empty where the verdict is none."""
     concepts: list[str]
     """The distinct concepts, one where the verdict is one."""
-    lookalikes: str
+    lookalikes: str = Field(default="")
     """What resembles it and is excluded; may be empty."""
-    misfits: list[int]
+    misfits: list[int] = Field(default=[])
     """Numbers of the active images that do not fit."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.verdict == "none":
+            return self
+        if not self.explanation:
+            raise ValueError(f"explanation is empty though the verdict is {self.verdict!r}")
+        if (n := len(self.explanation.split())) > MAX_WORDS:
+            raise ValueError(f"explanation has {n} words; at most 20 were asked for")
+        if found := _OVERLAY.search(self.explanation):
+            raise ValueError(f"explanation speaks of a mark that was added to the images ({found[0]!r})")
+        return self
 
 
 class DomainReply(Reply):
     """Answer to a domain's second pass."""
 
-    observations: str
+    observations: str = Field(default="")
     """What is seen in the images, in the answerer's own words, before the checklist."""
     found: bool
     """Whether one error is shared by most of the images."""
@@ -39,16 +63,44 @@ class DomainReply(Reply):
     """The shared error in 4 to 20 words; empty where none was found."""
     category: str
     """An entry of the checklist, or none."""
-    images: list[int]
+    images: list[int] = Field(default=[])
     """Numbers of the images that show it."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.found and not self.error:
+            raise ValueError("error is empty though found is true")
+        return self
 
 
 Fit = Literal["yes", "unsure", "no"]
-BELIEF: dict[str, float] = {"yes": 1.0, "unsure": 0.5, "no": 0.0}
+BELIEF: dict[Fit, float] = {"yes": 1.0, "unsure": 0.5, "no": 0.0}
 """How the three answers enter the arithmetic."""
 
 
-def judge_reply(n: int) -> type[Reply]:
+class JudgeReply(Reply):
+    """Answer to the judge prompt; its subclasses have a field `image_<i>` for each number."""
+
+    def fits(self) -> tuple[Fit, ...]:
+        """The verdicts by number."""
+        return tuple(getattr(self, name) for name in type(self).model_fields)
+
+
+@lru_cache(maxsize=128)
+def judge_reply(n: int) -> type[JudgeReply]:
     """The reply to a judging prompt over images numbered 1…n: one key for each number, named `image_<n>`."""
     fields = {f"image_{i}": (Fit, ...) for i in range(1, n + 1)}
-    return create_model(f"JudgeReply{n}", __base__=Reply, **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return create_model(f"JudgeReply{n}", __base__=JudgeReply, **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@lru_cache(maxsize=256)
+def reply_schema(reply: type[Reply]) -> str:
+    """The JSON schema in the strict subset that endpoints enforce: every key required, no others, no titles."""
+    schema = reply.model_json_schema()
+    fields = {name: _strict(field) for name, field in schema["properties"].items()}
+    strict = {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    return json.dumps(strict, separators=(",", ":"))
+
+
+def _strict(field: dict[str, object]) -> dict[str, object]:
+    return {k: _strict(v) if isinstance(v, dict) else v for k, v in field.items() if k not in ("title", "default")}

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -111,6 +113,10 @@ class Images(Protocol):
         """The encoded picture."""
         ...
 
+    async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:
+        """The encoded pictures, in order; sources they share are decoded once."""
+        ...
+
     async def tile(self, tile: Tile, side: int) -> Image.Image:
         """One tile as RGB pixels, longest side at most `side`."""
         ...
@@ -119,8 +125,13 @@ class Images(Protocol):
 class Client(Protocol):
     """Whoever answers: an OpenAI-compatible endpoint, the embedded model, a test's script."""
 
-    async def complete(self, request: Request, images: Images) -> Completion:
+    async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
         """Answers once, without retrying.
+
+        Args:
+            request: the question.
+            images: where its pixels come from.
+            slot: held while the endpoint works, not while pictures are made.
 
         Raises:
             CallError: the call failed; says of which kind and whether to try again.

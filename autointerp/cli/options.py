@@ -1,0 +1,73 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DUMP = Annotated[Path, typer.Argument(help="Folder of the feature dump.", show_default=False)]
+RUN = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
+
+FEATURES = Annotated[
+    str, typer.Option("--features", help="`all`, numbers and ranges such as 0-511,600, or @FILE with one on each line.")
+]
+WIDTH = Annotated[int | None, typer.Option("--width", help="Only features of this nested prefix of the dictionary.")]
+SAMPLE = Annotated[int | None, typer.Option("--sample", help="Only this many features, drawn by --seed.")]
+SEED = Annotated[int, typer.Option("--seed", help="Of every draw; also sent to the endpoint.")]
+
+MODEL = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        envvar="AUTOINTERP_MODEL",
+        help="The explainer: a name your endpoint knows, e.g. gpt-5-mini, or `local` for the embedded model.",
+    ),
+]
+BASE_URL = Annotated[
+    str | None,
+    typer.Option(
+        "--base-url",
+        envvar="AUTOINTERP_BASE_URL",
+        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI.",
+    ),
+]
+JUDGE_MODEL = Annotated[
+    str | None,
+    typer.Option(
+        "--judge-model",
+        "--model",
+        envvar="AUTOINTERP_JUDGE_MODEL",
+        help="The judge; by default the run's explainer, though a model of another family judges more fairly.",
+    ),
+]
+JUDGE_BASE_URL = Annotated[
+    str | None,
+    typer.Option("--judge-base-url", "--base-url", envvar="AUTOINTERP_JUDGE_BASE_URL", help="The judge's server."),
+]
+TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]
+MAX_TOKENS = Annotated[int, typer.Option("--max-tokens", min=1, help="Bound on one reply, thinking included.")]
+
+CONCURRENCY = Annotated[int, typer.Option("--concurrency", min=1, help="Most requests in flight.")]
+RPM = Annotated[
+    float | None, typer.Option("--requests-per-minute", min=0.001, help="Your account's limit, if you know it.")
+]
+TPM = Annotated[float | None, typer.Option("--tokens-per-minute", min=1, help="Your account's limit, if you know it.")]
+TIMEOUT = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for one call.")]
+ATTEMPTS = Annotated[int, typer.Option("--attempts", min=1, help="Calls for one question before it is a failure.")]
+BUDGET = Annotated[
+    str | None,
+    typer.Option("--budget", help="Stop cleanly before this is passed: 2.50usd or 3M tokens.", show_default=False),
+]
+CACHE = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", envvar="AUTOINTERP_CACHE", help="Folder of the answers. [default: cache/]", show_default=False
+    ),
+]
+PRICES = Annotated[Path | None, typer.Option("--prices", help="Your own prices, TOML or JSON (docs/configuration.md).")]
+PROMPTS = Annotated[Path | None, typer.Option("--prompts", help="Your own templates, which override the shipped ones.")]
+OUTSIDE = Annotated[
+    bool, typer.Option("--allow-outside", help="Trust the dump's image paths even where they leave its folder.")
+]
+MOVED = Annotated[Path | None, typer.Option("--dump", help="Where the run's dump is now, if it was moved.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]

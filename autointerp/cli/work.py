@@ -1,0 +1,229 @@
+"""The commands that ask the LMM: explain, score, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autointerp.cli import options as o
+
+
+def explain(
+    dump: o.DUMP,
+    run: Annotated[Path, typer.Option("--run", help="Folder to write; the same one resumes.", show_default=False)],
+    features: o.FEATURES = "all",
+    width: o.WIDTH = None,
+    sample: o.SAMPLE = None,
+    seed: o.SEED = 0,
+    model: o.MODEL = None,
+    base_url: o.BASE_URL = None,
+    top: Annotated[int, typer.Option("--top", min=0, help="Top-activating images shown.")] = 8,
+    bands: Annotated[int, typer.Option("--bands", min=0, help="Images shown from lower activation bands.")] = 8,
+    contrast: Annotated[int, typer.Option("--contrast", min=0, help="Silent look-alikes shown beside them.")] = 4,
+    shown: Annotated[
+        str, typer.Option("--shown", help="`drawn` at random from the top, or the very `highest`.")
+    ] = "drawn",
+    rendering: Annotated[
+        list[str] | None,
+        typer.Option("--rendering", help="outline, crop, mask or full; repeatable. [default: outline, crop]"),
+    ] = None,
+    levels: Annotated[
+        str, typer.Option("--levels", help="How activation is told: `words`, `numbers` or `none`.")
+    ] = "words",
+    side: Annotated[int, typer.Option("--side", min=16, max=4096, help="Longest side of a picture, pixels.")] = 448,
+    mass: Annotated[float, typer.Option("--mass", min=0.01, max=1.0, help="Activation mass a crop holds.")] = 0.9,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0.0, max=1.0, help="Context around a crop, as a fraction of its side.")
+    ] = 0.15,
+    domain: Annotated[
+        str | None,
+        typer.Option("--domain", help="A second pass, e.g. physical-plausibility: a template of prompts/domains/."),
+    ] = None,
+    temperature: o.TEMPERATURE = 0.0,
+    max_tokens: o.MAX_TOKENS = 2000,
+    concurrency: o.CONCURRENCY = 64,
+    requests_per_minute: o.RPM = None,
+    tokens_per_minute: o.TPM = None,
+    timeout: o.TIMEOUT = 120.0,
+    attempts: o.ATTEMPTS = 6,
+    budget: o.BUDGET = None,
+    cache: o.CACHE = None,
+    prices: o.PRICES = None,
+    prompts: o.PROMPTS = None,
+    allow_outside: o.OUTSIDE = False,
+    json: o.JSON = False,
+) -> None:
+    """Explain features of a dump: show their top-activating crops to a multimodal model.
+
+    Run the same command again to go on after a stop, or to try failed features again.
+
+    Example: `autointerp explain DUMP --features 0-511,600 --run runs/first --model gpt-5-mini`
+    """
+    from autointerp.cli.build import build_settings, finish, model_name
+    from autointerp.cli.progress import Live
+    from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
+    from autointerp.jobs.explaining import explain as job
+
+    asked = build_settings(
+        ModelSettings,
+        model=model_name(model),
+        base_url=base_url,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    region = build_settings(RegionSettings, side=side, mass=mass, margin=margin)
+    settings = build_settings(
+        ExplainSettings,
+        n_top=top,
+        n_bands=bands,
+        n_contrast=contrast,
+        shown=shown,
+        renderings=tuple(rendering or ("outline", "crop")),
+        levels=levels,
+        region=region,
+        domain=domain,
+        seed=seed,
+    )
+    engine = build_settings(
+        EngineSettings,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        timeout=timeout,
+        attempts=attempts,
+        budget=budget,
+    )
+    result = job(
+        dump,
+        run,
+        model=asked,
+        features=features,
+        width=width,
+        sample=sample,
+        seed=seed,
+        settings=settings,
+        engine=engine,
+        prompts=prompts,
+        cache=cache,
+        prices=prices,
+        allow_outside=allow_outside,
+        progress=Live(),
+    )
+    finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
+
+
+def score(
+    run: o.RUN,
+    judge_model: o.JUDGE_MODEL = None,
+    judge_base_url: o.JUDGE_BASE_URL = None,
+    features: o.FEATURES = "all",
+    scorers: Annotated[str, typer.Option("--scorers", help="Comma-separated.")] = "detection,accuracy,relevance",
+    active: Annotated[int, typer.Option("--active", min=1, help="Held-out active images judged a feature.")] = 24,
+    silent: Annotated[int, typer.Option("--silent", min=1, help="Held-out silent images judged a feature.")] = 36,
+    layout: Annotated[
+        str, typer.Option("--layout", help="`sheet`: one numbered contact sheet a call; `separate` pictures.")
+    ] = "sheet",
+    per_call: Annotated[int, typer.Option("--per-call", min=1, max=64, help="Images judged in one call.")] = 12,
+    rendering: Annotated[str, typer.Option("--rendering", help="crop, full, outline or mask.")] = "crop",
+    side: Annotated[int, typer.Option("--side", min=16, max=4096, help="Longest side of a judged image.")] = 224,
+    seed: o.SEED = 0,
+    temperature: o.TEMPERATURE = 0.0,
+    max_tokens: o.MAX_TOKENS = 2000,
+    concurrency: o.CONCURRENCY = 64,
+    requests_per_minute: o.RPM = None,
+    tokens_per_minute: o.TPM = None,
+    timeout: o.TIMEOUT = 120.0,
+    attempts: o.ATTEMPTS = 6,
+    budget: o.BUDGET = None,
+    dump: o.MOVED = None,
+    cache: o.CACHE = None,
+    prices: o.PRICES = None,
+    prompts: o.PROMPTS = None,
+    allow_outside: o.OUTSIDE = False,
+    json: o.JSON = False,
+) -> None:
+    """Score the explanations of a run on held-out images that the explainer never saw.
+
+    detection: which of these crops, active and silent mixed, fit? (weighted F1, the headline)
+    accuracy: share of yes on active crops, as published. relevance: is the feature about the domain?
+
+    Example: `autointerp score runs/first --judge-model gemini-3-flash --judge-base-url https://…/v1`
+    """
+    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.progress import Live
+    from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
+    from autointerp.jobs.scoring import score as job
+    from autointerp.runs.folder import open_run
+
+    explainer = open_run(run).info.explain.model
+    own = judge_model is None
+    judge = build_settings(
+        ModelSettings,
+        model=explainer.model if judge_model is None else judge_model,
+        base_url=judge_base_url or (explainer.base_url if own else None),
+        temperature=temperature,
+        max_tokens=max_tokens,
+        seed=seed,
+    )
+    settings = build_settings(
+        ScoreSettings,
+        scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
+        n_active=active,
+        n_silent=silent,
+        layout=layout,
+        per_call=per_call,
+        rendering=rendering,
+        region=build_settings(RegionSettings, side=side),
+        seed=seed,
+    )
+    engine = build_settings(
+        EngineSettings,
+        concurrency=concurrency,
+        requests_per_minute=requests_per_minute,
+        tokens_per_minute=tokens_per_minute,
+        timeout=timeout,
+        attempts=attempts,
+        budget=budget,
+    )
+    result = job(
+        run,
+        judge=judge,
+        features=features,
+        settings=settings,
+        engine=engine,
+        dump=dump,
+        prompts=prompts,
+        cache=cache,
+        prices=prices,
+        allow_outside=allow_outside,
+        progress=Live(),
+    )
+    finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder to write.")] = Path("autointerp-demo"),
+    model: Annotated[str, typer.Option("--model", envvar="AUTOINTERP_MODEL", help="Explainer and judge.")] = "local",
+    base_url: o.BASE_URL = None,
+    features: o.FEATURES = "all",
+    concurrency: o.CONCURRENCY = 64,
+    budget: o.BUDGET = None,
+) -> None:
+    """Explain, score and report the bundled dump: real features of a real vision transformer, no key needed.
+
+    Example: `autointerp demo`, or with your own endpoint: `autointerp demo --model gpt-5-mini`
+    """
+    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.progress import Live
+    from autointerp.config import EngineSettings, ModelSettings
+    from autointerp.jobs.demo import run_demo
+
+    asked = build_settings(ModelSettings, model=model, base_url=base_url)
+    engine = build_settings(EngineSettings, concurrency=concurrency, budget=budget)
+    explained, scored, page = run_demo(out, model=asked, features=features, engine=engine, progress=Live())
+    for did, result in (("explained", explained), ("scored", scored)):
+        if not result.complete:
+            finish(did, result, as_json=False, next_step="")
+    typer.echo(f"{explained.before + explained.done} features explained, {scored.before + scored.done} scored")
+    typer.echo(f"report: {page}")

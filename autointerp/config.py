@@ -1,0 +1,105 @@
+"""Settings of a run: every default in one place, with its bounds and one sentence of meaning."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from autointerp.images.picture import Rendering
+from autointerp.schema import Record
+
+
+class ModelSettings(Record):
+    """Which model answers, and how it samples. Everything here is part of the cache key, except `base_url`."""
+
+    model: str = Field(min_length=1)
+    """Name as the endpoint knows it, or `local` for the embedded model."""
+    base_url: str | None = None
+    """Of an OpenAI-compatible server, ending in /v1; None is OpenAI itself."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """Left out of the request where the endpoint refuses it."""
+    max_tokens: PositiveInt = 2000
+    """Bound on the reply, thinking included; a reply cut at it is asked once more with four times as much."""
+    seed: int = 0
+    """Sent to the endpoint, and drawn from for every choice of images."""
+
+
+class RegionSettings(Record):
+    """Where a feature fired in an image, and how the region is rendered."""
+
+    mass: float = Field(default=0.9, gt=0, le=1)
+    """Share of the activation mass around the peak that the box holds."""
+    margin: float = Field(default=0.15, ge=0, le=1)
+    """Context around the box on each side, as a fraction of that side."""
+    side: int = Field(default=448, ge=16, le=4096)
+    """Longest side of a picture in pixels; never upscaled."""
+    quality: int = Field(default=85, ge=1, le=95)
+    """JPEG quality."""
+
+
+class ExplainSettings(Record):
+    """What the explainer is shown and asked."""
+
+    n_top: NonNegativeInt = 8
+    """Active images shown from the `top` stratum."""
+    n_bands: NonNegativeInt = 8
+    """Active images shown from the lower activation bands, spread evenly over them."""
+    n_contrast: NonNegativeInt = 4
+    """Silent look-alikes shown in a block of their own (`guided` ones where the dump has them)."""
+    shown: Literal["drawn", "highest"] = "drawn"
+    """Which of the `top` stratum: drawn at random, so that the held-out rest is like them, or the very highest."""
+    renderings: tuple[Rendering, ...] = Field(default=("outline", "crop"), min_length=1)
+    """Each active image is shown in each of these."""
+    levels: Literal["words", "numbers", "none"] = "words"
+    """How the prompt speaks of activation: strong/weaker, the raw number, or not at all."""
+    region: RegionSettings = RegionSettings()
+    """Regions and picture size."""
+    domain: str | None = None
+    """A template of prompts/domains/ for a second pass, e.g. `physical-plausibility`."""
+    seed: int = 0
+    """Of the choice and order of images."""
+
+
+class ScoreSettings(Record):
+    """What the judge is shown."""
+
+    scorers: tuple[str, ...] = ("accuracy", "detection", "relevance")
+    """Which scorers run."""
+    n_active: PositiveInt = 24
+    """Held-out active images judged a feature, spread over the strata."""
+    n_silent: PositiveInt = 36
+    """Held-out silent images judged a feature."""
+    min_active: PositiveInt = 5
+    """Fewer held-out active images than this leave the feature unscored."""
+    min_silent: PositiveInt = 5
+    """Fewer held-out silent images than this leave detection unscored."""
+    layout: Literal["sheet", "separate"] = "sheet"
+    """One numbered contact sheet a call, or separate pictures."""
+    per_call: int = Field(default=12, ge=1, le=64)
+    """Images judged in one call; 1 judges each image alone."""
+    columns: PositiveInt = 4
+    """Columns of a sheet."""
+    rendering: Rendering = "crop"
+    """How a judged image is rendered; judges see no marks by default."""
+    region: RegionSettings = RegionSettings(side=224)
+    """Regions and tile size."""
+    seed: int = 0
+    """Of the draw, the order and the bootstrap."""
+    bootstrap: int = Field(default=2000, ge=100, le=100_000)
+    """Replicates behind each interval."""
+
+
+class EngineSettings(Record):
+    """How the endpoint is used; nothing here changes an answer."""
+
+    concurrency: PositiveInt = 64
+    """Most requests in flight; the limiter finds what the endpoint takes below it."""
+    requests_per_minute: PositiveFloat | None = None
+    """Your account's limit, if known."""
+    tokens_per_minute: PositiveFloat | None = None
+    """Your account's limit, if known."""
+    timeout: PositiveFloat = 120.0
+    """Seconds for one call."""
+    attempts: PositiveInt = 6
+    """Calls made for one request before it is recorded as a failure."""
+    budget: str | None = None
+    """`2.50usd` or `3M tokens`; the run stops cleanly before it would be passed."""

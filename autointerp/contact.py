@@ -1,0 +1,82 @@
+"""A feature's contact sheet for people: its exemplars by activation band, the regions that fire outlined."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from autointerp.config import RegionSettings
+from autointerp.dump.reader import Dump
+from autointerp.errors import ImageError, SettingsError
+from autointerp.evidence import strata
+from autointerp.images.renderer import Renderer
+from autointerp.schema import STRATA, Exemplar, Feature
+from autointerp.tiles import region_box, tile_of
+
+COLUMNS, SIDE, GAP, TITLE = 8, 144, 6, 26
+GROUND, INK, BROKEN = (250, 250, 248), (40, 40, 40), (225, 205, 205)
+
+
+def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int = 3) -> Image.Image:
+    """Draws at most `rows` rows of each stratum, strongest first; an image that cannot be decoded is a red cell."""
+    by_stratum = strata(feature.exemplars)
+    blocks = [(name, _strongest(by_stratum[name], rows * COLUMNS)) for name in STRATA if name in by_stratum]
+    height = TITLE + sum(TITLE + -(-len(shown) // COLUMNS) * (SIDE + GAP) for _, shown in blocks)
+    sheet = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height + GAP), GROUND)
+    draw = ImageDraw.Draw(sheet)
+    row = feature.row
+    density = row.n_active / dump.info.n_images if dump.info.n_images else 0.0
+    heading = f"feature {feature.id}   fires on {row.n_active:,} of {dump.info.n_images:,} images ({density:.2%})"
+    _write(draw, (GAP, 0), heading, 16)
+    y = TITLE
+    for name, shown in blocks:
+        low, high = min(e.activation for e in shown), max(e.activation for e in shown)
+        _write(draw, (GAP, y), f"{name}   {len(by_stratum[name])} images, activation {low:.3g} to {high:.3g}", 13)
+        y += TITLE
+        for i, exemplar in enumerate(shown):
+            place = (GAP + i % COLUMNS * (SIDE + GAP), y + i // COLUMNS * (SIDE + GAP))
+            sheet.paste(_cell(dump, exemplar, renderer), place)
+        y += -(-len(shown) // COLUMNS) * (SIDE + GAP)
+    return sheet
+
+
+def save_sheet(sheet: Image.Image, out: Path) -> None:
+    """Writes the sheet in the format of the file's ending, whole or not at all.
+
+    Raises:
+        SettingsError: the ending is no image format, or the file cannot be written.
+    """
+    kind = Image.registered_extensions().get(out.suffix.lower())
+    if kind is None:
+        raise SettingsError(f"--out {out}: not an image file name; use .png or .jpg")
+    encoded = io.BytesIO()
+    sheet.save(encoded, kind)
+    draft = out.with_name(out.name + ".part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(encoded.getvalue())
+        draft.replace(out)
+    except OSError as e:
+        raise SettingsError(f"--out {out}: cannot be written ({e.strerror})") from e
+
+
+def _strongest(exemplars: Sequence[Exemplar], n: int) -> list[Exemplar]:
+    return sorted(exemplars, key=lambda e: (-e.activation, e.image))[:n]
+
+
+def _cell(dump: Dump, exemplar: Exemplar, renderer: Renderer) -> Image.Image:
+    cell = Image.new("RGB", (SIDE, SIDE), (238, 238, 234))
+    image = dump.image(exemplar.image)
+    box = None if exemplar.silent else region_box(exemplar, image, dump.info.patch_grid, RegionSettings())
+    try:
+        tile = renderer.tile_now(tile_of(exemplar, image, "outline", box, dump.info.patch_grid), SIDE)
+    except ImageError:
+        cell.paste(BROKEN, (0, 0, SIDE, SIDE))
+        return cell
+    cell.paste(tile, ((SIDE - tile.width) // 2, (SIDE - tile.height) // 2))
+    return cell
+
+
+def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int) -> None:
+    draw.text((place[0], place[1] + TITLE / 2), text, font=ImageFont.load_default(size), fill=INK, anchor="lm")

@@ -1,0 +1,163 @@
+"""The feature dump on disk, `autointerp-dump/1`: its files, their columns, and the record of dump.json."""
+
+import json
+import math
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from autointerp.errors import DumpError
+
+FORMAT = "autointerp-dump/1"
+INFO_FILE = "dump.json"
+FEATURES_FILE = "features.parquet"
+EXEMPLARS_FILE = "exemplars.parquet"
+IMAGES_FILE = "images.parquet"
+HISTOGRAM_BINS = 50
+
+FEATURES = pa.schema(
+    [
+        pa.field("feature", pa.int32(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("n_active", pa.int64(), nullable=False),
+        pa.field("max_activation", pa.float32(), nullable=False),
+        pa.field("n_active_attribute", pa.int64()),
+        pa.field("histogram", pa.list_(pa.int64())),
+    ]
+)
+"""features.parquet, one row a feature, ascending."""
+
+EXEMPLARS = pa.schema(
+    [
+        pa.field("feature", pa.int32(), nullable=False),
+        pa.field("image", pa.int64(), nullable=False),
+        pa.field("activation", pa.float32(), nullable=False),
+        pa.field("stratum", pa.string(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("x0", pa.int32()),
+        pa.field("y0", pa.int32()),
+        pa.field("x1", pa.int32()),
+        pa.field("y1", pa.int32()),
+        pa.field("heat", pa.binary()),
+    ]
+)
+"""exemplars.parquet, one row a (feature, image), sorted by feature."""
+
+IMAGES = pa.schema(
+    [
+        pa.field("image", pa.int64(), nullable=False),
+        pa.field("path", pa.string()),
+        pa.field("bytes", pa.binary()),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("attribute", pa.bool_()),
+        pa.field("group", pa.string()),
+        pa.field("label", pa.string()),
+    ]
+)
+"""images.parquet, one row an image, ascending."""
+
+
+class Attribute(BaseModel):
+    """The boolean label that images of a dump may carry, e.g. that they show a physical error."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(min_length=1)
+    description: str
+
+
+class DumpInfo(BaseModel):
+    """The record of dump.json; keys it does not know are ignored, since other programs may add some."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    format: str = FORMAT
+    name: str = Field(min_length=1)
+    created: str
+    """ISO 8601."""
+    created_by: str
+    """Program and version."""
+    model: str
+    hookpoint: str
+    n_latents: int = Field(gt=0, lt=2**31)
+    widths: tuple[int, ...] = Field(min_length=1)
+    """Nested prefix widths, ascending; the last is `n_latents`."""
+    n_images: int = Field(ge=0)
+    """Size of the image population that was run, of which images.parquet may hold a part."""
+    active_above: float
+    """A feature fires on an image when its activation is greater than this; raw units."""
+    patch_grid: tuple[int, int] | None = None
+    """Rows and columns of the heat maps."""
+    attribute: Attribute | None = None
+
+    @field_validator("format")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value != FORMAT:
+            raise ValueError(f"is {value!r}, and this version reads {FORMAT!r}; upgrade autointerp or export it again")
+        return value
+
+    @field_validator("created")
+    @classmethod
+    def _time(cls, value: str) -> str:
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is not an ISO 8601 time such as 2026-01-31T12:00:00+00:00") from None
+        return value
+
+    @field_validator("patch_grid")
+    @classmethod
+    def _positive(cls, value: tuple[int, int] | None) -> tuple[int, int] | None:
+        if value is not None and min(value) < 1:
+            raise ValueError(f"is {list(value)}; expected [rows, columns], each at least 1")
+        return value
+
+    @model_validator(mode="after")
+    def _nested(self) -> "DumpInfo":
+        steps = zip((0, *self.widths), self.widths, strict=False)
+        if self.widths[-1] != self.n_latents or any(a >= b for a, b in steps):
+            raise ValueError(f"widths {list(self.widths)} must ascend from above 0 to n_latents, {self.n_latents}")
+        return self
+
+    @property
+    def heat_bytes(self) -> int | None:
+        """Length of every heat map in bytes; None where the dump has none."""
+        return math.prod(self.patch_grid) if self.patch_grid else None
+
+    def width_of(self, feature: int) -> int:
+        """The smallest nested prefix that holds `feature`, which must be in 0 … n_latents - 1."""
+        return next(w for w in self.widths if feature < w)
+
+
+def part_name(number: int) -> str:
+    """File name of the `number`-th part, from 0, of exemplars that are split."""
+    return f"exemplars-{number:05d}.parquet"
+
+
+def load_info(folder: Path) -> DumpInfo:
+    """Reads dump.json.
+
+    Raises:
+        DumpError: there is none, it is not JSON, or a key is missing or has a value that cannot be.
+    """
+    path = folder / INFO_FILE
+    try:
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise DumpError(f"{folder}: not a dump, it has no {INFO_FILE}; give the folder that harvest wrote") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DumpError(f"{path}: cannot be read: {error}") from error
+    try:
+        return DumpInfo.model_validate(json.loads(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise DumpError(f"{path}: {where}: {said}" if where else f"{path}: {said}") from error
+    except ValueError as error:
+        raise DumpError(f"{path}: not JSON: {error}") from error

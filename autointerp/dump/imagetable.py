@@ -1,0 +1,124 @@
+"""The images of a dump: their rows in memory, their bytes read when asked for."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+import pyarrow as pa
+
+from autointerp.dump.checks import KnownImages, image_faults, ints, matches
+from autointerp.dump.format import IMAGES
+from autointerp.dump.parts import Parts
+from autointerp.errors import DumpError
+from autointerp.schema import ImageRow
+
+N_CACHED_BYTES = 128 * 2**20
+"""Image bytes kept after their row group was read, since one feature's images often lie together."""
+
+COLUMNS = tuple(name for name in IMAGES.names if name != "bytes")
+
+
+class ImageTable:
+    """Random access to images.parquet; safe to use from several threads.
+
+    Args:
+        folder: The dump, against which paths are resolved.
+        parts: images.parquet.
+        allow_outside: Whether a path may be absolute or leave the folder.
+
+    Raises:
+        DumpError: a row is not as the format says, or a path leaves the folder and must not.
+    """
+
+    def __init__(self, folder: Path, parts: Parts, *, allow_outside: bool) -> None:
+        self.parts = parts
+        self.table = parts.read_all(COLUMNS)
+        for fault in image_faults(self.table):
+            raise DumpError(f"{parts.paths[0]}: row {fault.row}: {fault.field} {fault.message}")
+        self.known = KnownImages(*(ints(self.table[name]) for name in ("image", "width", "height")))
+        self._root = folder.resolve()
+        self._folder = folder
+        self._allow_outside = allow_outside
+        self._columns = [self.table[name] for name in ("sha256", "attribute", "group", "label")]
+        self._read: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._lock = RLock()
+        if not allow_outside:
+            self._refuse_outside()
+
+    def rows(self, images: Sequence[int]) -> list[ImageRow]:
+        """The rows of these images, in the order given.
+
+        Raises:
+            DumpError: one of them is not in the dump.
+        """
+        positions, known = self.known.find(np.asarray(images, dtype=np.int64))
+        if not known.all():
+            raise DumpError(f"{self.parts.paths[0]}: there is no image {images[int(np.argmin(known))]}")
+        return [self._row(int(p)) for p in positions]
+
+    def source(self, image: int) -> bytes | Path:
+        """The file's bytes where the dump holds them, else its path, which may not exist.
+
+        Raises:
+            DumpError: there is no such image, it has neither path nor bytes, or its path leaves the dump.
+        """
+        positions, known = self.known.find(np.asarray([image], dtype=np.int64))
+        if not known[0]:
+            raise DumpError(f"{self.parts.paths[0]}: there is no image {image}")
+        position = int(positions[0])
+        path = self.table["path"][position].as_py()
+        if path is not None:
+            return self.resolve(path, position)
+        found = self._bytes(position)
+        if found is None:
+            raise DumpError(f"{self.parts.paths[0]}: row {position}: path and bytes are null; expected one of them")
+        return found
+
+    def resolve(self, path: str, position: int) -> Path:
+        """The path as this machine has it.
+
+        Raises:
+            DumpError: it is absolute or leaves the dump's folder, links followed, and that is not allowed.
+        """
+        where = f"{self.parts.paths[0]}: row {position}: path is {path!r}"
+        try:
+            if self._allow_outside:
+                return self._folder / path
+            full = (self._root / path).resolve()
+        except (ValueError, OSError, RuntimeError) as error:
+            raise DumpError(f"{where}: {error}") from error
+        if Path(path).is_absolute() or not full.is_relative_to(self._root):
+            raise DumpError(f"{where}, outside the dump; if you trust it, open it with allow_outside")
+        return full
+
+    def _row(self, position: int) -> ImageRow:
+        sha256, attribute, group, label = (column[position].as_py() for column in self._columns)
+        return ImageRow(
+            image=int(self.known.ids[position]),
+            width=int(self.known.width[position]),
+            height=int(self.known.height[position]),
+            sha256=sha256,
+            attribute=attribute,
+            group=group,
+            label=label,
+        )
+
+    def _refuse_outside(self) -> None:
+        """Stops at the first path that leaves the dump by its wording, before anything is spent on the rest."""
+        odd = matches(self.table["path"], r"^/|\.\.|\x00")
+        for position in np.flatnonzero(odd):
+            self.resolve(self.table["path"][int(position)].as_py(), int(position))
+
+    def _bytes(self, position: int) -> bytes | None:
+        image = int(self.known.ids[position])
+        at = self.parts.holding(image)[0]
+        with self._lock:
+            column = self._read.pop(at, None)
+            if column is None:
+                column = self.parts.read(at, ["bytes"])["bytes"]
+            self._read[at] = column
+            while len(self._read) > 1 and sum(c.nbytes for c in self._read.values()) > N_CACHED_BYTES:
+                self._read.popitem(last=False)
+        return column[position - int(self.parts.index.row[at])].as_py()

@@ -1,0 +1,154 @@
+"""Reads what one folder of images says of its feature: `activations.csv`, `metadata.txt`, or the order of its files."""
+
+import csv
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autointerp.errors import DumpError
+from autointerp.schema import SILENT_STRATA, STRATA
+
+CSV_FILE = "activations.csv"
+METADATA_FILE = "metadata.txt"
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+_LINE = re.compile(r"\s*\d+\s*\.\s*(?P<value>[-+]?[\w.]+(?:[eE][-+]?\d+)?)\s+-\s+(?P<name>.+?)\s*")
+_COLUMNS = ("image", "file", "activation", "stratum", "probability")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One image of a feature's folder."""
+
+    file: Path
+    activation: float
+    """Above 0, unless the stratum is silent."""
+    stratum: str
+    probability: float
+
+
+def read_listing(folder: Path) -> tuple[list[Listed], bool]:
+    """The images of one feature, and whether their activations are known.
+
+    Where neither file is there, the order of the names (numbers in them by value) is taken as the rank, and the
+    activations n, n - 1, …, 1 mean nothing but that.
+
+    Raises:
+        DumpError: a line cannot be read, names no file of the folder, or leaves one out.
+    """
+    files = {f.name: f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES}
+    if (folder / CSV_FILE).exists():
+        listed = list(_from_csv(folder / CSV_FILE, files))
+        source = CSV_FILE
+    elif (folder / METADATA_FILE).exists():
+        listed = list(_from_metadata(folder / METADATA_FILE, files))
+        source = METADATA_FILE
+    else:
+        ordered = sorted(files, key=_natural)
+        return [Listed(files[n], float(len(files) - i), "top", 1.0) for i, n in enumerate(ordered)], False
+    forgotten = sorted(set(files.values()) - {entry.file for entry in listed})
+    if forgotten:
+        raise DumpError(f"{forgotten[0]}: is not named in {source}; add a line for it or remove the file")
+    return listed, True
+
+
+def _from_metadata(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
+    """Lines such as `1. 12.25 - n01440764/cat.JPEG`."""
+    for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise DumpError(f"{where}: {line.strip()!r} is not of the form `rank. value - name`")
+        file = _find(match["name"], files, where)
+        yield Listed(file, _active(_number(match["value"], where, "value"), where), "top", 1.0)
+
+
+def _from_csv(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
+    reader = csv.reader(_lines(path), strict=True)
+    header: list[str] | None = None
+    try:
+        for cells in reader:
+            where = f"{path}:{reader.line_num}"
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header(cells, where)
+                continue
+            if len(cells) != len(header):
+                raise DumpError(f"{where}: has {len(cells)} cells; expected {len(header)} as in the header")
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
+            yield _csv_row(row, files, where)
+    except csv.Error as error:
+        raise DumpError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+
+
+def _header(cells: Sequence[str], where: str) -> list[str]:
+    header = [cell.strip().lower() for cell in cells]
+    names = [name for name in header if name in ("image", "file")]
+    if len(names) != 1 or "activation" not in header or len(set(header)) < len(header):
+        wanted = "image (or file) and activation, and if you like stratum and probability"
+        raise DumpError(f"{where}: the header is {','.join(cells)!r}; expected the columns {wanted}")
+    unknown = [name for name in header if name not in _COLUMNS]
+    if unknown:
+        raise DumpError(f"{where}: unknown column {unknown[0]!r}; expected some of {', '.join(_COLUMNS)}")
+    return ["file" if name == "image" else name for name in header]
+
+
+def _csv_row(row: dict[str, str], files: dict[str, Path], where: str) -> Listed:
+    stratum = row.get("stratum") or "top"
+    if stratum not in STRATA:
+        raise DumpError(f"{where}: stratum is {stratum!r}; expected top, q1 to q9, silent or guided")
+    activation = _number(row["activation"], where, "activation")
+    if stratum not in SILENT_STRATA:
+        activation = _active(activation, where)
+    elif activation > 0:
+        raise DumpError(f"{where}: activation is {activation} and stratum {stratum}; expected 0 or less")
+    stated = row.get("probability")
+    if not stated and stratum != "top":
+        raise DumpError(f"{where}: there is no probability; a row of stratum {stratum} needs one")
+    probability = _number(stated, where, "probability") if stated else 1.0
+    if not 0 < probability <= 1 or (stratum == "top" and probability != 1):
+        raise DumpError(f"{where}: probability is {probability}; expected more than 0, at most 1, and 1 for top")
+    return Listed(_find(row["file"], files, where), activation, stratum, probability)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        # Spreadsheets put a byte order mark at the start.
+        return path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DumpError(f"{path}: cannot be read: {error}; expected UTF-8 text") from error
+
+
+def _find(name: str, files: dict[str, Path], where: str) -> Path:
+    """The file of this name: as it is, with `/` written as `_`, or the last part of it."""
+    for candidate in (name, name.replace("/", "_"), name.rpartition("/")[2]):
+        if candidate in files:
+            return files[candidate]
+    raise DumpError(f"{where}: there is no image {name!r} in this folder (tried `_` for `/`, and its last part)")
+
+
+def _number(text: str, where: str, field: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise DumpError(f"{where}: {field} is {text!r}; expected a number") from None
+    if not math.isfinite(value):
+        raise DumpError(f"{where}: {field} is {text!r}; expected a finite number")
+    return value
+
+
+def _active(value: float, where: str) -> float:
+    if value <= 0:
+        raise DumpError(f"{where}: activation is {value}; expected more than 0 for an image that fires the feature")
+    return value
+
+
+def _natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """So that `2.png` comes before `10.png`."""
+    pieces = (piece for piece in re.split(r"(\d+)", name) if piece)
+    return tuple((0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in pieces)

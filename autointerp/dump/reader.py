@@ -1,0 +1,283 @@
+"""Opens a feature dump and reads features, one at a time or all in order, in memory bounded by a row group."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from autointerp.dump.checks import Fault, exemplar_faults, feature_faults, ints
+from autointerp.dump.format import (
+    EXEMPLARS,
+    EXEMPLARS_FILE,
+    FEATURES,
+    FEATURES_FILE,
+    IMAGES,
+    IMAGES_FILE,
+    INFO_FILE,
+    DumpInfo,
+    load_info,
+    part_name,
+)
+from autointerp.dump.imagetable import ImageTable
+from autointerp.dump.parts import Parts
+from autointerp.dump.records import exemplars_of, feature_rows_of
+from autointerp.dump.selection import Selection
+from autointerp.errors import DumpError
+from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
+
+Ints = npt.NDArray[np.int64]
+
+N_CACHED_GROUPS = 4
+"""Checked row groups kept for `Dump.feature`, since neighbours are often asked for together."""
+
+
+def open_dump(path: str | Path, *, allow_outside: bool = False) -> "Dump":
+    """Opens a dump for reading; checks dump.json, the columns of each table, and the image rows.
+
+    Rows of features and exemplars are checked when they are read.
+
+    Args:
+        path: The dump's folder.
+        allow_outside: Whether image paths may be absolute or leave the folder. Only for dumps that you trust.
+
+    Raises:
+        DumpError: a file is missing or not as the format says.
+    """
+    return Dump(Path(path), allow_outside=allow_outside)
+
+
+class Dump:
+    """A feature dump, read-only; safe to use from several threads."""
+
+    def __init__(self, path: Path, *, allow_outside: bool) -> None:
+        self.path = path
+        self.info: DumpInfo = load_info(path)
+        self.feature_parts = Parts([path / FEATURES_FILE], FEATURES)
+        self.exemplar_parts = Parts(exemplar_paths(path), EXEMPLARS)
+        self.image_table = ImageTable(path, Parts([path / IMAGES_FILE], IMAGES), allow_outside=allow_outside)
+        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
+        self._lock = RLock()
+
+    def __enter__(self) -> "Dump":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the files; reading again opens them again."""
+        for parts in (self.feature_parts, self.exemplar_parts, self.image_table.parts):
+            parts.close()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256, hex, over dump.json and the name, size and footer of each Parquet file.
+
+        It stays cheap at any size. A footer holds the place and size of every column chunk and, in dumps that
+        `DumpWriter` wrote, a digest of the rows; a byte changed later inside a data page does not show.
+        """
+        whole = hashlib.sha256((self.path / INFO_FILE).read_bytes())
+        for parts in (self.feature_parts, self.exemplar_parts, self.image_table.parts):
+            for piece in parts.fingerprint():
+                whole.update(piece)
+        return whole.hexdigest()
+
+    @property
+    def n_features(self) -> int:
+        """Rows of features.parquet."""
+        return self.feature_parts.n_rows
+
+    @cached_property
+    def feature_ids(self) -> Ints:
+        """Numbers of the features in the dump, ascending; shape [n_features]."""
+        ids = ints(self.feature_parts.read_all(["feature"])["feature"])
+        bad = np.flatnonzero(np.diff(ids, prepend=-1) <= 0)
+        if len(bad):
+            where = f"{self.path / FEATURES_FILE}: row {bad[0]}"
+            raise DumpError(f"{where}: feature is {ids[bad[0]]}; expected each feature once, ascending from 0")
+        return ids
+
+    def select(self, selection: Selection | None = None) -> Ints:
+        """Numbers of the features chosen, ascending; all where None.
+
+        Raises:
+            SettingsError: the selection names a feature or a width that is not there.
+        """
+        return (selection or Selection()).resolve(self.feature_ids, self.info.widths)
+
+    def features(self, selection: Selection | None = None) -> Iterator[Feature]:
+        """The features chosen, ascending, each row group read once; a feature without exemplars has none.
+
+        Raises:
+            DumpError: a row that is met is not as the format says.
+            SettingsError: as `select` says.
+        """
+        chosen = self.select(selection)
+        evidence = self._evidence(chosen)
+        ahead = next(evidence, None)
+        for row in self._rows(chosen):
+            exemplars: tuple[Exemplar, ...] = ()
+            if ahead is not None and ahead[0] == row.feature:
+                exemplars = ahead[1]
+                ahead = next(evidence, None)
+            yield Feature(row, exemplars)
+
+    def feature(self, number: int) -> Feature:
+        """One feature; touches no other row group than its own.
+
+        Raises:
+            DumpError: it is not in the dump, or a row of its group is not as the format says.
+        """
+        row = self.feature_row(number)
+        found = [self._checked(EXEMPLARS_FILE, at) for at in self.exemplar_parts.holding(number)]
+        own = [table.slice(*_span(ints(table["feature"]), number)) for table in found]
+        return Feature(row, tuple(e for table in own for e in exemplars_of(table)))
+
+    def feature_row(self, number: int) -> FeatureRow:
+        """What features.parquet says of one feature.
+
+        Raises:
+            DumpError: it is not in the dump.
+        """
+        for at in self.feature_parts.holding(number):
+            table = self._checked(FEATURES_FILE, at)
+            start, count = _span(ints(table["feature"]), number)
+            if count:
+                return next(feature_rows_of(table.slice(start, 1)))
+        spans = self.feature_parts.index
+        there = f"{self.n_features} features in {spans.first[0]} to {spans.last[-1]}" if self.n_features else "none"
+        raise DumpError(f"{self.path}: there is no feature {number}; the dump has {there}")
+
+    def image(self, image: int) -> ImageRow:
+        """One row of images.parquet. Raises DumpError if it is not there."""
+        return self.image_table.rows([image])[0]
+
+    def images(self, images: Sequence[int]) -> list[ImageRow]:
+        """Rows of images.parquet in the order asked for. Raises DumpError if one is not there."""
+        return self.image_table.rows(images)
+
+    def image_source(self, image: int) -> bytes | Path:
+        """The image file's bytes where the dump holds them, else its path, which may not exist.
+
+        Raises:
+            DumpError: there is no such image, or its path leaves the dump and must not.
+        """
+        return self.image_table.source(image)
+
+    def features_table(self) -> pa.Table:
+        """features.parquet as it is, in memory, with any columns beyond the format."""
+        return ds.dataset(self.path / FEATURES_FILE, format="parquet").to_table()
+
+    def exemplars_dataset(self) -> ds.Dataset:
+        """exemplars.parquet as it is, all parts as one, not yet read."""
+        return ds.dataset([str(path) for path in self.exemplar_parts.paths], format="parquet")
+
+    def images_table(self) -> pa.Table:
+        """images.parquet without its bytes, in memory."""
+        return self.image_table.table
+
+    def _rows(self, chosen: Ints) -> Iterator[FeatureRow]:
+        index = self.feature_parts.index
+        for at in _overlapping(index.first, index.last, chosen):
+            table = self._read_features(at)
+            yield from feature_rows_of(table.filter(_among(chosen, ints(table["feature"]))))
+
+    def _evidence(self, chosen: Ints) -> Iterator[tuple[int, tuple[Exemplar, ...]]]:
+        """Each chosen feature that has exemplars, with them."""
+        index = self.exemplar_parts.index
+        pending: tuple[int, list[Exemplar]] | None = None
+        for at in _overlapping(index.first, index.last, chosen):
+            table = self._read_exemplars(at)
+            self._refuse_unknown(table, at)
+            own = table.filter(_among(chosen, ints(table["feature"])))
+            numbers, starts = np.unique(ints(own["feature"]), return_index=True)
+            for number, part in zip(numbers.tolist(), np.split(np.arange(own.num_rows), starts[1:]), strict=True):
+                exemplars = exemplars_of(own.slice(int(part[0]), len(part)))
+                if pending is not None and pending[0] == number:
+                    pending[1].extend(exemplars)
+                    continue
+                if pending is not None:
+                    yield pending[0], tuple(pending[1])
+                pending = (number, list(exemplars))
+        if pending is not None:
+            yield pending[0], tuple(pending[1])
+
+    def _checked(self, name: str, at: int) -> pa.Table:
+        with self._lock:
+            found = self._groups.pop((name, at), None)
+            if found is None:
+                found = self._read_exemplars(at) if name == EXEMPLARS_FILE else self._read_features(at)
+            self._groups[name, at] = found
+            while len(self._groups) > N_CACHED_GROUPS:
+                self._groups.popitem(last=False)
+        return found
+
+    def _read_features(self, at: int) -> pa.Table:
+        table = self.feature_parts.read(at)
+        _stop_at(feature_faults(table, self.info), self.feature_parts, at)
+        return table
+
+    def _read_exemplars(self, at: int) -> pa.Table:
+        table = self.exemplar_parts.read(at)
+        _stop_at(exemplar_faults(table, self.info, self.image_table.known), self.exemplar_parts, at)
+        return table
+
+    def _refuse_unknown(self, table: pa.Table, at: int) -> None:
+        known = _among(self.feature_ids, ints(table["feature"]))
+        if not known.all():
+            row = int(np.argmin(known))
+            where = self.exemplar_parts.where(at, row)
+            raise DumpError(f"{where}: feature is {table['feature'][row]}; expected a feature of {FEATURES_FILE}")
+
+
+def exemplar_paths(folder: Path) -> list[Path]:
+    """exemplars.parquet, or exemplars-00000.parquet and so on in their order.
+
+    Raises:
+        DumpError: both are there, or a part in between is not.
+    """
+    whole = folder / EXEMPLARS_FILE
+    parts = sorted(folder.glob("exemplars-*.parquet"))
+    if not parts:
+        return [whole]
+    if whole.exists():
+        raise DumpError(f"{whole}: there is also {parts[0].name}; expected one file or parts, so remove what is stale")
+    for number, part in enumerate(parts):
+        if part.name != part_name(number):
+            raise DumpError(f"{folder / part_name(number)}: there is no such file, but {part.name} follows it")
+    return parts
+
+
+def _stop_at(found: Iterator[Fault], parts: Parts, at: int) -> None:
+    for fault in found:
+        raise DumpError(f"{parts.where(at, fault.row)}: {fault.field} {fault.message}")
+
+
+def _overlapping(first: Ints, last: Ints, chosen: Ints) -> list[int]:
+    """The row groups in whose span of features some chosen one lies."""
+    begun = np.searchsorted(chosen, first, side="left")
+    ended = np.searchsorted(chosen, last, side="right")
+    return np.flatnonzero(ended > begun).tolist()
+
+
+def _among(chosen: Ints, features: Ints) -> npt.NDArray[np.bool_]:
+    """Which of `features` are chosen; `chosen` ascends."""
+    if not len(chosen):
+        return np.zeros(len(features), np.bool_)
+    return chosen[np.minimum(np.searchsorted(chosen, features), len(chosen) - 1)] == features
+
+
+def _span(features: Ints, number: int) -> tuple[int, int]:
+    """First row and number of rows of one feature; `features` ascends."""
+    start, stop = np.searchsorted(features, [number, number + 1])
+    return int(start), int(stop - start)

@@ -1,0 +1,51 @@
+"""Arrow rows to records and back."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from autointerp.dump.format import EXEMPLARS, FEATURES
+from autointerp.schema import Box, Exemplar, FeatureRow
+
+
+def exemplars_of(table: pa.Table) -> tuple[Exemplar, ...]:
+    """The rows of a checked piece of exemplars.parquet."""
+    names = ("image", "activation", "stratum", "probability", "x0", "y0", "x1", "y1", "heat")
+    columns = [table[name].to_pylist() for name in names]
+    return tuple(
+        Exemplar(image, activation, stratum, probability, None if x0 is None else Box(x0, y0, x1, y1), heat)
+        for image, activation, stratum, probability, x0, y0, x1, y1, heat in zip(*columns, strict=True)
+    )
+
+
+def feature_rows_of(table: pa.Table) -> Iterator[FeatureRow]:
+    """The rows of a checked piece of features.parquet."""
+    names = ("feature", "width", "n_active", "max_activation", "n_active_attribute", "histogram")
+    columns = [table[name].to_pylist() for name in names]
+    for feature, width, n_active, max_activation, attribute, histogram in zip(*columns, strict=True):
+        bins = None if histogram is None else tuple(histogram)
+        yield FeatureRow(feature, width, n_active, max_activation, attribute, bins)
+
+
+def exemplars_table(features: Sequence[int], exemplars: Sequence[Exemplar]) -> pa.Table:
+    """Rows of exemplars.parquet; `features` is as long as `exemplars`."""
+    boxes = [e.box for e in exemplars]
+    columns = {
+        "feature": features,
+        "image": [e.image for e in exemplars],
+        "activation": [e.activation for e in exemplars],
+        "stratum": [e.stratum for e in exemplars],
+        "probability": [e.probability for e in exemplars],
+        "x0": [b and b.x0 for b in boxes],
+        "y0": [b and b.y0 for b in boxes],
+        "x1": [b and b.x1 for b in boxes],
+        "y1": [b and b.y1 for b in boxes],
+        "heat": [e.heat for e in exemplars],
+    }
+    return pa.table(columns, schema=EXEMPLARS)
+
+
+def features_table(rows: Sequence[FeatureRow]) -> pa.Table:
+    """Rows of features.parquet."""
+    columns = {name: [getattr(row, name) for row in rows] for name in FEATURES.names}
+    return pa.table(columns, schema=FEATURES)

@@ -1,0 +1,214 @@
+"""What a dump holds, in numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from autointerp.dump.checks import ints
+from autointerp.dump.reader import Dump
+from autointerp.errors import DumpError
+from autointerp.schema import SILENT_STRATA, STRATA, Record
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+DENSITY_EDGES = tuple(float(edge) for edge in np.arange(-8, 0.5, 0.5))
+"""log10 of density; the first bin also takes what lies below it."""
+FEW_ACTIVE = 20
+
+Counts = npt.NDArray[np.int64]
+
+
+class WidthCount(Record):
+    """Features whose smallest nested prefix is this one."""
+
+    width: int
+    n_features: int
+
+
+class StratumCount(Record):
+    """Exemplars of one stratum, and how many of them a feature has."""
+
+    stratum: str
+    n_exemplars: int
+    minimum: int
+    median: float
+    maximum: int
+
+
+class DumpSummary(Record):
+    """A dump in numbers."""
+
+    path: str
+    name: str
+    digest: str
+    model: str
+    hookpoint: str
+    created: str
+    created_by: str
+    n_latents: int
+    n_features: int
+    """Rows of features.parquet."""
+    n_dead: int
+    """Features that fire on no image."""
+    widths: tuple[WidthCount, ...]
+    density_quantiles: tuple[tuple[float, float], ...]
+    """(quantile, density) over all features, dead ones with density 0; density is n_active / n_images, 0 to 1."""
+    density_histogram: tuple[int, ...]
+    """Features that fire at all, counted between neighbouring `density_edges`."""
+    density_edges: tuple[float, ...]
+    """log10 of density, one more than the counts."""
+    n_images: int
+    """Size of the population that was run."""
+    n_images_stored: int
+    """Rows of images.parquet."""
+    n_images_as_bytes: int
+    """Those whose file the dump holds; the others are paths."""
+    n_images_grouped: int
+    n_images_labelled: int
+    attribute: str | None
+    """Name of the boolean image label."""
+    n_images_with_attribute: int
+    """Images on which it is true."""
+    n_exemplars: int
+    n_exemplars_with_box: int
+    n_exemplars_with_heat: int
+    patch_grid: tuple[int, int] | None
+    strata: tuple[StratumCount, ...]
+    """Only strata that occur; a feature without any counts as 0."""
+    odd: tuple[str, ...]
+    """What a user may not expect, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tally:
+    """Exemplars of all features."""
+
+    per_feature: tuple[Counts, ...]
+    """For each stratum, how many features have 0, 1, 2, … of it."""
+    n_box: int
+    n_heat: int
+    n_without: int
+    """Features with no exemplars, with some but none silent, and with some but few active."""
+    n_without_silent: int
+    n_few_active: int
+
+
+def summarise(dump: Dump) -> DumpSummary:
+    """Counts what is in a dump, a row group at a time.
+
+    Raises:
+        DumpError: a file is damaged, or a stratum is not one of the format's.
+    """
+    info, images = dump.info, dump.images_table()
+    table = dump.feature_parts.read_all(["n_active", "width"])
+    n_active, width = ints(table["n_active"]), ints(table["width"])
+    density = n_active / max(info.n_images, 1)
+    tally = _tally(dump)
+    return DumpSummary(
+        path=str(dump.path),
+        digest=dump.digest,
+        **info.model_dump(include={"name", "model", "hookpoint", "created", "created_by", "n_latents", "n_images"}),
+        n_features=dump.n_features,
+        n_dead=int((n_active == 0).sum()),
+        widths=tuple(WidthCount(width=w, n_features=int((width == w).sum())) for w in info.widths),
+        density_quantiles=tuple((q, float(np.quantile(density, q))) for q in QUANTILES) if len(density) else (),
+        density_histogram=_density_histogram(density[density > 0]),
+        density_edges=DENSITY_EDGES,
+        n_images_stored=len(images),
+        n_images_as_bytes=images["path"].null_count,
+        n_images_grouped=len(images) - images["group"].null_count,
+        n_images_labelled=len(images) - images["label"].null_count,
+        attribute=info.attribute.name if info.attribute else None,
+        n_images_with_attribute=int((ints(images["attribute"].cast(pa.int8())) == 1).sum()),
+        n_exemplars=dump.exemplar_parts.n_rows,
+        n_exemplars_with_box=tally.n_box,
+        n_exemplars_with_heat=tally.n_heat,
+        patch_grid=info.patch_grid,
+        strata=_strata(tally),
+        odd=tuple(_odd(dump, tally, int((n_active == 0).sum()))),
+    )
+
+
+def _density_histogram(density: npt.NDArray[np.float64]) -> tuple[int, ...]:
+    inside = np.clip(np.log10(density), DENSITY_EDGES[0], DENSITY_EDGES[-1])
+    return tuple(np.histogram(inside, DENSITY_EDGES)[0].tolist())
+
+
+def _counts_by_feature(dump: Dump) -> Iterator[tuple[Counts, int, int]]:
+    """Exemplars by feature and stratum, shape [features of a row group, strata]; rows with a box; rows with heat."""
+    parts, pending, pending_feature = dump.exemplar_parts, np.zeros((0, len(STRATA)), np.int64), -1
+    names = pa.array(STRATA)
+    for at in range(len(parts.index.rows)):
+        table = parts.read(at, ["feature", "stratum", "x0", "heat"])
+        found = pc.call_function("index_in", [table["stratum"]], pc.SetLookupOptions(names))
+        stratum = ints(found)
+        if (stratum < 0).any():
+            row = int(np.argmax(stratum < 0))
+            raise DumpError(f"{parts.where(at, row)}: stratum is {table['stratum'][row].as_py()!r}; see validate")
+        numbers, place = np.unique(ints(table["feature"]), return_inverse=True)
+        counts = np.bincount(place * len(STRATA) + stratum, minlength=len(numbers) * len(STRATA))
+        counts = counts.reshape(-1, len(STRATA))
+        if len(pending) and numbers[0] == pending_feature:
+            counts[0] += pending[0]
+        elif len(pending):
+            yield pending, 0, 0
+        # A feature may go on in the next row group.
+        pending, pending_feature = counts[-1:], int(numbers[-1])
+        rows = table.num_rows
+        yield counts[:-1], rows - table["x0"].null_count, rows - table["heat"].null_count
+    yield pending, 0, 0
+
+
+def _tally(dump: Dump) -> _Tally:
+    silent_columns = [STRATA.index(name) for name in SILENT_STRATA]
+    per_feature = [np.zeros(1, np.int64) for _ in STRATA]
+    seen = n_box = n_heat = without_silent = few = 0
+    for counts, boxes, heats in _counts_by_feature(dump):
+        seen, n_box, n_heat = seen + len(counts), n_box + boxes, n_heat + heats
+        silent = counts[:, silent_columns].sum(axis=1)
+        without_silent += int((silent == 0).sum())
+        few += int((counts.sum(axis=1) - silent < FEW_ACTIVE).sum())
+        for column, sofar in enumerate(per_feature):
+            more = np.bincount(counts[:, column], minlength=len(sofar))
+            more[: len(sofar)] += sofar
+            per_feature[column] = more
+    for sofar in per_feature:
+        sofar[0] += dump.n_features - seen
+    return _Tally(tuple(per_feature), n_box, n_heat, dump.n_features - seen, without_silent, few)
+
+
+def _strata(tally: _Tally) -> tuple[StratumCount, ...]:
+    found: list[StratumCount] = []
+    for stratum, features in zip(STRATA, tally.per_feature, strict=True):
+        total = int((features * np.arange(len(features))).sum())
+        if total == 0:
+            continue
+        numbers = np.flatnonzero(features)
+        cumulated = np.cumsum(features)
+        n = int(cumulated[-1])
+        middle = [int(np.searchsorted(cumulated, rank, side="right")) for rank in ((n - 1) // 2, n // 2)]
+        found.append(
+            StratumCount(
+                stratum=stratum,
+                n_exemplars=total,
+                minimum=int(numbers[0]),
+                median=sum(middle) / 2,
+                maximum=int(numbers[-1]),
+            )
+        )
+    return tuple(found)
+
+
+def _odd(dump: Dump, tally: _Tally, n_dead: int) -> Iterator[str]:
+    rows = dump.info.n_latents - dump.n_features
+    said = (
+        ("latents without a row in features.parquet", rows),
+        ("features that fire on no image", n_dead),
+        ("features without exemplars", tally.n_without),
+        ("features with exemplars but no silent ones, so that they cannot be scored", tally.n_without_silent),
+        (f"features with exemplars, fewer than {FEW_ACTIVE} of them active", tally.n_few_active),
+    )
+    yield from (f"{text}: {count}" for text, count in said if count)

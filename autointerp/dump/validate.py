@@ -1,0 +1,205 @@
+"""Checks every row of a dump and names what is wrong or odd in it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature_faults, ints
+from autointerp.dump.format import FEATURES_FILE, IMAGES_FILE
+from autointerp.dump.reader import Dump
+from autointerp.errors import DumpError
+from autointerp.schema import SILENT_STRATA
+
+FEW_ACTIVE = 20
+"""Active exemplars below which a feature cannot be both explained and scored on images held out."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that `count` rows or features of a dump share."""
+
+    severity: Literal["error", "odd"]
+    """`error`: not as the format says. `odd`: allowed, and seldom meant."""
+    where: str
+    """File and the first row, or the file."""
+    message: str
+    count: int
+
+    def __str__(self) -> str:
+        more = f" ({self.count} such)" if self.count > 1 else ""
+        return f"{self.severity}: {self.where}: {self.message}{more}"
+
+
+class _Findings:
+    """Problems of one kind become one, with the first place and the number of them."""
+
+    def __init__(self) -> None:
+        self.problems: dict[tuple[str, ...], Problem] = {}
+
+    def add(self, key: tuple[str, ...], problem: Problem) -> None:
+        first = self.problems.get(key)
+        self.problems[key] = problem if first is None else replace(first, count=first.count + problem.count)
+
+    def add_faults(self, where: str, first_row: int, found: Iterator[Fault]) -> None:
+        for fault in found:
+            kind = fault.message.partition("; expected ")[2].partition(" of ")[0]
+            place = f"{where}: row {first_row + fault.row}"
+            self.add((where, fault.field, kind), Problem("error", place, f"{fault.field} {fault.message}", fault.count))
+
+    def add_features(self, bad: Mask, ids: Counts, message: str, severity: Literal["error", "odd"] = "odd") -> None:
+        """`message` about the features of `ids` where `bad` is true."""
+        count = int(np.count_nonzero(bad))
+        if count:
+            place = f"feature {ids[int(np.argmax(bad))]}"
+            self.add((severity, message), Problem(severity, place, message, count))
+
+
+def validate(dump: Dump) -> list[Problem]:
+    """Reads every row (image bytes and files are looked for, not decoded); errors come before what is odd.
+
+    Raises:
+        DumpError: a file is damaged so that its rows cannot be read at all.
+    """
+    findings = _Findings()
+    ids = dump.feature_ids
+    active, silent, highest = _check_exemplars(dump, findings)
+    _check_features(dump, findings, active, highest)
+    findings.add_features((active + silent) == 0, ids, "has no exemplars")
+    findings.add_features((active + silent > 0) & (silent == 0), ids, "has no silent exemplars, so it cannot be scored")
+    few = (active > 0) & (active < FEW_ACTIVE)
+    findings.add_features(few, ids, f"has fewer than {FEW_ACTIVE} active exemplars")
+    _check_images(dump, findings)
+    return sorted(findings.problems.values(), key=lambda p: p.severity != "error")
+
+
+def _check_exemplars(dump: Dump, findings: _Findings) -> tuple[Counts, Counts, npt.NDArray[np.float64]]:
+    """Active and silent exemplars and the highest activation of each feature; shape [n_features] each."""
+    parts, ids = dump.exemplar_parts, dump.feature_ids
+    active, silent = np.zeros(len(ids), np.int64), np.zeros(len(ids), np.int64)
+    highest = np.full(len(ids), -np.inf)
+    before: pa.Table | None = None
+    for at in range(len(parts.index.rows)):
+        table = parts.read(at)
+        path, first_row = str(parts.paths[parts.index.part[at]]), int(parts.index.row[at])
+        found = list(exemplar_faults(table, dump.info, dump.image_table.known))
+        findings.add_faults(path, first_row, iter(found))
+        if any(table[name].null_count for name in ("feature", "image", "stratum", "activation", "probability")):
+            before = None
+            continue
+        feature = ints(table["feature"])
+        place = np.minimum(np.searchsorted(ids, feature), max(len(ids) - 1, 0))
+        known = ids[place] == feature if len(ids) else np.zeros(len(feature), np.bool_)
+        findings.add_faults(path, first_row, faults(~known, "feature", table["feature"], f"one of {FEATURES_FILE}"))
+        is_silent = np.isin(_text(table["stratum"]), SILENT_STRATA)
+        np.add.at(silent, place[known & is_silent], 1)
+        np.add.at(active, place[known & ~is_silent], 1)
+        np.maximum.at(highest, place[known], np.asarray(table["activation"], np.float64)[known])
+        _odd_evidence(table, feature, findings)
+        if before is not None:
+            _check_seam(before, table, findings)
+        before = table
+    return active, silent, highest
+
+
+def _odd_evidence(table: pa.Table, feature: Counts, findings: _Findings) -> None:
+    stratum, activation = _text(table["stratum"]), np.asarray(table["activation"], np.float64)
+    sure = (stratum == "silent") & (np.asarray(table["probability"]) == 1)
+    findings.add_features(sure, feature, "has a silent exemplar of probability 1, as if no image had been left out")
+    numbers, place = np.unique(feature, return_inverse=True)
+    lowest_top, highest_other = np.full(len(numbers), np.inf), np.full(len(numbers), -np.inf)
+    np.minimum.at(lowest_top, place[stratum == "top"], activation[stratum == "top"])
+    np.maximum.at(highest_other, place[stratum != "top"], activation[stratum != "top"])
+    findings.add_features(lowest_top < highest_other, numbers, "has an exemplar of another stratum above one of top")
+
+
+def _check_seam(before: pa.Table, table: pa.Table, findings: _Findings) -> None:
+    """What two neighbouring row groups must not share."""
+    last, first = before["feature"][-1].as_py(), table["feature"][0].as_py()
+    if last != first:
+        return
+    number = np.array([first])
+    found = np.ones(1, np.bool_)
+    findings.add_features(found, number, "spans row groups of exemplars; row groups hold whole features")
+    mine = ints(before["image"])[ints(before["feature"]) == first]
+    theirs = ints(table["image"])[ints(table["feature"]) == first]
+    if len(np.intersect1d(mine, theirs)):
+        findings.add_features(found, number, "has an image twice, in two row groups of exemplars", "error")
+
+
+def _check_features(dump: Dump, findings: _Findings, active: Counts, highest: npt.NDArray[np.float64]) -> None:
+    parts, info, done = dump.feature_parts, dump.info, 0
+    widths = np.array(info.widths)
+    for at in range(len(parts.index.rows)):
+        table = parts.read(at)
+        found = list(feature_faults(table, info))
+        findings.add_faults(str(parts.paths[0]), int(parts.index.row[at]), iter(found))
+        own = slice(done, done + table.num_rows)
+        done = own.stop
+        if found:
+            continue
+        ids, n_active = ints(table["feature"]), ints(table["n_active"])
+        smallest = widths[np.searchsorted(widths, ids, side="right")]
+        wide = ints(table["width"]) != smallest
+        findings.add_features(wide, ids, "has a width that is not the smallest prefix holding it", "error")
+        short = n_active < active[own]
+        findings.add_features(short, ids, "has more active exemplars than n_active", "error")
+        # Rounded as max_activation is stored.
+        low = np.asarray(table["max_activation"], np.float32) < highest[own].astype(np.float32)
+        findings.add_features(low & (active[own] > 0), ids, "has an exemplar above its max_activation", "error")
+        histograms = zip(n_active.tolist(), table["histogram"].to_pylist(), strict=True)
+        sums = np.array([n if bins is None else sum(bins) for n, bins in histograms])
+        findings.add_features(sums != n_active, ids, "has a histogram whose counts do not add up to n_active")
+        stated = np.asarray(table["n_active_attribute"].is_valid())
+        if info.attribute is None:
+            findings.add_features(stated, ids, "has n_active_attribute in a dump without an attribute")
+        else:
+            findings.add_features(~stated, ids, "has no n_active_attribute in a dump with an attribute")
+
+
+def _check_images(dump: Dump, findings: _Findings) -> None:
+    images, parts = dump.image_table, dump.image_table.parts
+    where = str(parts.paths[0])
+    counts = images.table["sha256"].value_counts()
+    twice = ints(pa.chunked_array([counts.field("counts")])) if len(counts) else np.zeros(0, np.int64)
+    if (twice > 1).any():
+        digest = counts.field("values")[int(np.argmax(twice > 1))].as_py()
+        message = f"one file under several ids, sha256 {digest[:12]}…; give them one group or one id"
+        findings.add(("twice",), Problem("odd", where, message, int((twice > 1).sum())))
+    with_attribute = len(images.table) - images.table["attribute"].null_count
+    if dump.info.attribute is None and with_attribute:
+        findings.add(("attribute",), Problem("odd", where, "attribute in a dump without an attribute", with_attribute))
+    if dump.info.attribute is not None and not with_attribute and len(images.table):
+        findings.add(("attribute",), Problem("odd", where, "no image has the dump's attribute stated", 1))
+    for at in range(len(parts.index.rows)):
+        first = int(parts.index.row[at])
+        stored = np.asarray(parts.read(at, ["bytes"])["bytes"].is_valid())
+        paths = images.table["path"].slice(first, len(stored)).to_pylist()
+        for row, (path, has_bytes) in enumerate(zip(paths, stored.tolist(), strict=True), start=first):
+            _check_source(dump, row, path, has_bytes, findings)
+
+
+def _check_source(dump: Dump, row: int, path: str | None, has_bytes: bool, findings: _Findings) -> None:
+    where = f"{dump.path / IMAGES_FILE}: row {row}"
+    if (path is None) != has_bytes:
+        message = "has path and bytes; expected one of them" if has_bytes else "has neither path nor bytes"
+        findings.add((message,), Problem("error", where, message, 1))
+        return
+    if path is None:
+        return
+    try:
+        missing = not dump.image_table.resolve(path, row).is_file()
+    except DumpError as error:
+        findings.add(("outside",), Problem("error", where, str(error).removeprefix(f"{where}: "), 1))
+        return
+    if missing:
+        findings.add(("missing",), Problem("error", where, f"there is no file {path}", 1))
+
+
+def _text(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    return np.asarray(column.cast(pa.string()), dtype=np.str_)

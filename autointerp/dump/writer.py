@@ -1,0 +1,250 @@
+"""Writes a feature dump: streaming, checked, and there as a whole or not at all."""
+
+import hashlib
+import shutil
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_hex
+from types import TracebackType
+from typing import ParamSpec
+
+import numpy as np
+import pyarrow as pa
+
+from autointerp.dump.checks import Fault, KnownImages, exemplar_faults, feature_faults, image_faults
+from autointerp.dump.format import (
+    EXEMPLARS,
+    EXEMPLARS_FILE,
+    FEATURES,
+    FEATURES_FILE,
+    IMAGES,
+    IMAGES_FILE,
+    INFO_FILE,
+    DumpInfo,
+    part_name,
+)
+from autointerp.dump.records import exemplars_table, features_table
+from autointerp.dump.sink import ParquetSink
+from autointerp.errors import DumpError
+from autointerp.images.decode import displayed_size
+from autointerp.schema import Exemplar, FeatureRow
+
+N_GROUP_FEATURES = 4096
+N_GROUP_EXEMPLARS = 6000
+GROUP_HEAT_BYTES = 8 * 2**20
+N_GROUP_PATHS = 65536
+N_GROUP_IMAGES = 256
+GROUP_IMAGE_BYTES = 4 * 2**20
+"""A row group ends once it holds this much, so that reading one feature or one image stays cheap."""
+
+N_PART_EXEMPLARS = 4_000_000
+"""Rows after which the exemplars go on in another file."""
+
+P = ParamSpec("P")
+
+PLAIN = ("bytes", "heat", "sha256", "activation")
+"""Columns whose values hardly repeat."""
+
+
+class DumpWriter:
+    """Writes into a hidden folder beside the target, which takes the target's name when the `with` block ends.
+
+    An exception removes it; a kill leaves it under its hidden name and no target.
+
+    Args:
+        folder: The dump to write; must not exist yet.
+        info: Content of dump.json.
+        rows_per_part: Exemplar rows after which another part begins, at the end of a feature.
+
+    Raises:
+        DumpError: the folder exists or cannot be made, or a row is not as the format says.
+    """
+
+    def __init__(self, folder: str | Path, info: DumpInfo, *, rows_per_part: int = N_PART_EXEMPLARS) -> None:
+        self.folder = Path(folder)
+        self.info = info
+        self.rows_per_part = rows_per_part
+        self.work = self.folder.parent / f".{self.folder.name}.{token_hex(4)}.tmp"
+        """Where the files are until the block ends; image files that the dump shall hold go in here."""
+        self._rows: list[FeatureRow] = []
+        self._features: list[int] = []
+        self._exemplars: list[Exemplar] = []
+        self._heat_bytes = 0
+        self._images: list[dict[str, object]] = []
+        self._image_bytes = 0
+        self._image_ids = array("q")
+        self._sizes = array("q")
+        self._known: KnownImages | None = None
+        self._n_parts = 1
+        self._last_feature = -1
+
+    def __enter__(self) -> "DumpWriter":
+        if self.folder.exists() or self.folder.is_symlink():
+            raise DumpError(f"{self.folder}: exists already; a dump is written once, so give another folder")
+        try:
+            self.work.mkdir(parents=True)
+        except OSError as error:
+            raise DumpError(f"{self.folder}: cannot be made: {error}") from error
+        self._feature_sink = ParquetSink(self.work / FEATURES_FILE, FEATURES, key="feature")
+        self._image_sink = ParquetSink(self.work / IMAGES_FILE, IMAGES, key="image", plain=PLAIN, raw=("bytes",))
+        self._exemplar_sink = ParquetSink(self.work / part_name(0), EXEMPLARS, key="feature", plain=PLAIN)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            for sink in (self._feature_sink, self._image_sink, self._exemplar_sink):
+                # A footer that a full disk does not take must not hide why the block was left.
+                with suppress(OSError):
+                    sink.close()
+            shutil.rmtree(self.work, ignore_errors=True)
+
+    def add_image(
+        self,
+        image: int,
+        *,
+        path: str | Path | None = None,
+        data: bytes | None = None,
+        size: tuple[int, int] | None = None,
+        sha256: str | None = None,
+        attribute: bool | None = None,
+        group: str | None = None,
+        label: str | None = None,
+    ) -> None:
+        """Adds one image, in ascending order of `image` and before the features that show it.
+
+        Args:
+            image: Its number.
+            path: The file: absolute, or relative to the dump (looked for in `work`, then in `folder`). This or `data`.
+            data: The file's bytes, to be kept in the dump.
+            size: Width and height in pixels as displayed; found from the file when None.
+            sha256: Hex digest of the file; found from the file when None.
+            attribute: The dump's boolean label.
+            group: Name of its set of near-duplicates.
+            label: Its class or caption.
+
+        Raises:
+            DumpError: the order is broken, not exactly one of `path` and `data` is given, or the file is not there.
+            ImageError: the file cannot be decoded and `size` was not given.
+        """
+        if (path is None) == (data is None):
+            raise DumpError(f"image {image}: expected exactly one of path and data")
+        if self._image_ids and image <= self._image_ids[-1]:
+            raise DumpError(f"image {image}: comes after {self._image_ids[-1]}; add each image once, ascending")
+        if sha256 is None or size is None:
+            source = data if data is not None else self._locate(image, Path(str(path)))
+            sha256 = sha256 or digest_of(source)
+            size = size or displayed_size(source)
+        width, height = size
+        columns = (image, None if path is None else str(path), data, width, height, sha256, attribute, group, label)
+        self._images.append(dict(zip(IMAGES.names, columns, strict=True)))
+        self._image_ids.append(image)
+        self._known = None
+        self._sizes.extend((width, height))
+        self._image_bytes += len(data or b"")
+        full = N_GROUP_IMAGES if self._image_bytes else N_GROUP_PATHS
+        if len(self._images) >= full or self._image_bytes >= GROUP_IMAGE_BYTES:
+            self._flush_images()
+
+    def add_feature(self, row: FeatureRow, exemplars: Iterable[Exemplar]) -> None:
+        """Adds one feature with its evidence, in ascending order of `row.feature`.
+
+        Raises:
+            DumpError: the order, or (at the latest when the block ends) a value that the format does not allow.
+        """
+        if row.feature <= self._last_feature:
+            raise DumpError(f"feature {row.feature}: comes after {self._last_feature}; add each once, ascending")
+        self._last_feature = row.feature
+        self._rows.append(row)
+        for exemplar in exemplars:
+            self._features.append(row.feature)
+            self._exemplars.append(exemplar)
+            self._heat_bytes += len(exemplar.heat or b"")
+        if len(self._rows) >= N_GROUP_FEATURES:
+            self._flush_features()
+        if len(self._exemplars) >= N_GROUP_EXEMPLARS or self._heat_bytes >= GROUP_HEAT_BYTES:
+            self._flush_exemplars()
+
+    def _locate(self, image: int, path: Path) -> Path:
+        """The file now; an absolute `path` is itself."""
+        for base in (self.work, self.folder):
+            if (base / path).is_file():
+                return base / path
+        raise DumpError(f"image {image}: there is no file {path}")
+
+    def _flush_features(self) -> None:
+        if self._rows:
+            table = _table(features_table, self.folder / FEATURES_FILE, self._rows)
+            _stop_at(feature_faults(table, self.info), self.folder / FEATURES_FILE, self._feature_sink.n_rows)
+            self._feature_sink.write(table)
+            self._rows = []
+
+    def _flush_exemplars(self) -> None:
+        if not self._exemplars:
+            return
+        if self._exemplar_sink.n_rows >= self.rows_per_part:
+            self._exemplar_sink.close()
+            self._exemplar_sink = ParquetSink(
+                self.work / part_name(self._n_parts), EXEMPLARS, key="feature", plain=PLAIN
+            )
+            self._n_parts += 1
+        name = self.folder / (EXEMPLARS_FILE if self._n_parts == 1 else self._exemplar_sink.path.name)
+        table = _table(exemplars_table, name, self._features, self._exemplars)
+        _stop_at(exemplar_faults(table, self.info, self._known_images()), name, self._exemplar_sink.n_rows)
+        self._exemplar_sink.write(table)
+        self._features, self._exemplars, self._heat_bytes = [], [], 0
+
+    def _flush_images(self) -> None:
+        if self._images:
+            table = _table(pa.Table.from_pylist, self.folder / IMAGES_FILE, self._images, IMAGES)
+            _stop_at(image_faults(table), self.folder / IMAGES_FILE, self._image_sink.n_rows)
+            self._image_sink.write(table)
+            self._images, self._image_bytes = [], 0
+
+    def _known_images(self) -> KnownImages:
+        if self._known is None:
+            sizes = np.array(self._sizes, dtype=np.int64).reshape(-1, 2)
+            self._known = KnownImages(np.array(self._image_ids, dtype=np.int64), sizes[:, 0], sizes[:, 1])
+        return self._known
+
+    def _finish(self) -> None:
+        self._flush_features()
+        self._flush_exemplars()
+        self._flush_images()
+        for sink in (self._feature_sink, self._image_sink, self._exemplar_sink):
+            sink.close()
+        if self._n_parts == 1:
+            (self.work / part_name(0)).rename(self.work / EXEMPLARS_FILE)
+        (self.work / INFO_FILE).write_text(self.info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        if self.folder.exists():
+            raise DumpError(f"{self.folder}: was made by another program meanwhile; give another folder")
+        try:
+            self.work.rename(self.folder)
+        except OSError as error:
+            raise DumpError(f"{self.folder}: cannot be made: {error}") from error
+
+
+def digest_of(source: bytes | Path) -> str:
+    """SHA-256, hex, of a file or of its bytes."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _table(build: Callable[P, pa.Table], path: Path, *args: P.args, **kwargs: P.kwargs) -> pa.Table:
+    try:
+        return build(*args, **kwargs)
+    except (pa.ArrowException, OverflowError, TypeError) as error:
+        raise DumpError(f"{path}: a value does not fit its column: {str(error).partition(chr(10))[0]}") from error
+
+
+def _stop_at(found: Iterator[Fault], path: Path, offset: int) -> None:
+    for fault in found:
+        raise DumpError(f"{path}: row {offset + fault.row}: {fault.field} {fault.message}")

@@ -1,0 +1,93 @@
+"""Splits a feature's exemplars into what the explainer is shown and what is held out for the judge."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from autointerp.config import ExplainSettings
+from autointerp.schema import BAND_STRATA, Exemplar, Feature, ImageRow
+
+Images = Mapping[int, ImageRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the explainer sees, in the order of the prompt."""
+
+    active: tuple[Exemplar, ...]
+    contrast: tuple[Exemplar, ...]
+
+
+def group_of(image: ImageRow) -> str:
+    """Its near-duplicate group; an image without one is alone in its own."""
+    return image.group if image.group is not None else f"\x00{image.image}"
+
+
+def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> Shown:
+    """Draws the shown exemplars by seed and feature alone, so that every run over the same dump draws the same.
+
+    Of each stratum at most half is shown, so that the judge always has held-out images of the same kind; of a
+    near-duplicate group at most one image is shown.
+    """
+    chance = Random(f"shown:{settings.seed}:{feature.id}")
+    taken: set[str] = set()
+    by_stratum = strata(feature.exemplars)
+    top = by_stratum.get("top", [])
+    order = (
+        sorted(top, key=lambda e: (-e.activation, e.image)) if settings.shown == "highest" else _shuffled(top, chance)
+    )
+    active = _take(order, settings.n_top, images, taken)
+    bands = [_shuffled(by_stratum[b], chance) for b in reversed(BAND_STRATA) if b in by_stratum]
+    shares = spread(settings.n_bands, [_half(b) for b in bands])
+    for band, share in zip(bands, shares, strict=True):
+        active += _take(band, share, images, taken)
+    contrast = _take(_shuffled(by_stratum.get("guided", []), chance), settings.n_contrast, images, taken)
+    silent = _shuffled(by_stratum.get("silent", []), chance)
+    contrast += _take(silent, settings.n_contrast - len(contrast), images, taken)
+    return Shown(active=tuple(_shuffled(active, chance)), contrast=tuple(_shuffled(contrast, chance)))
+
+
+def held_out(feature: Feature, images: Images, shown: Sequence[int]) -> tuple[Exemplar, ...]:
+    """The exemplars that neither were shown nor are near-duplicates of a shown image."""
+    seen = {group_of(images[i]) for i in shown if i in images}
+    return tuple(e for e in feature.exemplars if e.image not in shown and group_of(images[e.image]) not in seen)
+
+
+def strata(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
+    """Exemplars by stratum, each in stored order."""
+    out: dict[str, list[Exemplar]] = {}
+    for exemplar in exemplars:
+        out.setdefault(exemplar.stratum, []).append(exemplar)
+    return out
+
+
+def _half(stratum: Sequence[Exemplar]) -> int:
+    return len(stratum) // 2
+
+
+def _take(order: Sequence[Exemplar], n: int, images: Images, taken: set[str]) -> list[Exemplar]:
+    out: list[Exemplar] = []
+    for exemplar in order:
+        if len(out) >= min(n, _half(order)):
+            break
+        group = group_of(images[exemplar.image])
+        if group not in taken:
+            taken.add(group)
+            out.append(exemplar)
+    return out
+
+
+def spread(n: int, room: Sequence[int]) -> list[int]:
+    """Shares of `n` over places with that much room, as even as the room allows, the first ones first."""
+    shares = [0] * len(room)
+    while sum(shares) < min(n, sum(room)):
+        for i, most in enumerate(room):
+            if shares[i] < most and sum(shares) < n:
+                shares[i] += 1
+    return shares
+
+
+def _shuffled(items: Sequence[Exemplar], chance: Random) -> list[Exemplar]:
+    out = sorted(items, key=lambda e: e.image)
+    chance.shuffle(out)
+    return out

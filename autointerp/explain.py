@@ -1,0 +1,176 @@
+"""Feature → Explanation: what the explainer is shown and asked, and what becomes of its reply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autointerp.clock import now
+from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.evidence import Images, Shown, draw_shown
+from autointerp.images.picture import Picture
+from autointerp.lmm.calls import Failure
+from autointerp.lmm.door import Door
+from autointerp.lmm.request import ImagePart, Request, Role, Task
+from autointerp.prompts import Prompt, ShownImage, Slot, joint_digest, plain
+from autointerp.replies import DomainReply, ExplainReply, Reply, reply_schema
+from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.tiles import region_box, tile_of
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """All that explaining needs besides the feature."""
+
+    model: ModelSettings
+    settings: ExplainSettings
+    prompt: Prompt
+    domain: Prompt | None
+    """The second pass's template."""
+    grid: tuple[int, int] | None
+    """Rows and columns of the dump's heat maps."""
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The templates used, in order."""
+        return (self.prompt, self.domain) if self.domain else (self.prompt,)
+
+    @property
+    def digest(self) -> str:
+        """Of all templates used."""
+        return joint_digest(self.prompts)
+
+    def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:
+        """The questions for one feature, all independent of each other's answers."""
+        shown = draw_shown(feature, images, self.settings)
+        if not shown.active:
+            return ()
+        first = self._request("explain", "", self.prompt, ExplainReply, shown, images)
+        if self.domain is None:
+            return (first,)
+        name = self.settings.domain or ""
+        # The second pass is a fresh question: it does not see the first answer, nor the silent images.
+        alone = Shown(active=shown.active, contrast=())
+        return first, self._request("domain", name, self.domain, DomainReply, alone, images)
+
+    async def explain(self, feature: Feature, images: Images, door: Door) -> Explanation | FailureRecord:
+        """Asks, and makes the record.
+
+        Raises:
+            EndpointError: no request of this run can succeed.
+        """
+        requests = self.requests(feature, images)
+        if not requests:
+            why = (
+                "the dump has fewer than 2 active images of a stratum for it, so none could be both shown and held out"
+            )
+            return _failure(feature, "explain", Failure("image", why, 0))
+        shown = draw_shown(feature, images, self.settings)
+        answer = await door.ask(requests[0], ExplainReply)
+        if isinstance(answer, Failure):
+            return _failure(feature, "explain", answer)
+        finding, usage = None, answer.usage
+        if len(requests) > 1:
+            second = await door.ask(requests[1], DomainReply)
+            if isinstance(second, Failure):
+                return _failure(feature, "explain:domain", second)
+            finding = _finding(second.value, self.settings.domain or "", shown)
+            usage += second.usage
+        return self._record(feature, shown, answer.value, answer.model, finding, usage)
+
+    def _request(
+        self, task: Task, subject: str, prompt: Prompt, reply: type[Reply], shown: Shown, images: Images
+    ) -> Request:
+        pictures: list[ImagePart] = []
+        active = [self._shown(i, e, images, "active", pictures) for i, e in enumerate(shown.active, 1)]
+        contrast = [self._shown(i, e, images, "silent", pictures) for i, e in enumerate(shown.contrast, 1)]
+        variables = {"active": active, "levels": self.settings.levels}
+        variables |= {"contrast": contrast} if task == "explain" else {"name": subject}
+        return Request(
+            model=self.model.model,
+            task=task,
+            subject=subject,
+            messages=prompt.fill(variables, pictures),
+            reply_schema=reply_schema(reply),
+            temperature=self.model.temperature,
+            max_tokens=self.model.max_tokens,
+            seed=self.model.seed,
+        )
+
+    def _shown(
+        self, number: int, exemplar: Exemplar, images: Images, role: Role, pictures: list[ImagePart]
+    ) -> ShownImage:
+        image, region = images[exemplar.image], self.settings.region
+        box = region_box(exemplar, image, self.grid, region) if role == "active" else None
+        # Without a region all renderings are the same picture, which is then shown once.
+        renderings = self.settings.renderings if box is not None else ("full",)
+        slots: list[Slot] = []
+        for rendering in renderings:
+            tile = tile_of(exemplar, image, rendering, box, self.grid)
+            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
+            slots.append(Slot(len(pictures), rendering))
+            pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
+        return ShownImage(number=number, level=self._level(exemplar) if role == "active" else "", slots=tuple(slots))
+
+    def _level(self, exemplar: Exemplar) -> str:
+        match self.settings.levels:
+            case "words":
+                return "strong" if exemplar.stratum == "top" else "weaker"
+            case "numbers":
+                return f"{exemplar.activation:.3g}"
+            case "none":
+                return ""
+
+    def _record(
+        self,
+        feature: Feature,
+        shown: Shown,
+        reply: ExplainReply,
+        model: str,
+        finding: DomainFinding | None,
+        usage: Usage,
+    ) -> Explanation:
+        none = reply.verdict == "none"
+        ids = [e.image for e in shown.active]
+        return Explanation(
+            feature=feature.id,
+            text="" if none else plain(reply.explanation),
+            concepts=() if none else tuple(plain(c) for c in reply.concepts if c.strip()),
+            none=none,
+            mixed=reply.verdict == "mixed",
+            candidates=tuple(plain(c) for c in reply.candidates if c.strip()),
+            lookalikes=plain(reply.lookalikes),
+            misfits=_ids(reply.misfits, ids),
+            domain=finding,
+            model=model,
+            prompt=self.digest,
+            images=tuple(ids),
+            contrast=tuple(e.image for e in shown.contrast),
+            usage=usage,
+            created=now(),
+        )
+
+
+def _finding(reply: DomainReply, domain: str, shown: Shown) -> DomainFinding:
+    ids = [e.image for e in shown.active]
+    return DomainFinding(
+        domain=domain,
+        found=reply.found,
+        text=plain(reply.error) if reply.found else "",
+        category=plain(reply.category) if reply.found else "none",
+        images=_ids(reply.images, ids) if reply.found else (),
+    )
+
+
+def _ids(numbers: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
+    """Image ids of the numbers that the prompt used; a number it did not use is dropped."""
+    return tuple(ids[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(ids))
+
+
+def _failure(feature: Feature, stage: str, failure: Failure) -> FailureRecord:
+    return FailureRecord(
+        feature=feature.id,
+        stage=stage,
+        kind=failure.kind,
+        message=failure.message,
+        attempts=failure.attempts,
+        created=now(),
+    )

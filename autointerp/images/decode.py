@@ -1,0 +1,222 @@
+"""From the bytes of a file to upright 8-bit RGB pixels."""
+
+import math
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+from PIL.ExifTags import Base
+
+from autointerp.errors import ImageError
+
+# Opening a format whose plugin is not loaded makes Pillow load all of them, which is slow and not thread-safe.
+PLUGINS = (
+    PngImagePlugin,
+    JpegImagePlugin,
+    WebPImagePlugin,
+    GifImagePlugin,
+    BmpImagePlugin,
+    TiffImagePlugin,
+    PpmImagePlugin,
+)
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
+"""What is decoded unless told otherwise, by Pillow's names."""
+
+SHRINKS = (8, 4, 2)
+"""JPEG can be decoded at one in so many pixels each way, faster than at full size."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image of each EXIF orientation upright."""
+
+_BROKEN = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    SyntaxError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+"""What Pillow's parsers raise on broken files; Warning where the process turns warnings into errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Upright pixels, and how they relate to the file's own."""
+
+    image: Image.Image
+    """Mode RGB."""
+    size: tuple[int, int]
+    """Width and height of the whole image in pixels as displayed at full size."""
+    shrink: int
+    """Full-size pixels per pixel of `image`, each way: 1, 2, 4 or 8."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held; Pillow keeps four bytes a pixel."""
+        return self.image.width * self.image.height * 4
+
+
+def decode(source: bytes | Path, *, at_most: int | None, max_pixels: int, formats: Sequence[str] = FORMATS) -> Decoded:
+    """Decodes the first frame, upright, in RGB, transparency over white; colour profiles are not applied.
+
+    Args:
+        source: a file's bytes, or where it is.
+        at_most: a longest side in pixels that suffices: a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest
+            side stays at least that. None: full size.
+        max_pixels: limit on width times height, checked before any pixel is decoded. Pillow's own limit
+            (`Image.MAX_IMAGE_PIXELS`) holds too.
+        formats: Pillow's names of the formats to accept.
+
+    Returns:
+        The pixels and their scale.
+
+    Raises:
+        ImageError: missing, not an image of these formats, truncated or broken, or too large.
+    """
+    with _one_line(source, formats), _open(source, formats) as image:
+        _check_pixels(source, image.size, max_pixels)
+        size, turn = image.size, _orientation(image)
+        shrink = _draft(image, at_most)
+        image.load()
+        rgb = _to_rgb(image)
+        if turn in _UPRIGHT:
+            rgb = rgb.transpose(_UPRIGHT[turn])
+        # Comments and the like would travel into every crop.
+        rgb.info.clear()
+        return Decoded(rgb, _turned(size, turn), shrink)
+
+
+def displayed_size(source: bytes | Path, *, formats: Sequence[str] = FORMATS) -> tuple[int, int]:
+    """Width and height in pixels after any EXIF orientation, read from the header alone.
+
+    Args:
+        source: a file's bytes, or where it is.
+        formats: Pillow's names of the formats to accept.
+
+    Returns:
+        Width and height.
+
+    Raises:
+        ImageError: missing, or not an image of these formats.
+    """
+    with _one_line(source, formats), _open(source, formats) as image:
+        return _turned(image.size, _orientation(image))
+
+
+def shrink_for(longest: int, enough: int) -> int:
+    """The largest JPEG decoding scale that leaves at least `enough` of `longest` pixels: 1, 2, 4 or 8."""
+    return next((s for s in SHRINKS if longest >= s * enough), 1)
+
+
+def _open(source: bytes | Path, formats: Sequence[str]) -> Image.Image:
+    return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=list(formats))
+
+
+@contextmanager
+def _one_line(source: bytes | Path, formats: Sequence[str]) -> Iterator[None]:
+    """Turns whatever a broken file raises into an ImageError."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except FileNotFoundError as e:
+        raise ImageError(f"{_name(source)}: no such file; put it back or import the dump anew") from e
+    except UnidentifiedImageError as e:
+        known = ", ".join(formats)
+        raise ImageError(f"{_name(source)}: not an image that can be read ({known}); convert it") from e
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
+        raise ImageError(f"{_name(source)}: too large for Pillow's own limit; shrink it ({_text(e)})") from e
+    except _BROKEN as e:
+        raise ImageError(f"{_name(source)}: broken image; replace it ({_text(e)})") from e
+
+
+def _name(source: bytes | Path) -> str:
+    return str(source) if isinstance(source, Path) else f"file of {len(source)} bytes"
+
+
+def _text(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _check_pixels(source: bytes | Path, size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        what = f"{size[0]} x {size[1]} pixels is over the limit of {max_pixels}"
+        raise ImageError(f"{_name(source)}: {what}; shrink it or raise the limit")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1–8 still to be applied, as the header has it."""
+    if image.format == "TIFF":
+        # Pillow turns TIFF itself, and its header size is the displayed one.
+        return 1
+    try:
+        # The base method, since PNG's own decodes the whole image to find a late chunk.
+        turn = Image.Image.getexif(image).get(Base.Orientation, 1)
+    except _BROKEN:
+        # Broken metadata takes nothing from the pixels.
+        return 1
+    return turn if turn in _UPRIGHT else 1
+
+
+def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    return (size[1], size[0]) if turn >= 5 else size
+
+
+def _draft(image: Image.Image, at_most: int | None) -> int:
+    """Has a JPEG decoded smaller; returns by how much."""
+    width, height = image.size
+    shrink = 1 if at_most is None else shrink_for(max(width, height), at_most)
+    if shrink == 1:
+        return 1
+    asked = image.draft(None, (max(width // shrink, 1), max(height // shrink, 1)))
+    return 1 if asked is None else round(width / asked[1][2])
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Deep greyscale as 8 bit: 0–65535, or 0–1 for fractions; what exceeds that, by its own range."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    low, high = 0.0, 1.0 if image.mode == "F" else 65535.0
+    if values.min() < low or values.max() > high:
+        low, high = float(values.min()), float(values.max())
+    scaled = np.rint((values - low) * (255.0 / (high - low)))
+    return Image.fromarray(np.where(math.isfinite(high - low), scaled, 0.0).astype(np.uint8))

@@ -1,0 +1,1 @@
+"""One module a command: the typed functions that the command line and Python call."""

@@ -1,0 +1,142 @@
+"""What the jobs share: progress, results, rows of images, the choice of features."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.dump.selection import Selection, parse_features
+from autointerp.errors import RunError
+from autointerp.evidence import Images
+from autointerp.lmm.door import Door, Tally
+from autointerp.pipeline import Stop
+from autointerp.runs.folder import DumpReference, Run, RunWriter
+from autointerp.runs.index import Ints
+from autointerp.schema import FailureRecord, Feature
+
+
+class Progress(Protocol):
+    """Whoever shows how far a job is."""
+
+    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+        """Shows a stage while the context lasts: `total` features, `before` of them done in earlier runs."""
+        ...
+
+    def advance(self, *, failed: bool) -> None:
+        """One more feature is through."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
+
+    def advance(self, *, failed: bool) -> None:
+        """Nothing."""
+
+
+@dataclass
+class JobResult:
+    """What a job did."""
+
+    run: Path
+    selected: int
+    """Features asked for."""
+    before: int
+    """Of them, done by earlier runs of the same command."""
+    done: int = 0
+    """Done now."""
+    failures: list[FailureRecord] = field(default_factory=list)
+    """Of now, at most `N_KEPT`; all are in failures.jsonl."""
+    failed: int = 0
+    """Features that failed now and stay pending."""
+    tally: Tally = field(default_factory=Tally)
+    seconds: float = 0.0
+    stopped: str | None = None
+    """Why the job ended early: `interrupted` or `over budget`."""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.failed == 0 and self.stopped is None
+
+
+N_KEPT = 20
+"""Failures that a result lists."""
+
+
+class Recorder:
+    """Writes what became of each feature, and counts it."""
+
+    def __init__(self, writer: RunWriter, result: JobResult, progress: Progress, stop: Stop) -> None:
+        self._writer = writer
+        self._result = result
+        self._progress = progress
+        self._stop = stop
+
+    def failure(self, record: FailureRecord) -> None:
+        """A call failed: the feature stays pending."""
+        self._writer.failure(record)
+        if len(self._result.failures) < N_KEPT:
+            self._result.failures.append(record)
+        if record.kind == "over_budget":
+            self._stop.ask("over budget")
+
+    def through(self, *, failed: bool) -> None:
+        """A feature is through."""
+        if failed:
+            self._result.failed += 1
+        else:
+            self._result.done += 1
+        self._progress.advance(failed=failed)
+
+
+def choose(dump: Dump, features: str | Iterable[int], *, width: int | None, sample: int | None, seed: int) -> Ints:
+    """Ids of the chosen features, ascending.
+
+    Raises:
+        SettingsError: a feature or width that the dump does not have.
+    """
+    text = features if isinstance(features, str) else ",".join(str(f) for f in features)
+    selection = parse_features(text, n_latents=dump.info.n_latents)
+    return dump.select(selection.narrowed(width=width, n_sample=sample, seed=seed))
+
+
+def only(ids: Ints) -> Selection:
+    """The selection of exactly these ids."""
+    return Selection(starts=ids, stops=ids + 1)
+
+
+def images_of(dump: Dump, feature: Feature, more: Sequence[int] = ()) -> Images:
+    """Rows of all images of a feature, and of `more`, by id."""
+    ids = sorted({e.image for e in feature.exemplars} | set(more))
+    return dict(zip(ids, dump.images(ids), strict=True))
+
+
+def reference(dump: Dump) -> DumpReference:
+    """How a run states its dump."""
+    return DumpReference(
+        name=dump.info.name, path=str(dump.path.resolve()), digest=dump.digest, n_latents=dump.info.n_latents
+    )
+
+
+def dump_of(run: Run, given: Path | None, *, allow_outside: bool) -> Dump:
+    """The dump of a run: where it was, or where the user says it is now.
+
+    Raises:
+        RunError: it is another dump.
+        DumpError: it cannot be read.
+    """
+    dump = open_dump(given or Path(run.info.dump.path), allow_outside=allow_outside)
+    if dump.digest != run.info.dump.digest:
+        raise RunError(
+            f"{dump.path}: not the dump that {run.path} was made from, or it has changed since; "
+            "name the right one with --dump, or explain anew"
+        )
+    return dump

@@ -1,0 +1,153 @@
+"""`autointerp estimate`: tokens and dollars of the planned requests, by model, before anything is sent."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.errors import SettingsError
+from autointerp.evidence import draw_shown
+from autointerp.explainer import Explainer
+from autointerp.images.render import picture_size
+from autointerp.jobs.common import choose, images_of, only
+from autointerp.jobs.explaining import make_explainer
+from autointerp.lmm.image_tokens import image_tokens
+from autointerp.lmm.prices import batch_multiplier, cost
+from autointerp.lmm.request import Request
+from autointerp.prompts import load_prompt
+from autointerp.schema import Explanation, Feature, Record, Usage
+from autointerp.scoring.judge import Judge
+from autointerp.scoring.sampling import draw_sample
+from autointerp.session import estimate as estimate_tokens
+from autointerp.session import find_price
+
+MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
+"""Shown where no model is named."""
+N_MEASURED = 40
+"""Features whose requests are built; the others are taken to be like them."""
+STAND_IN = "a stand-in of usual length for an explanation that is not written yet, fifteen words"
+
+
+class ModelEstimate(Record):
+    """What the job would take with one model."""
+
+    model: str
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    image_share: float
+    """Part of the input tokens that are images, 0 to 1."""
+    dollars: float | None
+    """None where the price is not known: state it with --prices."""
+    batch_dollars: float | None
+    """The same as a batch job."""
+    price_source: str | None
+    exact_image_rule: bool
+    """Whether the family's own rule for image tokens is known."""
+
+
+class Estimate(Record):
+    """What a job would take."""
+
+    features: int
+    measured: int
+    """Features whose requests were built for this."""
+    models: tuple[ModelEstimate, ...]
+
+
+def estimate(
+    dump: str | Path,
+    *,
+    models: Sequence[str] = MODELS,
+    features: str | Iterable[int] = "all",
+    width: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    settings: ExplainSettings | None = None,
+    scoring: ScoreSettings | None = None,
+    prompts: Path | None = None,
+    prices: Path | None = None,
+    allow_outside: bool = False,
+) -> Estimate:
+    """Builds the requests of a sample of the chosen features, explaining and scoring, and adds them up for each model.
+
+    Args:
+        dump: folder of the feature dump.
+        models: names as an endpoint knows them.
+        features: as for `explain`, like `width`, `sample` and `seed`.
+        width: only this nested prefix.
+        sample: only this many.
+        seed: of the draw.
+        settings: of explaining.
+        scoring: of scoring.
+        prompts: your own templates.
+        prices: your own price file.
+        allow_outside: as for `explain`.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    with open_dump(dump, allow_outside=allow_outside) as opened:
+        chosen = choose(opened, features, width=width, sample=sample, seed=seed)
+        if not len(chosen):
+            raise SettingsError("no feature is left to estimate; name others with --features")
+        measured = np.sort(np.random.default_rng(seed).choice(chosen, min(N_MEASURED, len(chosen)), replace=False))
+        evidence = list(opened.features(only(measured)))
+        out: list[ModelEstimate] = []
+        for name in models:
+            model = ModelSettings(model=name, seed=seed)
+            explainer = make_explainer(opened, model, settings or ExplainSettings(seed=seed), prompts)
+            judge = Judge(model, scoring or ScoreSettings(seed=seed), load_prompt("judge", prompts))
+            requests = [r for f in evidence for r in _planned(opened, f, explainer, judge)]
+            out.append(_add_up(model, requests, len(chosen) / len(evidence), prices))
+    return Estimate(features=len(chosen), measured=len(evidence), models=tuple(out))
+
+
+def _planned(dump: Dump, feature: Feature, explainer: Explainer, judge: Judge) -> list[Request]:
+    images = images_of(dump, feature)
+    shown = draw_shown(feature, images, explainer.settings)
+    stand_in = Explanation(
+        feature=feature.id,
+        text=STAND_IN,
+        concepts=(),
+        none=False,
+        model=explainer.model.model,
+        prompt="",
+        images=tuple(e.image for e in shown.active),
+        contrast=tuple(e.image for e in shown.contrast),
+        usage=Usage(),
+        created="",
+    )
+    sample = draw_sample(
+        feature, stand_in, images, judge.settings, grid=dump.info.patch_grid, n_images=dump.info.n_images
+    )
+    enough = len(sample.active) >= judge.settings.min_active
+    return [*explainer.requests(feature, images), *(judge.requests(STAND_IN, sample) if enough else [])]
+
+
+def _add_up(model: ModelSettings, requests: Sequence[Request], scale: float, prices: Path | None) -> ModelEstimate:
+    price = find_price(model, prices)
+    tokens_in = tokens_out = in_images = 0
+    dollars, exact = 0.0, True
+    for request in requests:
+        used = estimate_tokens(request)
+        tokens_in += used.input_tokens
+        tokens_out += used.output_tokens
+        dollars += cost(price, used.input_tokens, used.output_tokens, 0) if price else 0.0
+        images = [image_tokens(model.model, *picture_size(p)) for p in request.pictures]
+        in_images += sum(i.tokens for i in images)
+        exact = exact and all(i.exact for i in images)
+    total = dollars * scale if price else None
+    return ModelEstimate(
+        model=model.model,
+        requests=round(len(requests) * scale),
+        input_tokens=round(tokens_in * scale),
+        output_tokens=round(tokens_out * scale),
+        image_share=in_images / tokens_in if tokens_in else 0.0,
+        dollars=total,
+        batch_dollars=total * batch_multiplier(model.model) if total is not None else None,
+        price_source=price.source if price else None,
+        exact_image_rule=exact,
+    )

@@ -1,0 +1,115 @@
+"""`autointerp explain`: an explanation for each chosen feature of a dump, into a run folder."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from autointerp.clock import now
+from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.errors import PromptError
+from autointerp.explainer import Explainer
+from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
+from autointerp.lmm.door import Door
+from autointerp.pipeline import Stop, drive, run_async
+from autointerp.prompts import domain_names, load_prompt
+from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
+from autointerp.schema import Explanation, Feature
+from autointerp.session import open_door, resolve_model
+from autointerp.version import __version__
+
+
+def explain(
+    dump: str | Path,
+    run: str | Path,
+    *,
+    model: str | ModelSettings,
+    features: str | Iterable[int] = "all",
+    width: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    settings: ExplainSettings | None = None,
+    engine: EngineSettings | None = None,
+    prompts: Path | None = None,
+    cache: Path | None = None,
+    prices: Path | None = None,
+    allow_outside: bool = False,
+    progress: Progress | None = None,
+) -> JobResult:
+    """Explains features; run again with the same arguments, it goes on where it stopped.
+
+    Args:
+        dump: folder of the feature dump.
+        run: folder of the run, made if missing.
+        model: name of the explainer, or all its settings.
+        features: `all`, `0-511,600`, `@FILE`, or ids.
+        width: only features of this nested prefix.
+        sample: only this many of them, drawn by `seed`.
+        seed: of the sample, and of the images shown where `settings` is not given.
+        settings: what is shown and asked.
+        engine: how the endpoint is used.
+        prompts: folder of your own templates, which override the shipped ones.
+        cache: folder of the answers; `cache/` or AUTOINTERP_CACHE by default.
+        prices: your own price file.
+        allow_outside: whether the dump's image paths may be absolute or leave its folder.
+        progress: shows how far it is.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    started = time.monotonic()
+    opened = open_dump(dump, allow_outside=allow_outside)
+    asked = resolve_model(ModelSettings(model=model, seed=seed) if isinstance(model, str) else model)
+    explainer = make_explainer(opened, asked, settings or ExplainSettings(seed=seed), prompts)
+    chosen = choose(opened, features, width=width, sample=sample, seed=seed)
+    stage = ExplainStage(
+        model=asked, settings=explainer.settings, prompts={p.name: p.digest[:12] for p in explainer.prompts}
+    )
+    info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
+    engine = engine or EngineSettings()
+    with RunWriter(Path(run), info) as writer:
+        left = np.setdiff1d(chosen, writer.run.index().features)
+        result = JobResult(run=Path(run), selected=len(chosen), before=len(chosen) - len(left))
+        progress, stop = progress or Silent(), Stop()
+        recorder = Recorder(writer, result, progress, stop)
+
+        async def one(feature: Feature, door: Door) -> None:
+            outcome = await explainer.explain(feature, images_of(opened, feature), door)
+            if isinstance(outcome, Explanation):
+                writer.explanation(outcome)
+            else:
+                recorder.failure(outcome)
+            recorder.through(failed=not isinstance(outcome, Explanation))
+
+        async def main() -> None:
+            if not len(left):
+                return
+            async with open_door(asked, engine, opened, cache=cache, prices=prices) as door:
+                result.tally = door.tally
+                with progress.show("explain", door, len(chosen), result.before), stop.on_interrupt():
+                    # Half as many again as are in flight: their pictures are made while others wait for answers.
+                    window = engine.concurrency + engine.concurrency // 2 + 1
+                    await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
+
+        run_async(main)
+    result.stopped = stop.reason
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, prompts: Path | None) -> Explainer:
+    """Loads the templates.
+
+    Raises:
+        PromptError: a template is missing or broken.
+    """
+    domain = None
+    if settings.domain is not None:
+        names = domain_names(prompts)
+        if settings.domain not in names:
+            raise PromptError(f"--domain {settings.domain}: no such domain; there is {', '.join(names)}")
+        domain = load_prompt(f"domains/{settings.domain}", prompts)
+    grid = dump.info.patch_grid
+    return Explainer(model, settings, load_prompt("explain", prompts), domain, grid)

@@ -1,0 +1,60 @@
+"""What can become of one call, and of one question after all its calls."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from autointerp.schema import Usage
+
+T = TypeVar("T")
+
+
+class CallError(Exception):
+    """One call failed.
+
+    Args:
+        kind: as in failures.jsonl: refused, malformed, rate_limited, timeout, http_<code>, connection.
+        message: one line for people, without keys or image data.
+        again: whether the same call may succeed later.
+        overload: whether the endpoint asks for less.
+        retry_after: seconds that the endpoint asks to wait, if it does.
+        remedy: not None if no request of this run can succeed: what the user should do.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        again: bool,
+        overload: bool = False,
+        retry_after: float | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+        self.again = again
+        self.overload = overload
+        self.retry_after = retry_after
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A usable reply."""
+
+    value: T
+    usage: Usage
+    """Of all the calls behind it; from the cache, of the calls made then."""
+    model: str
+    """As the endpoint calls it."""
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No usable reply: recorded, never a default value."""
+
+    kind: str
+    message: str
+    attempts: int

@@ -1,0 +1,53 @@
+"""What an endpoint understands of the optional fields: found out by asking, remembered in the cache."""
+
+import hashlib
+import re
+from typing import Literal
+
+from autointerp.schema import Record
+
+
+class Dialect(Record):
+    """The optional fields of chat completions that one endpoint takes for one model."""
+
+    reply_format: Literal["json_schema", "json_object", "none"] = "json_schema"
+    token_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    temperature: bool = True
+    seed: bool = True
+
+    def without(self, complaint: str) -> "Dialect | None":
+        """The next simpler dialect after the endpoint's complaint; None if it complains of something else.
+
+        Args:
+            complaint: the error's text, with the name of the parameter where the endpoint gives it.
+        """
+        text = complaint.lower()
+        if re.search(r"max_(completion_)?tokens", text) and re.search(
+            r"unsupported|unknown|unexpected|unrecogni[sz]ed|not supported|not permitted|extra", text
+        ):
+            return self._other_token_field()
+        if re.search(r"response_format|json_schema|json schema|json_object|guided|grammar|structured output", text):
+            return self._looser_format()
+        for name in ("temperature", "seed"):
+            if getattr(self, name) and re.search(rf"\b{name}\b", text):
+                return self.model_copy(update={name: False})
+        return None
+
+    def _other_token_field(self) -> "Dialect":
+        other = "max_tokens" if self.token_field == "max_completion_tokens" else "max_completion_tokens"
+        return self.model_copy(update={"token_field": other})
+
+    def _looser_format(self) -> "Dialect | None":
+        looser = {"json_schema": "json_object", "json_object": "none"}.get(self.reply_format)
+        return self.model_copy(update={"reply_format": looser}) if looser else None
+
+
+def first_dialect(base_url: str | None) -> Dialect:
+    """What to try first: OpenAI's own reasoning models refuse `max_tokens`, older servers know nothing else."""
+    official = base_url is None or "api.openai.com" in base_url
+    return Dialect(token_field="max_completion_tokens" if official else "max_tokens")
+
+
+def dialect_key(base_url: str | None, model: str) -> str:
+    """Under which the cache remembers the dialect."""
+    return "dialect:" + hashlib.sha256(f"{base_url}\n{model}".encode()).hexdigest()

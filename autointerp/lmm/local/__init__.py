@@ -1,0 +1,1 @@
+"""The embedded model: small real networks composed into an answerer that needs no endpoint."""

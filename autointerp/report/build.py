@@ -1,0 +1,28 @@
+"""The report of a run, from its folder to one HTML file."""
+
+from pathlib import Path
+
+from autointerp.dump.reader import Dump
+from autointerp.images.renderer import Renderer
+from autointerp.report.collect import collect
+from autointerp.report.data import ReportInfo
+from autointerp.report.page import write_report
+from autointerp.runs.folder import Run
+
+
+def build_report(run: Run, dump: Dump, renderer: Renderer, out: Path, *, limit: int, title: str | None) -> ReportInfo:
+    """Writes the report of a run as one HTML file.
+
+    Args:
+        run: the run, read while it may still grow.
+        dump: the dump that the run explains.
+        renderer: makes the pictures.
+        out: the file to write; replaced if there.
+        limit: most features that get a row and a card, at least 1.
+        title: stands at the top; the run folder's name where None.
+
+    Raises:
+        DumpError: the dump lacks a feature or an image that the run names.
+        RunError: a line of the run cannot be read, or the report cannot be written.
+    """
+    return write_report(collect(run, dump, renderer, title), out, limit=limit)

@@ -1,0 +1,106 @@
+"""Writes a run as one self-contained HTML file that opens from disk and asks the network for nothing."""
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from autointerp.errors import RunError
+from autointerp.report.cards import MAX_COLUMNS, cards
+from autointerp.report.data import ReportData, ReportInfo
+from autointerp.report.pictures import PictureBook, picture_lines
+from autointerp.report.summary import Choice, axes_of, choose, summarise
+from autointerp.report.tally import Tally, tally
+from autointerp.report.wording import count, headline_of, number, plural, scorer_order, scorer_words, share
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
+    """Writes the report in one step: a reader sees the old file or the whole new one.
+
+    Args:
+        data: the run and its dump.
+        out: the file to write; replaced if there.
+        limit: most features that get a row and a card, at least 1; the summary always counts all of them.
+
+    Raises:
+        DumpError: the dump lacks a feature or an image that the run names.
+        RunError: the file cannot be written.
+    """
+    assert limit >= 1
+    counted = tally(data)
+    choice = choose(counted, limit)
+    book = PictureBook(data)
+    try:
+        size = _replace(out, _pages(data, counted, choice, book))
+    except OSError as e:
+        raise RunError(f"{out}: the report cannot be written ({e}); name another file with --out") from e
+    return ReportInfo(
+        path=out,
+        size=size,
+        features=len(counted.features),
+        cards=len(choice.features),
+        pictures=len(book.made),
+        broken=book.broken,
+    )
+
+
+def _pages(data: ReportData, counted: Tally, choice: Choice, book: PictureBook) -> Iterator[str]:
+    scorers, axes = scorer_order(set(counted.scores)), axes_of(counted)
+    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
+    shown = list(cards(data, choice.features, scorers, axes, book))
+    headline = headline_of(scorers)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .generate(
+            data=data,
+            counted=counted,
+            summary=summarise(data, counted, choice, axes),
+            cards=shown,
+            columns=[scorer_words(s) for s in scorers[:MAX_COLUMNS]],
+            headline=scorers.index(headline) if headline in scorers[:MAX_COLUMNS] else None,
+            widths=sorted({card.width for card in shown}),
+            made=book.made.keys(),
+            pictures=map(Markup, picture_lines(book)),
+            broken=book.broken,
+            # Both files are our own, so they go in as they are; the policy lets no other script run.
+            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": count, "number": number, "share": share}
+    environment.globals |= {"plural": plural}
+    return environment
+
+
+def _replace(out: Path, parts: Iterator[str]) -> int:
+    """Writes beside `out`, then takes its place; returns the size in bytes."""
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
+    draft = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="xmlcharrefreplace", newline="\n") as file:
+            file.writelines(parts)
+        draft.chmod(0o644)
+        size = draft.stat().st_size
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return size

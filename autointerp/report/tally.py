@@ -1,0 +1,206 @@
+"""One pass over a run's records: what the summary counts, in a few numbers a feature however many there are."""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.report.data import ReportData
+from autointerp.schema import Explanation, FailureRecord, Score, Scored, Usage
+
+ONE, NONE, MIXED = 0.0, 1.0, 2.0
+"""What an explanation says: one property, no common property, several."""
+RELEVANT_FROM = 0.95
+"""Share of attribute images from which a feature counts as relevant in the label form, as published."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure a feature."""
+
+    features: NDArray[np.int64]
+    """Distinct, ascending."""
+    values: NDArray[np.float64]
+    """NaN where there is no verdict."""
+
+    @property
+    def known(self) -> NDArray[np.float64]:
+        """The figures without the missing ones."""
+        return self.values[np.isfinite(self.values)]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """All failures of one stage and kind."""
+
+    stage: str
+    kind: str
+    records: int
+    features: int
+    open: int
+    """Features that still lack what failed; the others were answered by a later try."""
+    message: str
+    """The latest."""
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Everything the summary is made from."""
+
+    states: Column
+    """ONE, NONE or MIXED for each explained feature."""
+    scores: dict[str, Column]
+    """By scorer; NaN where unscored."""
+    relevant: Column
+    """1.0 or 0.0 for each feature with a relevance verdict in the label form."""
+    domains: dict[str, Column]
+    """By domain: whether its second pass found something, 1.0 or 0.0."""
+    failed: NDArray[np.int64]
+    """Features whose explanation failed and is still missing, ascending."""
+    failures: tuple[FailureGroup, ...]
+    """Those with open features first, then by number of records."""
+    open_failures: frozenset[tuple[str, str]]
+    """Stage and kind of the groups that still hold a feature."""
+    explaining: Usage
+    judging: Usage
+    explainers: tuple[str, ...]
+    judges: tuple[str, ...]
+
+    @property
+    def features(self) -> NDArray[np.int64]:
+        """Every feature that has an explanation or an open failure, ascending."""
+        return np.union1d(self.states.features, self.failed)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A column while it is read; a later figure for a feature replaces the earlier."""
+
+    features: "array[int]" = field(default_factory=lambda: array("q"))
+    values: "array[float]" = field(default_factory=lambda: array("d"))
+
+    def add(self, feature: int, value: float) -> None:
+        self.features.append(feature)
+        self.values.append(value)
+
+    def column(self) -> Column:
+        features = np.frombuffer(self.features, dtype=np.int64) if self.features else np.empty(0, np.int64)
+        values = np.frombuffer(self.values, dtype=np.float64) if self.values else np.empty(0)
+        distinct, first = np.unique(features[::-1], return_index=True)
+        return Column(distinct, values[::-1][first])
+
+
+@dataclass(slots=True)
+class _UsageSum:
+    """Adds up usage without making a record for every line."""
+
+    tokens: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
+    dollars: float | None = None
+
+    def add(self, usage: Usage) -> None:
+        figures = (usage.input_tokens, usage.output_tokens, usage.cached_tokens, usage.calls)
+        self.tokens = [a + b for a, b in zip(self.tokens, figures, strict=True)]
+        if usage.dollars is not None:
+            self.dollars = (self.dollars or 0.0) + usage.dollars
+
+    def usage(self) -> Usage:
+        given, written, cached, calls = self.tokens
+        return Usage(input_tokens=given, output_tokens=written, cached_tokens=cached, calls=calls, dollars=self.dollars)
+
+
+def tally(data: ReportData) -> Tally:
+    """Reads explanations, scores and failures once each."""
+    states, domains, explaining, explainers = _read_explanations(data.explanations())
+    scores, relevant, judging, judges = _read_scores(data.scores())
+    groups = _grouped(data.failures())
+    failures = tuple(
+        sorted(
+            (_failure_group(stage, kind, records, states, scores) for (stage, kind), records in groups.items()),
+            key=lambda g: (g.open == 0, -g.records, g.stage, g.kind),
+        )
+    )
+    failing = [np.array(r.features, np.int64) for (stage, _), r in groups.items() if stage == "explain"]
+    failed = np.setdiff1d(np.concatenate(failing), states.features) if failing else np.empty(0, np.int64)
+    return Tally(
+        states=states,
+        scores=scores,
+        relevant=relevant,
+        domains=domains,
+        failed=failed,
+        failures=failures,
+        open_failures=frozenset((g.stage, g.kind) for g in failures if g.open),
+        explaining=explaining,
+        judging=judging,
+        explainers=explainers,
+        judges=judges,
+    )
+
+
+def _read_explanations(
+    explanations: Iterable[Explanation],
+) -> tuple[Column, dict[str, Column], Usage, tuple[str, ...]]:
+    states, usage = _Growing(), _UsageSum()
+    domains: defaultdict[str, _Growing] = defaultdict(_Growing)
+    models: set[str] = set()
+    for explanation in explanations:
+        states.add(explanation.feature, NONE if explanation.none else MIXED if explanation.mixed else ONE)
+        if explanation.domain is not None:
+            domains[explanation.domain.domain].add(explanation.feature, float(explanation.domain.found))
+        usage.add(explanation.usage)
+        models.add(explanation.model)
+    found = {name: growing.column() for name, growing in sorted(domains.items())}
+    return states.column(), found, usage.usage(), tuple(sorted(models))
+
+
+def _read_scores(scores: Iterable[Score]) -> tuple[dict[str, Column], Column, Usage, tuple[str, ...]]:
+    columns: defaultdict[str, _Growing] = defaultdict(_Growing)
+    relevant, usage, judges = _Growing(), _UsageSum(), set[str]()
+    for score in scores:
+        columns[score.scorer].add(score.feature, score.value if isinstance(score, Scored) else np.nan)
+        if not isinstance(score, Scored):
+            continue
+        if score.scorer == "relevance":
+            relevant.add(score.feature, float(score.value >= RELEVANT_FROM))
+        usage.add(score.usage)
+        if score.judge:
+            judges.add(score.judge)
+    done = {name: growing.column() for name, growing in columns.items()}
+    return done, relevant.column(), usage.usage(), tuple(sorted(judges))
+
+
+@dataclass(slots=True)
+class _FailureList:
+    features: "array[int]" = field(default_factory=lambda: array("q"))
+    latest: tuple[str, str] = ("", "")
+    """When, and the message."""
+
+
+def _grouped(failures: Iterable[FailureRecord]) -> dict[tuple[str, str], _FailureList]:
+    groups: defaultdict[tuple[str, str], _FailureList] = defaultdict(_FailureList)
+    for failure in failures:
+        group = groups[failure.stage, failure.kind]
+        group.features.append(failure.feature)
+        if failure.created >= group.latest[0]:
+            group.latest = (failure.created, failure.message)
+    return groups
+
+
+def _failure_group(
+    stage: str, kind: str, found: _FailureList, states: Column, scores: dict[str, Column]
+) -> FailureGroup:
+    features = np.unique(np.array(found.features, np.int64))
+    missing = np.setdiff1d(features, _answered(stage, states, scores))
+    created, message = found.latest
+    return FailureGroup(stage, kind, len(found.features), len(features), len(missing), message, created)
+
+
+def _answered(stage: str, states: Column, scores: dict[str, Column]) -> NDArray[np.int64]:
+    """Features that have what `stage` makes; a second pass counts as made with its explanation."""
+    if stage.startswith("score:"):
+        column = scores.get(stage.removeprefix("score:"))
+        return column.features if column is not None else np.empty(0, np.int64)
+    return states.features

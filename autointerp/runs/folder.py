@@ -1,0 +1,238 @@
+"""The run folder: run.json, explanations.jsonl, scores.jsonl, failures.jsonl; one writer at a time."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import filelock
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.errors import RunError
+from autointerp.runs.index import ExplanationIndex, Ints, keys
+from autointerp.runs.jsonl import Appender, read_lines
+from autointerp.schema import Explanation, FailureRecord, Record, Score, Scored, Unscored
+
+FORMAT = "autointerp-run/1"
+
+EXPLANATION = TypeAdapter[Explanation](Explanation)
+SCORE = TypeAdapter[Scored | Unscored](Score)
+FAILURE = TypeAdapter[FailureRecord](FailureRecord)
+
+
+class DumpReference(Record):
+    """Which dump a run belongs to."""
+
+    name: str
+    path: str
+    digest: str
+    """As the dump reader computes it."""
+    n_latents: int
+
+
+class ExplainStage(Record):
+    """How the explanations of a run came about."""
+
+    model: ModelSettings
+    settings: ExplainSettings
+    prompts: dict[str, str]
+    """Template name to the first 12 hex digits of its SHA-256."""
+
+
+class ScoreStage(Record):
+    """How the scores of a run came about."""
+
+    judge: ModelSettings
+    settings: ScoreSettings
+    prompts: dict[str, str]
+
+
+class RunInfo(Record):
+    """run.json: all that decides the run's content besides the replies."""
+
+    format: str = FORMAT
+    version: str
+    """Of the program that made it."""
+    created: str
+    dump: DumpReference
+    explain: ExplainStage
+    score: ScoreStage | None = None
+
+
+class Run:
+    """A run folder, read; `writing` opens it for writing."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.path = path
+        self.info = info
+
+    def explanations(self) -> Iterator[Explanation]:
+        """In the order they were written; the last of a feature holds."""
+        return read_lines(self.path / "explanations.jsonl", EXPLANATION)
+
+    def scores(self) -> Iterator[Scored | Unscored]:
+        """In the order they were written."""
+        return read_lines(self.path / "scores.jsonl", SCORE)
+
+    def failures(self) -> Iterator[FailureRecord]:
+        """Every failure there ever was, also of features that succeeded later."""
+        return read_lines(self.path / "failures.jsonl", FAILURE)
+
+    def index(self) -> ExplanationIndex:
+        """Which features are explained, and their explanations by id."""
+        return ExplanationIndex(self.path / "explanations.jsonl")
+
+    def scored(self, scorer: str) -> Ints:
+        """Ids of the features that have a score, or a reason for none, by this scorer; ascending."""
+        lines = keys(self.path / "scores.jsonl")
+        return np.unique(np.fromiter((f for f, name, _ in lines if name == scorer), np.int64))
+
+    def pending(self) -> list[FailureRecord]:
+        """The latest failure of every (feature, stage) that has not succeeded since."""
+        latest = {(f.feature, f.stage): f for f in self.failures()}
+        explained = set(self.index().features.tolist())
+        succeeded = {"explain": explained, "explain:domain": explained}
+        for stage in {stage for _, stage in latest} - succeeded.keys():
+            succeeded[stage] = set(self.scored(stage.removeprefix("score:")).tolist())
+        return [f for (feature, stage), f in latest.items() if feature not in succeeded[stage]]
+
+
+def open_run(path: Path) -> Run:
+    """Reads a run folder.
+
+    Raises:
+        RunError: no such folder, or not one of this format.
+    """
+    file = path / "run.json"
+    try:
+        raw = json.loads(file.read_bytes())
+    except FileNotFoundError as e:
+        raise RunError(f"{path}: no run.json here; name a folder that `autointerp explain --run` made") from e
+    except (OSError, ValueError) as e:
+        raise RunError(f"{file}: cannot be read ({e})") from e
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        found = raw.get("format") if isinstance(raw, dict) else None
+        raise RunError(f"{file}: format is {found!r}, this version reads {FORMAT!r}")
+    try:
+        return Run(path, RunInfo.model_validate(raw))
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"{file}: {where}: {first['msg']}") from e
+
+
+class RunWriter:
+    """A run folder opened for writing: holds its lock until closed.
+
+    Args:
+        path: the folder; made if missing.
+        info: what run.json must say; a folder with another run.json is refused.
+
+    Raises:
+        RunError: the folder belongs to another run, is being written, or cannot be written.
+    """
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.run = Run(path, info)
+        self._lock = filelock.FileLock(path / ".lock", timeout=0)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except filelock.Timeout as e:
+            raise RunError(f"{path}: another autointerp is writing this run; wait for it, or name another --run") from e
+        except OSError as e:
+            raise RunError(f"{path}: the run folder cannot be written ({e}); name another with --run") from e
+        try:
+            self.run.info = self._agree(info)
+            self._explanations = Appender(path / "explanations.jsonl", EXPLANATION)
+            self._scores = Appender(path / "scores.jsonl", SCORE)
+            self._failures = Appender(path / "failures.jsonl", FAILURE)
+        except OSError as e:
+            self._lock.release()
+            raise RunError(f"{path}: the run folder cannot be written ({e}); name another with --run") from e
+        except RunError:
+            self._lock.release()
+            raise
+
+    def explanation(self, record: Explanation) -> None:
+        """Appends one."""
+        self._explanations.append(record)
+
+    def score(self, record: Scored | Unscored) -> None:
+        """Appends one."""
+        self._scores.append(record)
+
+    def failure(self, record: FailureRecord) -> None:
+        """Appends one."""
+        self._failures.append(record)
+
+    def close(self) -> None:
+        """Writes through and lets go of the folder."""
+        for appender in (self._explanations, self._scores, self._failures):
+            appender.close()
+        self._lock.release()
+
+    def __enter__(self) -> "RunWriter":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _agree(self, wanted: RunInfo) -> RunInfo:
+        file = self.run.path / "run.json"
+        if not file.exists():
+            stray = [n for n in ("explanations.jsonl", "scores.jsonl") if (self.run.path / n).exists()]
+            if stray:
+                raise RunError(f"{self.run.path}: has {stray[0]} but no run.json; name another folder with --run")
+            write_info(file, wanted)
+            return wanted
+        there = open_run(self.run.path).info
+        if (difference := _difference(there, wanted)) is not None:
+            raise RunError(f"{self.run.path}: {difference}; name another folder with --run, or use the same settings")
+        merged = there.model_copy(update={"score": wanted.score or there.score, "dump": wanted.dump})
+        if merged != there:
+            write_info(file, merged)
+        return merged
+
+
+def _difference(there: RunInfo, wanted: RunInfo) -> str | None:
+    """In what a run folder's settings differ from those asked for, in words; None if they agree."""
+    if there.dump.digest != wanted.dump.digest:
+        return f"this run is of the dump {there.dump.name} ({there.dump.digest[:12]}), not {wanted.dump.name}"
+    for stage in ("explain", "score"):
+        old, new = getattr(there, stage), getattr(wanted, stage)
+        if old is None or new is None or old == new:
+            continue
+        left, right = _flat(old.model_dump()), _flat(new.model_dump())
+        names = [k for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)]
+        # Where the server stands does not change an answer.
+        names = [k for k in names if not k.endswith(".base_url")]
+        if names:
+            name = names[0]
+            return f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}"
+    return None
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    out: dict[str, object] = {}
+    for key, inner in value.items():
+        out |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
+    return out
+
+
+def write_info(file: Path, info: RunInfo) -> None:
+    """Replaces run.json in one step."""
+    draft = file.with_suffix(".json.part")
+    draft.write_text(info.model_dump_json(indent=2) + "\n")
+    draft.replace(file)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)

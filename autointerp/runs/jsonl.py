@@ -1,0 +1,75 @@
+"""Append-only JSON lines: flushed line by line, a torn last line is dropped when the file is opened again."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from autointerp.errors import RunError
+
+T = TypeVar("T")
+
+_BLOCK = 1 << 16
+
+
+class Appender(Generic[T]):
+    """Writes records at the end of a file.
+
+    Args:
+        path: made if missing; if its last line is torn, that line is cut off.
+        adapter: of the records' type.
+    """
+
+    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+        self._path = path
+        self._adapter = adapter
+        self._file: IO[bytes] = path.open("ab+")
+        self._drop_torn_line()
+
+    def append(self, record: T) -> None:
+        """Writes one line and hands it to the operating system."""
+        self._file.write(self._adapter.dump_json(record) + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Writes through to the disk and closes."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _drop_torn_line(self) -> None:
+        end = self._file.seek(0, os.SEEK_END)
+        at = end
+        while at > 0:
+            start = max(0, at - _BLOCK)
+            self._file.seek(start)
+            newline = self._file.read(at - start).rfind(b"\n")
+            if newline >= 0:
+                at = start + newline + 1
+                break
+            at = start
+        if at != end:
+            self._file.truncate(at)
+        self._file.seek(0, os.SEEK_END)
+
+
+def read_lines(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:
+    """Every whole record of a file; none where there is no file.
+
+    Raises:
+        RunError: a line is not such a record; names file and line.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return  # torn: its writer was killed or is writing it now
+            try:
+                yield adapter.validate_json(line)
+            except ValidationError as e:
+                first = e.errors(include_url=False, include_input=False)[0]
+                where = ".".join(str(part) for part in first["loc"]) or "line"
+                raise RunError(f"{path}:{number}: {where}: {first['msg']}; mend or delete the line") from e

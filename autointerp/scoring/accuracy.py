@@ -1,0 +1,40 @@
+"""Accuracy as published: of held-out images that fire the feature, the share that fits the explanation.
+
+It is recall: there are no silent images in it, so the explanation "an image" scores 1.0. Kept for comparison with the
+literature (LanSE, arXiv 2508.18236), never as the headline.
+"""
+
+from autointerp.lmm.calls import Failure
+from autointerp.schema import STRATA, Control
+from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.statistics import wilson
+
+NAME = "accuracy"
+BANDS = ((0.7, "high"), (0.3, "middle"), (0.0, "low"))
+"""As published: at least .7, .3 to .7, below .3."""
+
+
+async def accuracy(case: Case) -> Outcome:
+    """Share of yes on held-out active crops, with a Wilson interval, also by activation stratum."""
+    n, least = len(case.sample.active), case.settings.min_active
+    if case.explanation.none:
+        return case.unscored(NAME, "the explainer found no common property")
+    if n < least:
+        return case.unscored(NAME, f"{n} held-out active images, {least} are needed; show fewer or harvest more")
+    judged = await case.verdicts()
+    if isinstance(judged, Failure):
+        return judged
+    active = [v for v in judged.all if v.active]
+    share = wilson(sum(v.belief == 1 for v in active), n)
+    details: dict[str, float | int | str | bool | None] = {
+        "band": next(name for least, name in BANDS if share.value >= least),
+        "unsure": sum(v.belief == 0.5 for v in active),
+    }
+    for stratum in STRATA:
+        own = [v for v in active if v.stratum == stratum]
+        if own:
+            details[f"{stratum}_yes"] = sum(v.belief == 1 for v in own)
+            details[f"{stratum}_n"] = len(own)
+    # What "an image" would score: the reason why this number never stands alone.
+    controls = {"always_yes": Control(value=1.0, n=n)}
+    return case.scored(NAME, share, n, details, controls, judged=judged)

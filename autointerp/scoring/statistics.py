@@ -1,0 +1,155 @@
+"""The arithmetic of scores: pure functions of labels, beliefs and weights."""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Z95 = 1.959963984540054
+"""97.5 % quantile of the standard normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with its 95 % bounds."""
+
+    value: float
+    low: float
+    high: float
+
+
+def wilson(successes: float, n: int) -> Interval:
+    """A share with its 95 % score interval (Wilson 1927); never leaves [0, 1], nor collapses at 0 or n.
+
+    Raises:
+        ValueError: n is 0.
+    """
+    if n <= 0:
+        raise ValueError("a share of nothing")
+    p, zz = successes / n, Z95 * Z95
+    middle = (p + zz / (2 * n)) / (1 + zz / n)
+    half = Z95 / (1 + zz / n) * sqrt(p * (1 - p) / n + zz / (4 * n * n))
+    return Interval(p, max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half)))
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Agreement of an explanation with a feature, over the population that the weights stand for."""
+
+    precision: float
+    """Of the images that fit the explanation, the share that fires. 0 where none fits."""
+    recall: float
+    """Of the images that fire, the share that fits."""
+    specificity: float
+    """Of the silent images, the share that does not fit."""
+    f1: float
+    """2·Σwyc / (Σwy + Σwc)."""
+
+
+def weighted_rates(active: Floats, belief: Floats, weight: Floats) -> Rates:
+    """Rates from y, c and w of shape [n]; y and c in [0, 1], w > 0 the inverse inclusion probabilities.
+
+    Belief enters as it is: an unsure answer of 0.5 counts half on each side (NeuronEval, arXiv 2506.05774, eq. for
+    soft labels).
+    """
+    both = float(np.sum(weight * active * belief))
+    fires, fits = float(np.sum(weight * active)), float(np.sum(weight * belief))
+    silent = float(np.sum(weight * (1 - active)))
+    spared = float(np.sum(weight * (1 - active) * (1 - belief)))
+    return Rates(
+        precision=both / fits if fits else 0.0,
+        recall=both / fires if fires else 0.0,
+        specificity=spared / silent if silent else 0.0,
+        f1=2 * both / (fires + fits) if fires + fits else 0.0,
+    )
+
+
+def bootstrap_rates(
+    active: Floats, belief: Floats, weight: Floats, stratum: npt.NDArray[np.int64], *, replicates: int, seed: int
+) -> dict[str, Interval]:
+    """Each rate with its 95 % percentile interval, resampling images within strata.
+
+    A stratum in which every judgement agrees would give an interval of no width, as if its share were known
+    exactly. Each replicate of a stratum of n images therefore draws from n + 1: the extra one stands for an image
+    like the others whose judgement is open, and falls on either side by a coin. With n equal judgements the upper
+    bound is then near 3/n, as the rule of three has it (Hanley & Lippman-Hand 1983).
+
+    Args:
+        active: y in {0, 1}, shape [n].
+        belief: c in [0, 1], shape [n].
+        weight: w > 0, shape [n].
+        stratum: index of each image's stratum, shape [n].
+        replicates: bootstrap samples.
+        seed: of the resampling.
+    """
+    point = weighted_rates(active, belief, weight)
+    rng = np.random.default_rng(seed)
+    totals = np.zeros((replicates, 4))
+    for s in np.unique(stratum):
+        own = stratum == s
+        totals += _stratum_totals(active[own], belief[own], weight[own], replicates, rng)
+    both, fires, fits, silent = totals.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        samples = {
+            "precision": both / fits,
+            "recall": both / fires,
+            "specificity": 1 - (fits - both) / silent,
+            "f1": 2 * both / (fires + fits),
+        }
+    return {name: _percentiles(getattr(point, name), values) for name, values in samples.items()}
+
+
+def _stratum_totals(
+    active: Floats, belief: Floats, weight: Floats, replicates: int, rng: np.random.Generator
+) -> Floats:
+    """Bootstrap replicates of (Σwyc, Σwy, Σwc, Σw(1-y)) of one stratum; shape [replicates, 4]."""
+    n = len(weight)
+    draws = rng.integers(0, n + 1, size=(replicates, n))
+    twin = rng.integers(0, n, size=(replicates, n))
+    open_ = draws == n
+    picked = np.where(open_, twin, draws)
+    c = np.where(open_, rng.integers(0, 2, size=(replicates, n)).astype(float), belief[picked])
+    y, w = active[picked], weight[picked]
+    # The stratum's size is known, so every replicate stands for as many images as the stratum itself.
+    w = w * (weight.sum() / w.sum(axis=1, keepdims=True))
+    return np.stack([(w * y * c).sum(1), (w * y).sum(1), (w * c).sum(1), (w * (1 - y)).sum(1)], axis=1)
+
+
+def _percentiles(value: float, samples: Floats) -> Interval:
+    finite = samples[np.isfinite(samples)]
+    if not len(finite):
+        return Interval(value, 0.0, 1.0)
+    low, high = np.quantile(finite, [0.025, 0.975])
+    return Interval(value, max(0.0, min(value, float(low))), min(1.0, max(value, float(high))))
+
+
+def permuted_f1(
+    active: Floats, belief: Floats, weight: Floats, *, replicates: int, seed: int
+) -> tuple[Interval, float]:
+    """F1 when the same beliefs are dealt to the images at random, and the p-value of the true one.
+
+    Returns:
+        Mean with the central 95 % of the permutations, and (1 + #{permuted >= true}) / (1 + replicates)
+        (Phipson & Smyth 2010), one-sided.
+    """
+    rng = np.random.default_rng(seed)
+    dealt = rng.permuted(np.tile(belief, (replicates, 1)), axis=1)
+    both, fits = dealt @ (weight * active), dealt @ weight
+    fires = float(np.sum(weight * active))
+    samples = 2 * both / np.maximum(fires + fits, np.finfo(float).tiny)
+    true = weighted_rates(active, belief, weight).f1
+    p = (1 + int(np.sum(samples >= true - 1e-12))) / (1 + replicates)
+    low, high = np.quantile(samples, [0.025, 0.975])
+    return Interval(float(samples.mean()), float(low), float(high)), p
+
+
+def mean_interval(values: Floats, *, replicates: int, seed: int) -> Interval:
+    """Mean over features with a 95 % bootstrap interval; shape [n], n >= 1."""
+    rng = np.random.default_rng(seed)
+    value = float(values.mean())
+    # In slices, since features may be millions; a slice of replicates is enough memory at a time.
+    means = np.array([values[rng.integers(0, len(values), len(values))].mean() for _ in range(replicates)])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(value, float(low), float(high))

@@ -1,0 +1,147 @@
+"""Opens the door to the LMM for one command: renderer, cache, limiter, ledger and client, put together."""
+
+import datetime
+import ipaddress
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from autointerp.config import EngineSettings, ModelSettings
+from autointerp.dump.reader import Dump
+from autointerp.images.render import picture_size
+from autointerp.images.renderer import Renderer
+from autointerp.lmm.budget import Ledger, parse_budget
+from autointerp.lmm.cache import Cache, cache_folder
+from autointerp.lmm.door import Door
+from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
+from autointerp.lmm.limits import Limiter
+from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.prices import Price, Rates, price_of
+from autointerp.lmm.request import Client, Request
+
+LOCAL = "local"
+"""The model name that means the embedded model."""
+MAX_PIXELS = 200_000_000
+"""Larger images are taken for decompression bombs."""
+DECODED_MB, ENCODED_MB = 128, 64
+
+EXPECTED_OUTPUT = {"explain": 220, "domain": 160}
+"""Tokens of a usual reply, thinking not counted; the ledger corrects it from the first replies."""
+PER_VERDICT = 9
+"""Tokens of one `"image_12": "unsure",`."""
+
+
+def expected_output(request: Request) -> int:
+    """Tokens that the reply to a request usually has."""
+    if request.task == "judge":
+        return 10 + PER_VERDICT * sum(len(p.tiles) for p in request.pictures)
+    return EXPECTED_OUTPUT[request.task]
+
+
+def estimate(request: Request) -> TokenEstimate:
+    """Tokens in and out that a request may use."""
+    return estimate_request(request, picture_size, expected_output(request))
+
+
+def resolve_model(settings: ModelSettings) -> ModelSettings:
+    """The settings with the model's full name: the embedded one is named by its weights, so no cache mixes two.
+
+    Raises:
+        AutointerpError: the embedded model is not installed.
+    """
+    if settings.model != LOCAL:
+        return settings
+    from autointerp.lmm.local.client import local_model_name
+
+    return settings.model_copy(update={"model": local_model_name(), "base_url": None})
+
+
+def is_local(model: str) -> bool:
+    """Whether a resolved name means the embedded model."""
+    return model == LOCAL or model.startswith(f"{LOCAL}@")
+
+
+def find_price(settings: ModelSettings, prices: Path | None) -> Price | None:
+    """What the model costs; a server on this machine or a private network costs nothing unless the user's file says so.
+
+    Raises:
+        SettingsError: the price file cannot be used.
+    """
+    today = datetime.datetime.now(datetime.UTC).date()
+    if is_local(settings.model):
+        return price_of(LOCAL, on=today, overrides=None)
+    listed = price_of(settings.model, on=today, overrides=prices)
+    if listed is not None and prices is not None and listed.source == str(prices):
+        return listed
+    if _is_private(settings.base_url):
+        return Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
+    return listed
+
+
+def _is_private(base_url: str | None) -> bool:
+    host = urlsplit(base_url or "").hostname
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith((".local", ".internal")):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return False
+
+
+def open_renderer(dump: Dump) -> Renderer:
+    """Makes pictures of a dump's images, with as many threads as there are cores."""
+    return Renderer(
+        dump.image_source,
+        workers=max(2, os.cpu_count() or 2),
+        decoded_mb=DECODED_MB,
+        encoded_mb=ENCODED_MB,
+        max_pixels=MAX_PIXELS,
+    )
+
+
+@asynccontextmanager
+async def open_door(
+    model: ModelSettings, engine: EngineSettings, dump: Dump, *, cache: Path | None, prices: Path | None
+) -> AsyncIterator[Door]:
+    """The door for one model over one dump; closes all that it opened.
+
+    Args:
+        model: as `resolve_model` gave it.
+        engine: how the endpoint is used.
+        dump: where images come from.
+        cache: folder of the cache, None for the usual place.
+        prices: the user's price file.
+
+    Raises:
+        SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
+    """
+    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, {model.model: find_price(model, prices)})
+    limiter = Limiter(
+        engine.concurrency,
+        requests_per_minute=engine.requests_per_minute,
+        tokens_per_minute=engine.tokens_per_minute,
+    )
+    renderer = open_renderer(dump)
+    try:
+        with Cache(cache_folder(cache)) as store:
+            client, close = _client(model, engine, store)
+            try:
+                yield Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
+            finally:
+                if close is not None:
+                    await close.aclose()
+    finally:
+        renderer.close()
+
+
+def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, OpenAIClient | None]:
+    if is_local(model.model):
+        from autointerp.lmm.local.client import LocalClient
+
+        return LocalClient(), None
+    remote = OpenAIClient(model.base_url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+    return remote, remote
