@@ -99,7 +99,8 @@ def _lines(s: "DumpSummary") -> list[str]:
     lines = [
         f"{s.name}  ({s.path})",
         f"  made        {s.created} by {s.created_by}",
-        f"  features    {s.n_features:,} of {s.n_latents:,} latents of {s.model}, {s.hookpoint}; {s.n_dead:,} never fire",
+        f"  model       {s.model}, {s.hookpoint}",
+        f"  features    {s.n_features:,} of {s.n_latents:,} latents; {s.n_dead:,} never fire",
         f"  widths      {', '.join(f'{w.width} ({w.n_features:,} features)' for w in s.widths)}",
         f"  images      {s.n_images_stored:,} stored of {s.n_images:,} run; {s.n_images_as_bytes:,} inside the dump",
         f"  exemplars   {s.n_exemplars:,}, {s.n_exemplars_with_heat:,} with heat map ({grid}), "

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,7 +22,7 @@ class Live:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
-        self._advance = _nothing
+        self._advance: Callable[[], None] = _nothing
 
     @contextmanager
     def show(self, stage: str, door: Door, total: int, before: int) -> Iterator[None]:
@@ -74,7 +74,7 @@ class _Facts(ProgressColumn):
 
 
 @contextmanager
-def _rich(console: Console, stage: str, door: Door, total: int, before: int) -> Iterator[object]:
+def _rich(console: Console, stage: str, door: Door, total: int, before: int) -> Iterator[Callable[[], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _Facts(door))
     with RichProgress(*columns, console=console) as progress:
         task = progress.add_task(stage, total=total, completed=before)
@@ -82,7 +82,7 @@ def _rich(console: Console, stage: str, door: Door, total: int, before: int) -> 
 
 
 @contextmanager
-def _plain(stage: str, door: Door, total: int, before: int) -> Iterator[object]:
+def _plain(stage: str, door: Door, total: int, before: int) -> Iterator[Callable[[], None]]:
     began, count, over = time.monotonic(), [before], threading.Event()
 
     def line() -> None:

@@ -153,7 +153,10 @@ def load_info(folder: Path) -> DumpInfo:
     except (OSError, UnicodeDecodeError) as error:
         raise DumpError(f"{path}: cannot be read: {error}") from error
     try:
-        return DumpInfo.model_validate(json.loads(content))
+        record = json.loads(content)
+        if isinstance(record, dict) and "format" not in record:
+            raise DumpError(f"{path}: there is no format; expected {FORMAT!r}, so this may be another program's file")
+        return DumpInfo.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -122,6 +122,9 @@ class Parts:
             return pa.chunked_array([pa.nulls(table.num_rows, _memory_type(field.type))])
         column = table[field.name]
         column = column.cast(_memory_type(field.type, column.type))
+        if pa.types.is_string(column.type):
+            # Parquet promises UTF-8 and does not look.
+            column.validate(full=True)
         return column if column.num_chunks == 1 else pa.chunked_array([pa.concat_arrays(column.chunks)])
 
     def _open(self, part: int) -> pq.ParquetFile:

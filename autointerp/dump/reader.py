@@ -42,7 +42,7 @@ N_CACHED_GROUPS = 4
 def open_dump(path: str | Path, *, allow_outside: bool = False) -> "Dump":
     """Opens a dump for reading; checks dump.json, the columns of each table, and the image rows.
 
-    Rows of features and exemplars are checked when they are read.
+    Rows of features and exemplars are checked when they are read. Messages count rows from 0 in their file.
 
     Args:
         path: The dump's folder.
@@ -122,15 +122,7 @@ class Dump:
             DumpError: a row that is met is not as the format says.
             SettingsError: as `select` says.
         """
-        chosen = self.select(selection)
-        evidence = self._evidence(chosen)
-        ahead = next(evidence, None)
-        for row in self._rows(chosen):
-            exemplars: tuple[Exemplar, ...] = ()
-            if ahead is not None and ahead[0] == row.feature:
-                exemplars = ahead[1]
-                ahead = next(evidence, None)
-            yield Feature(row, exemplars)
+        return self._stream(self.select(selection))
 
     def feature(self, number: int) -> Feature:
         """One feature; touches no other row group than its own.
@@ -185,6 +177,16 @@ class Dump:
     def images_table(self) -> pa.Table:
         """images.parquet without its bytes, in memory."""
         return self.image_table.table
+
+    def _stream(self, chosen: Ints) -> Iterator[Feature]:
+        evidence = self._evidence(chosen)
+        ahead = next(evidence, None)
+        for row in self._rows(chosen):
+            exemplars: tuple[Exemplar, ...] = ()
+            if ahead is not None and ahead[0] == row.feature:
+                exemplars = ahead[1]
+                ahead = next(evidence, None)
+            yield Feature(row, exemplars)
 
     def _rows(self, chosen: Ints) -> Iterator[FeatureRow]:
         index = self.feature_parts.index

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature_faults, ints
-from autointerp.dump.format import FEATURES_FILE, IMAGES_FILE
+from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump
+from autointerp.dump.writer import digest_of
 from autointerp.errors import DumpError
 from autointerp.schema import SILENT_STRATA
 
@@ -60,8 +61,12 @@ class _Findings:
             self.add((severity, message), Problem(severity, place, message, count))
 
 
-def validate(dump: Dump) -> list[Problem]:
-    """Reads every row (image bytes and files are looked for, not decoded); errors come before what is odd.
+def validate(dump: Dump, *, content: bool = False) -> list[Problem]:
+    """Reads every row; errors come before what is odd.
+
+    Args:
+        dump: The dump.
+        content: Whether to read each image file too and compare it with its `sha256`; else it only has to be there.
 
     Raises:
         DumpError: a file is damaged so that its rows cannot be read at all.
@@ -74,7 +79,7 @@ def validate(dump: Dump) -> list[Problem]:
     findings.add_features((active + silent > 0) & (silent == 0), ids, "has no silent exemplars, so it cannot be scored")
     few = (active > 0) & (active < FEW_ACTIVE)
     findings.add_features(few, ids, f"has fewer than {FEW_ACTIVE} active exemplars")
-    _check_images(dump, findings)
+    _check_images(dump, findings, content=content)
     return sorted(findings.problems.values(), key=lambda p: p.severity != "error")
 
 
@@ -162,7 +167,7 @@ def _check_features(dump: Dump, findings: _Findings, active: Counts, highest: np
             findings.add_features(~stated, ids, "has no n_active_attribute in a dump with an attribute")
 
 
-def _check_images(dump: Dump, findings: _Findings) -> None:
+def _check_images(dump: Dump, findings: _Findings, *, content: bool) -> None:
     images, parts = dump.image_table, dump.image_table.parts
     where = str(parts.paths[0])
     counts = images.table["sha256"].value_counts()
@@ -178,27 +183,40 @@ def _check_images(dump: Dump, findings: _Findings) -> None:
         findings.add(("attribute",), Problem("odd", where, "no image has the dump's attribute stated", 1))
     for at in range(len(parts.index.rows)):
         first = int(parts.index.row[at])
-        stored = np.asarray(parts.read(at, ["bytes"])["bytes"].is_valid())
-        paths = images.table["path"].slice(first, len(stored)).to_pylist()
-        for row, (path, has_bytes) in enumerate(zip(paths, stored.tolist(), strict=True), start=first):
-            _check_source(dump, row, path, has_bytes, findings)
+        column = parts.read(at, ["bytes"])["bytes"]
+        rows = images.table.slice(first, len(column)).select(["path", "sha256"]).to_pylist()
+        for offset, row in enumerate(rows):
+            data = column[offset]
+            message = _source_fault(dump, first + offset, row["path"], data if data.is_valid else None)
+            if message is None and content:
+                message = _content_fault(dump, first + offset, row["path"], data, row["sha256"])
+            if message is not None:
+                kind = message.partition(" ")[0]
+                findings.add(("source", kind), Problem("error", f"{where}: row {first + offset}", message, 1))
 
 
-def _check_source(dump: Dump, row: int, path: str | None, has_bytes: bool, findings: _Findings) -> None:
-    where = f"{dump.path / IMAGES_FILE}: row {row}"
-    if (path is None) != has_bytes:
-        message = "has path and bytes; expected one of them" if has_bytes else "has neither path nor bytes"
-        findings.add((message,), Problem("error", where, message, 1))
-        return
+def _source_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar | None) -> str | None:
+    if (path is None) == (data is None):
+        return (
+            "neither path nor bytes is there; expected one of them"
+            if path is None
+            else ("both path and bytes are there; expected one of them")
+        )
     if path is None:
-        return
+        return None
     try:
         missing = not dump.image_table.resolve(path, row).is_file()
     except DumpError as error:
-        findings.add(("outside",), Problem("error", where, str(error).removeprefix(f"{where}: "), 1))
-        return
-    if missing:
-        findings.add(("missing",), Problem("error", where, f"there is no file {path}", 1))
+        return str(error).partition(f": row {row}: ")[2]
+    return f"there is no file {path}" if missing else None
+
+
+def _content_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar, sha256: str) -> str | None:
+    try:
+        found = digest_of(data.as_py() if path is None else dump.image_table.resolve(path, row))
+    except OSError as error:
+        return f"cannot be read: {path}: {error.strerror}"
+    return None if found == sha256 else f"sha256 is {sha256[:12]}…; expected {found[:12]}…, that of the file"
 
 
 def _text(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:

@@ -26,6 +26,7 @@ _NO_VISION = re.compile(
     r"|image_url is only supported|only text|no vision|mmproj|unsupported content type.*image",
     re.IGNORECASE,
 )
+_JSON_BODY = {"Content-Type": "application/json"}
 _MAX_NEGOTIATIONS = 6
 _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _OVERLOAD = {429, 503, 529}
@@ -124,14 +125,11 @@ class OpenAIClient:
 
         if self._client is None:
             self._client = self._connect()
-        from openai._types import RequestOptions
-
-        options = RequestOptions(headers={"Content-Type": "application/json"})
         try:
             # httpx times each read; a server that drips bytes would hold the slot for ever.
             async with asyncio.timeout(self._timeout):
                 response = await self._client.post(
-                    "/chat/completions", content=body, cast_to=httpx2.Response, options=options
+                    "/chat/completions", content=body, cast_to=httpx2.Response, options={"headers": _JSON_BODY}
                 )
         except (TimeoutError, openai.APITimeoutError) as e:
             raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e

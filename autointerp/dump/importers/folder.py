@@ -93,10 +93,8 @@ def import_folder(
         for image, (digest, file) in enumerate(found.files.items()):
             _add_image(writer, image, file, digest, copy=copy)
         for feature, listed in found.features.items():
-            drawn = _draw_silent(listed, len(found.files), silent_from_others, np.random.default_rng([seed, feature]))
-            active = [e.activation for e in listed if not e.silent]
-            row = FeatureRow(feature, size, len(active), max(active, default=0.0), None, None)
-            writer.add_feature(row, (*listed, *drawn))
+            rng = np.random.default_rng([seed, feature])
+            _add_feature(writer, feature, listed, _draw_silent(listed, len(found.files), silent_from_others, rng))
     return info
 
 
@@ -170,6 +168,12 @@ def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, *, copy:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
     writer.add_image(image, path=path, size=size, sha256=digest)
+
+
+def _add_feature(writer: DumpWriter, feature: int, listed: tuple[Exemplar, ...], drawn: list[Exemplar]) -> None:
+    active = [e.activation for e in listed if not e.silent]
+    row = FeatureRow(feature, writer.info.n_latents, len(active), max(active, default=0.0), None, None)
+    writer.add_feature(row, (*listed, *drawn))
 
 
 def _draw_silent(listed: tuple[Exemplar, ...], n_images: int, wanted: int, rng: np.random.Generator) -> list[Exemplar]:
