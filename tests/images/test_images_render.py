@@ -1,0 +1,246 @@
+"""Drawing: sizes known beforehand, crops exact to the pixel, marks where the heat is, cells where the layout says."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from autointerp.images.picture import Picture, Rendering, Tile
+from autointerp.images.render import (
+    GROUND,
+    HALO,
+    STRIP,
+    STROKE,
+    picture_size,
+    render_sheet,
+    render_tile,
+    sheet_layout,
+    tile_shrink,
+    tile_size,
+)
+from autointerp.schema import Box
+
+GREY = (120, 120, 120)
+
+
+def tile(
+    size: tuple[int, int],
+    rendering: Rendering = "crop",
+    box: Box | None = None,
+    heat: bytes | None = None,
+    grid: tuple[int, int] | None = None,
+) -> Tile:
+    return Tile(0, "0" * 64, size, rendering, box, heat, grid)
+
+
+@st.composite
+def tiles(draw: st.DrawFn) -> Tile:
+    width, height = draw(st.integers(1, 120)), draw(st.integers(1, 120))
+    corner = st.tuples(st.integers(-5, width), st.integers(-5, height))
+    x, y = draw(corner)
+    box = draw(st.none() | st.builds(lambda w, h: Box(x, y, x + w, y + h), st.integers(1, 130), st.integers(1, 130)))
+    heat = draw(st.none() | st.binary(min_size=12, max_size=12))
+    rendering: Rendering = draw(st.sampled_from(get_args(Rendering)))
+    return tile((width, height), rendering, box, heat, (3, 4))
+
+
+@given(tiles(), st.integers(1, 150))
+@settings(deadline=None)
+def test_tile_has_the_size_foretold_and_never_more_than_its_own_pixels(drawn: Tile, side: int):
+    shrink = tile_shrink(drawn, side)
+    decoded = Image.new("RGB", (-(-drawn.size[0] // shrink), -(-drawn.size[1] // shrink)), GREY)
+
+    rendered = render_tile(drawn, decoded, shrink, side)
+
+    assert rendered.mode == "RGB"
+    assert rendered.size == tile_size(drawn, side)
+    assert max(rendered.size) <= side
+    assert rendered.width <= drawn.size[0]
+    assert rendered.height <= drawn.size[1]
+
+
+@given(tiles(), st.integers(1, 150))
+def test_decoding_scale_leaves_the_pixels_that_the_tile_shows(drawn: Tile, side: int):
+    shrink = tile_shrink(drawn, side)
+    own = tile_size(drawn, 10**6)
+
+    assert max(own) / shrink >= min(side, max(own))
+
+
+def test_crop_shows_its_own_pixels_and_not_one_more():
+    pixels = np.zeros((50, 60, 3), dtype=np.uint8)
+    pixels[10:30, 20:50] = (255, 0, 0)
+
+    exact = render_tile(tile((60, 50), box=Box(20, 10, 50, 30)), Image.fromarray(pixels), 1, 100)
+    wider = render_tile(tile((60, 50), box=Box(19, 9, 51, 31)), Image.fromarray(pixels), 1, 100)
+
+    assert exact.size == (30, 20)
+    assert exact.getcolors() == [(600, (255, 0, 0))]
+    assert np.array_equal(np.asarray(wider), pixels[9:31, 19:51])
+
+
+def test_crop_to_half_its_size_from_an_image_decoded_at_half_is_the_same_square():
+    pixels = np.zeros((50, 60, 3), dtype=np.uint8)
+    pixels[10:30, 10:40] = (255, 0, 0)
+
+    half = render_tile(tile((120, 100), box=Box(20, 20, 80, 60)), Image.fromarray(pixels), 2, 30)
+
+    assert half.size == (30, 20)
+    assert half.getcolors() == [(600, (255, 0, 0))]
+
+
+def test_image_decoded_smaller_than_the_crop_is_still_shown_at_the_size_foretold():
+    source = Image.new("RGB", (60, 50), GREY)
+    source.paste((255, 0, 0), (30, 0, 60, 50))
+
+    rendered = render_tile(tile((120, 100), box=Box(60, 0, 120, 100)), source, 2, 100)
+
+    assert rendered.getcolors() == [(6000, (255, 0, 0))]
+
+
+def test_crop_made_smaller_takes_nothing_from_beyond_its_box():
+    source = Image.new("RGB", (200, 200), GREY)
+    source.paste((255, 0, 0), (50, 60, 150, 160))
+
+    smaller = render_tile(tile((200, 200), box=Box(50, 60, 150, 160)), source, 1, 37)
+
+    assert smaller.getcolors() == [(37 * 37, (255, 0, 0))]
+
+
+def test_full_picture_is_a_copy_of_the_source():
+    source = Image.new("RGB", (40, 30), GREY)
+
+    full = render_tile(tile((40, 30), "full"), source, 1, 100)
+    full.putpixel((0, 0), (0, 0, 0))
+
+    assert source.getcolors() == [(1200, GREY)]
+
+
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (235, 20, 20)])
+def test_outline_runs_along_the_hot_cells_in_two_colours(ground: tuple[int, int, int]):
+    hot = bytes([0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    source = Image.new("RGB", (400, 400), ground)
+
+    outlined = render_tile(tile((400, 400), "outline", heat=hot, grid=(4, 4)), source, 1, 400)
+
+    for on_line in ((100, 150), (300, 150), (200, 100), (200, 200)):
+        assert outlined.getpixel(on_line) == STROKE
+    column = [outlined.getpixel((200, y)) for y in range(90, 111)]
+    assert column[0] == column[-1] == ground
+    assert HALO in column[:10]
+    assert HALO in column[11:]
+    assert outlined.getpixel((200, 150)) == ground
+    assert outlined.getpixel((200, 300)) == ground
+
+
+def test_outline_of_a_region_at_the_edge_of_the_image_is_seen_whole():
+    source = Image.new("RGB", (400, 400), (0, 0, 0))
+
+    outlined = np.asarray(render_tile(tile((400, 400), "outline", heat=bytes([255]), grid=(1, 1)), source, 1, 400))
+
+    strokes = (outlined == STROKE).all(axis=2)
+    assert (outlined[[0, -1]] == HALO).all()
+    assert (outlined[:, [0, -1]] == HALO).all()
+    assert all(strokes[side].sum() > 300 for side in (np.s_[:5], np.s_[-5:], np.s_[:, :5], np.s_[:, -5:]))
+
+
+@pytest.mark.parametrize("heat", [None, bytes(4)])
+def test_outline_without_heat_runs_along_the_box(heat: bytes | None):
+    drawn = tile((400, 200), "outline", Box(100, 50, 300, 150), heat, (2, 2))
+
+    outlined = render_tile(drawn, Image.new("RGB", (400, 200), GREY), 1, 200)
+
+    assert outlined.size == (200, 100)
+    for on_line in ((50, 50), (150, 50), (100, 25), (100, 75)):
+        assert outlined.getpixel(on_line) == STROKE
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        tile((400, 400), "mask", heat=bytes([0, 0, 0, 255]), grid=(2, 2)),
+        tile((400, 400), "mask", box=Box(200, 200, 400, 400)),
+    ],
+)
+def test_mask_dims_200_to_50_outside_and_keeps_it_inside_with_a_soft_edge(marked: Tile):
+    masked = np.asarray(render_tile(marked, Image.new("RGB", (400, 400), (200, 200, 200)), 1, 400))
+
+    assert masked[100, 100].tolist() == [50, 50, 50]
+    assert masked[300, 300].tolist() == [200, 200, 200]
+    assert 100 < masked[300, 200, 0] < 150
+
+
+def test_layout_of_five_tiles_in_three_columns():
+    layout = sheet_layout(5, 3, 200)
+
+    width, height = layout.cell
+    assert (layout.rows, layout.columns) == (2, 3)
+    assert layout.size == (3 * width, 2 * height)
+    assert [(c.whole.x0 // width, c.whole.y0 // height) for c in layout.cells] == [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (0, 1),
+        (1, 1),
+    ]
+    assert {(c.frame.width, c.frame.height) for c in layout.cells} == {(200, 200)}
+
+
+@given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 500))
+def test_cells_are_equal_and_hold_strip_and_frame_apart(n: int, columns: int, side: int):
+    layout = sheet_layout(n, columns, side)
+
+    assert layout.rows == -(-n // columns)
+    for cell in layout.cells:
+        assert (cell.whole.width, cell.whole.height) == layout.cell
+        assert cell.strip.y1 <= cell.frame.y0
+        assert cell.whole.x0 <= cell.frame.x0
+        assert cell.frame.x1 <= cell.whole.x1
+        assert cell.frame.y1 <= cell.whole.y1
+    assert layout.cell == sheet_layout(1, 1, side).cell
+
+
+@given(st.lists(tiles(), min_size=1, max_size=7), st.integers(0, 4), st.integers(1, 150))
+@settings(deadline=None)
+def test_picture_has_the_size_foretold(drawn: list[Tile], columns: int, side: int):
+    picture = Picture(tuple(drawn if columns else drawn[:1]), side, 80, columns)
+    rendered = [render_tile(t, Image.new("RGB", t.size), 1, side) for t in picture.tiles]
+
+    image = render_sheet(rendered, columns, side) if columns else rendered[0]
+
+    assert image.size == picture_size(picture)
+
+
+def test_tiles_stand_in_the_middle_of_their_cells_under_numbered_strips():
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    rendered = [Image.new("RGB", (60, 20), c) for c in colours]
+
+    sheet = render_sheet(rendered, 2, 100)
+
+    layout = sheet_layout(3, 2, 100)
+    for cell, colour in zip(layout.cells, colours, strict=True):
+        frame = sheet.crop((cell.frame.x0, cell.frame.y0, cell.frame.x1, cell.frame.y1))
+        assert frame.crop((20, 40, 80, 60)).getcolors() == [(1200, colour)]
+        assert sorted(frame.getcolors() or []) == [(1200, colour), (8800, GROUND)]
+        strip = sheet.crop((cell.strip.x0, cell.strip.y0, cell.strip.x1, cell.strip.y1))
+        assert strip.getpixel((strip.width // 2, strip.height // 2)) == STRIP
+        assert len(strip.getcolors(10**6) or []) > 4
+    empty = sheet.crop((layout.cell[0], layout.cell[1], *layout.size))
+    assert empty.getcolors() == [(layout.cell[0] * layout.cell[1], GROUND)]
+
+
+def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
+    blank = Image.new("RGB", (100, 100), GREY)
+
+    sheet = render_sheet([blank] * 12, 12, 100)
+
+    strips = []
+    for cell in sheet_layout(12, 12, 100).cells:
+        strip = np.asarray(sheet.crop((cell.strip.x0 + 1, cell.strip.y0, cell.strip.x1, cell.strip.y1)))
+        assert (strip[0] == STRIP).all()
+        assert (strip[-1] == STRIP).all()
+        strips.append(strip.tobytes())
+    assert len(set(strips)) == 12
