@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autointerp.jobs.inspecting import draw_feature, inspect
     from autointerp.jobs.reporting import report
     from autointerp.jobs.scoring import score
+    from autointerp.jobs.showing import show
     from autointerp.jobs.status import status
     from autointerp.runs.folder import open_run
 
@@ -39,6 +40,7 @@ _HOME = {
     "report": "autointerp.jobs.reporting",
     "run_demo": "autointerp.jobs.demo",
     "score": "autointerp.jobs.scoring",
+    "show": "autointerp.jobs.showing",
     "status": "autointerp.jobs.status",
 }
 
@@ -60,6 +62,7 @@ __all__ = [
     "report",
     "run_demo",
     "score",
+    "show",
     "status",
 ]
 

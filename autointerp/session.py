@@ -23,8 +23,8 @@ from autointerp.lmm.request import Client, Request
 
 LOCAL = "local"
 """The model name that means the embedded model."""
-MAX_PIXELS = 200_000_000
-"""Larger images are taken for decompression bombs."""
+MAX_PIXELS = 89_478_485
+"""Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
 
 EXPECTED_OUTPUT = {"explain": 220, "domain": 160}

@@ -1,11 +1,14 @@
 """The commands that show: report, status, estimate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autointerp.cli import options as o
+
+if TYPE_CHECKING:
+    from autointerp.jobs.estimating import ModelEstimate
 
 
 def report(
@@ -98,29 +101,29 @@ def estimate(
     if json:
         print_json(found.model_dump(mode="json"))
         return
-    table = Table(title=f"{found.features:,} features, explained and scored", title_justify="left")
-    for heading in (
-        "model",
-        "requests",
-        "tokens in",
-        "of them images",
-        "tokens out",
-        "dollars",
-        "as batch",
-        "$ / 1000",
-    ):
-        table.add_column(heading, justify="left" if heading == "model" else "right")
+    table = Table(title=f"{found.features:,} features, explained and scored", title_justify="left", box=None)
+    for heading in ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000"):
+        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     for m in found.models:
-        unknown = "unknown: --prices"
-        table.add_row(
-            m.model,
-            f"{m.requests:,}",
-            f"{m.input_tokens:,}",
-            f"{m.image_share:.0%}" + ("" if m.exact_image_rule else " (about)"),
-            f"{m.output_tokens:,}",
-            unknown if m.dollars is None else f"{m.dollars:,.2f}",
-            "" if m.batch_dollars is None else f"{m.batch_dollars:,.2f}",
-            "" if m.dollars is None else f"{1000 * m.dollars / found.features:,.2f}",
-        )
-    Console().print(table)
-    typer.echo(f"from the requests of {found.measured} features; thinking tokens of reasoning models come on top")
+        table.add_row(*_row(m, found.features))
+    console = Console()
+    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
+    console.width = max(console.width, 110)
+    console.print(table)
+    typer.echo(
+        f"from the requests of {found.measured} features; ~: image tokens by a disputed or unknown rule; "
+        "thinking tokens of reasoning models come on top"
+    )
+
+
+def _row(m: "ModelEstimate", features: int) -> tuple[str, ...]:
+    about = "" if m.exact_image_rule else "~"
+    batch = "" if m.batch_dollars is None else f" ({m.batch_dollars:,.2f})"
+    return (
+        m.model,
+        f"{m.requests:,}",
+        f"{m.input_tokens:,} ({about}{m.image_share:.0%})",
+        f"{m.output_tokens:,}",
+        "unknown: --prices" if m.dollars is None else f"{m.dollars:,.2f}{batch}",
+        "" if m.dollars is None else f"{1000 * m.dollars / features:,.2f}",
+    )

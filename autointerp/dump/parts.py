@@ -18,6 +18,9 @@ from autointerp.errors import DumpError
 N_OPEN = 8
 """Files kept open at once; a footer is parsed again when its file was closed."""
 
+_BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What PyArrow raises on a damaged file; the last for the name of a column."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupIndex:
@@ -89,9 +92,25 @@ class Parts:
             try:
                 table = file.read_row_group(group, columns=present)
                 arrays = {f.name: self._column(table, f) for f in wanted}
-            except (pa.ArrowException, OSError) as error:
+            except _BROKEN as error:
                 raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
         return pa.table(arrays)
+
+    def n_null(self, at: int, column: str) -> int:
+        """Nulls in a column of the `at`-th row group; read only where the file's statistics do not say.
+
+        Raises:
+            DumpError: the file is damaged.
+        """
+        with self._lock:
+            described = self._open(int(self.index.part[at])).metadata.row_group(int(self.index.group[at]))
+            for leaf in range(described.num_columns):
+                chunk = described.column(leaf)
+                if chunk.path_in_schema == column:
+                    stated = chunk.statistics
+                    if stated is not None and stated.has_null_count:
+                        return int(stated.null_count)
+        return self.read(at, [column])[column].null_count
 
     def read_all(self, columns: Sequence[str]) -> pa.Table:
         """Columns of the whole table, in memory."""
@@ -163,7 +182,7 @@ class Parts:
             return int(stated.min), int(stated.max)
         try:
             column = file.read_row_group(group, columns=[self.key])[self.key]
-        except (pa.ArrowException, OSError) as error:
+        except _BROKEN as error:
             raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
         span = pc.call_function("min_max", [column]).as_py()
         if span["min"] is None:
@@ -180,7 +199,7 @@ def _parquet(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except FileNotFoundError:
         raise DumpError(f"{path}: there is no such file; a dump has one, so harvest or import it again") from None
-    except (pa.ArrowException, OSError) as error:
+    except _BROKEN as error:
         raise DumpError(f"{path}: not a Parquet file: {_line(error)}; harvest or import the dump again") from error
 
 

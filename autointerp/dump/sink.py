@@ -19,13 +19,19 @@ class ParquetSink:
     Args:
         path: The file to write.
         schema: Its columns.
-        key: The column that statistics are kept for, by which readers find a row group.
+        statistics: The columns that statistics are kept for; by the key's, readers find a row group.
         plain: Columns whose values hardly repeat, so that a dictionary would only cost.
         raw: Columns that are compressed already.
     """
 
     def __init__(
-        self, path: Path, schema: pa.Schema, *, key: str, plain: Sequence[str] = (), raw: Sequence[str] = ()
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        statistics: Sequence[str],
+        plain: Sequence[str] = (),
+        raw: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.n_rows = 0
@@ -39,7 +45,7 @@ class ParquetSink:
             # PyArrow annotates these as one setting for all columns and documents one for each as well.
             compression={name: "none" if name in raw else "zstd" for name in leaves},  # pyright: ignore[reportArgumentType]
             use_dictionary=[name for name in leaves if name not in plain],  # pyright: ignore[reportArgumentType]
-            write_statistics=[key],  # pyright: ignore[reportArgumentType]
+            write_statistics=list(statistics),  # pyright: ignore[reportArgumentType]
         )
 
     def write(self, table: pa.Table) -> None:

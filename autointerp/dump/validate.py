@@ -181,6 +181,11 @@ def _check_images(dump: Dump, findings: _Findings, *, content: bool) -> None:
         findings.add(("attribute",), Problem("odd", where, "attribute in a dump without an attribute", with_attribute))
     if dump.info.attribute is not None and not with_attribute and len(images.table):
         findings.add(("attribute",), Problem("odd", where, "no image has the dump's attribute stated", 1))
+    _check_sources(dump, findings, content=content)
+
+
+def _check_sources(dump: Dump, findings: _Findings, *, content: bool) -> None:
+    images, parts = dump.image_table, dump.image_table.parts
     for at in range(len(parts.index.rows)):
         first = int(parts.index.row[at])
         column = parts.read(at, ["bytes"])["bytes"]
@@ -192,7 +197,7 @@ def _check_images(dump: Dump, findings: _Findings, *, content: bool) -> None:
                 message = _content_fault(dump, first + offset, row["path"], data, row["sha256"])
             if message is not None:
                 kind = message.partition(" ")[0]
-                findings.add(("source", kind), Problem("error", f"{where}: row {first + offset}", message, 1))
+                findings.add(("source", kind), Problem("error", parts.where(at, offset), message, 1))
 
 
 def _source_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar | None) -> str | None:

@@ -42,6 +42,9 @@ GROUP_IMAGE_BYTES = 4 * 2**20
 N_PART_EXEMPLARS = 4_000_000
 """Rows after which the exemplars go on in another file."""
 
+COUNTED = ("feature", "x0", "heat")
+"""Statistics of the first find a feature; those of the others tell how many boxes and heat maps there are."""
+
 P = ParamSpec("P")
 
 PLAIN = ("bytes", "heat", "sha256", "activation")
@@ -87,9 +90,11 @@ class DumpWriter:
             self.work.mkdir(parents=True)
         except OSError as error:
             raise DumpError(f"{self.folder}: cannot be made: {error}") from error
-        self._feature_sink = ParquetSink(self.work / FEATURES_FILE, FEATURES, key="feature")
-        self._image_sink = ParquetSink(self.work / IMAGES_FILE, IMAGES, key="image", plain=PLAIN, raw=("bytes",))
-        self._exemplar_sink = ParquetSink(self.work / part_name(0), EXEMPLARS, key="feature", plain=PLAIN)
+        self._feature_sink = ParquetSink(self.work / FEATURES_FILE, FEATURES, statistics=("feature",))
+        self._image_sink = ParquetSink(
+            self.work / IMAGES_FILE, IMAGES, statistics=("image",), plain=PLAIN, raw=("bytes",)
+        )
+        self._exemplar_sink = ParquetSink(self.work / part_name(0), EXEMPLARS, statistics=COUNTED, plain=PLAIN)
         return self
 
     def __exit__(
@@ -135,19 +140,23 @@ class DumpWriter:
         """
         if (path is None) == (data is None):
             raise DumpError(f"image {image}: expected exactly one of path and data")
-        if self._image_ids and image <= self._image_ids[-1]:
-            raise DumpError(f"image {image}: comes after {self._image_ids[-1]}; add each image once, ascending")
         if sha256 is None or size is None:
             source = data if data is not None else self._locate(image, Path(str(path)))
             sha256 = sha256 or digest_of(source)
             size = size or displayed_size(source)
-        width, height = size
-        columns = (image, None if path is None else str(path), data, width, height, sha256, attribute, group, label)
-        self._images.append(dict(zip(IMAGES.names, columns, strict=True)))
+        name = None if path is None else str(path)
+        self._add_image_row(image, size, (image, name, data, *size, sha256, attribute, group, label))
+
+    def _add_image_row(self, image: int, size: tuple[int, int], columns: tuple[object, ...]) -> None:
+        if self._image_ids and image <= self._image_ids[-1]:
+            raise DumpError(f"image {image}: comes after {self._image_ids[-1]}; add each image once, ascending")
+        row = dict(zip(IMAGES.names, columns, strict=True))
+        self._images.append(row)
         self._image_ids.append(image)
         self._known = None
-        self._sizes.extend((width, height))
-        self._image_bytes += len(data or b"")
+        self._sizes.extend(size)
+        data = row["bytes"]
+        self._image_bytes += len(data) if isinstance(data, bytes) else 0
         full = N_GROUP_IMAGES if self._image_bytes else N_GROUP_PATHS
         if len(self._images) >= full or self._image_bytes >= GROUP_IMAGE_BYTES:
             self._flush_images()
@@ -191,7 +200,7 @@ class DumpWriter:
         if self._exemplar_sink.n_rows >= self.rows_per_part:
             self._exemplar_sink.close()
             self._exemplar_sink = ParquetSink(
-                self.work / part_name(self._n_parts), EXEMPLARS, key="feature", plain=PLAIN
+                self.work / part_name(self._n_parts), EXEMPLARS, statistics=COUNTED, plain=PLAIN
             )
             self._n_parts += 1
         name = self.folder / (EXEMPLARS_FILE if self._n_parts == 1 else self._exemplar_sink.path.name)

@@ -131,16 +131,19 @@ class OpenAIClient:
                 response = await self._client.post(
                     "/chat/completions", content=body, cast_to=httpx2.Response, options={"headers": _JSON_BODY}
                 )
-        except (TimeoutError, openai.APITimeoutError) as e:
-            raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
-        except openai.APIConnectionError as e:
+        except (TimeoutError, openai.APIConnectionError) as e:
+            # The aiohttp transport reports a refused connection as a timeout of connecting.
+            late = isinstance(e, TimeoutError | openai.APITimeoutError)
+            if late and not isinstance(e.__cause__, httpx2.ConnectTimeout):
+                raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
             raise CallError("connection", self._unreachable(e), again=True) from e
         except openai.APIStatusError as e:
             raise self._status_error(e.status_code, _message_of(e.body, e.message), e.body, e.response.headers) from e
         return self._read(response.content, response.headers)
 
     def _unreachable(self, error: Exception) -> str:
-        cause = str(error.__cause__ or error).splitlines()[0] if str(error.__cause__ or error) else "connection lost"
+        lines = str(error.__cause__ or error).splitlines()
+        cause = lines[0] if lines else "the connection was cut"
         return f"{self._base_url or 'https://api.openai.com/v1'}: {self._scrub(cause)}"
 
     def _scrub(self, text: str) -> str:

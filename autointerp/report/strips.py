@@ -1,7 +1,7 @@
 """The rows of pictures on a feature's card: its bands, what the explainer saw, where the judge disagreed."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.images.picture import Rendering
@@ -13,6 +13,13 @@ PER_TOP = 8
 PER_BAND = 4
 PER_SILENT = 6
 PER_ERROR = 6
+
+AS_SHOWN: Mapping[Rendering, str] = {
+    "crop": "cropped to the region",
+    "outline": "whole, the region outlined",
+    "mask": "whole, dimmed outside the region",
+    "full": "whole",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +118,12 @@ class _Maker:
         )
         contrast = tuple(self.thumb(e, "full") for e in self.exemplars(explanation.contrast))
         n_misfits = sum(1 for t in active if t.flag)
-        note = "in the order of the prompt"
+        note = f"{AS_SHOWN[self.book.data.shown_as]}, in the order of the prompt"
         if n_misfits:
             note += f" · the explainer says {n_misfits} of {len(active)} do not fit"
         strips = [
             Strip("Shown as active", note, active, "active"),
-            Strip("Shown as silent, for contrast", "in the order of the prompt", contrast, "silent"),
+            Strip("Shown as silent, for contrast", "whole, in the order of the prompt", contrast, "silent"),
         ]
         return tuple(s for s in strips if s.thumbs)
 

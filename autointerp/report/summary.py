@@ -189,8 +189,8 @@ def _shares(counted: Tally) -> tuple[Figure, ...]:
         figures.append(_share_figure("Relevant features, as the model names them", column, meaning))
     if len(counted.relevant.values):
         meaning = (
-            f"Share of features of whose active images at least {100 * RELEVANT_FROM:.0f} % carry the dump's attribute, as"
-            " published. On 20 images even 20 of 20 only shows that the true share is above 86 %."
+            f"Share of features of whose active images at least {100 * RELEVANT_FROM:.0f} % carry the dump's attribute,"
+            " as published. On 20 images even 20 of 20 only shows that the true share is above 86 %."
         )
         figures.append(_share_figure("Relevant features, by label", counted.relevant, meaning))
     return tuple(figures)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from autointerp.config import ScoreSettings
@@ -49,7 +50,7 @@ class Sample:
         """
         n = -(-len(self.items) // per_call)
         cuts = [round(len(self.items) * i / n) for i in range(n + 1)] if n else []
-        return [self.items[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+        return [self.items[a:b] for a, b in pairwise(cuts)]
 
 
 def draw_sample(

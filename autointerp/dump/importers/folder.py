@@ -73,10 +73,7 @@ def import_folder(
     """
     source = Path(src)
     found = _collect(source, allow_outside=allow_outside)
-    largest = max(found.features)
-    if n_latents is not None and largest >= n_latents:
-        raise DumpError(f"{source}: there is a feature {largest}; expected less than n_latents, {n_latents}")
-    size = n_latents or largest + 1
+    size = _dictionary_size(source, found, n_latents)
     ranked = f"; of {found.n_ranked} features the activations are ranks" if found.n_ranked else ""
     info = DumpInfo(
         name=name or source.resolve().name,
@@ -96,6 +93,15 @@ def import_folder(
             rng = np.random.default_rng([seed, feature])
             _add_feature(writer, feature, listed, _draw_silent(listed, len(found.files), silent_from_others, rng))
     return info
+
+
+def _dictionary_size(source: Path, found: _Found, n_latents: int | None) -> int:
+    largest = max(found.features)
+    if n_latents is None:
+        return largest + 1
+    if largest >= n_latents:
+        raise DumpError(f"{source}: there is a feature {largest}; expected less than n_latents, {n_latents}")
+    return n_latents
 
 
 def _collect(source: Path, *, allow_outside: bool) -> _Found:

@@ -1,0 +1,38 @@
+# One definition of installed, clean and tested. `make install` and `make demo` are the README's two commands.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.PHONY: install demo dev check format test docs
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements/demo.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements/demo.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+demo: install
+	$(BIN)/autointerp demo
+
+dev: install
+	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+	$(BIN)/python scripts/command_docs.py --check
+
+format:
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test:
+	$(BIN)/python -m pytest -n auto
+
+docs:
+	$(BIN)/python scripts/command_docs.py
