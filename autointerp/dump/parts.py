@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from autointerp.errors import DumpError
 
-N_OPEN = 8
+N_OPEN = 4
 """Files kept open at once; a footer is parsed again when its file was closed."""
 
 _BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)

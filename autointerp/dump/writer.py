@@ -39,8 +39,8 @@ N_GROUP_IMAGES = 256
 GROUP_IMAGE_BYTES = 4 * 2**20
 """A row group ends once it holds this much, so that reading one feature or one image stays cheap."""
 
-N_PART_EXEMPLARS = 4_000_000
-"""Rows after which the exemplars go on in another file."""
+N_PART_EXEMPLARS = 1_000_000
+"""Rows after which the exemplars go on in another file, so that the footers of the few that are open stay small."""
 
 COUNTED = ("feature", "x0", "heat")
 """Statistics of the first find a feature; those of the others tell how many boxes and heat maps there are."""

@@ -1,0 +1,264 @@
+"""Folders of images become dumps; what they do not say is not made up."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from autointerp.dump.importers.folder import import_folder
+from autointerp.dump.reader import open_dump
+from autointerp.errors import DumpError
+
+
+def picture(path: Path, shade: int, side: int = 8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", (side, side), shade).save(path)
+
+
+@pytest.fixture
+def src(tmp_path: Path) -> Path:
+    """Feature 3 with three images, feature 12 with two, one of which is among the three."""
+    folder = tmp_path / "src"
+    for name, shade in (("1_a.png", 10), ("2_b.png", 20), ("10_c.png", 30)):
+        picture(folder / "3" / name, shade)
+    for name, shade in (("n01_x.png", 20), ("y.png", 40)):
+        picture(folder / "feature_12" / name, shade)
+    return folder
+
+
+def evidence(folder: Path) -> dict[int, list[tuple[int, float, str, float]]]:
+    with open_dump(folder) as dump:
+        return {
+            feature.id: [(e.image, e.activation, e.stratum, e.probability) for e in feature.exemplars]
+            for feature in dump.features()
+        }
+
+
+def message_of(src: Path, target: Path) -> str:
+    with pytest.raises(DumpError) as raised:
+        import_folder(src, target)
+    assert not target.exists()
+    message = str(raised.value)
+    assert "\n" not in message
+    return message.removeprefix(f"{src}/")
+
+
+def test_without_a_listing_the_order_of_names_is_the_rank(src: Path, tmp_path: Path) -> None:
+    info = import_folder(src, tmp_path / "dump", name="mine")
+
+    # Image 1 is 2_b.png and n01_x.png, which are the same file.
+    assert evidence(tmp_path / "dump") == {
+        3: [(0, 3.0, "top", 1.0), (1, 2.0, "top", 1.0), (2, 1.0, "top", 1.0)],
+        12: [(1, 2.0, "top", 1.0), (3, 1.0, "top", 1.0)],
+    }
+    assert (info.name, info.n_latents, info.n_images, info.active_above) == ("mine", 13, 4, 0.0)
+    assert info.created_by.endswith("import folder; of 2 features the activations are ranks")
+
+
+def test_copied_images_are_in_the_dump(src: Path, tmp_path: Path) -> None:
+    import_folder(src, tmp_path / "dump", copy=True)
+
+    with open_dump(tmp_path / "dump") as dump:
+        source = dump.image_source(0)
+        image = dump.image(0)
+
+    assert isinstance(source, Path)
+    assert source.read_bytes() == (src / "3" / "1_a.png").read_bytes()
+    assert (image.width, image.height) == (8, 8)
+
+
+def test_images_left_where_they_are_need_allow_outside(src: Path, tmp_path: Path) -> None:
+    import_folder(src, tmp_path / "dump", copy=False)
+
+    with open_dump(tmp_path / "dump", allow_outside=True) as dump:
+        assert dump.image_source(0) == (src / "3" / "1_a.png").resolve()
+    with pytest.raises(DumpError, match="outside the dump"):
+        open_dump(tmp_path / "dump")
+
+
+def test_metadata_gives_values_by_name_or_by_dataset_and_name(src: Path, tmp_path: Path) -> None:
+    (src / "3" / "metadata.txt").write_text("1. 9.5 - 2_b.png\n2. 8e-1 - other/1_a.png\n\n3. 0.25 - 10_c.png\n")
+    (src / "feature_12" / "metadata.txt").write_text("1. 5 - n01/x.png\n2. 4 - y.png\n")
+
+    info = import_folder(src, tmp_path / "dump")
+
+    assert evidence(tmp_path / "dump") == {
+        3: [(0, 9.5, "top", 1.0), (1, pytest.approx(0.8), "top", 1.0), (2, 0.25, "top", 1.0)],
+        12: [(0, 5.0, "top", 1.0), (3, 4.0, "top", 1.0)],
+    }
+    assert info.created_by.endswith("import folder")
+
+
+def test_a_table_gives_strata_and_probabilities(src: Path, tmp_path: Path) -> None:
+    (src / "3" / "activations.csv").write_text(
+        "file,activation,stratum,probability\n1_a.png,2.5,,\n2_b.png,1.5,q4,0.5\n10_c.png,0,silent,0.125\n"
+    )
+
+    import_folder(src, tmp_path / "dump")
+
+    found = evidence(tmp_path / "dump")[3]
+    assert found == [(0, 2.5, "top", 1.0), (1, 1.5, "q4", 0.5), (2, 0.0, "silent", 0.125)]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (
+            "metadata.txt",
+            "1. 9 - 1_a.png\nTop images\n",
+            "3/metadata.txt:2: 'Top images' is not of the form `rank. value - name`",
+        ),
+        ("metadata.txt", "1. x - 1_a.png\n", "3/metadata.txt:1: value is 'x'; expected a number"),
+        ("metadata.txt", "1. inf - 1_a.png\n", "3/metadata.txt:1: value is 'inf'; expected a finite number"),
+        (
+            "metadata.txt",
+            "1. -2 - 1_a.png\n",
+            "3/metadata.txt:1: activation is -2.0; expected more than 0 for an image that fires the feature",
+        ),
+        (
+            "metadata.txt",
+            "1. 2 - z.png\n",
+            "3/metadata.txt:1: there is no image 'z.png' in this folder (tried `_` for `/`, and its last part)",
+        ),
+        (
+            "metadata.txt",
+            "1. 2 - 1_a.png\n2. 1 - 2_b.png\n",
+            "3/10_c.png: is not named in metadata.txt; add a line for it or remove the file",
+        ),
+        (
+            "activations.csv",
+            "1_a.png,3\n",
+            "3/activations.csv:1: the header is '1_a.png,3'; expected the columns image (or file) and activation, "
+            "and if you like stratum and probability",
+        ),
+        (
+            "activations.csv",
+            "image,activation,colour\n",
+            "3/activations.csv:1: unknown column 'colour'; expected some of image, file, activation, stratum, "
+            "probability",
+        ),
+        (
+            "activations.csv",
+            "image,activation\n1_a.png,3\n2_b.png\n",
+            "3/activations.csv:3: has 1 cells; expected 2 as in the header",
+        ),
+        ("activations.csv", "image,activation\n1_a.png,\n", "3/activations.csv:2: activation is ''; expected a number"),
+        (
+            "activations.csv",
+            "image,activation\n1_a.png,0\n",
+            "3/activations.csv:2: activation is 0.0; expected more than 0 for an image that fires the feature",
+        ),
+        (
+            "activations.csv",
+            "image,activation,stratum\n1_a.png,1,best\n",
+            "3/activations.csv:2: stratum is 'best'; expected top, q1 to q9, silent or guided",
+        ),
+        (
+            "activations.csv",
+            "image,activation,stratum\n1_a.png,1,q1\n",
+            "3/activations.csv:2: there is no probability; a row of stratum q1 needs one",
+        ),
+        (
+            "activations.csv",
+            "image,activation,stratum,probability\n1_a.png,1,top,0.5\n",
+            "3/activations.csv:2: probability is 0.5; expected more than 0, at most 1, and 1 for top",
+        ),
+        (
+            "activations.csv",
+            "image,activation,stratum,probability\n1_a.png,1,silent,0.5\n",
+            "3/activations.csv:2: activation is 1.0 and stratum silent; expected 0 or less",
+        ),
+    ],
+)
+def test_a_bad_line_is_named(src: Path, tmp_path: Path, file: str, content: str, said: str) -> None:
+    (src / "3" / file).write_text(content)
+
+    assert message_of(src, tmp_path / "dump") == said
+
+
+def test_what_is_no_text_is_said_so(src: Path, tmp_path: Path) -> None:
+    (src / "3" / "metadata.txt").write_bytes(b"\xff\xfe1")
+
+    message = message_of(src, tmp_path / "dump")
+
+    assert message.startswith("3/metadata.txt: cannot be read: ")
+    assert message.endswith("; expected UTF-8 text")
+
+
+def test_a_broken_image_is_named_and_leaves_no_dump(src: Path, tmp_path: Path) -> None:
+    (src / "3" / "2_b.png").write_bytes(b"not a picture")
+
+    message = message_of(src, tmp_path / "dump")
+
+    assert message.startswith("3/2_b.png: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+def test_folders_that_are_no_features_are_named(src: Path, tmp_path: Path) -> None:
+    (src / "cats").mkdir()
+
+    assert message_of(src, tmp_path / "dump") == "cats: not a feature; expected a folder name such as 12 or feature_12"
+
+
+def test_one_feature_in_two_folders_is_named(src: Path, tmp_path: Path) -> None:
+    (src / "feature_3").mkdir()
+
+    assert message_of(src, tmp_path / "dump") == "feature_3: is the same feature as 3; merge the two folders"
+
+
+def test_a_source_without_folders_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DumpError, match=r"holds no folders; expected one for each feature"):
+        import_folder(tmp_path, tmp_path / "dump")
+    with pytest.raises(DumpError, match=r"there is no such folder"):
+        import_folder(tmp_path / "nowhere", tmp_path / "dump")
+
+
+def test_a_link_out_of_the_source_is_refused_unless_allowed(src: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "secret.png", 99)
+    (src / "3" / "3_d.png").symlink_to(tmp_path / "secret.png")
+
+    message = message_of(src, tmp_path / "dump")
+    import_folder(src, tmp_path / "dump", allow_outside=True)
+
+    said = "is a link that leads out of src; if you trust it, import with allow_outside"
+    assert message == f"3/3_d.png: {said}"
+    assert len(evidence(tmp_path / "dump")[3]) == 4
+
+
+def test_a_listing_that_is_a_link_out_of_the_source_is_refused(src: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("root\n")
+    (src / "3" / "metadata.txt").symlink_to(tmp_path / "secret.txt")
+
+    message = message_of(src, tmp_path / "dump")
+
+    assert message.startswith("3/metadata.txt: is a link that leads out of src")
+
+
+def test_the_same_image_twice_under_one_feature_counts_once_at_its_highest(src: Path, tmp_path: Path) -> None:
+    picture(src / "3" / "11_again.png", 10)
+    (src / "3" / "metadata.txt").write_text("1. 4 - 2_b.png\n2. 2 - 1_a.png\n3. 3 - 11_again.png\n4. 1 - 10_c.png\n")
+
+    import_folder(src, tmp_path / "dump")
+
+    assert [row[1] for row in evidence(tmp_path / "dump")[3]] == [4.0, 3.0, 1.0]
+
+
+def test_silent_images_are_drawn_among_those_not_listed_only_when_asked(src: Path, tmp_path: Path) -> None:
+    import_folder(src, tmp_path / "none")
+    import_folder(src, tmp_path / "one", silent_from_others=1)
+    import_folder(src, tmp_path / "same", silent_from_others=1)
+
+    found = evidence(tmp_path / "one")
+    # Of four images feature 3 lists three, so one candidate; feature 12 lists two, so one of two candidates.
+    assert found[3][-1] == (3, 0.0, "silent", 1.0)
+    assert found[12][-1][0] in (0, 2)
+    assert found[12][-1][1:] == (0.0, "silent", 0.5)
+    assert found == evidence(tmp_path / "same")
+    assert all(row[2] == "top" for rows in evidence(tmp_path / "none").values() for row in rows)
+
+
+def test_a_dictionary_smaller_than_its_features_is_refused(src: Path, tmp_path: Path) -> None:
+    with pytest.raises(DumpError) as raised:
+        import_folder(src, tmp_path / "dump", n_latents=12)
+
+    assert str(raised.value) == f"{src}: there is a feature 12; expected less than n_latents, 12"

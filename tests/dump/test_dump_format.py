@@ -1,0 +1,87 @@
+"""dump.json is checked at the door."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from autointerp.dump.format import DumpInfo, load_info
+from autointerp.errors import DumpError
+
+CASES = [
+    (
+        {"format": "autointerp-dump/2"},
+        "format: is 'autointerp-dump/2', and this version reads 'autointerp-dump/1'; "
+        "upgrade autointerp or export it again",
+    ),
+    ({"widths": [8, 4]}, "widths [8, 4] must ascend from above 0 to n_latents, 8"),
+    ({"widths": [4, 4, 8]}, "widths [4, 4, 8] must ascend from above 0 to n_latents, 8"),
+    ({"widths": [4]}, "widths [4] must ascend from above 0 to n_latents, 8"),
+    ({"widths": [0, 8]}, "widths [0, 8] must ascend from above 0 to n_latents, 8"),
+    ({"widths": []}, "widths: Tuple should have at least 1 item after validation, not 0"),
+    ({"patch_grid": [0, 2]}, "patch_grid: is [0, 2]; expected [rows, columns], each at least 1"),
+    ({"n_latents": 0}, "n_latents: Input should be greater than 0"),
+    ({"active_above": float("nan")}, "active_above: Input should be a finite number"),
+    ({"created": "yesterday"}, "created: 'yesterday' is not an ISO 8601 time such as 2026-01-31T12:00:00+00:00"),
+    ({"attribute": {"name": "broken"}}, "attribute.description: Field required"),
+    ({"model": None}, "model: Input should be a valid string"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), CASES)
+def test_a_bad_value_is_named_with_its_key(
+    tmp_path: Path, info: DumpInfo, change: dict[str, object], said: str
+) -> None:
+    path = tmp_path / "dump.json"
+    path.write_text(json.dumps(info.model_dump() | change))
+
+    with pytest.raises(DumpError) as raised:
+        load_info(tmp_path)
+
+    assert str(raised.value) == f"{path}: {said}"
+
+
+def test_a_missing_key_is_named(tmp_path: Path, info: DumpInfo) -> None:
+    path = tmp_path / "dump.json"
+    path.write_text(json.dumps(info.model_dump(exclude={"hookpoint"})))
+
+    with pytest.raises(DumpError) as raised:
+        load_info(tmp_path)
+
+    assert str(raised.value) == f"{path}: hookpoint: Field required"
+
+
+def test_a_record_without_a_format_is_not_taken_for_a_dump(tmp_path: Path, info: DumpInfo) -> None:
+    path = tmp_path / "dump.json"
+    path.write_text(json.dumps(info.model_dump(exclude={"format"})))
+
+    with pytest.raises(DumpError) as raised:
+        load_info(tmp_path)
+
+    said = "there is no format; expected 'autointerp-dump/1', so this may be another program's file"
+    assert str(raised.value) == f"{path}: {said}"
+
+
+def test_a_folder_without_dump_json_is_not_a_dump(tmp_path: Path) -> None:
+    with pytest.raises(DumpError) as raised:
+        load_info(tmp_path)
+
+    assert str(raised.value) == f"{tmp_path}: not a dump, it has no dump.json; give the folder that harvest wrote"
+
+
+@pytest.mark.parametrize("content", ["{", "", '{"a": 1}}'])
+def test_what_is_not_json_is_said_so(tmp_path: Path, content: str) -> None:
+    (tmp_path / "dump.json").write_text(content)
+
+    with pytest.raises(DumpError, match=r"dump\.json: not JSON: [^\n]+\Z"):
+        load_info(tmp_path)
+
+
+def test_unknown_keys_are_ignored(tmp_path: Path, info: DumpInfo) -> None:
+    (tmp_path / "dump.json").write_text(json.dumps(info.model_dump() | {"git_commit": "abc"}))
+
+    assert load_info(tmp_path) == info
+
+
+def test_a_feature_belongs_to_the_smallest_prefix_that_holds_it(info: DumpInfo) -> None:
+    assert [info.width_of(feature) for feature in (0, 3, 4, 7)] == [4, 4, 8, 8]
