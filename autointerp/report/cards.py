@@ -7,13 +7,10 @@ from dataclasses import dataclass, field
 from autointerp.report.arithmetic import log_heights
 from autointerp.report.data import ReportData
 from autointerp.report.pictures import PictureBook, Thumb
-from autointerp.report.scorelines import Axis, Cell, ScoreLine, score_cell, score_line
+from autointerp.report.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
 from autointerp.report.strips import Strip, pictures_of
 from autointerp.report.wording import count, number, share, usage_words
 from autointerp.schema import Explanation, FailureRecord, Feature, Score
-
-MAX_COLUMNS = 4
-"""Scorers with a column in the table; the cards have them all."""
 
 
 @dataclass(slots=True)
@@ -91,21 +88,18 @@ def gather(data: ReportData, chosen: Collection[int]) -> dict[int, Evidence]:
     return found
 
 
-def cards(
-    data: ReportData, chosen: Sequence[int], scorers: Sequence[str], axes: dict[str, Axis], book: PictureBook
-) -> Iterator[Card]:
+def cards(data: ReportData, chosen: Sequence[int], plan: ScorerPlan, book: PictureBook) -> Iterator[Card]:
     """The cards of `chosen` in their order; each makes its pictures as it comes.
 
     Args:
         data: the run and its dump.
         chosen: features, each with an explanation or an open failure.
-        scorers: all scorers of the run, in the order of the report.
-        axes: one for each scorer.
+        plan: the scorers of the run.
         book: receives the pictures.
     """
     found = gather(data, set(chosen))
     for feature in chosen:
-        yield _card(data, data.feature(feature), found[feature], scorers, axes, book)
+        yield _card(data, data.feature(feature), found[feature], plan, book)
         book.make()
 
 
@@ -113,12 +107,11 @@ def _card(
     data: ReportData,
     feature: Feature,
     evidence: Evidence,
-    scorers: Sequence[str],
-    axes: dict[str, Axis],
+    plan: ScorerPlan,
     book: PictureBook,
 ) -> Card:
     row, explanation = feature.row, evidence.explanation
-    scores = [evidence.scores[s] for s in scorers if s in evidence.scores]
+    scores = [evidence.scores[s] for s in plan.scorers if s in evidence.scores]
     failures = evidence.open_failures()
     density = row.n_active / data.n_images if data.n_images else 0.0
     pictures = pictures_of(feature, explanation, scores, book)
@@ -140,8 +133,8 @@ def _card(
         seen=pictures.seen,
         errors=pictures.errors,
         disagreements=sum(strip.n for strip in pictures.errors),
-        cells=tuple(score_cell(evidence.scores.get(s), axes[s]) for s in scorers[:MAX_COLUMNS]),
-        lines=tuple(score_line(s, axes[s.scorer]) for s in scores),
+        cells=tuple(score_cell(evidence.scores.get(s), plan.axes[s]) for s in plan.columns),
+        lines=tuple(score_line(s, plan.axes[s.scorer]) for s in scores),
         failures=failures,
         usage=usage_words(explanation.usage) if explanation is not None else "",
     )

@@ -13,7 +13,7 @@ from autointerp.version import __version__
 LOCAL_NOTE = (
     "The embedded model took part in this run. It is no large multimodal model but a few small networks that choose"
     " among phrases of a fixed vocabulary: it cannot describe what no phrase names, nor count, read, reason about a"
-    " scene or follow a prompt. It shows how a run works; for findings, name a large multimodal model with --model."
+    " scene or follow a prompt. It shows how a run works; for findings, use a large multimodal model."
 )
 SAME_NOTE = (
     "The judge is the model that wrote the explanations. Judges favour their own words, so these scores may be too"

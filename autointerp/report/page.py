@@ -11,12 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 from autointerp.errors import RunError
-from autointerp.report.cards import MAX_COLUMNS, cards
+from autointerp.report.cards import cards
 from autointerp.report.data import ReportData, ReportInfo
 from autointerp.report.pictures import PictureBook, picture_lines
-from autointerp.report.summary import Choice, axes_of, choose, summarise
+from autointerp.report.scorelines import ScorerPlan
+from autointerp.report.summary import Choice, choose, scorer_plan, summarise
 from autointerp.report.tally import Tally, tally
-from autointerp.report.wording import count, headline_of, number, plural, scorer_order, scorer_words, share
+from autointerp.report.wording import count, number, plural, scorer_words, share
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -35,10 +36,11 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
     """
     assert limit >= 1
     counted = tally(data)
-    choice = choose(counted, limit)
+    plan = scorer_plan(counted)
+    choice = choose(counted, plan.headline, limit)
     book = PictureBook(data)
     try:
-        size = _replace(out, _pages(data, counted, choice, book))
+        size = _replace(out, _pages(data, counted, plan, choice, book))
     except OSError as e:
         raise RunError(f"{out}: the report cannot be written ({e}); name another file with --out") from e
     return ReportInfo(
@@ -51,21 +53,19 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
     )
 
 
-def _pages(data: ReportData, counted: Tally, choice: Choice, book: PictureBook) -> Iterator[str]:
-    scorers, axes = scorer_order(set(counted.scores)), axes_of(counted)
+def _pages(data: ReportData, counted: Tally, plan: ScorerPlan, choice: Choice, book: PictureBook) -> Iterator[str]:
     script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    shown = list(cards(data, choice.features, scorers, axes, book))
-    headline = headline_of(scorers)
+    shown = list(cards(data, choice.features, plan, book))
     return (
         _environment()
         .get_template("report.html.j2")
         .generate(
             data=data,
             counted=counted,
-            summary=summarise(data, counted, choice, axes),
+            summary=summarise(data, counted, choice, plan),
             cards=shown,
-            columns=[scorer_words(s) for s in scorers[:MAX_COLUMNS]],
-            headline=scorers.index(headline) if headline in scorers[:MAX_COLUMNS] else None,
+            columns=[scorer_words(s) for s in plan.columns],
+            headline=plan.columns.index(plan.headline) if plan.headline is not None else None,
             widths=sorted({card.width for card in shown}),
             made=book.made.keys(),
             pictures=map(Markup, picture_lines(book)),

@@ -28,6 +28,20 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorerPlan:
+    """Which scorers a page shows, and where."""
+
+    scorers: tuple[str, ...]
+    """All of the run, in the order of the report."""
+    columns: tuple[str, ...]
+    """Those with a column in the table: the first few that scored anything."""
+    headline: str | None
+    """The column by which cards are chosen and the table is filtered."""
+    axes: Mapping[str, Axis]
+    """One for each of `scorers`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mark:
     """A control on the axis of its score."""
 
@@ -56,7 +70,7 @@ class ScoreLine:
     reason: str
     """Why there is no verdict; empty where there is one."""
     label: str
-    """The drawing in words."""
+    """The drawing in words; empty for a yes or no, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class Cell:
     place: float
     low: float
     high: float
+    drawn: bool
     title: str
 
 
@@ -78,16 +93,21 @@ def axis_of(scorer: str, largest: float = 1.0, smallest: float = 0.0) -> Axis:
     return Axis(min(words.bounds[0], smallest), max(words.bounds[1], largest), words.chance)
 
 
+def control_mark(name: str, value: float, axis: Axis) -> Mark:
+    """A control on its score's axis."""
+    return Mark(_words_of(name), number(value), axis.place(value))
+
+
 def score_line(score: Score, axis: Axis) -> ScoreLine:
     """The line of one score."""
     title = scorer_words(score.scorer).title
     if isinstance(score, Unscored):
         return ScoreLine(title, "", "", 0, 0, 0, axis, (), (), "", score.reason, f"{title}: not scored")
+    if _yes_or_no(score):
+        said, details = "yes" if score.value else "no", _detail_pairs(score.details)
+        return ScoreLine(title, said, "", 0, 0, 0, axis, (), details, _facts(score), "", "")
     interval = f"{number(score.low)} to {number(score.high)}"
-    controls = tuple(
-        Mark(_words_of(name), number(control.value), axis.place(control.value))
-        for name, control in score.controls.items()
-    )
+    controls = tuple(control_mark(name, control.value, axis) for name, control in score.controls.items())
     beside = "".join(f"; control {mark.name} {mark.text}" for mark in controls)
     return ScoreLine(
         title=title,
@@ -108,19 +128,27 @@ def score_line(score: Score, axis: Axis) -> ScoreLine:
 def score_cell(score: Score | None, axis: Axis) -> Cell:
     """The cell of one score; a dash where there is no verdict."""
     if score is None:
-        return Cell("—", "", 0, 0, 0, "not scored")
+        return Cell("—", "", 0, 0, 0, False, "not scored")
     if isinstance(score, Unscored):
-        return Cell("—", "", 0, 0, 0, f"not scored: {score.reason}")
+        return Cell("—", "", 0, 0, 0, False, f"not scored: {score.reason}")
     if not math.isfinite(score.value):
-        return Cell("—", "", 0, 0, 0, "not a finite number")
+        return Cell("—", "", 0, 0, 0, False, "not a finite number")
+    if _yes_or_no(score):
+        return Cell("yes" if score.value else "no", repr(score.value), 0, 0, 0, False, "the second pass's word")
     return Cell(
         text=number(score.value),
         value=repr(score.value),
         place=axis.place(score.value),
         low=axis.place(score.low),
         high=axis.place(score.high),
+        drawn=True,
         title=f"95 % interval {number(score.low)} to {number(score.high)}, n = {count(score.n)}",
     )
+
+
+def _yes_or_no(score: Scored) -> bool:
+    """Relevance in the form of a model's word: one answer, with no interval to draw."""
+    return score.details.get("form") == "lmm"
 
 
 def _detail_pairs(details: Mapping[str, float | int | str | bool | None]) -> tuple[tuple[str, str], ...]:

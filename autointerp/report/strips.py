@@ -53,9 +53,9 @@ def pictures_of(
     maker = _Maker(feature, book)
     seen = maker.seen(explanation) if explanation is not None else ()
     if explanation is not None and explanation.images:
-        face_images = sorted(maker.exemplars(explanation.images), key=lambda e: -e.activation)
+        face_images = _descending(maker.exemplars(explanation.images))
     else:
-        face_images = sorted(feature.active, key=lambda e: -e.activation)
+        face_images = _descending(feature.active)
     return Pictures(
         bands=maker.bands(),
         seen=seen,
@@ -90,10 +90,12 @@ class _Maker:
         for exemplar in self.feature.exemplars:
             by_stratum.setdefault(exemplar.stratum, []).append(exemplar)
         bands = [s for s in reversed(BAND_STRATA) if s in by_stratum]
-        strips = [self._band("Top activations", by_stratum.get("top", []), PER_TOP)]
+        top = _descending(by_stratum.get("top", []))
+        strips = [self._band("Top activations", top, top[:PER_TOP])]
         for i, stratum in enumerate(bands):
             end = " (strongest)" if i == 0 and len(bands) > 1 else " (weakest)" if i == len(bands) - 1 and i else ""
-            strips.append(self._band(f"Band {stratum}{end}", by_stratum[stratum], PER_BAND))
+            band = _descending(by_stratum[stratum])
+            strips.append(self._band(f"Band {stratum}{end}", band, _spread(band, PER_BAND)))
         for stratum, title in (("guided", "Silent look-alikes"), ("silent", "Silent, drawn uniformly")):
             found = by_stratum.get(stratum, [])
             note = f"{min(len(found), PER_SILENT)} of {len(found)} shown"
@@ -101,9 +103,7 @@ class _Maker:
             strips.append(Strip(title, note, thumbs, "silent"))
         return tuple(s for s in strips if s.thumbs)
 
-    def _band(self, title: str, exemplars: list[Exemplar], most: int) -> Strip:
-        ordered = sorted(exemplars, key=lambda e: -e.activation)
-        chosen = ordered[:most] if most == PER_TOP else _spread(ordered, most)
+    def _band(self, title: str, ordered: list[Exemplar], chosen: list[Exemplar]) -> Strip:
         note = ""
         if ordered:
             span = f"activation {number(ordered[-1].activation)} to {number(ordered[0].activation)}"
@@ -150,6 +150,10 @@ class _Maker:
 def _two_sided(score: Scored) -> bool:
     """Whether both active and silent images were judged, as only then both kinds of error can be seen."""
     return len({v.active for v in score.verdicts}) == 2
+
+
+def _descending(exemplars: Sequence[Exemplar]) -> list[Exemplar]:
+    return sorted(exemplars, key=lambda e: -e.activation)
 
 
 def _spread(ordered: list[Exemplar], most: int) -> list[Exemplar]:

@@ -1,7 +1,7 @@
 """The summary's figures over all features of a run, each with one plain sentence."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,26 @@ from numpy.typing import NDArray
 from autointerp.report.arithmetic import Estimate, bin_counts, even_ranks, mean_estimate, share_estimate
 from autointerp.report.cards import Bar
 from autointerp.report.data import ReportData
-from autointerp.report.scorelines import Axis, axis_of
-from autointerp.report.tally import MIXED, NONE, ONE, RELEVANT_FROM, Column, Tally
-from autointerp.report.wording import count, dollars, headline_of, number, plural, scorer_order, scorer_words, share
+from autointerp.report.scorelines import Axis, Mark, ScorerPlan, axis_of, control_mark
+from autointerp.report.tally import MIXED, NONE, ONE, Column, Tally
+from autointerp.report.wording import (
+    ScorerWords,
+    count,
+    dollars,
+    headline_of,
+    number,
+    plural,
+    scorer_order,
+    scorer_words,
+    share,
+)
 from autointerp.schema import Usage
 
 N_BINS = 20
+MAX_COLUMNS = 4
+"""Scorers with a column in the table; the cards have them all."""
+RELEVANT_FROM = 0.95
+"""Share of attribute images from which a feature counts as relevant in the label form, as published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,8 @@ class Figure:
     """The value and its interval in percent of the axis."""
     ends: tuple[str, str]
     """What stands at the axis's ends."""
+    controls: tuple[Mark, ...] = ()
+    """Means of the same measure under hypotheses that should lose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +89,7 @@ class Summary:
     figures: tuple[Figure, ...]
     shares: tuple[Figure, ...]
     costs: tuple[Cost, ...]
-    per_feature: str
+    price_note: str
     selection: str
     cut: bool
 
@@ -88,7 +104,7 @@ class Choice:
     cut: bool
 
 
-def choose(counted: Tally, limit: int) -> Choice:
+def choose(counted: Tally, headline: str | None, limit: int) -> Choice:
     """At most `limit` features, evenly over the ranks of the headline score so that good and bad both appear.
 
     Features without that score rank below all others and are chosen in the same proportion.
@@ -98,7 +114,6 @@ def choose(counted: Tally, limit: int) -> Choice:
     if n <= limit:
         all_of = "The one feature has" if n == 1 else f"All {count(n)} features have"
         return Choice(tuple(features.tolist()), f"{all_of} a row and a card." if n else "No feature yet.", False)
-    headline = headline_of(scorer_order(set(counted.scores)))
     ranked = np.lexsort((features, _ranking(features, counted.scores[headline]))) if headline else np.arange(n)
     chosen = np.sort(features[ranked[even_ranks(n, limit)]])
     how = "their numbers"
@@ -119,30 +134,25 @@ def _ranking(features: NDArray[np.int64], column: Column) -> NDArray[np.float64]
     return values
 
 
-def axes_of(counted: Tally) -> dict[str, Axis]:
-    """An axis for each scorer that holds all its values."""
-    axes: dict[str, Axis] = {}
-    for scorer, column in counted.scores.items():
-        known = column.known
-        axes[scorer] = axis_of(scorer, known.max(initial=-np.inf), known.min(initial=np.inf))
-    return axes
-
-
-def summarise(data: ReportData, counted: Tally, choice: Choice, axes: dict[str, Axis]) -> Summary:
-    """The figures over all features that the run knows."""
+def scorer_plan(counted: Tally) -> ScorerPlan:
+    """The scorers of a run in their order; each axis holds all values of its scorer."""
     scorers = scorer_order(set(counted.scores))
+    known = {s: counted.scores[s].known for s in scorers}
+    columns = [s for s in scorers if len(known[s])][:MAX_COLUMNS]
+    axes = {s: axis_of(s, v.max(initial=-np.inf), v.min(initial=np.inf)) for s, v in known.items()}
+    return ScorerPlan(tuple(scorers), tuple(columns), headline_of(columns), axes)
+
+
+def summarise(data: ReportData, counted: Tally, choice: Choice, plan: ScorerPlan) -> Summary:
+    """The figures over all features that the run knows."""
     total = counted.explaining + counted.judging
-    n_explained = len(counted.states.features)
-    per_feature = ""
-    if total.dollars and n_explained:
-        per_feature = f"{dollars(total.dollars / n_explained)} for each explained feature, judging included."
     return Summary(
         features=plural(len(counted.features), "feature"),
         states=_states(counted, data.n_features),
-        figures=tuple(_mean_figure(s, counted.scores[s], axes[s]) for s in scorers),
+        figures=tuple(_mean_figures(counted, plan)),
         shares=_shares(counted),
         costs=_costs((("Explaining", counted.explaining), ("Judging", counted.judging), ("Together", total))),
-        per_feature=per_feature,
+        price_note=_price_note(total, len(counted.states.features)),
         selection=choice.sentence,
         cut=choice.cut,
     )
@@ -162,8 +172,20 @@ def _states(counted: Tally, n_features: int) -> tuple[StateShare, ...]:
     return tuple(StateShare(s, label, count(n), round(100 * n / whole, 3), meaning) for s, label, n, meaning in rows)
 
 
-def _mean_figure(scorer: str, column: Column, axis: Axis) -> Figure:
-    words, known = scorer_words(scorer), column.known
+def _mean_figures(counted: Tally, plan: ScorerPlan) -> Iterator[Figure]:
+    for scorer in plan.scorers:
+        words, column = scorer_words(scorer), counted.scores[scorer]
+        if scorer == "relevance":
+            # A model's yes or no has no mean of its own: it is a share of features, among the shares.
+            words, column = replace(words, title="Attribute among active images"), counted.label_shares
+        if len(column.values):
+            means = {name: c.known.mean() for name, c in counted.controls.get(scorer, {}).items() if len(c.known)}
+            controls = tuple(control_mark(name, float(mean), plan.axes[scorer]) for name, mean in means.items())
+            yield replace(_mean_figure(words, column, plan.axes[scorer]), controls=controls)
+
+
+def _mean_figure(words: ScorerWords, column: Column, axis: Axis) -> Figure:
+    known = column.known
     estimate = mean_estimate(known, (axis.low, axis.high))
     unscored = len(column.values) - len(known)
     basis = f"mean over {plural(len(known), 'feature')}"
@@ -187,12 +209,14 @@ def _shares(counted: Tally) -> tuple[Figure, ...]:
             " word on the top images, without a control: a model that likes to find errors raises it."
         )
         figures.append(_share_figure("Relevant features, as the model names them", column, meaning))
-    if len(counted.relevant.values):
+    if len(counted.label_shares.values):
+        shares = counted.label_shares
+        relevant = Column(shares.features, (shares.values >= RELEVANT_FROM).astype(np.float64))
         meaning = (
             f"Share of features of whose active images at least {100 * RELEVANT_FROM:.0f} % carry the dump's attribute,"
             " as published. On 20 images even 20 of 20 only shows that the true share is above 86 %."
         )
-        figures.append(_share_figure("Relevant features, by label", counted.relevant, meaning))
+        figures.append(_share_figure("Relevant features, by label", relevant, meaning))
     return tuple(figures)
 
 
@@ -233,6 +257,15 @@ def _figure(
         high=axis.place(high),
         ends=("0 %", "100 %") if in_percent else (f"{axis.low:g}", f"{axis.high:g}"),
     )
+
+
+def _price_note(total: Usage, n_explained: int) -> str:
+    if total.dollars is None:
+        return "No price is known for the models of this run."
+    note = "Prices come from public lists, and count answers found in the cache as if they had been asked anew."
+    if total.dollars and n_explained:
+        note += f" {dollars(total.dollars / n_explained)} for each explained feature, judging included."
+    return note
 
 
 def _costs(stages: Sequence[tuple[str, Usage]]) -> tuple[Cost, ...]:

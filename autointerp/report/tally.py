@@ -13,8 +13,6 @@ from autointerp.schema import Explanation, FailureRecord, Score, Scored, Usage
 
 ONE, NONE, MIXED = 0.0, 1.0, 2.0
 """What an explanation says: one property, no common property, several."""
-RELEVANT_FROM = 0.95
-"""Share of attribute images from which a feature counts as relevant in the label form, as published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +53,16 @@ class Tally:
     """ONE, NONE or MIXED for each explained feature."""
     scores: dict[str, Column]
     """By scorer; NaN where unscored."""
-    relevant: Column
-    """1.0 or 0.0 for each feature with a relevance verdict in the label form."""
+    controls: dict[str, dict[str, Column]]
+    """By scorer and control."""
+    label_shares: Column
+    """Share of its active images that carry the dump's attribute, for each feature where relevance says it."""
     domains: dict[str, Column]
     """By domain: whether its second pass found something, 1.0 or 0.0."""
     failed: NDArray[np.int64]
     """Features whose explanation failed and is still missing, ascending."""
     failures: tuple[FailureGroup, ...]
     """Those with open features first, then by number of records."""
-    open_failures: frozenset[tuple[str, str]]
-    """Stage and kind of the groups that still hold a feature."""
     explaining: Usage
     judging: Usage
     explainers: tuple[str, ...]
@@ -115,7 +113,8 @@ class _UsageSum:
 def tally(data: ReportData) -> Tally:
     """Reads explanations, scores and failures once each."""
     states, domains, explaining, explainers = _read_explanations(data.explanations())
-    scores, relevant, judging, judges = _read_scores(data.scores())
+    read = _read_scores(data.scores())
+    scores = {name: growing.column() for name, growing in read.values.items()}
     groups = _grouped(data.failures())
     failures = tuple(
         sorted(
@@ -128,15 +127,17 @@ def tally(data: ReportData) -> Tally:
     return Tally(
         states=states,
         scores=scores,
-        relevant=relevant,
+        controls={
+            scorer: {name: growing.column() for name, growing in own.items()} for scorer, own in read.controls.items()
+        },
+        label_shares=read.label_shares.column(),
         domains=domains,
         failed=failed,
         failures=failures,
-        open_failures=frozenset((g.stage, g.kind) for g in failures if g.open),
         explaining=explaining,
-        judging=judging,
+        judging=read.usage.usage(),
         explainers=explainers,
-        judges=judges,
+        judges=tuple(sorted(read.judges)),
     )
 
 
@@ -156,20 +157,37 @@ def _read_explanations(
     return states.column(), found, usage.usage(), tuple(sorted(models))
 
 
-def _read_scores(scores: Iterable[Score]) -> tuple[dict[str, Column], Column, Usage, tuple[str, ...]]:
-    columns: defaultdict[str, _Growing] = defaultdict(_Growing)
-    relevant, usage, judges = _Growing(), _UsageSum(), set[str]()
+@dataclass(slots=True)
+class _Scores:
+    values: defaultdict[str, _Growing] = field(default_factory=lambda: defaultdict(_Growing))
+    controls: dict[str, defaultdict[str, _Growing]] = field(default_factory=dict)
+    label_shares: _Growing = field(default_factory=_Growing)
+    usage: _UsageSum = field(default_factory=_UsageSum)
+    judges: set[str] = field(default_factory=set)
+
+
+def _read_scores(scores: Iterable[Score]) -> _Scores:
+    read = _Scores()
     for score in scores:
-        columns[score.scorer].add(score.feature, score.value if isinstance(score, Scored) else np.nan)
+        read.values[score.scorer].add(score.feature, score.value if isinstance(score, Scored) else np.nan)
         if not isinstance(score, Scored):
             continue
-        if score.scorer == "relevance":
-            relevant.add(score.feature, float(score.value >= RELEVANT_FROM))
-        usage.add(score.usage)
+        for name, control in score.controls.items():
+            read.controls.setdefault(score.scorer, defaultdict(_Growing))[name].add(score.feature, control.value)
+        if score.scorer == "relevance" and (share := _label_share(score)) is not None:
+            read.label_shares.add(score.feature, share)
+        read.usage.add(score.usage)
         if score.judge:
-            judges.add(score.judge)
-    done = {name: growing.column() for name, growing in columns.items()}
-    return done, relevant.column(), usage.usage(), tuple(sorted(judges))
+            read.judges.add(score.judge)
+    return read
+
+
+def _label_share(score: Scored) -> float | None:
+    """What relevance says of the labels: its value, or a detail of it where the value is the model's yes or no."""
+    if score.details.get("form") != "lmm":
+        return score.value
+    share = score.details.get("label_share")
+    return float(share) if isinstance(share, float | int) else None
 
 
 @dataclass(slots=True)

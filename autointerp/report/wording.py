@@ -37,10 +37,11 @@ SCORERS: Mapping[str, ScorerWords] = {
         " figures, never as a verdict by itself.",
     ),
     "relevance": ScorerWords(
-        "Attribute among active images",
-        "Attribute",
+        "Relevance",
+        "Relevance",
         "Share of the images firing a feature that carry the dump's attribute. It speaks of the feature and its images"
-        " and says nothing on whether the explanation is right; compare it with the share in all images.",
+        " and says nothing on whether the explanation is right; compare it with the share in all images, its base"
+        " rate.",
     ),
     "auprc": ScorerWords(
         "Weighted AUPRC",
@@ -77,6 +78,8 @@ SCORERS: Mapping[str, ScorerWords] = {
     ),
 }
 
+MAX_SHORT = 14
+"""Letters that a table column's head has room for."""
 HEADLINES = ("detection", "auprc", "forced_choice")
 """Scorers that can stand for a feature by themselves, best first."""
 
@@ -86,7 +89,8 @@ def scorer_words(scorer: str) -> ScorerWords:
     if scorer in SCORERS:
         return SCORERS[scorer]
     name = scorer.replace("_", " ")
-    return ScorerWords(name.capitalize(), name, f"The value that the scorer “{scorer}” gave; see its documentation.")
+    short = name if len(name) <= MAX_SHORT else f"{name[: MAX_SHORT - 1]}…"
+    return ScorerWords(name.capitalize(), short, f"The value that the scorer “{scorer}” gave; see its documentation.")
 
 
 def scorer_order(scorers: set[str]) -> list[str]:
@@ -134,4 +138,4 @@ def usage_words(usage: Usage) -> str:
 
 def dollars(value: float) -> str:
     """Dollars with cents, or with enough digits to show what a single feature costs."""
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.2g}"
+    return f"${value:,.2f}" if value >= 0.1 or value == 0 else f"${value:.2g}"

@@ -1,0 +1,141 @@
+"""A small world to report on: features over drawn images, and records that a test can change."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from io import BytesIO
+
+from PIL import Image
+
+from autointerp.config import RegionSettings
+from autointerp.errors import ImageError
+from autointerp.images.picture import Picture
+from autointerp.report.data import ReportData
+from autointerp.schema import (
+    Box,
+    Control,
+    Exemplar,
+    Explanation,
+    FailureRecord,
+    Feature,
+    FeatureRow,
+    ImageRow,
+    Score,
+    Scored,
+    Unscored,
+    Usage,
+    Verdict,
+)
+
+WHEN = "2026-11-23T12:00:00Z"
+
+
+def explained(feature: int, text: str = "a red wheel", **more: object) -> Explanation:
+    given: dict[str, object] = {
+        "feature": feature,
+        "text": text,
+        "concepts": (text,) if text else (),
+        "none": not text,
+        "model": "seer-1",
+        "prompt": "0123456789ab",
+        "images": (0, 1),
+        "usage": Usage(input_tokens=100, output_tokens=10, calls=1, dollars=0.5),
+        "created": WHEN,
+    }
+    return Explanation.model_validate(given | more)
+
+
+def scored(feature: int, value: float, scorer: str = "detection", **more: object) -> Scored:
+    given: dict[str, object] = {
+        "feature": feature,
+        "scorer": scorer,
+        "value": value,
+        "low": max(0.0, value - 0.1),
+        "high": min(1.0, value + 0.1),
+        "n": 20,
+        "details": {},
+        "controls": {"constant": Control(value=0.02)},
+        "judge": "judge-1",
+        "prompt": "ba9876543210",
+        "usage": Usage(input_tokens=50, output_tokens=5, calls=1, dollars=0.25),
+        "created": WHEN,
+    }
+    return Scored.model_validate(given | more)
+
+
+def unscored(feature: int, scorer: str = "detection", reason: str = "too few held out") -> Unscored:
+    return Unscored(feature=feature, scorer=scorer, reason=reason, judge="judge-1", created=WHEN)
+
+
+def failed(
+    feature: int, stage: str = "explain", kind: str = "timeout", message: str = "no answer in 120 s", **more: object
+) -> FailureRecord:
+    given: dict[str, object] = {
+        "feature": feature,
+        "stage": stage,
+        "kind": kind,
+        "message": message,
+        "attempts": 6,
+        "created": WHEN,
+    }
+    return FailureRecord.model_validate(given | more)
+
+
+def verdict(image: int, *, active: bool, belief: float) -> Verdict:
+    return Verdict(image=image, active=active, stratum="top" if active else "silent", belief=belief, weight=1.0)
+
+
+def jpeg_of(picture: Picture) -> bytes:
+    """One colour for each recipe, so that different pictures have different bytes."""
+    colour = tuple(bytes.fromhex(picture.digest[:6]))
+    target = BytesIO()
+    Image.new("RGB", (picture.side, picture.side), colour).save(target, "JPEG")
+    return target.getvalue()
+
+
+def feature_of(number: int, width: int = 16) -> Feature:
+    """Active on images 0–3, silent on 4–7."""
+    active = [Exemplar(i, 4.0 - i, "top" if i < 2 else "q1", 1.0, Box(0, 0, 40, 40), None) for i in range(4)]
+    silent = [Exemplar(i, 0.0, "silent", 0.1, None, None) for i in range(4, 8)]
+    return Feature(FeatureRow(number, width, 50, 4.0, None, (8, 0, 1)), (*active, *silent))
+
+
+@dataclass
+class World:
+    """What the report is made from; a test fills the lists."""
+
+    title: str = "A run"
+    notes: tuple[str, ...] = ()
+    n_features: int = 10
+    explanations: list[Explanation] = field(default_factory=list)
+    scores: list[Score] = field(default_factory=list)
+    failures: list[FailureRecord] = field(default_factory=list)
+    label: str | None = "wheel"
+    broken: set[int] = field(default_factory=set)
+    feature: Callable[[int], Feature] = feature_of
+    rendered: list[str] = field(default_factory=list)
+    """Digest of each picture that was made."""
+
+    def data(self) -> ReportData:
+        return ReportData(
+            title=self.title,
+            facts={"Dump": "drawn", "Seed": "0"},
+            notes=self.notes,
+            n_features=self.n_features,
+            n_images=1000,
+            active_above=0.0,
+            patch_grid=None,
+            shown_as="crop",
+            region=RegionSettings(),
+            explanations=lambda: iter(self.explanations),
+            scores=lambda: iter(self.scores),
+            failures=lambda: iter(self.failures),
+            feature=self.feature,
+            image=lambda i: ImageRow(i, 80, 60, f"{i:064x}", None, None, self.label),
+            jpeg=self._jpeg,
+        )
+
+    def _jpeg(self, picture: Picture) -> bytes:
+        if picture.tiles[0].image in self.broken:
+            raise ImageError(f"image {picture.tiles[0].image}: not an image")
+        self.rendered.append(picture.digest)
+        return jpeg_of(picture)

@@ -1,0 +1,88 @@
+from report_world import World, explained
+
+from autointerp.report.pictures import PictureBook
+from autointerp.report.strips import pictures_of
+from autointerp.schema import Box, Exemplar, Feature, FeatureRow
+
+
+def exemplar(image: int, activation: float, stratum: str) -> Exemplar:
+    box = Box(0, 0, 40, 40) if activation else None
+    return Exemplar(image, activation, stratum, 1.0, box, None)
+
+
+def feature(*exemplars: Exemplar) -> Feature:
+    return Feature(FeatureRow(1, 16, 50, 9.0, None, None), exemplars)
+
+
+def test_bands_run_from_the_top_to_the_silent(world: World):
+    drawn = [("silent", 0), ("q1", 1.0), ("top", 9.0), ("guided", 0), ("q3", 5.0), ("q2", 3.0)]
+    own = feature(*(exemplar(i, a, s) for i, (s, a) in enumerate(drawn)))
+
+    strips = pictures_of(own, None, (), PictureBook(world.data())).bands
+
+    assert [s.title for s in strips] == [
+        "Top activations",
+        "Band q3 (strongest)",
+        "Band q2",
+        "Band q1 (weakest)",
+        "Silent look-alikes",
+        "Silent, drawn uniformly",
+    ]
+
+
+def test_the_top_strip_has_the_highest_and_a_band_is_spread_from_end_to_end(world: World):
+    top = [exemplar(i, 20.0 + i, "top") for i in range(10)]
+    band = [exemplar(10 + i, 1.0 + i, "q1") for i in range(10)]
+
+    strips = pictures_of(feature(*top, *band), None, (), PictureBook(world.data())).bands
+
+    assert [t.caption for t in strips[0].thumbs] == [f"{v}.00" for v in range(29, 21, -1)]
+    assert strips[0].note == "activation 20.00 to 29.00 · 8 of 10 shown"
+    assert [t.caption for t in strips[1].thumbs] == ["10.00", "7.00", "4.00", "1.00"]
+
+
+def test_what_the_explainer_saw_keeps_the_order_of_the_prompt(world: World):
+    own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(4)), exemplar(4, 0.0, "silent"))
+    explanation = explained(1, images=(2, 0, 3), contrast=(4,), misfits=(0,))
+
+    active, contrast = pictures_of(own, explanation, (), PictureBook(world.data())).seen
+
+    assert [t.caption for t in active.thumbs] == ["3.00", "5.00", "2.00"]
+    assert [t.flag for t in active.thumbs] == ["", "misfit", ""]
+    assert active.note == ("cropped to the region, in the order of the prompt · the explainer says 1 of 3 do not fit")
+    assert [t.caption for t in contrast.thumbs] == ["#4"]
+
+
+def test_the_table_shows_the_three_strongest_of_what_the_explainer_saw(world: World):
+    own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(5)))
+
+    pictures = pictures_of(own, explained(1, images=(4, 1, 3, 2)), (), PictureBook(world.data()))
+
+    assert [t.caption for t in pictures.face] == ["4.00", "3.00", "2.00"]
+
+
+def test_a_shown_image_that_the_dump_no_longer_lists_has_no_activation_to_tell(world: World):
+    explanation = explained(1, images=(7,))
+
+    (active,) = pictures_of(feature(exemplar(0, 1.0, "top")), explanation, (), PictureBook(world.data())).seen
+
+    assert [(t.caption, t.alt) for t in active.thumbs] == [("#7", "Image 7, labelled wheel")]
+
+
+def test_the_same_place_of_an_image_has_one_key_and_another_rendering_another(world: World):
+    book = PictureBook(world.data())
+    one = exemplar(0, 1.0, "top")
+
+    keys = [book.thumb(one, rendering, "", "").key for rendering in ("crop", "outline", "crop", "full")]
+
+    assert keys == ["p0", "p1", "p0", "p2"]
+
+
+def test_an_image_without_a_region_is_shown_whole_however_asked(world: World):
+    book = PictureBook(world.data())
+    silent = exemplar(0, 0.0, "silent")
+
+    thumbs = [book.thumb(silent, rendering, "", "") for rendering in ("crop", "outline", "full")]
+
+    assert {t.key for t in thumbs} == {"p0"}
+    assert thumbs[0].ratio == 1.333

@@ -1,0 +1,70 @@
+import pytest
+
+from autointerp.report.wording import (
+    SCORERS,
+    dollars,
+    headline_of,
+    number,
+    plural,
+    scorer_order,
+    scorer_words,
+    share,
+    usage_words,
+)
+from autointerp.schema import Usage
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.00"), (0.123, "0.12"), (-0.5, "−0.50"), (99.994, "99.99"), (1234.5, "1.23e+03"), (0.00312, "0.00312")],
+)
+def test_numbers_have_two_decimals_where_that_tells_something(value: float, text: str):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 %"), (0.333, "33.3 %"), (0.005, "0.50 %"), (0.00001, "0.001 %"), (1.0, "100.0 %")]
+)
+def test_small_shares_keep_their_digits(value: float, text: str):
+    assert share(value) == text
+
+
+def test_words_say_what_the_published_accuracy_is_and_what_an_image_scores():
+    meaning = scorer_words("accuracy").meaning
+
+    assert "recall" in meaning
+    assert "“an image” scores 1.0" in meaning
+
+
+def test_each_known_scorer_has_a_sentence_and_a_range():
+    for scorer, words in SCORERS.items():
+        assert words.meaning.endswith("."), scorer
+        assert words.bounds[0] < words.bounds[1]
+
+
+def test_an_unknown_scorer_goes_by_its_name():
+    assert scorer_words("my_scorer").title == "My scorer"
+    assert "my_scorer" in scorer_words("my_scorer").meaning
+
+
+def test_known_scorers_come_first_and_detection_is_the_headline():
+    order = scorer_order({"zeta", "accuracy", "alpha", "detection"})
+
+    assert order == ["detection", "accuracy", "alpha", "zeta"]
+    assert headline_of(order) == "detection"
+    assert headline_of(["alpha"]) == "alpha"
+    assert headline_of([]) is None
+
+
+def test_usage_in_words_says_that_a_price_is_not_known():
+    assert usage_words(Usage(input_tokens=1200, output_tokens=3, calls=1)) == (
+        "1 call, 1,200 tokens in, 3 out, price not known"
+    )
+
+
+def test_dollars_show_what_little_one_feature_costs():
+    assert (dollars(0.00412), dollars(12.3456), dollars(0)) == ("$0.0041", "$12.35", "$0.00")
+
+
+def test_one_is_singular():
+    assert (plural(1, "feature"), plural(2000, "feature")) == ("1 feature", "2,000 features")
