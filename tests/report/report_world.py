@@ -9,7 +9,7 @@ from PIL import Image
 from autointerp.config import RegionSettings
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
-from autointerp.report.data import ReportData
+from autointerp.reports.data import ReportData
 from autointerp.schema import (
     Box,
     Control,

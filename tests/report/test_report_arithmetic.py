@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.report.arithmetic import (
+from autointerp.reports.arithmetic import (
     bin_counts,
     even_ranks,
     log_heights,

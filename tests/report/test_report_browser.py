@@ -5,7 +5,7 @@ import pytest
 from report_browser import Tab, find_browser, in_tab, running
 from report_world import World, explained, failed, feature_of, scored, unscored
 
-from autointerp.report.page import write_report
+from autointerp.reports.page import write_report
 from autointerp.schema import Control
 
 BROWSER = find_browser()

@@ -10,8 +10,8 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.images.renderer import Renderer
-from autointerp.report.build import build_report
-from autointerp.report.collect import LOCAL_NOTE, SAME_NOTE, collect
+from autointerp.reports.build import build_report
+from autointerp.reports.collect import LOCAL_NOTE, SAME_NOTE, collect
 from autointerp.runs.folder import DumpReference, ExplainStage, Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.schema import Box, Exemplar, FeatureRow
 

@@ -9,7 +9,7 @@ import pytest
 from report_world import World, explained, failed, feature_of, scored, unscored, verdict
 
 from autointerp.errors import DumpError, RunError
-from autointerp.report.page import write_report
+from autointerp.reports.page import write_report
 from autointerp.schema import Control, DomainFinding, Feature
 
 HOSTILE = (

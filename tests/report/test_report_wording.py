@@ -1,6 +1,6 @@
 import pytest
 
-from autointerp.report.wording import (
+from autointerp.reports.wording import (
     SCORERS,
     dollars,
     headline_of,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.report.data import ReportData
+from autointerp.reports.data import ReportData
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Usage
 
 ONE, NONE, MIXED = 0.0, 1.0, 2.0

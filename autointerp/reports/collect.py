@@ -6,7 +6,7 @@ from autointerp.clock import now
 from autointerp.dump.reader import Dump
 from autointerp.images.picture import Rendering
 from autointerp.images.renderer import Renderer
-from autointerp.report.data import ReportData
+from autointerp.reports.data import ReportData
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.version import __version__
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.report.arithmetic import Estimate, bin_counts, even_ranks, mean_estimate, share_estimate
-from autointerp.report.cards import Bar
-from autointerp.report.data import ReportData
-from autointerp.report.scorelines import Axis, Mark, ScorerPlan, axis_of, control_mark
-from autointerp.report.tally import MIXED, NONE, ONE, Column, Tally
-from autointerp.report.wording import (
+from autointerp.reports.arithmetic import Estimate, bin_counts, even_ranks, mean_estimate, share_estimate
+from autointerp.reports.cards import Bar
+from autointerp.reports.data import ReportData
+from autointerp.reports.scorelines import Axis, Mark, ScorerPlan, axis_of, control_mark
+from autointerp.reports.tally import MIXED, NONE, ONE, Column, Tally
+from autointerp.reports.wording import (
     ScorerWords,
     count,
     dollars,

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from autointerp.report.arithmetic import log_heights
-from autointerp.report.data import ReportData
-from autointerp.report.pictures import PictureBook, Thumb
-from autointerp.report.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
-from autointerp.report.strips import Strip, pictures_of
-from autointerp.report.wording import count, number, share, usage_words
+from autointerp.reports.arithmetic import log_heights
+from autointerp.reports.data import ReportData
+from autointerp.reports.pictures import PictureBook, Thumb
+from autointerp.reports.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
+from autointerp.reports.strips import Strip, pictures_of
+from autointerp.reports.wording import count, number, share, usage_words
 from autointerp.schema import Explanation, FailureRecord, Feature, Score
 
 

@@ -11,13 +11,13 @@ import jinja2
 from markupsafe import Markup
 
 from autointerp.errors import RunError
-from autointerp.report.cards import cards
-from autointerp.report.data import ReportData, ReportInfo
-from autointerp.report.pictures import PictureBook, picture_lines
-from autointerp.report.scorelines import ScorerPlan
-from autointerp.report.summary import Choice, choose, scorer_plan, summarise
-from autointerp.report.tally import Tally, tally
-from autointerp.report.wording import count, number, plural, scorer_words, share
+from autointerp.reports.cards import cards
+from autointerp.reports.data import ReportData, ReportInfo
+from autointerp.reports.pictures import PictureBook, picture_lines
+from autointerp.reports.scorelines import ScorerPlan
+from autointerp.reports.summary import Choice, choose, scorer_plan, summarise
+from autointerp.reports.tally import Tally, tally
+from autointerp.reports.wording import count, number, plural, scorer_words, share
 
 TEMPLATES = Path(__file__).parent / "templates"
 

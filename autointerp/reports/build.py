@@ -4,9 +4,9 @@ from pathlib import Path
 
 from autointerp.dump.reader import Dump
 from autointerp.images.renderer import Renderer
-from autointerp.report.collect import collect
-from autointerp.report.data import ReportInfo
-from autointerp.report.page import write_report
+from autointerp.reports.collect import collect
+from autointerp.reports.data import ReportInfo
+from autointerp.reports.page import write_report
 from autointerp.runs.folder import Run
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture, Rendering, Tile
 from autointerp.images.region import region_of
-from autointerp.report.data import ReportData
+from autointerp.reports.data import ReportData
 from autointerp.schema import Exemplar
 
 SIDE = 144

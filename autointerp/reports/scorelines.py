@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autointerp.report.wording import count, number, scorer_words, usage_words
+from autointerp.reports.wording import count, number, scorer_words, usage_words
 from autointerp.schema import Score, Scored, Unscored
 
 
