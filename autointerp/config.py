@@ -19,7 +19,7 @@ class ModelSettings(Record):
     """Left out of the request where the endpoint refuses it."""
     max_tokens: PositiveInt = 2000
     """Bound on the reply, thinking included; a reply cut at it is asked once more with four times as much."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Sent to the endpoint, and drawn from for every choice of images."""
 
 
@@ -55,14 +55,14 @@ class ExplainSettings(Record):
     """Regions and picture size."""
     domain: str | None = None
     """A template of prompts/domains/ for a second pass, e.g. `physical-plausibility`."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Of the choice and order of images."""
 
 
 class ScoreSettings(Record):
     """What the judge is shown."""
 
-    scorers: tuple[str, ...] = ("accuracy", "detection", "relevance")
+    scorers: tuple[str, ...] = ("detection", "accuracy", "relevance")
     """Which scorers run."""
     n_active: PositiveInt = 24
     """Held-out active images judged a feature, spread over the strata."""
@@ -82,7 +82,7 @@ class ScoreSettings(Record):
     """How a judged image is rendered; judges see no marks by default."""
     region: RegionSettings = RegionSettings(side=224)
     """Regions and tile size."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Of the draw, the order and the bootstrap."""
     bootstrap: int = Field(default=2000, ge=100, le=100_000)
     """Replicates behind each interval."""

@@ -38,3 +38,8 @@ class EndpointError(AutointerpError):
 
 class ImageError(AutointerpError):
     """One image cannot be decoded; the feature that needs it records a failure."""
+
+
+def one_line(text: str) -> str:
+    """Foreign text as one line that a terminal can show: what is not printable becomes a space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -59,10 +59,7 @@ class Explainer:
         """
         requests = self.requests(feature, images)
         if not requests:
-            why = (
-                "the dump has fewer than 2 active images of a stratum for it, so none could be both shown and held out"
-            )
-            return _failure(feature, "explain", Failure("image", why, 0))
+            return _failure(feature, "explain", Failure("image", _nothing_to_show(feature), 0))
         shown = draw_shown(feature, images, self.settings)
         answer = await door.ask(requests[0], ExplainReply)
         if isinstance(answer, Failure):
@@ -163,6 +160,12 @@ def _finding(reply: DomainReply, domain: str, shown: Shown) -> DomainFinding:
 def _ids(numbers: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
     """Image ids of the numbers that the prompt used; a number it did not use is dropped."""
     return tuple(ids[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(ids))
+
+
+def _nothing_to_show(feature: Feature) -> str:
+    if not feature.active:
+        return "the dump has no image on which it fires"
+    return "none of its activation strata has two images in the dump, one to show and one to hold out"
 
 
 def _failure(feature: Feature, stage: str, failure: Failure) -> FailureRecord:

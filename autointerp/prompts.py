@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateNotFound, UndefinedError
+from jinja2 import (
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    UndefinedError,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autointerp.errors import PromptError
@@ -78,8 +86,8 @@ class Prompt:
         except UndefinedError as e:
             known = ", ".join(sorted(variables))
             raise PromptError(f"{self.name}: {e.message}; this prompt has: {known}") from e
-        except TemplateError as e:
-            raise PromptError(f"{self.name}: {e.message}") from e
+        except (TemplateError, TypeError, ValueError, ArithmeticError) as e:
+            raise PromptError(f"{self.name}: {e}") from e
 
 
 def _split(text: str, pictures: Sequence[ImagePart]) -> tuple[TextPart | ImagePart, ...]:
@@ -122,7 +130,9 @@ def load_prompt(name: str, folder: Path | None) -> Prompt:
         template = environment.get_template(f"{name}.jinja")
     except TemplateNotFound as e:
         raise PromptError(f"{name}.jinja: no such prompt in {' or '.join(map(str, folders))}") from e
-    except TemplateError as e:
+    except TemplateSyntaxError as e:
+        raise PromptError(f"{e.filename or name}: line {e.lineno}: {e.message}") from e
+    except (TemplateError, OSError, ValueError) as e:
         raise PromptError(f"{name}.jinja: {e}") from e
     missing = {"system", "user"} - set(template.blocks)
     if missing:

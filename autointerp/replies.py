@@ -3,9 +3,9 @@
 import json
 import re
 from functools import lru_cache
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 MAX_WORDS = 45
 """Longer explanations are asked for again; the prompt says 20."""
@@ -15,6 +15,14 @@ _OVERLAY = re.compile(
     r"|\bbounding box|\b(?:the|an?) (?:outline|highlight|overlay|dimming) (?:drawn|added|marks?|shows?|around)\b",
     re.IGNORECASE,
 )
+
+
+def _lower(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+AnyCase = BeforeValidator(_lower)
+"""Endpoints that enforce no schema answer `Yes` where `yes` was asked for."""
 
 
 class Reply(BaseModel):
@@ -28,7 +36,7 @@ class ExplainReply(Reply):
 
     candidates: list[str]
     """Properties considered, each a short phrase."""
-    verdict: Literal["one", "mixed", "none"]
+    verdict: Annotated[Literal["one", "mixed", "none"], AnyCase]
     """One common property, several unrelated ones, or no common property."""
     explanation: str
     """6 to 20 words; empty where the verdict is none."""
@@ -89,7 +97,7 @@ class JudgeReply(Reply):
 @lru_cache(maxsize=128)
 def judge_reply(n: int) -> type[JudgeReply]:
     """The reply to a judging prompt over images numbered 1…n: one key for each number, named `image_<n>`."""
-    fields = {f"image_{i}": (Fit, ...) for i in range(1, n + 1)}
+    fields = {f"image_{i}": (Annotated[Fit, AnyCase], ...) for i in range(1, n + 1)}
     return create_model(f"JudgeReply{n}", __base__=JudgeReply, **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 

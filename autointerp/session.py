@@ -51,7 +51,7 @@ def resolve_model(settings: ModelSettings) -> ModelSettings:
     Raises:
         AutointerpError: the embedded model is not installed.
     """
-    if settings.model != LOCAL:
+    if not is_local(settings.model):
         return settings
     from autointerp.lmm.local.client import local_model_name
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autointerp.cli import dumps, reports, work
-from autointerp.errors import AutointerpError, SettingsError
+from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
 app = typer.Typer(
@@ -59,24 +59,30 @@ def root(
         context.default_map = _defaults(config)
 
 
-def _defaults(path: Path) -> dict[str, dict[str, object]]:
+def _defaults(path: Path) -> dict[str, object]:
     try:
-        tables = tomllib.loads(path.read_text())
+        tables = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as e:
         raise SettingsError(f"--config {path}: no such file") from e
     except (OSError, ValueError) as e:
         raise SettingsError(f"--config {path}: {e}") from e
-    group = typer.main.get_group(app)
-    out: dict[str, dict[str, object]] = {}
-    for name, table in tables.items():
-        command = group.commands.get(name)
-        if command is None or not isinstance(table, dict):
-            raise SettingsError(f"--config {path}: [{name}] is no command; there is {', '.join(group.commands)}")
-        known = {p.name for p in command.params if p.name}
-        given = {key.replace("-", "_"): value for key, value in table.items()}
+    return _checked(path, "", typer.main.get_group(app), tables)
+
+
+def _checked(path: Path, name: str, command: object, table: object) -> dict[str, object]:
+    """A command's table with its keys as parameters; of a group of commands, a table of such tables."""
+    if (inner := getattr(command, "commands", None)) is None:
+        known = {p.name for p in getattr(command, "params", ())}
+        given = {key.replace("-", "_"): value for key, value in table.items()} if isinstance(table, dict) else {}
         if unknown := sorted(given.keys() - known):
             raise SettingsError(f"--config {path}: [{name}] has no option {unknown[0]!r}")
-        out[name] = given
+        return given
+    out: dict[str, object] = {}
+    for key, value in table.items() if isinstance(table, dict) else ():
+        where = f"{name}.{key}" if name else key
+        if key not in inner or not isinstance(value, dict):
+            raise SettingsError(f"--config {path}: [{where}] is no command; there is {', '.join(inner)}")
+        out[key] = _checked(path, where, inner[key], value)
     return out
 
 
@@ -85,5 +91,5 @@ def main() -> None:
     try:
         app()
     except AutointerpError as e:
-        sys.stderr.write(f"autointerp: {e}\n")
+        sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
         raise SystemExit(2) from None

@@ -13,7 +13,7 @@ FEATURES = Annotated[
 ]
 WIDTH = Annotated[int | None, typer.Option("--width", help="Only features of this nested prefix of the dictionary.")]
 SAMPLE = Annotated[int | None, typer.Option("--sample", help="Only this many features, drawn by --seed.")]
-SEED = Annotated[int, typer.Option("--seed", help="Of every draw; also sent to the endpoint.")]
+SEED = Annotated[int, typer.Option("--seed", min=0, help="Of every draw; also sent to the endpoint.")]
 
 MODEL = Annotated[
     str | None,

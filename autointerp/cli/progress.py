@@ -106,4 +106,5 @@ def _plain(stage: str, door: Door, total: int, before: int) -> Iterator[Callable
     finally:
         over.set()
         reporter.join()
-        line()
+    # Not after an error, whose one line then stands alone.
+    line()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli import options as o
+from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
     from autointerp.jobs.estimating import ModelEstimate
@@ -86,6 +87,8 @@ def estimate(
     from autointerp.jobs.estimating import estimate as job
 
     names = [name.strip() for name in models.split(",") if name.strip()] if models else MODELS
+    if not names:
+        raise SettingsError("--models: no model is named; leave it out for some well-known ones")
     found = job(
         dump,
         models=names,

@@ -130,9 +130,11 @@ def dump_of(run: Run, given: Path | None, *, allow_outside: bool) -> Dump:
     """The dump of a run: where it was, or where the user says it is now.
 
     Raises:
-        RunError: it is another dump.
+        RunError: it is not there any more, or it is another dump.
         DumpError: it cannot be read.
     """
+    if given is None and not Path(run.info.dump.path).exists():
+        raise RunError(f"{run.path}: its dump is no longer at {run.info.dump.path}; say where it is with --dump")
     dump = open_dump(given or Path(run.info.dump.path), allow_outside=allow_outside)
     if dump.digest != run.info.dump.digest:
         raise RunError(

@@ -9,7 +9,7 @@ import numpy as np
 from autointerp.clock import now
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.dump.reader import Dump, open_dump
-from autointerp.errors import PromptError
+from autointerp.errors import PromptError, SettingsError
 from autointerp.explainer import Explainer
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.lmm.door import Door
@@ -104,7 +104,10 @@ def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, 
 
     Raises:
         PromptError: a template is missing or broken.
+        SettingsError: no image would be shown.
     """
+    if settings.n_top + settings.n_bands == 0:
+        raise SettingsError("--top 0 with --bands 0: no active image would be shown; raise one of them")
     domain = None
     if settings.domain is not None:
         names = domain_names(prompts)

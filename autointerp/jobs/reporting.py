@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from autointerp.jobs.common import dump_of
-from autointerp.report.build import build_report
+from autointerp.reports.build import build_report
 from autointerp.runs.folder import open_run
 from autointerp.session import open_renderer
 

@@ -71,6 +71,8 @@ def score(
         done = {name: writer.run.scored(name) for name in scorers}
         left = chosen[~np.all([np.isin(chosen, ids) for ids in done.values()], axis=0)]
         result.selected, result.before = len(chosen), len(chosen) - len(left)
+        if not len(chosen):
+            result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
         progress, stop = progress or Silent(), Stop()
         recorder = Recorder(writer, result, progress, stop)
 
@@ -125,10 +127,15 @@ def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -
     if unknown:
         raise SettingsError(f"--scorers {unknown[0]}: no such scorer; there is {', '.join(SCORERS)}")
     names = tuple(dict.fromkeys(settings.scorers))
+    if not names:
+        raise SettingsError(f"--scorers: no scorer is named; there is {', '.join(SCORERS)}")
     if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
-        # Not a verdict on any feature, so not worth a line for each.
-        result.notes.append("relevance left out: the run has no second pass (--domain) and the dump no attribute")
+        missing = "the run has no second pass (--domain) and the dump no attribute"
         names = tuple(name for name in names if name != "relevance")
+        if not names:
+            raise SettingsError(f"--scorers relevance: {missing}")
+        # Not a verdict on any feature, so not worth a line for each.
+        result.notes.append(f"relevance left out: {missing}")
     return names
 
 

@@ -113,13 +113,16 @@ class Cache:
         """
         raw: object = self._pending.get(key)
         if raw is None:
-            raw = self._store.get(key)
+            try:
+                raw = self._store.get(key)
+            except sqlite3.Error as e:
+                raise CacheError(f"{self.folder}: the cache cannot be read ({e}); delete the folder") from e
         if raw is None:
             return None
         assert isinstance(raw, bytes)  # BytesDisk reads nothing else
         try:
             value = json.loads(raw)
-        except (ValueError, TypeError) as e:
+        except (ValueError, RecursionError) as e:
             raise CacheError(f"{self.folder}: a row in the cache is not JSON; delete the folder") from e
         if not isinstance(value, dict):
             raise CacheError(f"{self.folder}: a row in the cache is not an answer; delete the folder")
@@ -163,11 +166,14 @@ class Cache:
 
     def _write_batch(self, items: list[tuple[str, bytes, "asyncio.Future[None]"]]) -> SettingsError | None:
         try:
-            with self._store.transact(retry=True):
+            # SQLite itself waits a minute for another writer; diskcache's own retrying never ends.
+            with self._store.transact():
                 for key, raw, _ in items:
-                    self._store.set(key, raw, retry=True)
-        except (sqlite3.Error, OSError) as e:
-            return SettingsError(f"{self.folder}: the cache cannot be written ({e}); free space, or use --cache")
+                    self._store.set(key, raw)
+        except (sqlite3.Error, OSError, diskcache.Timeout) as e:
+            return SettingsError(
+                f"{self.folder}: the cache cannot be written ({str(e) or 'it is locked'}); free space, or use --cache"
+            )
         return None
 
 

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from autointerp.errors import EndpointError, ImageError
+from pydantic import ValidationError
+
+from autointerp.errors import EndpointError, ImageError, one_line
 from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import Answer, CallError, Failure
@@ -81,6 +83,7 @@ class Door:
         self._asked: dict[str, asyncio.Future[object]] = {}
         self._reached = False
         self._lost = 0
+        self._hopeless: str | None = None
         self._first_contact = asyncio.Lock()
         self.tally = Tally()
 
@@ -113,6 +116,7 @@ class Door:
             done.set_result(None)
         if isinstance(outcome, Failure):
             self.tally.failures[outcome.kind] += 1
+            return replace(outcome, message=one_line(outcome.message))
         return outcome
 
     def _recall(self, request: Request, reply: type[R]) -> Answer[R] | None:
@@ -121,10 +125,10 @@ class Door:
             return None
         try:
             value = parse_reply(str(stored["text"]), reply)
-        except ReplyError:
+            usage = Usage.model_validate({k: stored[k] for k in Usage.model_fields if k in stored})
+            return Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
+        except (ReplyError, KeyError, ValidationError):
             return None  # written by a version that accepted more
-        usage = Usage.model_validate({k: stored[k] for k in Usage.model_fields if k in stored})
-        return Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
 
     async def _ask_endpoint(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
         usage = Usage()
@@ -137,7 +141,8 @@ class Door:
             completion, used, attempts = outcome
             usage += used
             if completion.refusal or completion.finish == "content_filter":
-                return Failure("refused", completion.refusal or "stopped by the endpoint's content filter", attempts)
+                said = _excerpt(completion.refusal or "") or "stopped by the endpoint's content filter"
+                return Failure("refused", said, attempts)
             try:
                 value = parse_reply(completion.text, reply)
             except ReplyError as e:
@@ -161,6 +166,8 @@ class Door:
         # Until the endpoint has answered once, one request goes ahead of all others: a wrong address, key or
         # model is then found out by a single call.
         async with self._first_contact:
+            if self._hopeless is not None:
+                raise EndpointError(self._hopeless)
             if not self._reached:
                 return await self._attempt(request)
         return await self._attempt(request)
@@ -188,17 +195,18 @@ class Door:
 
     def _give_up_if_hopeless(self, error: CallError, *, last: bool) -> None:
         if error.remedy is not None:
-            raise EndpointError(error.remedy)
-        if not last or error.kind not in ("connection", "timeout"):
-            return
-        if not self._reached and error.kind == "connection":
-            raise EndpointError(f"{error.message}; is the server up and --base-url right?")
-        self._lost += 1
+            self._hopeless = error.remedy
+        elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):
+            self._hopeless = f"{error.message}; is the server up and --base-url right?"
+        elif last and error.again:
+            self._lost += 1
         if self._lost > max(_PATIENCE, self._limiter.ceiling):
-            raise EndpointError(
+            self._hopeless = (
                 f"the endpoint stopped answering ({self._lost} requests in a row, last: {error.message}); "
                 "what was done is kept: run the same command again to go on"
             )
+        if self._hopeless is not None:
+            raise EndpointError(self._hopeless)
 
     async def _call(self, request: Request) -> tuple[Completion, Usage]:
         estimate = self._estimate(request)

@@ -51,7 +51,7 @@ class Limiter:
     def succeeded(self) -> None:
         """An answer came: one more may be in flight, if the present limit was really used."""
         # A limit nobody reaches says nothing about the endpoint, so it does not grow.
-        if self.in_flight + 1 >= self.limit:
+        if self.in_flight + 1 >= int(self.limit):
             self.limit = min(self.ceiling, self.limit + (1.0 if self._slow_start else 1.0 / self.limit))
         self._wake()
 
@@ -69,16 +69,17 @@ class Limiter:
             self._not_before = max(self._not_before, now + retry_after)
 
     async def _enter(self, tokens: int) -> float:
-        while self.in_flight >= int(self.limit):
+        if self.in_flight < int(self.limit):
+            self.in_flight += 1
+        else:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
             try:
                 await turn
             except asyncio.CancelledError:
                 if turn.done() and not turn.cancelled():
-                    self._wake()  # the turn was given to us; hand it on
+                    self._leave()  # the place was given to us; hand it on
                 raise
-        self.in_flight += 1
         try:
             await self._pause(tokens)
         except asyncio.CancelledError:
@@ -97,12 +98,12 @@ class Limiter:
         self._wake()
 
     def _wake(self) -> None:
-        free = int(self.limit) - self.in_flight
-        while free > 0 and self._waiting:
+        # A place passes straight to the longest waiting, so that none is overtaken and `in_flight` never dips.
+        while self._waiting and self.in_flight < int(self.limit):
             turn = self._waiting.popleft()
             if not turn.done():
+                self.in_flight += 1
                 turn.set_result(None)
-                free -= 1
 
 
 class Slot:

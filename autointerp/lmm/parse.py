@@ -12,7 +12,10 @@ from autointerp.replies import Reply
 R = TypeVar("R", bound=Reply)
 
 _THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_LAST_THOUGHT_END = re.compile(r".*</(?:think|thinking|thought|reasoning)>", re.DOTALL | re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_OBJECT_START = re.compile(r"\{[ \t\r\n]*[\"}]")
+_MOST_FALSE_STARTS = 1000
+"""A model that repeats itself for ever must not cost quadratic time."""
 _REFUSAL = re.compile(
     r"\s*(?:i['’]?m (?:really )?sorry|i am sorry|sorry,|as an ai\b"
     r"|i(?: can(?:no|['’])t| am unable|['’]m unable| won['’]t))",
@@ -31,23 +34,24 @@ def objects_in(text: str) -> Iterator[dict[str, object]]:
     inside strings, which some servers let through even when they enforce a schema, are accepted.
     """
     decoder = json.JSONDecoder(strict=False)
-    at = text.find("{")
-    while at >= 0:
+    end = false_starts = 0
+    while false_starts < _MOST_FALSE_STARTS and (start := _OBJECT_START.search(text, end)):
         try:
-            value, end = decoder.raw_decode(text, at)
-        except (json.JSONDecodeError, RecursionError):
-            end = at + 1
+            value, end = decoder.raw_decode(text, start.start())
+        except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
+            false_starts += 1
+            end = start.start() + 1
         else:
-            if isinstance(value, dict):
-                yield value
-        at = text.find("{", end)
+            assert isinstance(value, dict)
+            yield value
 
 
 def without_thinking(text: str) -> str:
     """The reply after its thinking block, closed or not opened in the reply itself; a block never closed is dropped."""
     text = _THOUGHT.sub("", text)
     # Chat templates may open the block inside the prompt: then only its end stands in the reply.
-    return _LAST_THOUGHT_END.sub("", text)
+    end = max((found.end() for found in _THOUGHT_END.finditer(text)), default=0)
+    return text[end:]
 
 
 def is_refusal(text: str) -> bool:

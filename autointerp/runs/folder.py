@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,12 @@ from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.schema import Explanation, FailureRecord, Record, Score, Scored, Unscored
 
 FORMAT = "autointerp-run/1"
+
+RECORDS = ("explanations.jsonl", "scores.jsonl")
+_REMEDY = {
+    "explain": "use the same, or name another folder with --run",
+    "score": "use the same, or score a copy of the folder from which you removed scores.jsonl",
+}
 
 EXPLANATION = TypeAdapter[Explanation](Explanation)
 SCORE = TypeAdapter[Scored | Unscored](Score)
@@ -92,9 +99,9 @@ class Run:
 
     def pending(self) -> list[FailureRecord]:
         """The latest failure of every (feature, stage) that has not succeeded since."""
-        latest = {(f.feature, f.stage): f for f in self.failures()}
-        explained = set(self.index().features.tolist())
-        succeeded = {"explain": explained, "explain:domain": explained}
+        # The passes of explaining fail and succeed together, so the latest failure of either stands for both.
+        latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in self.failures()}
+        succeeded = {"explain": set(self.index().features.tolist())}
         for stage in {stage for _, stage in latest} - succeeded.keys():
             succeeded[stage] = set(self.scored(stage.removeprefix("score:")).tolist())
         return [f for (feature, stage), f in latest.items() if feature not in succeeded[stage]]
@@ -112,7 +119,7 @@ def open_run(path: Path) -> Run:
     except FileNotFoundError as e:
         raise RunError(f"{path}: no run.json here; name a folder that `autointerp explain --run` made") from e
     except (OSError, ValueError) as e:
-        raise RunError(f"{file}: cannot be read ({e})") from e
+        raise RunError(f"{file}: cannot be read ({e}); name a folder that `autointerp explain --run` made") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         found = raw.get("format") if isinstance(raw, dict) else None
         raise RunError(f"{file}: format is {found!r}, this version reads {FORMAT!r}")
@@ -138,13 +145,14 @@ class RunWriter:
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.run = Run(path, info)
         self._lock = filelock.FileLock(path / ".lock", timeout=0)
+        self._new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except filelock.Timeout as e:
             raise RunError(f"{path}: another autointerp is writing this run; wait for it, or name another --run") from e
         except OSError as e:
-            raise RunError(f"{path}: the run folder cannot be written ({e}); name another with --run") from e
+            raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
         try:
             self.run.info = self._agree(info)
             self._explanations = Appender(path / "explanations.jsonl", EXPLANATION)
@@ -152,7 +160,7 @@ class RunWriter:
             self._failures = Appender(path / "failures.jsonl", FAILURE)
         except OSError as e:
             self._lock.release()
-            raise RunError(f"{path}: the run folder cannot be written ({e}); name another with --run") from e
+            raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
         except RunError:
             self._lock.release()
             raise
@@ -175,47 +183,70 @@ class RunWriter:
             appender.close()
         self._lock.release()
 
+    def _forget(self) -> None:
+        """Removes a folder that was made for nothing, so that a mistyped setting leaves no trace."""
+        if self._new and not any(self._has(name) for name in (*RECORDS, "failures.jsonl")):
+            shutil.rmtree(self.run.path, ignore_errors=True)
+
     def __enter__(self) -> "RunWriter":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._forget()
         self.close()
 
     def _agree(self, wanted: RunInfo) -> RunInfo:
         file = self.run.path / "run.json"
         if not file.exists():
-            stray = [n for n in ("explanations.jsonl", "scores.jsonl") if (self.run.path / n).exists()]
+            stray = [name for name in RECORDS if self._has(name)]
             if stray:
                 raise RunError(f"{self.run.path}: has {stray[0]} but no run.json; name another folder with --run")
             write_info(file, wanted)
             return wanted
-        there = open_run(self.run.path).info
+        there = on_disk = open_run(self.run.path).info
+        if not self._has("explanations.jsonl"):
+            # A first attempt that came to nothing, e.g. by a misspelt model, binds nobody.
+            there = there.model_copy(update={"dump": wanted.dump, "explain": wanted.explain, "version": wanted.version})
+        if not self._has("scores.jsonl"):
+            there = there.model_copy(update={"score": None})
         if (difference := _difference(there, wanted)) is not None:
-            raise RunError(f"{self.run.path}: {difference}; name another folder with --run, or use the same settings")
+            raise RunError(f"{self.run.path}: {difference}")
         merged = there.model_copy(update={"score": wanted.score or there.score, "dump": wanted.dump})
-        if merged != there:
+        if merged != on_disk:
             write_info(file, merged)
         return merged
+
+    def _has(self, name: str) -> bool:
+        file = self.run.path / name
+        return file.exists() and file.stat().st_size > 0
 
 
 def _difference(there: RunInfo, wanted: RunInfo) -> str | None:
     """In what a run folder's settings differ from those asked for, in words; None if they agree."""
     if there.dump.digest != wanted.dump.digest:
-        return f"this run is of the dump {there.dump.name} ({there.dump.digest[:12]}), not {wanted.dump.name}"
+        return (
+            f"this run is of the dump {there.dump.name} ({there.dump.digest[:12]}), not {wanted.dump.name} "
+            f"({wanted.dump.digest[:12]}); name another folder with --run"
+        )
     for stage in ("explain", "score"):
         old, new = getattr(there, stage), getattr(wanted, stage)
         if old is None or new is None or old == new:
             continue
         left, right = _flat(old.model_dump()), _flat(new.model_dump())
         names = [k for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)]
-        # Where the server stands does not change an answer.
-        names = [k for k in names if not k.endswith(".base_url")]
+        # Where the server stands does not change an answer, and each scorer's lines stand for themselves.
+        names = [k for k in names if not k.endswith(".base_url") and k != "settings.scorers"]
         if names:
             name = names[0]
-            return f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}"
+            return f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}; {_REMEDY[stage]}"
     return None
+
+
+def _why(error: OSError) -> str:
+    return f"{error.strerror}: {error.filename}" if error.strerror else str(error)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:
@@ -230,7 +261,7 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 def write_info(file: Path, info: RunInfo) -> None:
     """Replaces run.json in one step."""
     draft = file.with_suffix(".json.part")
-    draft.write_text(info.model_dump_json(indent=2) + "\n")
+    draft.write_bytes(info.model_dump_json(indent=2).encode() + b"\n")
     draft.replace(file)
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)

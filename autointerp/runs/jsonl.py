@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,17 +25,28 @@ class Appender(Generic[T]):
     def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
         self._path = path
         self._adapter = adapter
-        self._file: IO[bytes] = path.open("ab+")
+        # Unbuffered: each line is one write, whole or, where the disk is full, torn; nothing is left to write later.
+        self._file = path.open("ab+", buffering=0)
         self._drop_torn_line()
 
     def append(self, record: T) -> None:
-        """Writes one line and hands it to the operating system."""
-        self._file.write(self._adapter.dump_json(record) + b"\n")
-        self._file.flush()
+        """Writes one line and hands it to the operating system.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        line = self._adapter.dump_json(record) + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError as e:
+            raise RunError(
+                f"{self._path}: cannot be written ({e.strerror}); mend that, then run the same command again"
+            ) from e
+        if written != len(line):
+            raise RunError(f"{self._path}: the disk is full; free space, then run the same command again")
 
     def close(self) -> None:
         """Writes through to the disk and closes."""
-        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
 

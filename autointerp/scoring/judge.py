@@ -48,8 +48,12 @@ class Judge:
             EndpointError: no request of this run can succeed.
         """
         calls = sample.calls(self.settings.per_call)
-        asked = [door.ask(self._request(text, items), judge_reply(len(items))) for items in calls]
-        answers = await asyncio.gather(*asked)
+        # A group, unlike gather, takes the other questions back when one finds that none can be answered.
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(door.ask(self._request(text, items), judge_reply(len(items)))) for items in calls
+            ]
+        answers = [task.result() for task in asked]
         out: list[Verdict] = []
         usage, model = Usage(), self.model.model
         for items, answer in zip(calls, answers, strict=True):

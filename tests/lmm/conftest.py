@@ -1,0 +1,33 @@
+"""Doors over a cache of their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripted import MakeDoor, NoImages, Script
+
+from autointerp.lmm.budget import Budget, Ledger
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.door import Door
+from autointerp.lmm.image_tokens import TokenEstimate
+from autointerp.lmm.limits import Limiter
+
+
+@pytest.fixture
+def make_door(tmp_path: Path) -> Iterator[MakeDoor]:
+    """Doors over one cache; a question is expected to use 10 tokens in and 5 out."""
+    with Cache(tmp_path / "answers") as cache:
+
+        def make(script: Script, *, attempts: int = 3, ceiling: int = 8, tokens: int | None = None) -> Door:
+            ledger = Ledger(Budget(tokens, "tokens") if tokens else None, {"m": None})
+            return Door(
+                script,
+                cache,
+                Limiter(ceiling),
+                ledger,
+                NoImages(),
+                attempts=attempts,
+                estimate=lambda request: TokenEstimate(10, 5),
+            )
+
+        yield make

@@ -1,0 +1,128 @@
+import os
+from pathlib import Path
+
+import pytest
+from builders import explanation
+
+from autointerp.errors import RunError
+from autointerp.runs.folder import EXPLANATION
+from autointerp.runs.index import ExplanationIndex, keys
+from autointerp.runs.jsonl import Appender, read_lines
+
+
+def appended(path: Path, *numbers: int) -> None:
+    appender = Appender(path, EXPLANATION)
+    for number in numbers:
+        appender.append(explanation(number, text=f"feature {number} ünï"))
+    appender.close()
+
+
+def features(path: Path) -> list[int]:
+    return [e.feature for e in read_lines(path, EXPLANATION)]
+
+
+def test_what_is_appended_is_read_back_equal(tmp_path: Path):
+    record = explanation(5, text='a "quoted" line\u2028 of two', images=(1, 2))
+    appender = Appender(tmp_path / "e.jsonl", EXPLANATION)
+
+    appender.append(record)
+
+    assert list(read_lines(tmp_path / "e.jsonl", EXPLANATION)) == [record]
+    appender.close()
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"feature": 9, "text": "' + b"x" * 200_000])
+def test_a_torn_last_line_is_not_read_and_dropped_on_opening(tmp_path: Path, torn: bytes):
+    path = tmp_path / "e.jsonl"
+    appended(path, 1, 2)
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+
+    before = features(path), list(ExplanationIndex(path).features)
+    appended(path, 3)
+
+    assert before == ([1, 2], [1, 2])
+    assert features(path) == [1, 2, 3]
+    assert path.read_bytes().startswith(whole)
+
+
+def test_a_file_that_is_one_torn_line_becomes_empty(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b'{"feature"')
+
+    appended(path)
+
+    assert path.read_bytes() == b""
+
+
+def test_a_broken_line_inside_is_named_by_file_line_and_field(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    appended(path, 1)
+    with path.open("ab") as file:
+        file.write(b'{"feature": 2}\n')
+
+    with pytest.raises(RunError, match=r"e\.jsonl:2: text: Field required; mend or delete the line"):
+        features(path)
+
+
+def test_a_line_that_names_no_feature_is_an_error_of_the_index(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b'{"feature": 1}\nnonsense\n')
+
+    with pytest.raises(RunError, match=r"e\.jsonl:2: not a line of a run"):
+        list(keys(path))
+
+
+def test_reading_while_writing_sees_whole_lines_only(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    line = EXPLANATION.dump_json(explanation(1)) + b"\n"
+    seen: set[int] = set()
+    with path.open("ab", buffering=0) as writer:
+        for byte in line * 2:
+            writer.write(bytes([byte]))
+            seen.add(len(features(path)))
+
+    assert seen == {0, 1, 2}
+
+
+def test_a_full_disk_is_one_line_and_not_a_traceback():
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full on this system")
+    appender = Appender.__new__(Appender)
+    appender._path, appender._adapter = Path("/dev/full"), EXPLANATION
+    appender._file = os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb", buffering=0)
+
+    with appender._file, pytest.raises(RunError, match=r"/dev/full: cannot be written \(No space left on device\)"):
+        appender.append(explanation())
+
+
+def test_of_a_feature_explained_twice_the_last_line_holds(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    appender = Appender(path, EXPLANATION)
+    for number, text in ((7, "old"), (3, "three"), (7, "new"), (5, "five")):
+        appender.append(explanation(number, text=text))
+    appender.close()
+
+    index = ExplanationIndex(path)
+
+    assert index.features.tolist() == [3, 5, 7]
+    assert [index[f].text for f in (3, 5, 7)] == ["three", "five", "new"]
+    for missing in (0, 4, 8):
+        with pytest.raises(KeyError):
+            index[missing]
+
+
+def test_the_index_of_a_file_that_is_not_there_is_empty(tmp_path: Path):
+    index = ExplanationIndex(tmp_path / "none.jsonl")
+
+    assert index.features.tolist() == []
+    with pytest.raises(KeyError):
+        index[0]
+
+
+def test_an_explanation_whose_line_is_broken_is_named_by_its_feature(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b'{"feature": 4}\n')
+
+    with pytest.raises(RunError, match="the explanation of feature 4: text: Field required"):
+        ExplanationIndex(path)[4]

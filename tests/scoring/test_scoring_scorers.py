@@ -1,0 +1,233 @@
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from builders import exemplars, explanation, feature, image_rows
+from scripted import NoImages
+
+from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.lmm.budget import Ledger
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.calls import CallError, Failure
+from autointerp.lmm.door import Door
+from autointerp.lmm.image_tokens import TokenEstimate
+from autointerp.lmm.limits import Limiter
+from autointerp.lmm.request import Completion, Images, Request
+from autointerp.prompts import load_prompt
+from autointerp.schema import DomainFinding, Explanation, Feature, FeatureRow, Scored, Unscored
+from autointerp.scoring.judge import Judge
+from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.sampling import draw_sample
+from autointerp.scoring.scorers import SCORERS
+
+TOP, SILENT = range(20), range(100, 140)
+NAMES = ("detection", "accuracy", "relevance")
+WRONG = 104
+"""A silent image that the draw of these tests judges."""
+
+
+class ByImage:
+    """Says of each image what the test says of it."""
+
+    def __init__(self, fit: Callable[[int], str] | CallError) -> None:
+        self.fit = fit
+        self.asked = 0
+
+    async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
+        self.asked += 1
+        async with slot:
+            if isinstance(self.fit, CallError):
+                raise self.fit
+            numbers = [tile.image for picture in request.pictures for tile in picture.tiles]
+            text = json.dumps({f"image_{i}": self.fit(image) for i, image in enumerate(numbers, 1)})
+            return Completion(text, 100, 10, 0, "stop", None, "judge-2026")
+
+
+def subject(n_top: int = 20, n_silent: int = 40, *, n_active: int = 100, carriers: int | None = None) -> Feature:
+    rows = (*exemplars("top", TOP[:n_top]), *exemplars("silent", SILENT[:n_silent], activation=0, probability=0.01))
+    return Feature(FeatureRow(3, 8, n_active, 2.0, carriers, None), rows)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[Cache]:
+    """Of one test."""
+    with Cache(tmp_path / "answers") as cache:
+        yield cache
+
+
+def outcomes(
+    cache: Cache,
+    client: ByImage,
+    *,
+    about: Feature | None = None,
+    said: Explanation | None = None,
+    layout: str = "sheet",
+) -> dict[str, Outcome]:
+    """What each scorer says of 10 active and 30 silent images, of 1000 in all, of which a tenth carry the attribute."""
+    about, said = about or subject(), said or explanation()
+    chosen = ScoreSettings.model_validate(
+        {"n_active": 10, "n_silent": 30, "per_call": 8, "layout": layout, "bootstrap": 200}
+    )
+    images = image_rows(e.image for e in about.exemplars)
+    sample = draw_sample(about, said, images, chosen, grid=None, n_images=1000)
+    judge = Judge(ModelSettings(model="judge"), chosen, load_prompt("judge", None))
+    door = Door(
+        client,
+        cache,
+        Limiter(8),
+        Ledger(None, {"judge": None}),
+        NoImages(),
+        attempts=1,
+        estimate=lambda request: TokenEstimate(1, 1),
+    )
+    case = Case(about, said, sample, judge, door, 0.1, NAMES)
+
+    async def main() -> dict[str, Outcome]:
+        return {name: await SCORERS[name](case) for name in NAMES}
+
+    return asyncio.run(main())
+
+
+def scored(outcome: Outcome) -> Scored:
+    assert isinstance(outcome, Scored), outcome
+    return outcome
+
+
+def reason(outcome: Outcome) -> str:
+    assert isinstance(outcome, Unscored), outcome
+    return outcome.reason
+
+
+def test_the_scorers_are_known_by_their_names():
+    assert set(SCORERS) == set(NAMES)
+
+
+@pytest.mark.parametrize("layout", ["sheet", "separate"])
+def test_every_verdict_is_of_the_image_it_was_said_of(cache: Cache, layout: str):
+    client = ByImage(lambda image: ("yes", "unsure", "no")[image % 3])
+
+    score = scored(outcomes(cache, client, layout=layout)["detection"])
+
+    assert len(score.verdicts) == 40
+    assert all(v.belief == (1.0, 0.5, 0.0)[v.image % 3] for v in score.verdicts)
+    assert all(v.active == (v.image < 100) for v in score.verdicts)
+
+
+def test_a_perfect_judge_scores_one(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "yes" if image < 100 else "no"))
+
+    detection = scored(found["detection"])
+    assert (detection.value, detection.high, detection.n) == (1.0, 1.0, 40)
+    assert detection.low < 0.9  # none of 30 silent ones leaves room for 3, who stand for 90 of 1000 images
+    assert detection.details["p_permuted"] == 1 / 201
+    assert (detection.details["n_active"], detection.details["n_silent"]) == (10, 30)
+    assert (detection.details["false_positives"], detection.details["false_negatives"]) == (0, 0)
+    assert scored(found["accuracy"]).value == 1.0
+
+
+def test_an_explanation_that_fits_all_is_found_out_by_detection_and_not_by_accuracy(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "yes"))
+
+    detection, accuracy = scored(found["detection"]), scored(found["accuracy"])
+    # Precision .1, recall 1.
+    assert detection.value == pytest.approx(2 * 0.1 / 1.1)
+    assert detection.controls["always_yes"].value == pytest.approx(2 * 0.1 / 1.1)
+    assert detection.details["p_permuted"] == 1.0
+    assert (detection.details["specificity"], detection.details["false_positives"]) == (0.0, 30)
+    assert (accuracy.value, accuracy.details["band"]) == (1.0, "high")
+    assert accuracy.controls["always_yes"].value == 1.0
+
+
+def test_each_false_yes_counts_as_many_images_as_it_stands_for(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "yes" if image < 100 or image == WRONG else "no"))
+
+    detection = scored(found["detection"])
+    wrong = [v for v in detection.verdicts if not v.active and v.belief == 1]
+    assert [v.weight for v in wrong] == pytest.approx([900 / 30] * len(wrong))
+    assert detection.value == pytest.approx(200 / (200 + 30 * len(wrong)))
+    assert len(wrong) == 1
+
+
+def test_unsure_counts_half_in_detection_and_not_at_all_in_accuracy(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "unsure" if image < 100 else "no"))
+
+    detection, accuracy = scored(found["detection"]), scored(found["accuracy"])
+    assert detection.value == pytest.approx(2 * 0.5 / 1.5)
+    assert detection.details["unsure"] == 10
+    assert (accuracy.value, accuracy.details["band"], accuracy.details["unsure"]) == (0.0, "low", 10)
+
+
+def test_the_judgements_are_asked_for_once_and_their_usage_is_carried_once(cache: Cache):
+    client = ByImage(lambda image: "yes")
+
+    found = outcomes(cache, client)
+
+    assert client.asked == 5  # 40 images, 8 a call
+    assert scored(found["detection"]).usage.input_tokens == 500
+    assert scored(found["accuracy"]).usage.calls == 0
+    assert (scored(found["detection"]).judge, scored(found["accuracy"]).judge) == ("judge-2026", "judge-2026")
+
+
+def test_a_call_that_fails_is_a_failure_and_never_a_score(cache: Cache):
+    found = outcomes(cache, ByImage(CallError("http_400", "no", again=False)))
+
+    assert found["detection"] == found["accuracy"] == Failure("http_400", "no", 1)
+
+
+def test_an_explainer_that_saw_nothing_in_common_is_not_scored_and_not_judged(cache: Cache):
+    client = ByImage(lambda image: "yes")
+    none = explanation().model_copy(update={"none": True, "text": ""})
+
+    found = outcomes(cache, client, said=none)
+
+    assert reason(found["detection"]) == reason(found["accuracy"]) == "the explainer found no common property"
+    assert client.asked == 0
+
+
+def test_too_few_held_out_images_leave_a_feature_unscored(cache: Cache):
+    client = ByImage(lambda image: "yes")
+
+    few_active = outcomes(cache, client, about=subject(n_top=4))
+    few_silent = outcomes(cache, client, about=subject(n_silent=4))
+
+    assert "4 held-out active images, 5 are needed" in reason(few_active["detection"])
+    assert "4 held-out active images, 5 are needed" in reason(few_active["accuracy"])
+    assert "4 held-out silent images, 5 are needed" in reason(few_silent["detection"])
+    assert scored(few_silent["accuracy"]).n == 10
+
+
+def test_accuracy_is_told_by_stratum(cache: Cache):
+    rows = (*exemplars("top", range(10)), *exemplars("q1", range(10, 20)), *exemplars("silent", SILENT, activation=0))
+
+    found = outcomes(cache, ByImage(lambda image: "yes" if image < 10 else "no"), about=feature(rows))
+
+    details = scored(found["accuracy"]).details
+    assert (details["top_yes"], details["top_n"], details["q1_yes"], details["q1_n"]) == (5, 5, 0, 5)
+    assert (scored(found["accuracy"]).value, details["band"]) == (0.5, "middle")
+
+
+def test_relevance_is_the_second_passs_word_where_there_is_one(cache: Cache):
+    finding = DomainFinding(domain="d", found=True, text="six fingers", category="fingers-and-toes", images=(1,))
+    said = explanation().model_copy(update={"domain": finding})
+
+    found = scored(outcomes(cache, ByImage(lambda image: "no"), about=subject(carriers=96), said=said)["relevance"])
+
+    assert (found.value, found.low, found.high) == (1.0, 0.0, 1.0)
+    assert (found.details["form"], found.details["text"], found.details["label_share"]) == ("lmm", "six fingers", 0.96)
+    assert found.details["label_relevant"] is True
+
+
+def test_relevance_is_else_the_share_of_carriers_beside_the_base_rate(cache: Cache):
+    found = scored(outcomes(cache, ByImage(lambda image: "no"), about=subject(carriers=90))["relevance"])
+
+    assert (found.value, found.n, found.details["form"], found.details["label_relevant"]) == (0.9, 100, "label", False)
+    assert found.controls["base_rate"].value == 0.1
+
+
+def test_without_second_pass_and_attribute_there_is_no_relevance(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "no"))
+
+    assert "no second pass" in reason(found["relevance"])

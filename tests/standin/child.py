@@ -1,0 +1,41 @@
+"""Runs the command line in a process of its own that can be killed, forked from one that has everything loaded."""
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        "autointerp.jobs.explaining",
+        "autointerp.jobs.scoring",
+        "autointerp.cli.main",
+        "openai",
+        "httpx2",
+        "aiohttp",
+        "uvloop",
+    ]
+)
+
+
+def start(*args: str | Path, cache: Path) -> ForkServerProcess:
+    """`autointerp ARGS`, begun."""
+    process = _CONTEXT.Process(target=_work, args=([str(a) for a in args], str(cache)))
+    process.start()
+    return process
+
+
+def _work(args: list[str], cache: str) -> None:
+    from autointerp.cli.main import main
+
+    os.environ["AUTOINTERP_CACHE"] = cache
+    sys.argv = ["autointerp", *args]
+    with (
+        Path(os.devnull).open("w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        main()

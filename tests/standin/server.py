@@ -1,0 +1,264 @@
+"""A stand-in of an OpenAI-compatible endpoint that sees: real HTTP, real pictures, and faults by a seeded schedule."""
+
+import asyncio
+import hashlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from types import TracebackType
+
+from aiohttp import web
+from standin.mind import Question, answer, as_text, read
+
+TRANSIENT = (
+    "429",
+    "429 after",
+    "500",
+    "503",
+    "hang",
+    "cut",
+    "cut inside",
+    "empty",
+    "no json",
+    "error in 200",
+)
+"""Faults of one call, after which the same call may succeed."""
+REPLIES = ("prose", "truncated")
+"""Replies that must be asked for again."""
+HARMLESS = ("fenced", "thinking")
+"""Replies with the answer inside."""
+REFUSALS = ("refusal", "refusal in prose", "content filter")
+ALL_FAULTS = (*TRANSIENT, *REPLIES, *HARMLESS, *REFUSALS)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as the server saw it."""
+
+    digest: str
+    """SHA-256 of the body, hex."""
+    question: Question | None
+    """None where the server did not look at it."""
+    status: int
+    fault: str | None
+    fields: frozenset[str]
+    """Top-level keys of the body."""
+
+
+@dataclass
+class StandIn:
+    """Use as a context manager; every setting may be changed between requests."""
+
+    delay: float = 0.0
+    """Seconds before each answer."""
+    fault_rate: float = 0.0
+    """Share of calls that go wrong, drawn by seed, body and how often the body came before."""
+    fault_kinds: tuple[str, ...] = ALL_FAULTS
+    seed: int = 0
+    key: str | None = None
+    """If set, other keys get a 401 that echoes the one that came."""
+    status: tuple[int, str] | None = None
+    """If set, every answer has this status and message."""
+    rejects: tuple[str, ...] = ()
+    """Fields refused with a 400: response_format, temperature, max_tokens, seed."""
+    input_tokens: int = 1000
+    """As every answer reports; 0: answers report no usage."""
+    text_of: Callable[[Question, dict[str, object]], str] | None = None
+    """Makes the reply's text from the question and the obedient answer."""
+    on_call: Callable[[int], None] | None = None
+    """Told the number of each call when it has been read."""
+    calls: list[Call] = field(default_factory=list)
+    answered: Counter[str] = field(default_factory=Counter)
+    """Bodies whose usable answer was written to a client that was still there."""
+    last_headers: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    puzzled: list[Exception] = field(default_factory=list)
+    """What made no sense; raised at the end."""
+    _came: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def forget(self) -> None:
+        """Empties the records."""
+        self.calls.clear()
+        self.answered.clear()
+        self._came.clear()
+
+    def questions(self, task: str) -> list[Question]:
+        """Those looked at, of one task."""
+        return [c.question for c in self.calls if c.question is not None and c.question.task == task]
+
+    def __enter__(self) -> "StandIn":
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._serve, name="standin")
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join(20)
+        if self.puzzled:
+            raise self.puzzled[0]
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._until_over())
+
+    async def _until_over(self) -> None:
+        self._over = asyncio.Event()
+        app = web.Application(client_max_size=1 << 28)
+        app.router.add_post("/v1/chat/completions", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = runner.addresses[0][1]
+        self._ready.set()
+        await self._over.wait()
+        await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except (AssertionError, LookupError, ValueError) as e:
+            # A prompt that makes no sense to a reader is the test's business, not one more fault to try again.
+            self.puzzled.append(e)
+            return _error(400, f"the stand-in does not understand this request: {e!r}")
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.last_headers = dict(request.headers)
+        digest = hashlib.sha256(body).hexdigest()
+        number = self._came[digest]
+        self._came[digest] += 1
+        payload = json.loads(body)
+        if self.on_call is not None:
+            self.on_call(len(self.calls) + 1)
+        refused = self._refused(request, payload)
+        if refused is not None:
+            self._note(digest, payload, None, refused[0], None)
+            return _error(*refused)
+        fault = self._fault(digest, number)
+        question = read(payload)
+        self._note(digest, payload, question, 200, fault)
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        return await self._reply(request, digest, payload, question, fault)
+
+    def _note(
+        self, digest: str, payload: Mapping[str, object], question: Question | None, status: int, fault: str | None
+    ) -> None:
+        self.calls.append(Call(digest, question, status, fault, frozenset(payload)))
+
+    def _refused(self, request: web.Request, payload: Mapping[str, object]) -> tuple[int, str] | None:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if self.key is not None and given != self.key:
+            return 401, f"Incorrect API key provided: {given}."
+        if self.status is not None:
+            return self.status[0], self.status[1].replace("{key}", given)
+        for name in self.rejects:
+            # The other spelling of max_tokens is another field.
+            if name in payload:
+                return 400, f"Unsupported parameter: '{name}' is not supported with this model."
+        return None
+
+    def _fault(self, digest: str, number: int) -> str | None:
+        chance = Random(f"{self.seed}:{digest}:{number}")
+        return chance.choice(self.fault_kinds) if chance.random() < self.fault_rate else None
+
+    async def _reply(
+        self,
+        request: web.Request,
+        digest: str,
+        payload: Mapping[str, object],
+        question: Question,
+        fault: str | None,
+    ) -> web.StreamResponse:
+        transport = request.transport
+        if fault == "hang":
+            await asyncio.sleep(30)
+        if fault in ("cut", "cut inside"):
+            return await _cut(request, half=fault == "cut inside")
+        if fault in _STATUS:
+            status, message, headers = _STATUS[fault]
+            return _error(status, message, headers)
+        if fault in _BODY:
+            return web.Response(text=_BODY[fault], content_type="application/json")
+        value = answer(question)
+        text = self.text_of(question, value) if self.text_of is not None else as_text(value)
+        response = web.json_response(self._completion(payload, text, fault))
+        if transport is None or transport.is_closing():
+            return response
+        await response.prepare(request)
+        await response.write_eof()
+        if fault is None or fault in HARMLESS:
+            self.answered[digest] += 1
+        return response
+
+    def _completion(self, payload: Mapping[str, object], text: str, fault: str | None) -> dict[str, object]:
+        message, finish = _message(text, fault)
+        whole: dict[str, object] = {
+            "id": "x",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": payload["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        }
+        if self.input_tokens:
+            whole["usage"] = {"prompt_tokens": self.input_tokens, "completion_tokens": 50}
+        return whole
+
+
+def _message(text: str, fault: str | None) -> tuple[dict[str, object], str]:
+    """The message and its finish_reason."""
+    odd: dict[str | None, tuple[dict[str, object], str]] = {
+        "prose": ({"content": "These are shapes. Some of them {perhaps all} fire the feature."}, "stop"),
+        "truncated": ({"content": text[: len(text) // 2]}, "length"),
+        "fenced": ({"content": f"Here you are:\n```json\n{text}\n```\nAnything else?"}, "stop"),
+        "thinking": ({"content": f'<think>{{"explanation": "no"}} or so? {{</think>\n{text}'}, "stop"),
+        "refusal": ({"content": None, "refusal": "I can't help\nwith shapes."}, "stop"),
+        "refusal in prose": ({"content": "I'm sorry, but I can't describe these images."}, "stop"),
+        "content filter": ({"content": ""}, "content_filter"),
+    }
+    said, finish = odd.get(fault, ({"content": text}, "stop"))
+    return {"role": "assistant"} | said, finish
+
+
+_STATUS: dict[str, tuple[int, str, dict[str, str]]] = {
+    "429": (429, "Rate limit reached", {}),
+    "429 after": (429, "Rate limit reached", {"Retry-After": "0"}),
+    "500": (500, "The server had an error", {}),
+    "503": (503, "Overloaded", {"retry-after-ms": "20"}),
+}
+_BODY = {
+    "empty": "",
+    "no json": "<html><body>gateway</body></html>",
+    "error in 200": '{"error": {"code": 502, "message": "upstream"}}',
+}
+
+
+def _error(status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    body = {"error": {"message": message, "type": "x", "param": None, "code": None}}
+    return web.json_response(body, status=status, headers=headers)
+
+
+async def _cut(request: web.Request, *, half: bool) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": "4000"})
+    transport = request.transport
+    if half:
+        await response.prepare(request)
+        await response.write(b'{"choices": [{"message": {"content": "')
+    assert transport is not None
+    transport.abort()
+    return response

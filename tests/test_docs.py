@@ -1,0 +1,83 @@
+"""What the documents name exists."""
+
+import ast
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+import autointerp
+from autointerp.cli.main import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps"}
+"""Options of other programs that the pages show."""
+
+
+def options() -> set[str]:
+    group = typer.main.get_group(app)
+    commands = [group, *group.commands.values()]
+    commands += [c for g in group.commands.values() for c in getattr(g, "commands", {}).values()]
+    return {name for command in commands for p in command.params for name in p.opts} | {"--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_option_named_is_an_option(page: Path):
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text()))
+
+    assert named - options() - OUTSIDE_OPTIONS == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_command_named_is_a_command(page: Path):
+    named = set(re.findall(r"(?:^|`)autointerp (?:--config \S+ )?([a-z]+)\b", page.read_text(), re.MULTILINE))
+
+    assert named - set(typer.main.get_group(app).commands) == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_environment_variable_named_is_read_somewhere(page: Path):
+    source = "".join(p.read_text() for p in (ROOT / "autointerp").rglob("*.py"))
+
+    named = set(re.findall(r"\bAUTOINTERP_[A-Z_]+\b", page.read_text()))
+
+    assert {name for name in named if name not in source} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_script_named_is_there(page: Path):
+    named = set(re.findall(r"\b(?:scripts|benchmarks|docs|prompts)/[\w./-]+\.(?:py|md|jinja|toml)\b", page.read_text()))
+    named -= {"prompts/domains/medical-artefacts.jinja"}  # the reader's own, in an example
+
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_every_python_import_shown_works(page: Path):
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = importlib.import_module(node.module)
+                assert [a.name for a in node.names if not hasattr(module, a.name)] == []
+
+
+def test_every_public_name_can_be_had():
+    assert [name for name in autointerp.__all__ if getattr(autointerp, name, None) is None] == []
+
+
+def test_every_function_named_on_the_python_page_is_public():
+    named = set(re.findall(r"autointerp\.(\w+)\(", (ROOT / "docs" / "python.md").read_text()))
+
+    assert named - set(autointerp.__all__) == set()

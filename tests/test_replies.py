@@ -1,0 +1,88 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from autointerp.replies import BELIEF, DomainReply, ExplainReply, Reply, judge_reply, reply_schema
+
+
+def explain(**change: object) -> dict[str, object]:
+    usual = {"candidates": ["a"], "verdict": "one", "explanation": "round red things on grass", "concepts": ["red"]}
+    return usual | change
+
+
+@pytest.mark.parametrize("reply", [ExplainReply, DomainReply, judge_reply(3)])
+def test_the_schema_is_of_the_strict_subset_that_endpoints_enforce(reply: type[Reply]):
+    schema = json.loads(reply_schema(reply))
+
+    assert schema["type"] == "object"
+    assert schema["additionalProperties"] is False
+    assert schema["required"] == list(schema["properties"]) == list(reply.model_fields)
+    assert not {"title", "default", "$ref", "$defs"} & set(json.dumps(schema).replace('"', " ").split())
+
+
+def test_a_judge_is_asked_for_one_verdict_an_image():
+    reply = judge_reply(3).model_validate({"image_1": "yes", "image_2": "unsure", "image_3": "no", "note": "x"})
+
+    assert [BELIEF[fit] for fit in reply.fits()] == [1.0, 0.5, 0.0]
+
+
+def test_verdicts_are_in_the_order_of_their_numbers_whatever_the_order_of_the_reply():
+    names = [f"image_{i}" for i in range(1, 13)]
+
+    reply = judge_reply(12).model_validate({name: "yes" if name == "image_2" else "no" for name in sorted(names)})
+
+    assert [i for i, fit in enumerate(reply.fits(), 1) if fit == "yes"] == [2]
+
+
+@pytest.mark.parametrize(
+    "value", [{"image_1": "yes"}, {"image_1": "yes", "image_2": 1}, {"image_1": 0, "image_2": "no"}]
+)
+def test_a_verdict_that_is_missing_or_none_of_the_three_is_refused(value: dict[str, object]):
+    with pytest.raises(ValidationError):
+        judge_reply(2).model_validate(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"explanation": " "}, "explanation is empty though the verdict is 'one'"),
+        ({"explanation": "", "verdict": "mixed"}, "explanation is empty though the verdict is 'mixed'"),
+        ({"explanation": "word " * 46}, "explanation has 46 words; at most 20 were asked for"),
+        (
+            {"explanation": "cats inside the outlined region"},
+            r"a mark that was added to the images \('outlined region'\)",
+        ),
+        ({"explanation": "a bounding box around a cat"}, "a mark that was added"),
+        ({"verdict": "maybe"}, "verdict"),
+    ],
+)
+def test_an_unusable_explanation_is_refused_with_the_reason(change: dict[str, object], problem: str):
+    with pytest.raises(ValidationError, match=problem):
+        ExplainReply.model_validate(explain(**change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"explanation": "word " * 45},
+        {"explanation": "the black outline of cartoon figures"},
+        {"explanation": "road signs with an outline"},
+        {"explanation": "", "verdict": "none", "concepts": []},
+        {"extra": 1},
+        {"misfits": ["2", 3]},
+    ],
+)
+def test_a_usable_explanation_is_taken(change: dict[str, object]):
+    ExplainReply.model_validate(explain(**change))
+
+
+def test_the_case_of_a_verdict_does_not_matter():
+    assert judge_reply(2).model_validate({"image_1": "Yes", "image_2": " NO "}).fits() == ("yes", "no")
+    assert ExplainReply.model_validate(explain(verdict="Mixed")).verdict == "mixed"
+
+
+def test_a_domain_finding_needs_words():
+    with pytest.raises(ValidationError, match="error is empty though found is true"):
+        DomainReply.model_validate({"found": True, "error": "", "category": "other"})
+    assert not DomainReply.model_validate({"found": False, "error": "", "category": "none"}).found

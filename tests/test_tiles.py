@@ -1,0 +1,77 @@
+from random import Random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autointerp.config import RegionSettings
+from autointerp.schema import Box, Exemplar, ImageRow
+from autointerp.tiles import borrowed_box, region_box, tile_of
+
+GRID = (2, 2)
+
+
+def image(width: int = 100, height: int = 100, number: int = 1) -> ImageRow:
+    return ImageRow(number, width, height, "a" * 64, None, None, None)
+
+
+def exemplar(box: Box | None = None, heat: bytes | None = None) -> Exemplar:
+    return Exemplar(1, 2.0, "top", 1.0, box, heat)
+
+
+def test_a_region_that_covers_over_four_fifths_of_its_image_is_the_whole_image():
+    exact = RegionSettings(margin=0.0)
+
+    assert region_box(exemplar(Box(0, 0, 80, 100)), image(), None, exact) == Box(0, 0, 80, 100)
+    assert region_box(exemplar(Box(0, 0, 81, 100)), image(), None, exact) is None
+
+
+def test_without_box_or_heat_there_is_no_region():
+    assert region_box(exemplar(), image(), GRID, RegionSettings()) is None
+
+
+def test_the_heat_map_says_where_to_look():
+    box = region_box(exemplar(heat=b"\xff\0\0\0"), image(), GRID, RegionSettings(margin=0.0))
+
+    assert box == Box(0, 0, 50, 50)
+
+
+def test_a_tile_without_region_is_the_whole_image_whatever_the_rendering():
+    tiles = [tile_of(exemplar(heat=b"\xff\0\0\0"), image(), r, None, GRID) for r in ("crop", "outline", "mask", "full")]
+
+    assert {(t.rendering, t.box, t.heat) for t in tiles} == {("full", None, None)}
+
+
+def test_a_tile_with_region_carries_its_box_and_heat():
+    tile = tile_of(exemplar(heat=b"\xff\0\0\0"), image(90, 60), "outline", Box(0, 0, 9, 9), GRID)
+
+    assert (tile.rendering, tile.box, tile.heat, tile.grid) == ("outline", Box(0, 0, 9, 9), b"\xff\0\0\0", GRID)
+    assert (tile.size, tile.sha256) == ((90, 60), "a" * 64)
+
+
+def test_a_full_tile_has_no_region():
+    assert tile_of(exemplar(), image(), "full", Box(0, 0, 9, 9), None).box is None
+
+
+def test_a_borrowed_box_keeps_its_relative_place_and_size():
+    lender = (Box(10, 20, 30, 60), image(100, 100))
+
+    assert borrowed_box(image(200, 50), [lender], Random(0)) == Box(20, 10, 60, 30)
+
+
+def test_from_a_lender_shown_whole_the_whole_is_borrowed():
+    assert borrowed_box(image(), [(None, image())], Random(0)) is None
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_a_borrowed_box_lies_inside_its_image_and_is_not_empty(data: st.DataObject):
+    sides = st.integers(1, 500)
+    wide, high, width, height = (data.draw(sides) for _ in range(4))
+    x0, y0 = data.draw(st.integers(0, wide - 1)), data.draw(st.integers(0, high - 1))
+    lent = Box(x0, y0, data.draw(st.integers(x0 + 1, wide)), data.draw(st.integers(y0 + 1, high)))
+
+    box = borrowed_box(image(width, height), [(lent, image(wide, high))], Random(0))
+
+    assert box is not None
+    assert 0 <= box.x0 < box.x1 <= width
+    assert 0 <= box.y0 < box.y1 <= height
