@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from autointerp.lmm.door import Door
@@ -64,7 +65,7 @@ def facts(door: Door, seconds: float) -> str:
 
 class _Facts(ProgressColumn):
     def __init__(self, door: Door) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True, overflow="ellipsis"))
         self._door = door
         self._began = time.monotonic()
 
@@ -75,7 +76,14 @@ class _Facts(ProgressColumn):
 
 @contextmanager
 def _rich(console: Console, stage: str, door: Door, total: int, before: int) -> Iterator[Callable[[], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), _Facts(door))
+    left = TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(16),
+        MofNCompleteColumn(),
+        left,
+        _Facts(door),
+    )
     with RichProgress(*columns, console=console) as progress:
         task = progress.add_task(stage, total=total, completed=before)
         yield lambda: progress.advance(task)

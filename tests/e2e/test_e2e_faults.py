@@ -1,0 +1,184 @@
+"""An endpoint that fails: every feature is explained, scored or a typed failure, and a second run completes all."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from standin.commands import Command, Done
+from standin.mind import Question
+from standin.planted import FEATURES, Population, kinds
+from standin.records import explanations, f1, failures, scores
+from standin.server import ALL_FAULTS, REFUSALS, StandIn
+
+from autointerp.schema import FailureRecord
+
+KINDS = re.compile(r"refused|malformed|rate_limited|timeout|http_\d{3}|connection|over_budget|image")
+STAGES = {"explain", "explain:domain", "score:detection", "score:accuracy", "score:relevance"}
+
+
+def well_formed(record: FailureRecord) -> bool:
+    """Its kind and stage are the contract's, and its message is one line."""
+    typed = KINDS.fullmatch(record.kind) is not None and record.stage in STAGES
+    return typed and record.message.isprintable() and 0 < len(record.message) <= 400
+
+
+@pytest.mark.parametrize(("rate", "seed"), [(0.05, 1), (0.3, 2)])
+def test_with_faults_nothing_is_made_up_and_a_second_run_completes_all(
+    rate: float, seed: int, seer: StandIn, explain: Command, score: Command, tmp_path: Path
+):
+    engine = ("--attempts", "3", "--timeout", "5", "--json")
+    seer.fault_rate, seer.seed = rate, seed
+
+    explained = explain(*engine)
+    done = explanations(tmp_path / "run")
+    failed = failures(tmp_path / "run")
+    scored = score(*engine)
+
+    assert done.keys() | {f.feature for f in failed} == set(range(12))
+    assert not done.keys() & {f.feature for f in failed}
+    assert explained.code == (1 if failed else 0)
+    assert json.loads(explained.out)["retries"] or rate < 0.1
+    all_failed = failures(tmp_path / "run")
+    assert scores(tmp_path / "run").keys() | {f.feature for f in all_failed if "detection" in f.stage} == done.keys()
+    assert [f for f in all_failed if not well_formed(f)] == []
+    assert scored.code == (1 if len(all_failed) > len(failed) else 0)
+    assert rate < 0.1 or all_failed
+    seer.fault_rate = 0
+    assert [explain().code, score().code] == [0, 0]
+    found = explanations(tmp_path / "run")
+    assert {f: kinds(e.text) for f, e in found.items()} == {i: f.pairs for i, f in enumerate(FEATURES)}
+    assert f1(tmp_path / "run") == dict.fromkeys(range(12), 1.0)
+    assert set(seer.answered.values()) == {1}
+
+
+@pytest.mark.parametrize("fault", ALL_FAULTS)
+def test_each_fault_alone_ends_as_its_own_kind_or_is_overcome(
+    fault: str, seer: StandIn, explain: Command, tmp_path: Path
+):
+    seer.fault_rate, seer.fault_kinds = 1.0, (fault,)
+    expected = {
+        "429": "rate_limited",
+        "429 after": "rate_limited",
+        "500": "http_500",
+        "503": "http_503",
+        "empty": "malformed",
+        "no json": "malformed",
+        "error in 200": "http_502",
+        "prose": "malformed",
+        "truncated": "malformed",
+    } | dict.fromkeys(REFUSALS, "refused")
+
+    result = explain("--features", "0", "--attempts", "1", "--timeout", "1")
+
+    if fault in ("fenced", "thinking"):
+        assert (result.code, explanations(tmp_path / "run")[0].text[:10]) == (0, "red circle")
+    elif fault in ("cut", "cut inside", "hang"):
+        assert result.code == 2
+        assert result.err.startswith("autointerp: ")
+        assert result.err.endswith("is the server up and --base-url right?\n")
+    else:
+        assert result.code == 1
+        records = failures(tmp_path / "run")
+        assert [(r.feature, r.stage, r.kind) for r in records] == [(0, "explain", expected[fault])]
+        assert well_formed(records[0])
+        assert not explanations(tmp_path / "run")
+
+
+def test_cut_or_hanging_calls_in_the_middle_of_a_run_are_typed_failures(
+    seer: StandIn, explain: Command, tmp_path: Path
+):
+    explain()
+    # The pictures are known to the seer now, which then answers at once; the first question of each run goes through.
+    for fault, kind in (("cut inside", "connection"), ("hang", "timeout")):
+        seer.fault_kinds = (fault,)
+        first = len(seer.calls)
+
+        def later(number: int, first: int = first) -> None:
+            seer.fault_rate = 1.0 if number > first + 1 else 0.0
+
+        seer.on_call = later
+        result = explain("--attempts", "1", "--timeout", "2", "--cache", tmp_path / f"cache-{kind}", to=kind)
+
+        assert result.code == 1
+        assert len(explanations(tmp_path / kind)) == 1
+        assert {f.kind for f in failures(tmp_path / kind)} == {kind}
+        assert len(failures(tmp_path / kind)) == 11
+        seer.fault_rate = 0.0
+
+
+@pytest.mark.parametrize(
+    ("fields", "refusals"),
+    [
+        # A schema is given up for a plain JSON object first, and that for nothing.
+        (("response_format",), 2),
+        (("temperature",), 1),
+        (("max_tokens",), 1),
+        (("seed",), 1),
+        (("response_format", "temperature", "max_tokens", "seed"), 5),
+    ],
+)
+def test_refused_field_is_left_out_and_the_next_run_knows(
+    fields: tuple[str, ...], refusals: int, seer: StandIn, explain: Command, tmp_path: Path
+):
+    seer.rejects = fields
+
+    first = explain("--features", "0")
+    n_first = [c.status for c in seer.calls]
+    second = explain("--features", "1-3")
+
+    assert (first.code, second.code) == (0, 0)
+    assert n_first == [400] * refusals + [200]
+    assert [c.status for c in seer.calls[len(n_first) :]] == [200, 200, 200]
+    assert not {"response_format", "temperature", "max_tokens", "seed"} & set(fields) & seer.calls[-1].fields
+
+
+def test_unusable_reply_is_asked_again_once_with_what_was_wrong(seer: StandIn, explain: Command, tmp_path: Path):
+    def too_long(question: Question, value: dict[str, object]) -> str:
+        return json.dumps(value | {"explanation": "red " * 46})
+
+    seer.text_of = too_long
+
+    result = explain("--features", "0", "--attempts", "4")
+
+    assert result.code == 1
+    assert len(seer.calls) == 2
+    record = failures(tmp_path / "run")[0]
+    assert record.kind == "malformed"
+    assert "explanation has 46 words" in record.message
+
+
+def test_budget_in_tokens_stops_cleanly_and_a_larger_one_goes_on(seer: StandIn, explain: Command, tmp_path: Path):
+    seer.input_tokens = 10_000
+
+    first = explain("--budget", "60k tokens", "--concurrency", "1", "--json")
+    spent = json.loads(first.out)["usage"]
+    second = explain("--budget", "1M tokens", "--json")
+
+    assert first.code == 1
+    assert json.loads(first.out)["stopped"] == "over budget"
+    assert spent["input_tokens"] + spent["output_tokens"] <= 60_000
+    assert {f.kind for f in failures(tmp_path / "run")} == {"over_budget"}
+    assert second.code == 0
+    assert len(explanations(tmp_path / "run")) == 12
+    assert set(seer.answered.values()) == {1}
+
+
+def test_image_that_cannot_be_decoded_is_a_failure_of_its_features_only(
+    planted: Population, done: Done, explain: Command, tmp_path: Path
+):
+    shutil.copytree(planted.folder, tmp_path / "dump")
+    shown = {f: e.images + e.contrast for f, e in explanations(done.run).items()}
+    broken = next(i for i in shown[0] if i % 2 == 0)
+    (tmp_path / "dump" / "images" / f"{broken}.png").write_bytes(b"not an image")
+
+    result = explain(dump=tmp_path / "dump")
+
+    hit = {f for f, images in shown.items() if broken in images}
+    assert result.code == 1
+    assert {f.feature for f in failures(tmp_path / "run")} == hit
+    assert explanations(tmp_path / "run").keys() == set(range(12)) - hit
+    assert {(f.stage, f.kind, f.message.startswith(f"image {broken}: ")) for f in failures(tmp_path / "run")} == {
+        ("explain", "image", True)
+    }

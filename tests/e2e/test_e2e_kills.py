@@ -1,0 +1,147 @@
+"""A run killed at any moment goes on where it was, and pays for nothing twice but what was under way."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from standin import child
+from standin.commands import Command, run
+from standin.planted import FEATURES, Population, kinds
+from standin.records import explanations, f1, failures, scores, whole_lines
+from standin.server import StandIn
+
+CONCURRENCY = 4
+DELAY = 0.05
+MOST_LOST = 2 * CONCURRENCY
+"""Answers on the wire, and as many again that had come and were being written when the kill came."""
+
+
+def stored(cache: Path) -> int:
+    """Answers in the cache."""
+    if not (cache / "answers" / "cache.db").exists():
+        return 0
+    with closing(sqlite3.connect(cache / "answers" / "cache.db")) as database:
+        try:
+            query = "SELECT count(*) FROM Cache WHERE key NOT LIKE 'dialect:%'"
+            return int(database.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # killed before the table was made
+
+
+def kill_after(seer: StandIn, seconds: float, begin: Callable[[], ForkServerProcess]) -> bool:
+    """Begins a process and kills it that long after its first question; False if it was done before."""
+    asked = threading.Event()
+    seer.on_call = lambda number: asked.set()
+    process = begin()
+    while process.is_alive() and not asked.wait(0.01):
+        pass
+    time.sleep(seconds)
+    alive = process.is_alive()
+    process.kill()
+    process.join()
+    process.close()
+    # Handlers that are still at work would count answers that nobody was there to read.
+    time.sleep(DELAY + 0.05)
+    seer.on_call = None
+    return alive
+
+
+def lost_by_kills(
+    seer: StandIn, cache: Path, times: int, step: float, begin: Callable[[], ForkServerProcess]
+) -> list[int]:
+    """Kills again and again, each time a little later; answers sent but not stored, for each kill."""
+    lost: list[int] = []
+    for number in range(times):
+        before = seer.answered.total() - stored(cache)
+        assert kill_after(seer, number * step, begin), f"the run was over before kill {number}"
+        lost.append(seer.answered.total() - stored(cache) - before)
+    return lost
+
+
+def test_explaining_survives_fourteen_kills(planted: Population, seer: StandIn, tmp_path: Path):
+    seer.delay = DELAY
+    where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", str(CONCURRENCY))
+    command = ("explain", planted.folder, *where, "--domain", "physical-plausibility")
+
+    lost = lost_by_kills(seer, tmp_path / "cache", 14, 0.01, lambda: child.start(*command, cache=tmp_path / "cache"))
+    seer.delay = 0
+    last = run(*command)
+
+    assert last.code == 0, last.err
+    found = explanations(tmp_path / "run")
+    assert {f: kinds(e.text) for f, e in found.items()} == {i: f.pairs for i, f in enumerate(FEATURES)}
+    assert max(lost) <= MOST_LOST
+    # Every question was stored once, and what was answered twice had been lost by a kill.
+    assert stored(tmp_path / "cache") == len(seer.answered) == 24
+    assert seer.answered.total() - 24 == sum(lost)
+    assert failures(tmp_path / "run") == []
+
+
+def test_scoring_survives_eight_kills(planted: Population, seer: StandIn, explain: Command, tmp_path: Path):
+    explain()
+    seer.forget()
+    seer.delay = DELAY
+    before = stored(tmp_path / "cache")
+    command = ("score", tmp_path / "run", "--concurrency", str(CONCURRENCY))
+
+    lost = lost_by_kills(seer, tmp_path / "cache", 8, 0.03, lambda: child.start(*command, cache=tmp_path / "cache"))
+    seer.delay = 0
+    last = run(*command)
+
+    assert last.code == 0, last.err
+    for scorer in ("detection", "accuracy", "relevance"):
+        assert scores(tmp_path / "run", scorer).keys() == set(range(12))
+    assert f1(tmp_path / "run") == dict.fromkeys(range(12), 1.0)
+    assert max(lost) <= MOST_LOST
+    assert stored(tmp_path / "cache") - before == len(seer.answered) > 40
+
+
+def test_torn_last_line_is_dropped_and_its_feature_done_again(seer: StandIn, explain: Command, tmp_path: Path):
+    explain("--features", "0-2")
+    file = tmp_path / "run" / "explanations.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines[:2]) + lines[2][: len(lines[2]) // 2])
+    asked = len(seer.calls)
+
+    again = explain("--features", "0-2")
+
+    assert again.code == 0
+    assert "explained 1 of 3 features (2 were done before)" in again.out
+    assert explanations(tmp_path / "run").keys() == {0, 1, 2}
+    assert len(seer.calls) == asked
+
+
+def test_real_process_stops_cleanly_at_the_first_interrupt_and_goes_on(
+    planted: Population, seer: StandIn, tmp_path: Path
+):
+    seer.delay = 0.1
+    half_way = threading.Event()
+    seer.on_call = lambda number: half_way.set() if number > 3 else None
+    options = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "2", "--json")
+    command = (sys.executable, "-m", "autointerp", "explain", planted.folder, *options)
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
+        assert half_way.wait(60)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    seer.delay = 0
+    rest = subprocess.run(command, capture_output=True, env=os.environ, timeout=60, check=False)
+
+    assert (process.returncode, rest.returncode) == (1, 0)
+    first, second = json.loads(out), json.loads(rest.stdout)
+    assert first["stopped"] == "interrupted"
+    assert 2 <= first["done"] < 12
+    assert second["before"] == first["done"] == first["requests"]
+    assert second["before"] + second["done"] == 12
+    assert b"Traceback" not in err
+    assert len(whole_lines(tmp_path / "run" / "explanations.jsonl")) == 12
+    assert set(seer.answered.values()) == {1}

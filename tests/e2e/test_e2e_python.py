@@ -1,0 +1,51 @@
+"""The same jobs from Python, from a running event loop, and from two processes at once."""
+
+import asyncio
+from pathlib import Path
+
+from standin import child
+from standin.planted import FEATURES, Population, kinds
+from standin.records import explanations, f1
+from standin.server import StandIn
+
+import autointerp
+
+
+def test_functions_work_inside_a_running_loop_as_notebooks_have_one(planted: Population, seer: StandIn, tmp_path: Path):
+    model = autointerp.ModelSettings(model="seer", base_url=seer.url)
+
+    async def cell() -> tuple[int, int]:
+        explained = autointerp.explain(planted.folder, tmp_path / "run", model=model, features=[0, 1])
+        return explained.done, autointerp.score(tmp_path / "run", judge=model).done
+
+    assert asyncio.run(cell()) == (2, 2)
+    assert f1(tmp_path / "run") == {0: 1.0, 1: 1.0}
+    assert autointerp.status(tmp_path / "run").explained == 2
+
+
+def test_two_processes_share_a_cache_and_an_endpoint(planted: Population, seer: StandIn, tmp_path: Path):
+    cache, model = tmp_path / "cache", ("--model", "seer", "--base-url", seer.url)
+    seer.delay = 0.02
+
+    both = [child.start("explain", planted.folder, "--run", tmp_path / n, *model, cache=cache) for n in ("a", "b")]
+    for process in both:
+        process.join(60)
+
+    assert [process.exitcode for process in both] == [0, 0]
+    for name in ("a", "b"):
+        found = explanations(tmp_path / name)
+        assert {f: kinds(e.text) for f, e in found.items()} == {i: f.pairs for i, f in enumerate(FEATURES)}
+
+
+def test_answers_without_usage_are_charged_to_the_budget_as_estimated(
+    planted: Population, seer: StandIn, tmp_path: Path
+):
+    # A model of unknown family is estimated at some 40 000 tokens for a feature of 36 pictures.
+    seer.input_tokens = 0
+    model = autointerp.ModelSettings(model="seer", base_url=seer.url)
+    engine = autointerp.EngineSettings(concurrency=1, budget="200k tokens")
+
+    result = autointerp.explain(planted.folder, tmp_path / "run", model=model, engine=engine)
+
+    assert result.stopped == "over budget"
+    assert 2 <= result.done <= 6

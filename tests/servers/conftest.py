@@ -1,0 +1,67 @@
+"""The two servers, each started once a session; a test is skipped only where its server cannot be installed."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from servers import install
+from servers.aimock import Aimock
+from servers.processes import free_port, served
+from standin.planted import FEATURES, plant
+
+QUIET = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "warning"}
+
+
+def _installed(server: Callable[[], Path]) -> Path:
+    try:
+        return server()
+    except install.NotInstallableError as e:
+        pytest.skip(f"{server.__name__} cannot be installed here: {e}")
+
+
+@pytest.fixture(scope="session")
+def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
+    """A server without fixtures."""
+    script, folder, port = _installed(install.aimock), tmp_path_factory.mktemp("aimock"), free_port()
+    fixtures = folder / "none.json"
+    fixtures.write_text('{"fixtures": []}')
+    command = ["node", script, "--port", str(port), "--fixtures", fixtures, "--journal-max", "0"]
+    address = f"http://127.0.0.1:{port}"
+    with served(command, f"{address}/health", folder / "log", {}):
+        yield Aimock(address)
+
+
+@dataclass(frozen=True)
+class TinyLlava:
+    """A running `transformers serve`, which loads a model from the folder that a request names."""
+
+    address: str
+    folder: Path
+    """Holds the models `babbling` and `obedient`."""
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"{self.address}/v1"
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyLlava]:
+    """`transformers serve` with two LLaVAs made on the spot."""
+    python, folder, port = _installed(install.transformers), tmp_path_factory.mktemp("llava"), free_port()
+    builder = Path(__file__).with_name("tiny_llava.py")
+    with (folder / "built").open("w") as out:
+        subprocess.run([python, builder, folder], check=True, stdout=out, stderr=out, env=os.environ | QUIET)
+    command = [python.with_name("transformers"), "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    address = f"http://127.0.0.1:{port}"
+    with served(command, f"{address}/health", folder / "log", QUIET):
+        yield TinyLlava(address, folder)
+
+
+@pytest.fixture(scope="session")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dump of three features, numbered 0 to 2, each with 24 active and 12 silent exemplars and more."""
+    return plant(tmp_path_factory.mktemp("planted") / "dump", features=FEATURES[:3]).folder
