@@ -77,6 +77,7 @@ def _as_json(result: "JobResult") -> dict[str, object]:
         "selected": result.selected,
         "before": result.before,
         "done": result.done,
+        "dead": result.dead,
         "failed": result.failed,
         "stopped": result.stopped,
         "seconds": round(result.seconds, 3),

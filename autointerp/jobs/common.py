@@ -53,6 +53,8 @@ class JobResult:
     """Done now."""
     failures: list[FailureRecord] = field(default_factory=list)
     """Of now, at most `N_KEPT`; all are in failures.jsonl."""
+    dead: int = 0
+    """Features passed over since they fire on no image."""
     failed: int = 0
     """Features that failed now and stay pending."""
     tally: Tally = field(default_factory=Tally)
@@ -87,6 +89,11 @@ class Recorder:
             self._result.failures.append(record)
         if record.kind == "over_budget":
             self._stop.ask("over budget")
+
+    def dead(self) -> None:
+        """A feature has nothing to explain."""
+        self._result.dead += 1
+        self._progress.advance(failed=False)
 
     def through(self, *, failed: bool) -> None:
         """A feature is through."""

@@ -76,6 +76,9 @@ def explain(
         recorder = Recorder(writer, result, progress, stop)
 
         async def one(feature: Feature, door: Door) -> None:
+            if feature.row.n_active == 0 and not feature.active:
+                recorder.dead()
+                return
             outcome = await explainer.explain(feature, images_of(opened, feature), door)
             if isinstance(outcome, Explanation):
                 writer.explanation(outcome)
@@ -94,6 +97,8 @@ def explain(
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
 
         run_async(main)
+    if result.dead:
+        result.notes.append(f"{result.dead:,} features fire on no image of the dump and were passed over")
     result.stopped = stop.reason
     result.seconds = time.monotonic() - started
     return result

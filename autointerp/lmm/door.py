@@ -198,11 +198,11 @@ class Door:
             self._hopeless = error.remedy
         elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):
             self._hopeless = f"{error.message}; is the server up and --base-url right?"
-        elif last and error.again:
+        elif last or not error.again:
             self._lost += 1
         if self._lost > max(_PATIENCE, self._limiter.ceiling):
             self._hopeless = (
-                f"the endpoint stopped answering ({self._lost} requests in a row, last: {error.message}); "
+                f"the endpoint answers no more ({self._lost} requests in a row failed, last: {error.message}); "
                 "what was done is kept: run the same command again to go on"
             )
         if self._hopeless is not None:
