@@ -30,6 +30,8 @@ class RegionSettings(Record):
     """Share of the activation mass around the peak that the box holds."""
     margin: float = Field(default=0.15, ge=0, le=1)
     """Context around the box on each side, as a fraction of that side."""
+    least: float = Field(default=0.3, ge=0, le=1)
+    """Smallest side of a crop, as a fraction of the image's own side: a patch alone shows nothing."""
     side: int = Field(default=448, ge=16, le=4096)
     """Longest side of a picture in pixels; never upscaled."""
     quality: int = Field(default=85, ge=1, le=95)

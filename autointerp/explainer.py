@@ -40,7 +40,9 @@ class Explainer:
 
     def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:
         """The questions for one feature, all independent of each other's answers."""
-        shown = draw_shown(feature, images, self.settings)
+        return self._requests(draw_shown(feature, images, self.settings), images)
+
+    def _requests(self, shown: Shown, images: Images) -> tuple[Request, ...]:
         if not shown.active:
             return ()
         first = self._request("explain", "", self.prompt, ExplainReply, shown, images)
@@ -57,10 +59,10 @@ class Explainer:
         Raises:
             EndpointError: no request of this run can succeed.
         """
-        requests = self.requests(feature, images)
+        shown = draw_shown(feature, images, self.settings)
+        requests = self._requests(shown, images)
         if not requests:
             return _failure(feature, "explain", Failure("image", _nothing_to_show(feature), 0))
-        shown = draw_shown(feature, images, self.settings)
         answer = await door.ask(requests[0], ExplainReply)
         if isinstance(answer, Failure):
             return _failure(feature, "explain", answer)

@@ -48,6 +48,8 @@ class ShownImage:
     """Its pictures."""
 
 
+_FIELDS = frozenset(("number", "level", "slots", "rendering"))
+
 Value = str | int | bool | ShownImage | Slot | Sequence["Value"] | Mapping[str, str]
 """What a template's variable may be."""
 
@@ -112,6 +114,16 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parent.parent / "prompts"
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, which asks of each attribute whether it is safe; the fields of our own records are."""
+
+    def getattr(self, obj: object, attribute: str) -> object:
+        """An attribute as a template sees it."""
+        if attribute in _FIELDS and isinstance(obj, ShownImage | Slot):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
+
 @functools.lru_cache(maxsize=64)
 def load_prompt(name: str, folder: Path | None) -> Prompt:
     """The template `name` (e.g. `explain`, `domains/physical-plausibility`) from `folder`, else the shipped one.
@@ -122,7 +134,7 @@ def load_prompt(name: str, folder: Path | None) -> Prompt:
     if folder is not None and not folder.is_dir():
         raise PromptError(f"{folder}: no such folder of prompts")
     folders = [p for p in (folder, shipped_folder()) if p is not None]
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Sandbox(
         loader=FileSystemLoader(folders), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     try:

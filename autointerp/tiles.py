@@ -16,9 +16,20 @@ def region_box(exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None
     """The region to show, None for the whole image."""
     size = (image.width, image.height)
     box = region_of(exemplar, grid, size, mass=region.mass, margin=region.margin)
-    if box is None or box.width * box.height > WHOLE * image.width * image.height:
+    if box is None:
         return None
-    return box
+    x0, x1 = _widened(box.x0, box.x1, region.least, size[0])
+    y0, y1 = _widened(box.y0, box.y1, region.least, size[1])
+    if (x1 - x0) * (y1 - y0) > WHOLE * image.width * image.height:
+        return None
+    return Box(x0, y0, x1, y1)
+
+
+def _widened(low: int, high: int, least: float, length: int) -> tuple[int, int]:
+    """The span, about its middle at least that fraction of the length, moved inside it."""
+    span = max(high - low, round(least * length))
+    first = min(max(0, low - (span - (high - low)) // 2), length - span)
+    return first, first + span
 
 
 def tile_of(

@@ -75,3 +75,16 @@ def test_a_borrowed_box_lies_inside_its_image_and_is_not_empty(data: st.DataObje
     assert box is not None
     assert 0 <= box.x0 < box.x1 <= width
     assert 0 <= box.y0 < box.y1 <= height
+
+
+def test_a_small_region_is_widened_about_its_middle_to_the_least_share_of_its_image():
+    third = RegionSettings(margin=0.0, least=0.3)
+
+    assert region_box(exemplar(Box(80, 84, 120, 116)), image(200, 200), None, third) == Box(70, 70, 130, 130)
+
+
+def test_a_widened_region_stays_inside_its_image():
+    third = RegionSettings(margin=0.0, least=0.3)
+
+    assert region_box(exemplar(Box(0, 68, 32, 100)), image(200, 200), None, third) == Box(0, 54, 60, 114)
+    assert region_box(exemplar(Box(168, 168, 200, 200)), image(200, 200), None, third) == Box(140, 140, 200, 200)

@@ -35,6 +35,9 @@ def explain(
     margin: Annotated[
         float, typer.Option("--margin", min=0.0, max=1.0, help="Context around a crop, as a fraction of its side.")
     ] = 0.15,
+    least: Annotated[
+        float, typer.Option("--least", min=0.0, max=1.0, help="Smallest side of a crop, as a fraction of the image's.")
+    ] = 0.3,
     domain: Annotated[
         str | None,
         typer.Option("--domain", help="A second pass, e.g. physical-plausibility: a template of prompts/domains/."),
@@ -72,7 +75,7 @@ def explain(
         max_tokens=max_tokens,
         seed=seed,
     )
-    region = build_settings(RegionSettings, side=side, mass=mass, margin=margin)
+    region = build_settings(RegionSettings, side=side, mass=mass, margin=margin, least=least)
     settings = build_settings(
         ExplainSettings,
         n_top=top,

