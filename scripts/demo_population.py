@@ -37,6 +37,8 @@ class DemoImage:
     label: str
     group: str
     source: str
+    tags: tuple[str, ...] = ()
+    """Further words of the source: keywords, category, folder."""
 
     def decoded(self) -> Image.Image:
         """Its RGB pixels."""
@@ -56,7 +58,7 @@ def population(work: Path, seed: int) -> list[DemoImage]:
     for p in all_pictures(work):
         seen[p.group] += p.half == "demo"
         if p.half == "demo" and seen[p.group] <= MAX_PER_GROUP:
-            images.append(DemoImage(_encoded(load_rgb(p, work), p.source), p.name, p.group, p.source))
+            images.append(DemoImage(_encoded(load_rgb(p, work), p.source), p.name, p.group, p.source, p.tags))
     images.extend(generated(seed))
     unique = {image.sha256: image for image in reversed(images)}
     return [image for image in images if unique[image.sha256] is image]

@@ -1,6 +1,7 @@
 """Which units of the layer the demo dump shows: a fixed rule that knows nothing of how well anything explains them."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,19 +12,39 @@ from demo_population import GENERATORS, DemoImage
 
 Floats = npt.NDArray[np.float32]
 
-DENSITY = (0.008, 0.08)
+DENSITY = (0.008, 0.1)
 """Shares of the population; at least 20 images fire every unit, so that it can be both explained and scored."""
-MIN_GROUPS = 16
-"""Different near-duplicate groups among the images that fire a unit; among its 24 strongest at least half so many."""
+N_STRONGEST = 24
+"""The rule looks at so many of the images that fire a unit most."""
+MIN_GROUPS = 12
+"""Different near-duplicate groups among the images that fire a unit; among its strongest at least half so many."""
 N_OBJECT = 24
 N_GENERATED = 3
 N_VISUAL = 5
-MANY_GENERATED = 0.3
-"""Share of generated pictures from which a unit counts as one of theirs; else they would take most places."""
+MIN_PURITY = 0.45
+"""Share of the strongest images that bear the unit's word, near-duplicates weighing as one; also among all that fire,
+weighted by activation."""
+MIN_WORD_GROUPS = 6
+"""Near-duplicate groups among the strongest images that bear the word."""
+MIN_LIFT = 4.0
+"""Purity over the word's share of the population."""
+MAX_PER_WORD = 2
+"""Units of one word; else a third of them would be about flags."""
+MANY_GENERATED = 0.5
+"""Share of generated pictures among the strongest from which a unit counts as one of theirs."""
 MAX_OVERLAP = 0.2
 """Shared firing images over all firing images (Jaccard) of two chosen units."""
-MAX_COSINE = 0.6
-"""Between the mean vectors of the images that fire two chosen units: else a third of them would be about flags."""
+
+STYLE_WORDS = frozenset(
+    "a an and at by for from in of on or the to with without new old small large big left right up down top end open"
+    " clip art media public domain unsorted theme icon icons hash remix mimetypes mimetype application applications"
+    " application action special filesystem filesystems geometry magick tool tools general default generic misc other"
+    " set various sign signs symbol symbols mapsym aiga b w black white red green blue yellow orange purple brown grey"
+    " gray pink colour color colored coloured line outline contour cartoon simple bordered glossy shadow flat lemon"
+    " gnome kde etiquette package generated remixed medium light dark shape shapes pattern patterns object objects"
+    " one two three x v ii iii s computer av".split()
+)
+"""Words of collections, styles, colours and grammar: no kind of thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,68 +53,14 @@ class Candidate:
 
     unit: int
     fires: npt.NDArray[np.bool_]
-    centre: Floats
-    """Weighted mean vector of the images that fire it, unit length."""
+    word: str
+    """The word that marks it best; empty where none is frequent enough."""
+    purity: float
+    """Mean of the word's share among the strongest images and its weighted share among all that fire."""
     likeness: float
-    """Mean cosine of the pictures that fire it, in the transformer's centred last-layer space, weighted by activation;
-    near-duplicates weigh as one."""
-    names: float
-    """The same over the sentence vectors of the pictures' names: high where they show one kind of thing."""
-    colour: float
-    """How far its two most shifted colour statistics are from those of all images, in standard deviations."""
+    """Mean cosine of colour and texture statistics over pairs of its strongest images, near-duplicates left out."""
     generated: float
-    """Share of generated pictures among those that fire it."""
-
-
-def coherence(vectors: Floats, weight: Floats) -> float:
-    """Mean cosine over pairs of different rows, weighted by the product of their weights; rows of unit length."""
-    total = weight[:, None] * vectors
-    summed = float((total.sum(axis=0) ** 2).sum())
-    own, whole = float((weight**2).sum()), float(weight.sum() ** 2)
-    return (summed - own) / (whole - own)
-
-
-def unit_rows(vectors: Floats) -> Floats:
-    """Centred and scaled to unit length."""
-    centred = vectors - vectors.mean(axis=0)
-    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
-
-
-def candidates(
-    images: Sequence[DemoImage], peak: Floats, threshold: float, pooled: Floats, names: Floats
-) -> list[Candidate]:
-    """All units that fire often enough, rarely enough, and on enough different pictures."""
-    space, words = unit_rows(pooled), unit_rows(names)
-    colours = colour_statistics(images)
-    generated = np.array([image.source in GENERATORS for image in images])
-    scaled = (colours - colours.mean(axis=0)) / np.maximum(colours.std(axis=0), 1e-6)
-    found: list[Candidate] = []
-    for unit in range(peak.shape[1]):
-        fires = peak[:, unit] > threshold
-        if not DENSITY[0] <= fires.mean() <= DENSITY[1]:
-            continue
-        members = np.flatnonzero(fires)
-        sizes = Counter(images[i].group for i in members)
-        strongest = np.argsort(-peak[:, unit], kind="stable")[:24]
-        if len(sizes) < MIN_GROUPS or len({images[i].group for i in strongest}) < MIN_GROUPS // 2:
-            continue
-        # Squared excess: what fires it strongly says more of a unit than what barely does.
-        weight = (peak[members, unit] - threshold) ** 2 / np.array(
-            [sizes[images[i].group] for i in members], dtype=np.float32
-        )
-        shift = np.abs(np.average(scaled[members], axis=0, weights=weight))
-        found.append(
-            Candidate(
-                unit,
-                fires,
-                _direction(space[members], weight),
-                coherence(space[members], weight),
-                coherence(words[members], weight),
-                float(np.sort(shift)[-2:].mean()),
-                float(generated[members].mean()),
-            )
-        )
-    return found
+    """Share of generated pictures among the strongest."""
 
 
 class Choice(NamedTuple):
@@ -104,24 +71,101 @@ class Choice(NamedTuple):
     visual: list[Candidate]
 
 
+def words_of(image: DemoImage) -> frozenset[str]:
+    """The words that the source has for an image, in the singular, without those that name no kind of thing."""
+    found = re.findall(r"[a-z]{2,}", " ".join((image.label, *image.tags)).lower())
+    return frozenset(_singular(word) for word in found if word not in STYLE_WORDS)
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def unit_rows(vectors: Floats) -> Floats:
+    """Centred and scaled to unit length."""
+    centred = vectors - vectors.mean(axis=0)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
+
+
+def candidates(images: Sequence[DemoImage], peak: Floats, threshold: float) -> list[Candidate]:
+    """All units that fire often enough, rarely enough, and on enough different pictures."""
+    words = [words_of(image) for image in images]
+    frequent = Counter(word for of_image in words for word in of_image)
+    statistics = colour_statistics(images)
+    looks = unit_rows(statistics / np.maximum(statistics.std(axis=0), 1e-6))
+    found: list[Candidate] = []
+    for unit in range(peak.shape[1]):
+        fires = peak[:, unit] > threshold
+        members = np.flatnonzero(fires)
+        members = members[np.argsort(-peak[members, unit], kind="stable")]
+        strongest = members[:N_STRONGEST]
+        groups = len({images[i].group for i in members}), len({images[i].group for i in strongest})
+        if not DENSITY[0] <= fires.mean() <= DENSITY[1] or groups[0] < MIN_GROUPS or groups[1] < MIN_GROUPS // 2:
+            continue
+        first = {images[i].group: i for i in strongest[::-1]}
+        # Squared excess: what fires it strongly says more of a unit than what barely does.
+        excess = (peak[members, unit] - threshold) ** 2
+        word, purity = _best_word(images, words, members, excess, frequent)
+        generated = float(np.mean([images[i].source in GENERATORS for i in strongest]))
+        found.append(Candidate(unit, fires, word, purity, _coherence(looks[list(first.values())]), generated))
+    return found
+
+
+def _best_word(
+    images: Sequence[DemoImage],
+    words: Sequence[frozenset[str]],
+    members: npt.NDArray[np.int64],
+    excess: Floats,
+    frequent: Counter[str],
+) -> tuple[str, float]:
+    """The word of highest purity that passes the bounds, the more special one of equals; `members` strongest first."""
+    strong = _shares(images, words, members[:N_STRONGEST], np.ones(N_STRONGEST, dtype=np.float32))
+    whole = _shares(images, words, members, excess)
+    bearing: dict[str, set[str]] = defaultdict(set)
+    for i in members[:N_STRONGEST]:
+        for word in words[i]:
+            bearing[word].add(images[i].group)
+    best = ("", 0.0)
+    for word, share in sorted(strong.items(), key=lambda item: (frequent[item[0]], item[0])):
+        purity = (share + whole[word]) / 2
+        enough = min(share, whole[word]) >= MIN_PURITY and len(bearing[word]) >= MIN_WORD_GROUPS
+        if enough and purity >= MIN_LIFT * frequent[word] / len(images) and purity > best[1]:
+            best = (word, purity)
+    return best
+
+
+def _shares(
+    images: Sequence[DemoImage], words: Sequence[frozenset[str]], members: npt.NDArray[np.int64], weight: Floats
+) -> dict[str, float]:
+    """The weighted share of the members that bear each word, near-duplicates weighing as one."""
+    sizes = Counter(images[i].group for i in members)
+    shares: dict[str, float] = defaultdict(float)
+    each = [float(w) / sizes[images[i].group] for i, w in zip(members, weight, strict=False)]
+    for i, w in zip(members, each, strict=True):
+        for word in words[i]:
+            shares[word] += w / sum(each)
+    return shares
+
+
+def _coherence(vectors: Floats) -> float:
+    """Mean cosine over pairs of different rows of unit length."""
+    count = len(vectors)
+    return (float((vectors.sum(axis=0) ** 2).sum()) - count) / (count * (count - 1))
+
+
 def choose(found: Sequence[Candidate]) -> Choice:
     """Object-like units, some that fire on generated pictures, and visual ones.
 
-    The first two are ranked by likeness x names; visual ones by colour, among those whose names agree no more than for
-    the middle unit. Each list is walked from its best; a unit that shares too many images with one already chosen is
-    passed over.
+    The first two bear a word and are ranked by its purity; visual ones bear none and are ranked by the likeness of
+    their colours and textures. Each list is walked from its best; a unit that shares too many images with one already
+    chosen, or a word with two of them, is passed over.
     """
-    by_content = sorted(found, key=lambda c: -_product(c.likeness, c.names))
-    objects = _distinct([c for c in by_content if c.generated < MANY_GENERATED], [], N_OBJECT)
-    generated = _distinct([c for c in by_content if c.generated >= MANY_GENERATED], objects, N_GENERATED)
-    drawn = [c for c in found if c.generated < MANY_GENERATED]
-    middle = float(np.median([c.names for c in drawn]))
-    by_colour = sorted((c for c in drawn if c.names <= middle), key=lambda c: -c.colour)
-    return Choice(objects, generated, _distinct(by_colour, [*objects, *generated], N_VISUAL))
-
-
-def _product(a: float, b: float) -> float:
-    return max(a, 0.0) * max(b, 0.0)
+    by_purity = sorted((c for c in found if c.word), key=lambda c: -c.purity)
+    objects = _distinct([c for c in by_purity if c.generated < MANY_GENERATED], [], N_OBJECT)
+    generated = _distinct([c for c in by_purity if c.generated >= MANY_GENERATED], objects, N_GENERATED)
+    plain = [c for c in found if not c.word and c.generated < MANY_GENERATED]
+    by_looks = sorted(plain, key=lambda c: -c.likeness)
+    return Choice(objects, generated, _distinct(by_looks, [*objects, *generated], N_VISUAL))
 
 
 def _distinct(ranked: Sequence[Candidate], taken: Sequence[Candidate], count: int) -> list[Candidate]:
@@ -129,15 +173,10 @@ def _distinct(ranked: Sequence[Candidate], taken: Sequence[Candidate], count: in
     for one in ranked:
         if len(chosen) == count:
             break
-        others = (*taken, *chosen)
-        if all(_overlap(one, o) <= MAX_OVERLAP and float(one.centre @ o.centre) <= MAX_COSINE for o in others):
+        same_word = sum(one.word == other.word for other in chosen) if one.word else 0
+        if same_word < MAX_PER_WORD and all(_overlap(one, o) <= MAX_OVERLAP for o in (*taken, *chosen)):
             chosen.append(one)
     return chosen
-
-
-def _direction(vectors: Floats, weight: Floats) -> Floats:
-    mean = (weight[:, None] * vectors).sum(axis=0)
-    return mean / np.linalg.norm(mean)
 
 
 def _overlap(a: Candidate, b: Candidate) -> float:

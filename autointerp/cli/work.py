@@ -159,7 +159,8 @@ def score(
     from autointerp.jobs.scoring import score as job
     from autointerp.runs.folder import open_run
 
-    explainer = open_run(run).info.explain.model
+    made = open_run(run).info.explain
+    explainer = made.model
     own = judge_model is None
     judge = build_settings(
         ModelSettings,
@@ -177,7 +178,8 @@ def score(
         layout=layout,
         per_call=per_call,
         rendering=rendering,
-        region=build_settings(RegionSettings, side=side),
+        # The judge sees the same regions as the explainer did.
+        region=build_settings(RegionSettings, **made.settings.region.model_dump() | {"side": side}),
         seed=seed,
     )
     engine = build_settings(
