@@ -38,6 +38,10 @@ class Live:
         """One more feature is through."""
         self._advance()
 
+    def note(self, text: str) -> None:
+        """Says one line."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
 
 def _nothing() -> None:
     pass

@@ -28,6 +28,10 @@ class Progress(Protocol):
         """One more feature is through."""
         ...
 
+    def note(self, text: str) -> None:
+        """Says one line before the work begins."""
+        ...
+
 
 class Silent:
     """Shows nothing."""
@@ -37,6 +41,9 @@ class Silent:
         return nullcontext()
 
     def advance(self, *, failed: bool) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
 

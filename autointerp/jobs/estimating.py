@@ -3,16 +3,14 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import SettingsError
 from autointerp.evidence import draw_shown
 from autointerp.explainer import Explainer
 from autointerp.images.render import picture_size
-from autointerp.jobs.common import choose, images_of, only
-from autointerp.jobs.explaining import make_explainer
+from autointerp.jobs.common import choose, images_of
+from autointerp.jobs.planning import make_explainer, measured_features
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import batch_multiplier, cost
 from autointerp.lmm.request import Request
@@ -25,8 +23,6 @@ from autointerp.session import find_price
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
 """Shown where no model is named."""
-N_MEASURED = 40
-"""Features whose requests are built; the others are taken to be like them."""
 STAND_IN = "a stand-in of usual length for an explanation that is not written yet, fifteen words"
 
 
@@ -69,6 +65,8 @@ def estimate(
     scoring: ScoreSettings | None = None,
     prompts: Path | None = None,
     prices: Path | None = None,
+    base_url: str | None = None,
+    score: bool = True,
     allow_outside: bool = False,
 ) -> Estimate:
     """Builds the requests of a sample of the chosen features, explaining and scoring, and adds them up for each model.
@@ -84,6 +82,8 @@ def estimate(
         scoring: of scoring.
         prompts: your own templates.
         prices: your own price file.
+        base_url: of the server, since one of your own costs nothing.
+        score: whether scoring is counted, or explaining alone.
         allow_outside: as for `explain`.
 
     Raises:
@@ -93,20 +93,21 @@ def estimate(
         chosen = choose(opened, features, width=width, sample=sample, seed=seed)
         if not len(chosen):
             raise SettingsError("no feature is left to estimate; name others with --features")
-        measured = np.sort(np.random.default_rng(seed).choice(chosen, min(N_MEASURED, len(chosen)), replace=False))
-        evidence = list(opened.features(only(measured)))
+        evidence = measured_features(opened, chosen, seed)
         out: list[ModelEstimate] = []
         for name in models:
-            model = ModelSettings(model=name, seed=seed)
+            model = ModelSettings(model=name, base_url=base_url, seed=seed)
             explainer = make_explainer(opened, model, settings or ExplainSettings(seed=seed), prompts)
             judge = Judge(model, scoring or ScoreSettings(seed=seed), load_prompt("judge", prompts))
-            requests = [r for f in evidence for r in _planned(opened, f, explainer, judge)]
+            requests = [r for f in evidence for r in _planned(opened, f, explainer, judge if score else None)]
             out.append(_add_up(model, requests, len(chosen) / len(evidence), prices))
     return Estimate(features=len(chosen), measured=len(evidence), models=tuple(out))
 
 
-def _planned(dump: Dump, feature: Feature, explainer: Explainer, judge: Judge) -> list[Request]:
+def _planned(dump: Dump, feature: Feature, explainer: Explainer, judge: Judge | None) -> list[Request]:
     images = images_of(dump, feature)
+    if judge is None:
+        return list(explainer.requests(feature, images))
     shown = draw_shown(feature, images, explainer.settings)
     stand_in = Explanation(
         feature=feature.id,

@@ -8,13 +8,11 @@ import numpy as np
 
 from autointerp.clock import now
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
-from autointerp.dump.reader import Dump, open_dump
-from autointerp.errors import PromptError, SettingsError
-from autointerp.explainer import Explainer
+from autointerp.dump.reader import open_dump
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
+from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive, run_async
-from autointerp.prompts import domain_names, load_prompt
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation, Feature
 from autointerp.session import open_door, resolve_model
@@ -74,6 +72,8 @@ def explain(
         result = JobResult(run=Path(run), selected=len(chosen), before=len(chosen) - len(left))
         progress, stop = progress or Silent(), Stop()
         recorder = Recorder(writer, result, progress, stop)
+        if engine.budget is not None and len(left):
+            progress.note(forecast(opened, explainer, left, engine.budget, prices))
 
         async def one(feature: Feature, door: Door) -> None:
             if feature.row.n_active == 0 and not feature.active:
@@ -102,22 +102,3 @@ def explain(
     result.stopped = stop.reason
     result.seconds = time.monotonic() - started
     return result
-
-
-def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, prompts: Path | None) -> Explainer:
-    """Loads the templates.
-
-    Raises:
-        PromptError: a template is missing or broken.
-        SettingsError: no image would be shown.
-    """
-    if settings.n_top + settings.n_bands == 0:
-        raise SettingsError("--top 0 with --bands 0: no active image would be shown; raise one of them")
-    domain = None
-    if settings.domain is not None:
-        names = domain_names(prompts)
-        if settings.domain not in names:
-            raise PromptError(f"--domain {settings.domain}: no such domain; there is {', '.join(names)}")
-        domain = load_prompt(f"domains/{settings.domain}", prompts)
-    grid = dump.info.patch_grid
-    return Explainer(model, settings, load_prompt("explain", prompts), domain, grid)

@@ -30,7 +30,7 @@ def report(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    opened = open_run(Path(run))
+    opened = open_run(run)
     source = dump_of(opened, dump, allow_outside=allow_outside)
     path = Path(out) if out is not None else opened.path / "report.html"
     renderer = open_renderer(source)

@@ -57,7 +57,7 @@ def score(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    there = open_run(Path(run))
+    there = open_run(run)
     opened = dump_of(there, dump, allow_outside=allow_outside)
     asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()

@@ -50,7 +50,7 @@ def show(dump: str | Path, feature: int, run: str | Path | None = None, *, allow
             renderer.close()
     if run is None:
         return FeatureView(evidence, None, (), encoded.getvalue())
-    opened_run = open_run(Path(run))
+    opened_run = open_run(run)
     index = opened_run.index()
     explanation = index[feature] if feature in index.features else None
     scores = {s.scorer: s for s in opened_run.scores() if s.feature == feature}

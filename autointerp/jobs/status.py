@@ -50,7 +50,7 @@ def status(run: str | Path) -> RunStatus:
     Raises:
         RunError: not a run folder, or a broken line in it.
     """
-    opened = open_run(Path(run))
+    opened = open_run(run)
     info, usage = opened.info, Usage()
     explained: dict[int, tuple[bool, bool]] = {}
     for e in opened.explanations():

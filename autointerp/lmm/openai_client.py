@@ -163,7 +163,8 @@ class OpenAIClient:
 
     def _unreachable(self, error: Exception) -> str:
         lines = str(error.__cause__ or error).splitlines()
-        cause = lines[0] if lines else "the connection was cut"
+        # aiohttp says of every address how TLS would have been set up, also where there is none.
+        cause = lines[0].replace(" ssl:default", "") if lines else "the connection was cut"
         return f"{self._base_url or 'https://api.openai.com/v1'}: {self._scrub(cause)}"
 
     def _scrub(self, text: str) -> str:

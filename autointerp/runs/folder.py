@@ -107,12 +107,13 @@ class Run:
         return [f for (feature, stage), f in latest.items() if feature not in succeeded[stage]]
 
 
-def open_run(path: Path) -> Run:
+def open_run(path: str | Path) -> Run:
     """Reads a run folder.
 
     Raises:
         RunError: no such folder, or not one of this format.
     """
+    path = Path(path)
     file = path / "run.json"
     try:
         raw = json.loads(file.read_bytes())
