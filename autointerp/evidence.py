@@ -18,9 +18,15 @@ class Shown:
     contrast: tuple[Exemplar, ...]
 
 
-def group_of(image: ImageRow) -> str:
-    """Its near-duplicate group; an image without one is alone in its own."""
-    return image.group if image.group is not None else f"\x00{image.image}"
+def kin_of(image: ImageRow) -> frozenset[str]:
+    """What it shares with its near-duplicates: the group, and the file's bytes, whether or not the dump groups them."""
+    own = f"sha256 {image.sha256}"
+    return frozenset((own, f"group {image.group}") if image.group is not None else (own,))
+
+
+def kin_of_all(shown: Sequence[int], images: Images) -> frozenset[str]:
+    """What the near-duplicates of any of these images share with it; an image without a row has none."""
+    return frozenset().union(*(kin_of(images[i]) for i in shown if i in images))
 
 
 def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> Shown:
@@ -49,8 +55,8 @@ def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> S
 
 def held_out(feature: Feature, images: Images, shown: Sequence[int]) -> tuple[Exemplar, ...]:
     """The exemplars that neither were shown nor are near-duplicates of a shown image."""
-    seen = {group_of(images[i]) for i in shown if i in images}
-    return tuple(e for e in feature.exemplars if e.image not in shown and group_of(images[e.image]) not in seen)
+    seen = kin_of_all(shown, images)
+    return tuple(e for e in feature.exemplars if e.image not in shown and not kin_of(images[e.image]) & seen)
 
 
 def strata(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
@@ -70,9 +76,9 @@ def _take(order: Sequence[Exemplar], n: int, images: Images, taken: set[str]) ->
     for exemplar in order:
         if len(out) >= min(n, _half(order)):
             break
-        group = group_of(images[exemplar.image])
-        if group not in taken:
-            taken.add(group)
+        kin = kin_of(images[exemplar.image])
+        if not kin & taken:
+            taken |= kin
             out.append(exemplar)
     return out
 

@@ -11,6 +11,9 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _AHEAD = 16
+STOPPING = (
+    "stopping when what is in flight is done; Ctrl-C again ends at once; either way the same command goes on later"
+)
 
 
 class Stop:
@@ -24,16 +27,19 @@ class Stop:
         self.reason = self.reason or reason
 
     @contextmanager
-    def on_interrupt(self) -> Iterator[None]:
-        """The first Ctrl-C asks to stop, the second one interrupts."""
+    def on_interrupt(self, say: Callable[[str], None]) -> Iterator[None]:
+        """The first Ctrl-C asks to stop and says so, the second one interrupts; for use inside a running loop."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals reach the main thread only
             return
         before = signal.getsignal(signal.SIGINT)
+        loop = asyncio.get_running_loop()
 
         def asked(number: int, frame: object) -> None:
             self.ask("interrupted")
             signal.signal(signal.SIGINT, before)
+            # Not from here: what was interrupted may be in the middle of writing a line itself.
+            loop.call_soon_threadsafe(say, STOPPING)
 
         signal.signal(signal.SIGINT, asked)
         try:

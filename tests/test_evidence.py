@@ -1,3 +1,4 @@
+import dataclasses
 from collections import Counter
 from random import Random
 
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.config import ExplainSettings
-from autointerp.evidence import draw_shown, group_of, held_out, spread
+from autointerp.evidence import draw_shown, held_out, kin_of, spread
 from autointerp.schema import Feature
 
 
@@ -69,7 +70,8 @@ def test_of_a_group_of_near_duplicates_one_is_shown_whatever_its_stratum():
 def test_images_without_a_group_are_each_alone():
     images = image_rows([1, 2, 3], groups={3: "1"})
 
-    assert len({group_of(images[i]) for i in (1, 2, 3)}) == 3
+    assert not kin_of(images[1]) & kin_of(images[2])
+    assert not kin_of(images[1]) & kin_of(images[3])
 
 
 def test_the_draw_depends_on_the_seed_and_the_feature_alone():
@@ -101,6 +103,26 @@ def test_the_order_of_the_prompt_says_nothing_of_the_activation():
 
     # Half of the 16 are from the top; a standard deviation is 10.
     assert 150 < first[True] < 250
+
+
+def test_a_copy_of_a_shown_image_is_not_held_out_though_no_group_joins_them():
+    subject = usual()
+    images = image_rows([e.image for e in subject.exemplars], groups={7: "b", 40: "b"})
+    for copy in (25, 40):
+        images[copy] = dataclasses.replace(images[copy], sha256=images[0].sha256)
+
+    left = {e.image for e in held_out(subject, images, shown=(0, 7))}
+
+    assert {e.image for e in subject.exemplars} - left == {0, 7, 25, 40}
+
+
+def test_of_two_copies_one_is_shown():
+    subject = feature(exemplars("top", range(4)))
+    images = {i: dataclasses.replace(row, sha256="0" * 64) for i, row in image_rows(range(4)).items()}
+
+    shown = draw_shown(subject, images, ExplainSettings())
+
+    assert len(shown.active) == 1
 
 
 def test_what_was_shown_and_its_near_duplicates_are_not_held_out():

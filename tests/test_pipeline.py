@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from autointerp.errors import EndpointError
-from autointerp.pipeline import Stop, drive, run_async
+from autointerp.pipeline import STOPPING, Stop, drive, run_async
 
 
 class Worker:
@@ -121,6 +121,7 @@ def test_several_errors_at_once_are_raised_as_the_first():
 def test_the_first_interrupt_asks_to_stop_and_what_is_in_flight_finishes():
     worker, stop = Worker(), Stop()
     before = signal.getsignal(signal.SIGINT)
+    said: list[str] = []
 
     async def work(item: int) -> None:
         if item == 3:
@@ -128,11 +129,12 @@ def test_the_first_interrupt_asks_to_stop_and_what_is_in_flight_finishes():
         await worker(item)
 
     async def main() -> None:
-        with stop.on_interrupt():
+        with stop.on_interrupt(said.append):
             await drive(iter(range(1000)), work, window=4, stop=stop)
 
     run_async(main)
 
+    assert said == [STOPPING]
     assert stop.reason == "interrupted"
     assert sorted(worker.done) == worker.begun
     assert 4 <= len(worker.begun) < 100
@@ -141,9 +143,10 @@ def test_the_first_interrupt_asks_to_stop_and_what_is_in_flight_finishes():
 
 def test_the_second_interrupt_interrupts():
     stop = Stop()
+    said: list[str] = []
 
     async def main() -> None:
-        with stop.on_interrupt():
+        with stop.on_interrupt(said.append):
             for _ in range(2):
                 os.kill(os.getpid(), signal.SIGINT)
                 await asyncio.sleep(0.05)
@@ -152,15 +155,17 @@ def test_the_second_interrupt_interrupts():
     with pytest.raises(KeyboardInterrupt):
         run_async(main)
 
+    assert said == [STOPPING]
     assert stop.reason == "interrupted"
 
 
 def test_a_stop_in_another_thread_does_not_touch_signals():
     before = signal.getsignal(signal.SIGINT)
     seen: list[object] = []
+    said: list[str] = []
 
     def body() -> None:
-        with Stop().on_interrupt():
+        with Stop().on_interrupt(said.append):
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=body)

@@ -33,7 +33,10 @@ def inspect(
 
     if feature is not None:
         draw_feature(dump, feature, out, allow_outside=allow_outside)
-        typer.echo(f"feature {feature} -> {out}")
+        if json:
+            print_json({"feature": feature, "sheet": str(out)})
+        else:
+            typer.echo(f"feature {feature} -> {out}")
         return
     summary, problems = job(dump, check=check, allow_outside=allow_outside)
     if json:
@@ -69,11 +72,13 @@ def import_folder(
     ] = 0,
     seed: o.SEED = 0,
     allow_outside: o.OUTSIDE = False,
+    json: o.JSON = False,
 ) -> None:
     """Import `SRC/<feature>/*.{png,jpg,webp}`, with activations from metadata.txt or activations.csv if they are there.
 
     Example: `autointerp import folder top-images/ my-dump --silent-from-others 40`
     """
+    from autointerp.cli.build import print_json
     from autointerp.dump.importers.folder import import_folder as job
 
     info = job(
@@ -88,6 +93,9 @@ def import_folder(
         seed=seed,
         allow_outside=allow_outside,
     )
+    if json:
+        print_json({"dump": str(dump)} | info.model_dump(mode="json"))
+        return
     typer.echo(f"{info.name}: {info.n_images:,} images -> {dump}")
     typer.echo(f"next: autointerp explain {dump} --run RUN --model MODEL" + (" --allow-outside" if link else ""))
 

@@ -42,7 +42,12 @@ JUDGE_MODEL = Annotated[
 ]
 JUDGE_BASE_URL = Annotated[
     str | None,
-    typer.Option("--judge-base-url", "--base-url", envvar="AUTOINTERP_JUDGE_BASE_URL", help="The judge's server."),
+    typer.Option(
+        "--judge-base-url",
+        "--base-url",
+        envvar="AUTOINTERP_JUDGE_BASE_URL",
+        help="The judge's server. Without it: OpenAI for a judge that is named, else the explainer's.",
+    ),
 ]
 TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]
 MAX_TOKENS = Annotated[int, typer.Option("--max-tokens", min=1, help="Bound on one reply, thinking included.")]
@@ -56,7 +61,11 @@ TIMEOUT = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds for 
 ATTEMPTS = Annotated[int, typer.Option("--attempts", min=1, help="Calls for one question before it is a failure.")]
 BUDGET = Annotated[
     str | None,
-    typer.Option("--budget", help="Stop cleanly before this is passed: 2.50usd or 3M tokens.", show_default=False),
+    typer.Option(
+        "--budget",
+        help="Stop cleanly before this start of the command uses more: 2.50usd or 3M tokens.",
+        show_default=False,
+    ),
 ]
 CACHE = Annotated[
     Path | None,

@@ -21,14 +21,20 @@ def report(
     title: Annotated[str | None, typer.Option("--title", help="Stands at the top.")] = None,
     dump: o.MOVED = None,
     allow_outside: o.OUTSIDE = False,
+    json: o.JSON = False,
 ) -> None:
     """Write a run as one HTML file that opens from disk.
 
     Example: `autointerp report runs/first --out first.html`
     """
+    from autointerp.cli.build import print_json
     from autointerp.jobs.reporting import report as job
 
-    typer.echo(f"report: {job(run, out, dump=dump, limit=limit, title=title, allow_outside=allow_outside)}")
+    page = job(run, out, dump=dump, limit=limit, title=title, allow_outside=allow_outside)
+    if json:
+        print_json({"report": str(page)})
+    else:
+        typer.echo(f"report: {page}")
 
 
 def status(run: o.RUN, json: o.JSON = False) -> None:

@@ -149,7 +149,9 @@ def load_info(folder: Path) -> DumpInfo:
     try:
         content = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise DumpError(f"{folder}: not a dump, it has no {INFO_FILE}; give the folder that harvest wrote") from None
+        raise DumpError(
+            f"{folder}: not a dump, it has no {INFO_FILE}; give a folder such as `autointerp import` writes"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DumpError(f"{path}: cannot be read: {error}") from error
     try:

@@ -94,7 +94,7 @@ class ImageTable:
         except (ValueError, OSError, RuntimeError) as error:
             raise DumpError(f"{where}: {error}") from error
         if Path(path).is_absolute() or not full.is_relative_to(self._root):
-            raise DumpError(f"{where}, outside the dump; if you trust it, open it with allow_outside")
+            raise DumpError(f"{where}, outside the dump; if you trust it, allow it with --allow-outside")
         return full
 
     def _refuse_outside(self) -> None:

@@ -29,7 +29,7 @@ class Progress(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Says one line before the work begins."""
+        """Says one line."""
         ...
 
 

@@ -91,7 +91,7 @@ def explain(
                 return
             async with open_door(asked, engine, opened, cache=cache, prices=prices) as door:
                 result.tally = door.tally
-                with progress.show("explain", door, len(chosen), result.before), stop.on_interrupt():
+                with progress.show("explain", door, len(chosen), result.before), stop.on_interrupt(progress.note):
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)

@@ -16,6 +16,7 @@ from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.prompts import load_prompt
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
+from autointerp.runs.index import holds
 from autointerp.schema import Explanation, FailureRecord, Feature
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.protocol import Case
@@ -63,6 +64,7 @@ def score(
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()
     result = JobResult(run=Path(run), selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
+    rate = attribute_rate(opened)
     trial = Judge(asked, settings, load_prompt("judge", prompts))
     stage = ScoreStage(judge=asked, settings=settings, prompts={"judge": trial.digest})
     with RunWriter(Path(run), there.info.model_copy(update={"score": stage})) as writer:
@@ -77,8 +79,8 @@ def score(
         recorder = Recorder(writer, result, progress, stop)
 
         async def one(feature: Feature, door: Door) -> None:
-            pending = [name for name in scorers if feature.id not in done[name]]
-            case = make_case(feature, index[feature.id], opened, trial, door, scorers)
+            pending = [name for name in scorers if not holds(done[name], feature.id)]
+            case = make_case(feature, index[feature.id], opened, trial, door, scorers, rate)
             outcomes = [(name, await SCORERS[name](case)) for name in pending]
             for name, outcome in outcomes:
                 if isinstance(outcome, Failure):
@@ -94,7 +96,7 @@ def score(
                 result.tally = door.tally
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
                 window = engine.concurrency // 2 + 2
-                with progress.show("score", door, len(chosen), result.before), stop.on_interrupt():
+                with progress.show("score", door, len(chosen), result.before), stop.on_interrupt(progress.note):
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
 
         run_async(main)
@@ -104,14 +106,20 @@ def score(
 
 
 def make_case(
-    feature: Feature, explanation: Explanation, dump: Dump, judge: Judge, door: Door, scorers: tuple[str, ...]
+    feature: Feature,
+    explanation: Explanation,
+    dump: Dump,
+    judge: Judge,
+    door: Door,
+    scorers: tuple[str, ...],
+    base_rate: float | None,
 ) -> Case:
     """Puts one explanation on trial: draws its held-out images."""
     images = images_of(dump, feature, (*explanation.images, *explanation.contrast))
     sample = draw_sample(
         feature, explanation, images, judge.settings, grid=dump.info.patch_grid, n_images=dump.info.n_images
     )
-    return Case(feature, explanation, sample, judge, door, attribute_rate(dump), scorers)
+    return Case(feature, explanation, sample, judge, door, base_rate, scorers)
 
 
 def attribute_rate(dump: Dump) -> float | None:
@@ -136,7 +144,18 @@ def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -
             raise SettingsError(f"--scorers relevance: {missing}")
         # Not a verdict on any feature, so not worth a line for each.
         result.notes.append(f"relevance left out: {missing}")
+    _refuse_too_few(names, settings)
     return names
+
+
+def _refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
+    """Else every feature would be unscored, and its evidence blamed for it."""
+    n, least = settings.n_active, settings.min_active
+    if n < least and {"detection", "accuracy"} & set(scorers):
+        raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
+    n, least = settings.n_silent, settings.min_silent
+    if n < least and "detection" in scorers:
+        raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
 
 
 def _failed(feature: Feature, scorer: str, failure: Failure) -> FailureRecord:

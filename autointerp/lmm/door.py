@@ -25,6 +25,8 @@ R = TypeVar("R", bound=Reply)
 _LONGEST_WAIT = 60.0
 _LONGER_REPLY = 4
 _PATIENCE = 32
+_UNSENT = ("image", "over_budget")
+"""Failures that say nothing about the endpoint."""
 
 
 @dataclass
@@ -169,7 +171,10 @@ class Door:
             if self._hopeless is not None:
                 raise EndpointError(self._hopeless)
             if not self._reached:
-                return await self._attempt(request)
+                outcome = await self._attempt(request)
+                # An endpoint that is there and fails is met by all: one after the other they would find out for hours.
+                self._reached = self._reached or (isinstance(outcome, Failure) and outcome.kind not in _UNSENT)
+                return outcome
         return await self._attempt(request)
 
     async def _attempt(self, request: Request) -> tuple[Completion, Usage, int] | Failure:

@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from autointerp.errors import SettingsError
+from autointerp.lmm.address import checked_url
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError
@@ -62,7 +62,7 @@ class OpenAIClient:
     """
 
     def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
-        self._base_url = _checked_url(base_url)
+        self._base_url = checked_url(base_url)
         self._timeout = timeout
         self._connections = connections
         self._cache = cache
@@ -285,17 +285,3 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return None
-
-
-def _checked_url(base_url: str | None) -> str | None:
-    if base_url is None:
-        return None
-    try:
-        parts = urlsplit(base_url)
-    except ValueError as e:
-        raise SettingsError(f"--base-url {base_url}: {e}; e.g. http://localhost:8000/v1") from e
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise SettingsError(f"--base-url {base_url}: not an http(s) address; e.g. http://localhost:8000/v1")
-    if parts.username or parts.password:
-        raise SettingsError("--base-url holds a user name or password; put the key into AUTOINTERP_API_KEY instead")
-    return base_url.rstrip("/")

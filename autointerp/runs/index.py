@@ -44,6 +44,12 @@ def keys(path: Path) -> Iterator[tuple[int, str, int]]:
             offset += len(line)
 
 
+def holds(ids: Ints, feature: int) -> bool:
+    """Whether an id is among ascending ones; unlike `in`, it does not read them all."""
+    at = int(np.searchsorted(ids, feature))
+    return at < len(ids) and int(ids[at]) == feature
+
+
 class ExplanationIndex:
     """Random access to explanations.jsonl; of a feature explained twice the last line holds.
 
@@ -66,9 +72,9 @@ class ExplanationIndex:
 
     def __getitem__(self, feature: int) -> Explanation:
         """The explanation of a feature. Raises KeyError where there is none, RunError where its line is broken."""
-        at = int(np.searchsorted(self.features, feature))
-        if at == len(self.features) or self.features[at] != feature:
+        if not holds(self.features, feature):
             raise KeyError(feature)
+        at = int(np.searchsorted(self.features, feature))
         with self._path.open("rb") as file:
             file.seek(int(self._offsets[at]))
             line = file.readline()

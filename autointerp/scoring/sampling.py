@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 
 from autointerp.config import ScoreSettings
-from autointerp.evidence import Images, held_out, spread, strata
+from autointerp.evidence import Images, held_out, kin_of_all, spread, strata
 from autointerp.images.picture import Tile
 from autointerp.schema import STRATA, Exemplar, Explanation, Feature
 from autointerp.tiles import borrowed_box, region_box, tile_of
@@ -87,8 +87,9 @@ def draw_sample(
     tiles = _tiles(chosen, images, settings, grid, chance)
     items = [Item(e, tiles[e.image], weights[e.image]) for e in chosen]
     chance.shuffle(items)
-    judged = {i.exemplar.image for i in items}
-    assert not judged & set(shown), "an image that the explainer saw must never be scored on"
+    judged = [i.exemplar.image for i in items]
+    assert not set(judged) & set(shown), "an image that the explainer saw must never be scored on"
+    assert not kin_of_all(judged, images) & kin_of_all(shown, images), "nor a near-duplicate of one"
     return Sample(tuple(items))
 
 

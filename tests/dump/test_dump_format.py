@@ -66,7 +66,10 @@ def test_a_folder_without_dump_json_is_not_a_dump(tmp_path: Path) -> None:
     with pytest.raises(DumpError) as raised:
         load_info(tmp_path)
 
-    assert str(raised.value) == f"{tmp_path}: not a dump, it has no dump.json; give the folder that harvest wrote"
+    assert (
+        str(raised.value)
+        == f"{tmp_path}: not a dump, it has no dump.json; give a folder such as `autointerp import` writes"
+    )
 
 
 @pytest.mark.parametrize("content", ["{", "", '{"a": 1}}'])

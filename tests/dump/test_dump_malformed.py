@@ -112,7 +112,7 @@ def test_a_bad_feature_is_named(small: Path, spoil: Spoil, row: int, columns: Ma
     assert message == f"features.parquet: row {row}: {said}"
 
 
-OUTSIDE = "outside the dump; if you trust it, open it with allow_outside"
+OUTSIDE = "outside the dump; if you trust it, allow it with --allow-outside"
 IMAGE_ROWS = [
     (2, {"image": 1}, "image is 1; expected each image once, ascending"),
     (0, {"image": -1}, "image is -1; expected 0 or more"),

@@ -152,7 +152,7 @@ def test_a_link_that_leaves_the_dump_is_an_error(sound: Path, tmp_path: Path) ->
 
     found = problems_of(sound)
 
-    said = "path is 'images/2.png', outside the dump; if you trust it, open it with allow_outside"
+    said = "path is 'images/2.png', outside the dump; if you trust it, allow it with --allow-outside"
     assert found[0] == f"error: images.parquet: row 2: {said}"
 
 

@@ -45,6 +45,10 @@ EXPLAIN = [
         ("--base-url", "http://me:pw@x/v1"),
         "--base-url holds a user name or password; put the key into AUTOINTERP_API_KEY instead",
     ),
+    (
+        ("--base-url", "http://x/v1?key=pw"),
+        "--base-url has a ? or # in it; end it with the path, and put a key into AUTOINTERP_API_KEY",
+    ),
 ]
 
 
@@ -160,7 +164,7 @@ def no_features(dump: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (shutil.rmtree, "dump: not a dump, it has no dump.json; give the folder that harvest wrote"),
+        (shutil.rmtree, "dump: not a dump, it has no dump.json; give a folder such as `autointerp import` writes"),
         (
             other_format,
             "dump/dump.json: format: is 'autointerp-dump/2', and this version reads 'autointerp-dump/1'; "

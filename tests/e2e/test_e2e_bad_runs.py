@@ -73,6 +73,8 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
     ("options", "line"),
     [
         (("--scorers", "guess"), "--scorers guess: no such scorer; there is detection, accuracy, relevance"),
+        (("--active", "4"), "--active 4: too few for a score; give at least 5"),
+        (("--silent", "4"), "--silent 4: too few for detection; give at least 5, or --scorers without it"),
         (("--scorers", ","), "--scorers: no scorer is named; there is detection, accuracy, relevance"),
         (("--rendering", "zoom"), "--rendering 'zoom': input should be 'crop', 'outline', 'mask' or 'full'"),
         (("--layout", "x"), "--layout 'x': input should be 'sheet' or 'separate'"),
@@ -82,7 +84,7 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
             "run: this run's score setting settings.per_call is 12, not 3; use the same, "
             "or score a copy of the folder from which you removed scores.jsonl",
         ),
-        (("--dump", "gone"), "gone: not a dump, it has no dump.json; give the folder that harvest wrote"),
+        (("--dump", "gone"), "gone: not a dump, it has no dump.json; give a folder such as `autointerp import` writes"),
     ],
 )
 def test_bad_option_of_score_is_one_line(options: Sequence[str], line: str, done: Done, here: Path):

@@ -130,6 +130,31 @@ def test_only_one_request_at_a_time_goes_to_an_endpoint_that_is_not_there(make_d
     assert len(script.asked) == 3
 
 
+@pytest.mark.parametrize(("kind", "again"), [("http_500", True), ("rate_limited", True), ("http_400", False)])
+def test_an_endpoint_that_is_there_and_refuses_is_met_by_all_at_once_from_the_second_question_on(
+    make_door: MakeDoor, kind: str, again: bool
+):
+    script = Script(CallError(kind, "broken", again=again))
+    door = make_door(script, attempts=2)
+
+    outcomes = ask_all(door, [str(i) for i in range(9)])
+
+    assert {failure_of(o).kind for o in outcomes} == {kind}
+    assert script.peak == 8
+
+
+def test_an_image_that_cannot_be_made_does_not_let_the_others_loose_on_an_endpoint(make_door: MakeDoor):
+    script = Script(ImageError("7.png: truncated"), CallError("http_401", "no", again=False, remedy="set the key"))
+    door = make_door(script)
+
+    ask(door, "a")
+    with endpoint_error("set the key"):
+        ask(door, "b")
+
+    assert len(script.asked) == 2
+    assert script.peak == 1
+
+
 def test_once_an_endpoint_has_answered_all_go_at_once(make_door: MakeDoor):
     script = Script(YES)
     door = make_door(script, ceiling=16)

@@ -71,6 +71,8 @@ def test_a_refusal_and_the_finish_are_passed_on(tmp_path: Path):
         ("http://", "not an http"),
         ("http://[::1/v1", "--base-url"),
         ("http://me:pw@host/v1", "holds a user name or password"),
+        ("http://host/v1?api_key=pw", r"has a \? or # in it"),
+        ("http://host/v1#pw", r"has a \? or # in it"),
     ],
 )
 def test_an_address_that_is_none_is_refused(tmp_path: Path, url: str, problem: str):

@@ -1,12 +1,13 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import explanation
 
 from autointerp.errors import RunError
 from autointerp.runs.folder import EXPLANATION
-from autointerp.runs.index import ExplanationIndex, keys
+from autointerp.runs.index import ExplanationIndex, holds, keys
 from autointerp.runs.jsonl import Appender, read_lines
 
 
@@ -126,3 +127,10 @@ def test_an_explanation_whose_line_is_broken_is_named_by_its_feature(tmp_path: P
 
     with pytest.raises(RunError, match="the explanation of feature 4: text: Field required"):
         ExplanationIndex(path)[4]
+
+
+def test_an_id_is_found_among_ascending_ones():
+    ids = np.array([2, 5, 9], np.int64)
+
+    assert [i for i in range(12) if holds(ids, i)] == [2, 5, 9]
+    assert not holds(ids[:0], 2)

@@ -152,7 +152,9 @@ def _feature_folders(source: Path) -> list[tuple[int, Path]]:
 
 def _refuse_outside(root: Path, path: Path) -> None:
     if not path.resolve().is_relative_to(root):
-        raise DumpError(f"{path}: is a link that leads out of {root.name}; if you trust it, import with allow_outside")
+        raise DumpError(
+            f"{path}: is a link that leads out of {root.name}; if you trust it, allow it with --allow-outside"
+        )
 
 
 def _digest(file: Path) -> str:

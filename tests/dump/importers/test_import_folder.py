@@ -220,7 +220,7 @@ def test_a_link_out_of_the_source_is_refused_unless_allowed(src: Path, tmp_path:
     message = message_of(src, tmp_path / "dump")
     import_folder(src, tmp_path / "dump", allow_outside=True)
 
-    said = "is a link that leads out of src; if you trust it, import with allow_outside"
+    said = "is a link that leads out of src; if you trust it, allow it with --allow-outside"
     assert message == f"3/3_d.png: {said}"
     assert len(evidence(tmp_path / "dump")[3]) == 4
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import nullcontext
 
 import pytest
@@ -26,6 +27,9 @@ class Drawn:
         self.asked = 0
 
     async def jpeg(self, picture: Picture) -> bytes:
+        raise NotImplementedError
+
+    async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:
         raise NotImplementedError
 
     async def tile(self, tile: Tile, side: int) -> Image.Image:
