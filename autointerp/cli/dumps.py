@@ -17,7 +17,9 @@ def inspect(
     dump: o.DUMP,
     feature: Annotated[int | None, typer.Option("--feature", help="Draw this feature's contact sheet.")] = None,
     out: Annotated[Path, typer.Option("--out", help="Where to draw it, .png or .jpg.")] = Path("sheet.png"),
-    check: Annotated[bool, typer.Option("--check", help="Read every row and list what is wrong or odd.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read every row and image file, and list what is wrong or odd.")
+    ] = False,
     allow_outside: o.OUTSIDE = False,
     json: o.JSON = False,
 ) -> None:
@@ -48,7 +50,7 @@ def inspect(
         for problem in problems:
             typer.echo(str(problem))
         if check and not problems:
-            typer.echo("checked every row: nothing wrong")
+            typer.echo("checked every row and every image file: nothing wrong")
     if any(p.severity == "error" for p in problems):
         raise typer.Exit(2)
 

@@ -70,6 +70,7 @@ def estimate(
     models: Annotated[
         str | None, typer.Option("--models", help="Comma-separated names. [default: some well-known ones]")
     ] = None,
+    base_url: o.BASE_URL = None,
     features: o.FEATURES = "all",
     width: o.WIDTH = None,
     sample: o.SAMPLE = None,
@@ -105,6 +106,7 @@ def estimate(
         settings=ExplainSettings(domain=domain, seed=seed),
         prompts=prompts,
         prices=prices,
+        base_url=base_url,
         allow_outside=allow_outside,
     )
     if json:

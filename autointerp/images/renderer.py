@@ -1,6 +1,7 @@
 """The one place where recipes become encoded pixels: worker threads over two bounded memories."""
 
 import asyncio
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -131,6 +132,13 @@ class Renderer:
             raise ImageError(known)
         try:
             source = self._read(tile.image)
+            data = source if isinstance(source, bytes) else _bytes_of(source)
+            if hashlib.sha256(data).hexdigest() != tile.sha256:
+                # Answers are cached under this digest: other pixels must not be taken for these.
+                raise ImageError(
+                    "is another file than the dump says (sha256); restore it, or correct its images.parquet"
+                )
+            # The path, where there is one, so that a broken file is named by it.
             decoded = decode(source, at_most=max(tile.size) // shrink, max_pixels=self._max_pixels)
             if decoded.size != tile.size:
                 is_, said = ("{} x {}".format(*size) for size in (decoded.size, tile.size))
@@ -142,6 +150,13 @@ class Renderer:
                     self._failed.popitem(last=False)
             raise
         return decoded
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as e:
+        raise ImageError(f"{path}: {e.strerror or e}; restore the file") from e
 
 
 def _by_source(pictures: Iterable[Picture]) -> list[list[TileKey]]:

@@ -10,13 +10,13 @@ from autointerp.session import open_renderer
 
 
 def inspect(dump: str | Path, *, check: bool = False, allow_outside: bool = False) -> tuple[DumpSummary, list[Problem]]:
-    """Counts what a dump holds; with `check`, reads every row and lists what is wrong or odd.
+    """Counts what a dump holds; with `check`, reads every row and every image file and lists what is wrong or odd.
 
     Raises:
         DumpError: the dump cannot be read at all.
     """
     with open_dump(dump, allow_outside=allow_outside) as opened:
-        return summarise(opened), validate(opened) if check else []
+        return summarise(opened), validate(opened, content=True) if check else []
 
 
 def draw_feature(dump: str | Path, feature: int, out: Path, *, allow_outside: bool = False) -> None:

@@ -3,11 +3,17 @@
 import numpy as np
 
 from autointerp.lmm.calls import Failure
-from autointerp.schema import Control
+from autointerp.schema import Control, Feature
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.statistics import bootstrap_rates, permuted_f1, weighted_rates
 
 NAME = "detection"
+
+
+def covered(feature: Feature) -> float:
+    """Share of the images that fire a feature for which its active exemplars stand, 0 to 1."""
+    stand_for = sum(1 / e.probability for e in feature.active)
+    return min(1.0, stand_for / feature.row.n_active) if feature.row.n_active else 1.0
 
 
 async def detection(case: Case) -> Outcome:
@@ -46,6 +52,8 @@ async def detection(case: Case) -> Outcome:
     details |= {
         "n_active": n_active,
         "n_silent": n_silent,
+        # Below 1 the score speaks only for a part of the images that fire it, e.g. where the dump has the top alone.
+        "active_covered": covered(case.feature),
         "false_positives": int(np.sum((y == 0) & (c == 1))),
         "false_negatives": int(np.sum((y == 1) & (c == 0))),
         "unsure": int(np.sum(c == 0.5)),

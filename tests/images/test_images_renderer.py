@@ -162,13 +162,22 @@ def test_encoded_picture_is_kept_and_its_source_not_read_again(shelf: Shelf):
 def test_source_of_2048_pixels_is_kept_in_one_megabyte_when_an_eighth_of_it_suffices(shelf: Shelf):
     shelf.files[5] = photo(5, (2048, 2048))
     it = renderer(shelf, decoded_mb=1, encoded_mb=0)
-    tile = crop(5, b"5", None, (2048, 2048))
+    tile = crop(5, photo(5, (2048, 2048)), None, (2048, 2048))
 
     it.tile_now(tile, 256)
     it.tile_now(tile, 256)
     it.close()
 
     assert shelf.reads == [5]
+
+
+def test_a_file_changed_since_the_dump_was_made_is_refused(shelf: Shelf):
+    shelf.files[5] = photo(5)
+    it = renderer(shelf, decoded_mb=1, encoded_mb=0)
+
+    with pytest.raises(ImageError, match=r"^image 5: is another file than the dump says \(sha256\)"):
+        it.tile_now(crop(5, photo(6), None), 64)
+    it.close()
 
 
 def test_lower_quality_takes_fewer_bytes(made: Renderer):

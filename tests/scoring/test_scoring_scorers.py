@@ -18,6 +18,7 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import DomainFinding, Explanation, Feature, FeatureRow, Scored, Unscored
+from autointerp.scoring.detection import covered
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.sampling import draw_sample
@@ -231,3 +232,11 @@ def test_without_second_pass_and_attribute_there_is_no_relevance(cache: Cache):
     found = outcomes(cache, ByImage(lambda image: "no"))
 
     assert "no second pass" in reason(found["relevance"])
+
+
+def test_the_top_alone_covers_a_tenth_of_two_hundred_active_images():
+    top_alone = feature(exemplars("top", range(20)), n_active=200)
+    with_band = feature((*exemplars("top", range(20)), *exemplars("q1", range(20, 29), probability=0.05)), n_active=200)
+
+    assert covered(top_alone) == 0.1
+    assert covered(with_band) == 1.0
