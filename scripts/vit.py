@@ -44,7 +44,7 @@ def onnx_path() -> Path:
 def to_input(image: Image.Image) -> Tensor:
     """[3, 224, 224], normalised; the image is stretched to the square."""
     pixels = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC), dtype=np.float32)
-    normal = (pixels / 255 - np.float32(MEAN)) / np.float32(STD)
+    normal = (pixels / 255 - np.array(MEAN)) / np.array(STD)
     return torch.from_numpy(normal.astype(np.float32)).permute(2, 0, 1)
 
 
@@ -111,8 +111,8 @@ class VisionTransformer:
     def _attention(self, x: Tensor, block: int) -> Tensor:
         normed = self._norm(x, f"encoder.layer.{block}.norm1")
         names = (f"attention.attention.{part}" for part in ("query", "key", "value"))
-        heads = [self._heads(self._linear(normed, block, name)) for name in names]
-        mixed = functional.scaled_dot_product_attention(*heads)
+        query, key, value = (self._heads(self._linear(normed, block, name)) for name in names)
+        mixed = functional.scaled_dot_product_attention(query, key, value)
         joined = mixed.transpose(1, 2).reshape(x.shape)
         out = self._linear(joined, block, "attention.output.dense")
         return self.weights[f"encoder.layer.{block}.layer_scale1.lambda1"] * out

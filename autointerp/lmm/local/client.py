@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from autointerp.errors import AutointerpError
 from autointerp.images.picture import Tile
-from autointerp.lmm.request import Completion, ImagePart, Images, Request, Role
+from autointerp.lmm.request import Completion, ImagePart, Images, Request, Role, TextPart
 from autointerp.replies import DomainReply
 
 if TYPE_CHECKING:
@@ -32,10 +33,12 @@ NEEDED = (
 """Modules of the extra `local`."""
 SIDE = 224
 """Tiles are rendered at no more than what the network reads."""
-CROP_SHARE, WHOLE_SHARE = 0.5, 0.5
+CROP_SHARE, WHOLE_SHARE = 0.35, 0.65
 """Weights of the region alone and of the whole image where a request shows both."""
 MAX_VIEWS = 65_536
 """Views remembered, some 2 kB each."""
+
+_WEAK = re.compile(r"Active image (\d+) \(weaker\)")
 
 TileKey = tuple[str, int]
 
@@ -64,7 +67,7 @@ def local_model_name() -> str:
 
 
 class LocalClient:
-    """Answers from the pixels; the words of a request are not read, but for the explanation that is to be judged."""
+    """Answers from the pixels; of the words only the explanation to judge, and which images fire weakly."""
 
     def __init__(self) -> None:
         """Loads nothing yet.
@@ -110,8 +113,10 @@ class LocalClient:
             return _no_error_told().model_dump_json()
         if request.task == "explain":
             active, silent = (_by_number(parts, role, seen) for role in ("active", "silent"))
-            reply = explain(list(active.values()), list(silent.values()), tables())
-            numbers = list(active)
+            numbers, weak = list(active), _weak(request)
+            reply = explain(
+                list(active.values()), list(silent.values()), tables(), weak=[number in weak for number in numbers]
+            )
             return reply.model_copy(update={"misfits": [numbers[i - 1] for i in reply.misfits]}).model_dump_json()
         judged = _by_number(parts, "judged", seen)
         answers = judge(request.subject, list(judged.values()), tables(), text_encoder().encode)
@@ -148,17 +153,25 @@ def _keys(part: ImagePart) -> list[TileKey]:
     return [_key(tile, side) for tile, side in _looks(part)]
 
 
+def _weak(request: Request) -> set[int]:
+    """Numbers of the active images that the prompt says fire weakly."""
+    texts = (part.text for message in request.messages for part in message.parts if isinstance(part, TextPart))
+    return {int(number) for text in texts for number in _WEAK.findall(text)}
+
+
 def _by_number(parts: Sequence[ImagePart], role: Role, seen: "dict[TileKey, View]") -> "dict[int, View]":
     """One view for each number of a role, in order; crop and whole image of one number are blended."""
     from autointerp.lmm.local.eye import blend
 
-    found: dict[int, list[tuple[View, float]]] = {}
+    found: dict[int, list[tuple[View, bool]]] = {}
     for part in parts:
         if part.role != role:
             continue
         for number, (tile, side) in zip(part.numbers, _looks(part), strict=True):
-            share = CROP_SHARE if tile.rendering == "crop" else WHOLE_SHARE
-            found.setdefault(number, []).append((seen[_key(tile, side)], share))
-    return {
-        number: blend([view for view, _ in views], [share for _, share in views]) for number, views in found.items()
-    }
+            found.setdefault(number, []).append((seen[_key(tile, side)], tile.rendering != "crop"))
+    blended: dict[int, View] = {}
+    for number, views in found.items():
+        whole = [is_whole for _, is_whole in views]
+        shares = [WHOLE_SHARE if is_whole else CROP_SHARE for is_whole in whole]
+        blended[number] = blend([view for view, _ in views], shares, whole)
+    return blended

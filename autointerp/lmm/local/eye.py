@@ -40,9 +40,12 @@ def look(pictures: Sequence[Image.Image]) -> list[View]:
     return [View(m, measure_all(p)) for m, p in zip(meaning, pictures, strict=True)]
 
 
-def blend(views: Sequence[View], shares: Sequence[float]) -> View:
-    """Several looks at one image as one."""
+def blend(views: Sequence[View], shares: Sequence[float], whole: Sequence[bool]) -> View:
+    """Several looks at one image as one.
+
+    Looks are taken from whole images where there are any: the background's are, and how a region is cut says nothing.
+    """
     weight = np.array(shares) / sum(shares)
     meaning = weight @ np.stack([v.meaning for v in views])
-    visual = weight @ np.stack([v.visual for v in views])
-    return View((meaning / np.linalg.norm(meaning)).astype(np.float32), visual.astype(np.float32))
+    visual = np.stack([v.visual for v, is_whole in zip(views, whole, strict=True) if is_whole or not any(whole)])
+    return View((meaning / np.linalg.norm(meaning)).astype(np.float32), visual.mean(axis=0).astype(np.float32))

@@ -9,9 +9,10 @@ from autointerp.lmm.local.tables import Floats, Tables
 from autointerp.lmm.local.wording import parse
 from autointerp.replies import Fit
 
-YES = 0.55
-UNSURE = 0.35
-"""Beliefs from which the answer is yes, or at least not no."""
+YES = 0.65
+UNSURE = 0.6
+"""Beliefs from which the answer is yes, or at least not no: best F1 on held-out pictures where 3 % are true. Of others
+there are so many that a wide band of doubt would drown the true ones."""
 THING_SHARE = 0.75
 """Weight of the things against the looks in an explanation that names both; as exponents of the two beliefs."""
 
@@ -31,7 +32,7 @@ def beliefs(explanation: str, views: Sequence[View], weights: Tables, encode: Ca
         looks = _looks(named, weights.background_visual[:, columns]).mean(axis=1)
     if parsed.meaning is None:
         return looks.tolist() if parsed.properties else [0.5] * len(views)
-    target = weights.centred(encode(parsed.meaning))
+    target = _target(parsed.meaning, parsed.head, weights, encode)
     usual = weights.background @ target
     likeness = np.stack([v.meaning for v in views]) @ target
     z = (likeness - usual.mean()) / max(float(usual.std()), 0.02)
@@ -40,6 +41,12 @@ def beliefs(explanation: str, views: Sequence[View], weights: Tables, encode: Ca
     if not parsed.properties:
         return things.tolist()
     return (things**THING_SHARE * looks ** (1 - THING_SHARE)).tolist()
+
+
+def _target(meaning: str, head: str, weights: Tables, encode: Callable[[str], Floats]) -> Floats:
+    """Half the whole text, half its first phrase: the encoder loses what a long sentence is about."""
+    both = weights.centred(encode(meaning)) + weights.centred(encode(head))
+    return both / max(float(np.linalg.norm(both)), 1e-6)
 
 
 def _looks(values: Floats, background: Floats) -> Floats:

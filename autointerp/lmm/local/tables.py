@@ -33,6 +33,8 @@ class Tables:
     phrases: tuple[str, ...]
     """What explanations are made of; the first `n_general` are general concepts."""
     n_general: int
+    kinds: tuple[tuple[int, frozenset[int]], ...]
+    """Places of general phrases, each with those of the narrower phrases that it covers; narrower kinds first."""
     phrase_text: Floats
     """[phrases, 384]: their sentence vectors, centred, unit length."""
     background: Floats
@@ -69,6 +71,7 @@ def tables() -> Tables:
         **arrays,
         phrases=tuple(words["phrases"]),
         n_general=words["n_general"],
+        kinds=tuple((kind, frozenset(members)) for kind, members in words["kinds"]),
         judge=tuple(words["judge"]),
     )
 
