@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture, Rendering, Tile
-from autointerp.images.region import region_of
 from autointerp.reports.data import ReportData
 from autointerp.schema import Exemplar
+from autointerp.tiles import region_box, tile_of
 
 SIDE = 144
 """Longest side in pixels."""
@@ -60,15 +60,9 @@ class PictureBook:
         return Thumb(key, round(width / max(height, 1), 3), alt, caption, flag)
 
     def _tile(self, exemplar: Exemplar, rendering: Rendering) -> Tile:
-        row, grid, region = self.data.image(exemplar.image), self.data.patch_grid, self.data.region
-        size = (row.width, row.height)
-        box = None
-        if rendering != "full":
-            box = region_of(exemplar, grid, size, mass=region.mass, margin=region.margin)
-        if box is None:
-            return Tile(row.image, row.sha256, size, "full", None)
-        heat = exemplar.heat if grid is not None and rendering != "crop" else None
-        return Tile(row.image, row.sha256, size, rendering, box, heat, grid if heat is not None else None)
+        row, grid = self.data.image(exemplar.image), self.data.patch_grid
+        box = None if rendering == "full" else region_box(exemplar, row, grid, self.data.region)
+        return tile_of(exemplar, row, rendering, box, grid)
 
     def make(self) -> None:
         """Renders the pictures that were asked for since the last call."""
