@@ -51,14 +51,18 @@ class Picture:
     """JPEG quality, 1–95."""
     columns: int = 0
     """0: a single unnumbered tile. Else the columns of a sheet whose tiles are numbered from 1, row by row."""
-    digest: str = field(init=False, compare=False)
-    """SHA-256 over the recipe, hex."""
+    recipe: str = field(init=False, compare=False, repr=False)
+    """All that decides the pixels, as text; it stands for the picture in a request's key."""
 
     def __post_init__(self) -> None:
-        """Computes the digest."""
+        """Writes the recipe."""
         assert self.tiles
         assert self.columns or len(self.tiles) == 1
         recipe = [RENDERER, [t.recipe() for t in self.tiles], self.side, self.quality, self.columns]
         # Lists, texts, whole numbers and None: repr writes them one way only, and in a tenth of the time of JSON.
-        text = repr(recipe)
-        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest())
+        object.__setattr__(self, "recipe", repr(recipe))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the recipe, hex; not stored, since a question answered from the cache never needs it."""
+        return hashlib.sha256(self.recipe.encode()).hexdigest()

@@ -62,7 +62,7 @@ class Request:
     """SHA-256 over all of the above, hex."""
 
     def __post_init__(self) -> None:
-        """Computes the key from the picture digests; no pixel is touched."""
+        """Computes the key from the recipes of the pictures; no pixel is touched."""
         turns = [[m.role, [_part_identity(p) for p in m.parts]] for m in self.messages]
         whole = [
             1,
@@ -87,7 +87,7 @@ class Request:
 def _part_identity(part: TextPart | ImagePart) -> list[object]:
     if isinstance(part, TextPart):
         return ["text", part.text]
-    return ["image", part.picture.digest, part.role, list(part.numbers)]
+    return ["image", part.picture.recipe, part.role, list(part.numbers)]
 
 
 @dataclass(frozen=True, slots=True)
