@@ -148,8 +148,9 @@ def score(
 ) -> None:
     """Score the explanations of a run on held-out images that the explainer never saw.
 
-    detection: which of these crops, active and silent mixed, fit? (weighted F1, the headline)
-    accuracy: share of yes on active crops, as published. relevance: is the feature about the domain?
+    - detection: which of these crops, active and silent mixed, fit? Weighted F1, the headline.
+    - accuracy: the share of yes on active crops, as published; it is recall.
+    - relevance: is the feature about the domain, as published?
 
     Example: `autointerp score runs/first --judge-model gemini-3-flash --judge-base-url https://…/v1`
     """
