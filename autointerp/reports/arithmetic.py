@@ -3,13 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-Z = NormalDist().inv_cdf(0.975)
-"""Two-sided 95 % quantile of the normal distribution."""
+from autointerp.scoring.statistics import mean_interval, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +20,6 @@ class Estimate:
     n: int
 
 
-def t_quantile(df: int) -> float:
-    """The 97.5 % quantile of Student's t with `df` ≥ 1 degrees of freedom, within 0.5 %.
-
-    Exact for one and two degrees; beyond, the Cornish-Fisher series around the normal quantile to the fourth order
-    (Abramowitz and Stegun 26.7.5).
-    """
-    if df == 1:
-        return math.tan(math.pi * 0.475)
-    if df == 2:
-        return 0.95 * math.sqrt(2 / (1 - 0.95**2))
-    z = Z
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + sum(term / df**i for i, term in enumerate(terms, start=1))
-
-
 def mean_estimate(values: NDArray[np.float64], bounds: tuple[float, float]) -> Estimate | None:
     """The mean of `values` (shape n) with its t interval, clipped to what a mean can be; None for no values.
 
@@ -52,21 +30,16 @@ def mean_estimate(values: NDArray[np.float64], bounds: tuple[float, float]) -> E
     n = len(values)
     if n == 0:
         return None
-    mean = float(np.mean(values))
-    if n == 1:
-        return Estimate(mean, None, None, 1)
-    half = t_quantile(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
-    return Estimate(mean, min(mean, max(bounds[0], mean - half)), max(mean, min(bounds[1], mean + half)), n)
+    mean = mean_interval(values, bounds)
+    return Estimate(mean.value, mean.low, mean.high, n) if n > 1 else Estimate(mean.value, None, None, 1)
 
 
 def share_estimate(hits: int, n: int) -> Estimate | None:
     """The share of `hits` among `n` with Wilson's interval, which stays inside 0–1; None for n = 0."""
     if n == 0:
         return None
-    share, square = hits / n, Z * Z
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = Z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return Estimate(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    share = wilson(hits, n)
+    return Estimate(share.value, share.low, share.high, n)
 
 
 def bin_counts(values: NDArray[np.float64], bounds: tuple[float, float], n_bins: int) -> list[int]:

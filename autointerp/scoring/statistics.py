@@ -1,7 +1,7 @@
 """The arithmetic of scores: pure functions of labels, beliefs and weights."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import pi, sqrt, tan
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,6 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Z95 = 1.959963984540054
 """97.5 % quantile of the standard normal distribution."""
-MANY = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +146,35 @@ def permuted_f1(
     return Interval(float(samples.mean()), float(low), float(high)), p
 
 
-def mean_interval(values: Floats, *, replicates: int, seed: int) -> Interval:
-    """Mean over features with a 95 % interval; shape [n], n >= 1.
+def t_quantile(df: int) -> float:
+    """The 97.5 % quantile of Student's t with `df` ≥ 1 degrees of freedom, within 0.5 %.
 
-    By the bootstrap, or above `MANY` features by the normal law, which is then the same and takes no time.
+    Exact for one and two degrees; beyond, the Cornish-Fisher series around the normal quantile to the fourth order
+    (Abramowitz and Stegun 26.7.5).
     """
-    rng = np.random.default_rng(seed)
-    value = float(values.mean())
-    if len(values) > MANY:
-        half = Z95 * float(values.std(ddof=1)) / sqrt(len(values))
-        return Interval(value, value - half, value + half)
-    means = np.array([values[rng.integers(0, len(values), len(values))].mean() for _ in range(replicates)])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(value, float(low), float(high))
+    if df == 1:
+        return tan(pi * 0.475)
+    if df == 2:
+        return 0.95 * sqrt(2 / (1 - 0.95**2))
+    z = Z95
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / df**i for i, term in enumerate(terms, start=1))
+
+
+def mean_interval(values: Floats, bounds: tuple[float, float]) -> Interval:
+    """Mean over features with its t interval, clipped to what a mean can be; all of `bounds` for a single feature.
+
+    Args:
+        values: one figure a feature, all finite; shape [n], n >= 1.
+        bounds: smallest and largest value the figure can take.
+    """
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(mean, *bounds)
+    half = t_quantile(len(values) - 1) * float(values.std(ddof=1)) / sqrt(len(values))
+    return Interval(mean, min(mean, max(bounds[0], mean - half)), max(mean, min(bounds[1], mean + half)))

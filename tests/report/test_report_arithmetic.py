@@ -9,13 +9,7 @@ from autointerp.reports.arithmetic import (
     log_heights,
     mean_estimate,
     share_estimate,
-    t_quantile,
 )
-
-
-@pytest.mark.parametrize(("df", "table"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (30, 2.042), (10**6, 1.96)])
-def test_the_t_quantile_is_that_of_the_printed_tables(df: int, table: float):
-    assert t_quantile(df) == pytest.approx(table, rel=0.005)
 
 
 def test_the_mean_of_1_2_3_is_2_with_a_half_width_of_4_303_over_root_3():

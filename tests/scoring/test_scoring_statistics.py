@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from autointerp.scoring.statistics import (
-    MANY,
     Floats,
     Interval,
     bootstrap_rates,
     mean_interval,
     permuted_f1,
+    t_quantile,
     weighted_rates,
     wilson,
 )
@@ -226,16 +226,19 @@ def test_beliefs_that_are_all_equal_have_p_1(belief: float):
     assert p == 1.0
 
 
-def test_the_mean_of_equal_values_has_no_width():
-    assert mean_interval(np.full(7, 0.25), replicates=100, seed=0) == Interval(0.25, 0.25, 0.25)
+@pytest.mark.parametrize(("df", "table"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (30, 2.042), (10**6, 1.96)])
+def test_the_t_quantile_is_that_of_the_printed_tables(df: int, table: float):
+    assert t_quantile(df) == pytest.approx(table, rel=0.005)
 
 
-def test_the_mean_of_many_is_known_as_well_without_the_bootstrap():
-    values = np.random.default_rng(0).random(MANY)
+def test_the_mean_of_one_feature_says_nothing_of_others():
+    assert mean_interval(np.array([0.25]), (0.0, 1.0)) == Interval(0.25, 0.0, 1.0)
 
-    few = mean_interval(values, replicates=1000, seed=0)
-    many = mean_interval(np.append(values, 0.5), replicates=1000, seed=0)
 
-    assert_allclose((few.low, few.value, few.high), (many.low, many.value, many.high), atol=5e-4)
+def test_the_mean_of_many_is_known_as_the_normal_law_has_it():
+    values = np.random.default_rng(0).random(10_000)
+
+    mean = mean_interval(values, (0.0, 1.0))
+
     # A uniform variable has a standard deviation of 1/sqrt(12).
-    assert_allclose(many.high - many.low, 2 * 1.96 / np.sqrt(12 * MANY), rtol=0.02)
+    assert_allclose(mean.high - mean.low, 2 * 1.96 / np.sqrt(12 * 10_000), rtol=0.02)

@@ -26,8 +26,6 @@ GENERAL_BONUS = 1.35
 MIN_OBJECT = 0.72
 MIN_VISUAL = 0.70
 """Areas under the ROC curve, active against others, below which a phrase or property says nothing."""
-CLEAR_OBJECT = 0.8
-"""Area from which a phrase is preferred to a slightly better property."""
 STRONG_VISUAL = 0.85
 """From here a property is worth a clause beside an object."""
 VISUAL_LEAD = 0.1
@@ -101,8 +99,7 @@ def explain(active: Sequence[View], silent: Sequence[View], weights: Tables, wea
 
 def _looks_lead(things: float, visual: float) -> bool:
     """Whether a property of the pixels says more than the best phrase."""
-    lead = VISUAL_LEAD if things >= CLEAR_OBJECT else 0.0
-    return things < MIN_OBJECT or (visual >= STRONG_VISUAL and visual > things + lead)
+    return things < MIN_OBJECT or (visual >= STRONG_VISUAL and visual > things + VISUAL_LEAD)
 
 
 def _matrix(rows: Sequence[Floats], width: int) -> Floats:
