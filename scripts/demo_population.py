@@ -1,27 +1,28 @@
 """The demo dump's image population: the demo half of the public pictures, and images newly made by small generators."""
 
+import csv
 import hashlib
 import io
+import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
+from generators import FACES, eyes, faces
 from picture_sources import all_pictures, load_rgb
 from PIL import Image
-from torch import Tensor, nn
 
 SIDE = 224
 """Drawings are stored as squares of so many pixels, padded with white: exactly what the transformer sees."""
 SMALL_SIDE = 128
 """Emoji and generated images have 64 or 128 pixels of their own and are stored at this size."""
 QUALITY = 80
-EYE_COLOURS = ("amber", "blue", "brown", "gray", "grayscale", "green", "hazel", "red")
-GENERATORS = ("gan-face-generate", "generateme", "omniart-eye-generator")
+IMAGES, LABELS, WORDS = "images", "labels.csv", "words.json"
+"""What `lay_out` writes."""
+EYES = "omniart-eye-generator"
+GENERATORS = (*FACES, EYES)
 N_FACES = 120
 N_EYES = 80
 MAX_PER_GROUP = 2
@@ -64,6 +65,41 @@ def population(work: Path, seed: int) -> list[DemoImage]:
     return [image for image in images if unique[image.sha256] is image]
 
 
+def lay_out(images: Sequence[DemoImage], folder: Path) -> None:
+    """Writes the images as the commands take them: files in folders named after their labels, and a CSV file.
+
+    `images/LABEL/NUMBER.webp`, numbered as the dump numbers them; `labels.csv`, whose labels are empty, since no image
+    has an attribute; and `words.json`, what the choice of latents goes by, written last.
+    """
+    rows = [(f"{image.label.replace('/', ' ')}/{i:05d}.webp", "", image.group) for i, image in enumerate(images)]
+    for image, (path, _, _) in zip(images, rows, strict=True):
+        (folder / IMAGES / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / IMAGES / path).write_bytes(image.data)
+    with (folder / LABELS).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("path", "label", "group"), *rows])
+    said = [{k: v for k, v in asdict(image).items() if k != "data"} for image in images]
+    paths = [path for path, _, _ in rows]
+    words = [{"path": path, **of_image} for path, of_image in zip(paths, said, strict=True)]
+    (folder / WORDS).write_text(json.dumps(words, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
+
+
+def laid_out(folder: Path) -> list[DemoImage]:
+    """The images that `lay_out` wrote, in their order."""
+    found: list[DemoImage] = []
+    for said in json.loads((folder / WORDS).read_text(encoding="utf-8")):
+        data = (folder / IMAGES / said.pop("path")).read_bytes()
+        found.append(DemoImage(**{**said, "data": data, "tags": tuple(said["tags"])}))
+    return found
+
+
+def regrouped(images: Sequence[DemoImage], table: Path) -> list[DemoImage]:
+    """The same images in the groups of an activation store's images.csv, which joins near-duplicates of its own."""
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["sha256"] for row in rows] == [image.sha256 for image in images], "the store is of these images"
+    return [replace(image, group=row["group"]) for image, row in zip(images, rows, strict=True)]
+
+
 def _encoded(image: Image.Image, source: str) -> bytes:
     side = SIDE if source == "openclipart" else SMALL_SIDE
     scale = side / max(image.size)
@@ -78,64 +114,8 @@ def _encoded(image: Image.Image, source: str) -> bytes:
 def generated(seed: int) -> Iterator[DemoImage]:
     """New faces and eyes from the generators; another seed gives other images."""
     torch.manual_seed(seed)
-    for source, pixels in (
-        ("gan-face-generate", _faces("gan_face_generate", "weights.tar", "netG_state_dict")),
-        ("generateme", _faces("generateme", "static/Models/dcGanGeneratorModel.pt", None)),
-    ):
-        for i, image in enumerate(_to_images(pixels)):
+    for source in FACES:
+        for i, image in enumerate(faces(source, N_FACES // len(FACES))):
             yield DemoImage(_encoded(image, source), "generated face", f"{source}:{i}", source)
-    for i, (colour, image) in enumerate(_eyes()):
-        source = "omniart-eye-generator"
-        yield DemoImage(_encoded(image, source), f"generated eye, {colour}", f"{source}:{i}", source)
-
-
-def _package_file(package: str, name: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or spec.origin is None:
-        raise SystemExit(f"pip install --no-deps {package.replace('_', '-')}")
-    return Path(spec.origin).parent / name
-
-
-def _deconvolutions(widths: tuple[int, ...], dropout: float) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for i, (wide, narrow) in enumerate(pairwise(widths)):
-        stride, padding = (1, 0) if i == 0 else (2, 1)
-        layers.append(nn.ConvTranspose2d(wide, narrow, 4, stride, padding, bias=False))
-        if i < len(widths) - 2:
-            layers += [nn.BatchNorm2d(narrow), nn.ReLU()]
-        if i == 0 and dropout:
-            layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers, nn.Tanh())
-
-
-def _load(generator: nn.Sequential, state: dict[str, Tensor]) -> nn.Sequential:
-    # The packages name their layers differently but list them in the same order.
-    generator.load_state_dict(dict(zip(generator.state_dict(), state.values(), strict=True)))
-    return generator.eval()
-
-
-@torch.inference_mode()
-def _faces(package: str, file: str, key: str | None) -> Tensor:
-    stored = torch.load(_package_file(package, file), map_location="cpu", weights_only=True)
-    generator = _load(_deconvolutions((100, 512, 256, 128, 64, 3), 0), stored[key] if key else stored)
-    return generator(torch.randn(N_FACES // 2, 100, 1, 1))
-
-
-@torch.inference_mode()
-def _eyes() -> Iterator[tuple[str, Image.Image]]:
-    stored = torch.load(
-        _package_file("omniart_eye_generator", "generator_model_state.pth"), map_location="cpu", weights_only=True
-    )
-    generator = _load(_deconvolutions((108, 1024, 512, 256, 128, 64, 3), 0.2), stored)
-    for number, colour in enumerate(EYE_COLOURS):
-        count = N_EYES // len(EYE_COLOURS)
-        label = torch.zeros(count, len(EYE_COLOURS))
-        label[:, number] = 1
-        noise = torch.cat([torch.randn(count, 100), label], dim=1)
-        for image in _to_images(generator(noise[:, :, None, None])):
-            yield colour, image
-
-
-def _to_images(batch: Tensor) -> list[Image.Image]:
-    pixels = ((batch + 1) * 127.5).clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    return [Image.fromarray(np.ascontiguousarray(p)) for p in pixels]
+    for i, (colour, image) in enumerate(eyes(N_EYES)):
+        yield DemoImage(_encoded(image, EYES), f"generated eye, {colour}", f"{EYES}:{i}", EYES)
