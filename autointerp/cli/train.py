@@ -21,8 +21,29 @@ training.command("evaluate")(train_evaluate.evaluate)
 
 @training.command("transcoder")
 def train_transcoder(
-    activations: Annotated[Path, typer.Argument(help="Folder of stored activations.", show_default=False)],
+    activations: Annotated[
+        Path,
+        typer.Argument(help="Folder of stored activations; with --backbone, of images.", show_default=False),
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder to write.", show_default=False)],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            help="Learn straight from images: dinov2-small, timm:NAME or hf:NAME runs them in every epoch, nothing is "
+            "stored.",
+        ),
+    ] = None,
+    reads: Annotated[
+        str, typer.Option("--reads", help="With --backbone: hookpoint of the inputs.")
+    ] = "blocks.8.mlp.in",
+    writes: Annotated[
+        str, typer.Option("--writes", help="With --backbone: hookpoint of the targets.")
+    ] = "blocks.8.mlp.out",
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="With --backbone: CSV with the columns path, label and perhaps group."),
+    ] = None,
     kind: Annotated[
         str, typer.Option("--kind", help="`transcoder`: input to target; or `sae`: either of them to itself.")
     ] = "transcoder",
@@ -86,16 +107,18 @@ def train_transcoder(
     ),
     json: o.JSON = False,
 ) -> None:
-    """Train a Matryoshka transcoder, or a baseline, on stored activations.
+    """Train a Matryoshka transcoder, or a baseline, on stored activations or straight from a backbone.
 
     Baselines: one width and `--sparsity topk` is the TopK transcoder, with `--kind sae` the TopK SAE; several widths
     and `--kind sae` are the Matryoshka SAE.
 
-    The folder is one that `autointerp train activations` wrote.
+    The folder is one that `autointerp train activations` wrote, or, with `--backbone`, of images.
 
     Example: `autointerp train transcoder activations/ --out coders/first --widths 128,512,2048 --k 32`
     """
     from autointerp.cli.build import build_settings
+    from autointerp.jobs.storing import StoreSettings
+    from autointerp.jobs.training import train_on_images as on_images
     from autointerp.jobs.training import train_transcoder as job
     from autointerp.transcoder.config import RELEASED, CoderForm, TrainSettings
 
@@ -131,7 +154,23 @@ def train_transcoder(
         held_out=held_out,
         checkpoint_every=checkpoint_every,
     )
-    made = job(activations, out, form=form, settings=settings, side=side, resume=resume, progress=_say)
+    if backbone is None:
+        if labels is not None:
+            raise SettingsError("--labels: goes with --backbone; a store has its own groups")
+        made = job(activations, out, form=form, settings=settings, side=side, resume=resume, progress=_say)
+    else:
+        made = on_images(
+            activations,
+            out,
+            backbone=backbone,
+            hookpoints=build_settings(StoreSettings, reads=reads, writes=writes, seed=seed),
+            labels=labels,
+            form=form,
+            settings=settings,
+            side=side,
+            resume=resume,
+            progress=_say,
+        )
     _finish(made, as_json=json)
 
 

@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autointerp.errors import SettingsError
+from autointerp.jobs.storing import StoreSettings
+from autointerp.transcoder.backbones.protocol import Backbone
+from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
+from autointerp.transcoder.live import ImageSource
 from autointerp.transcoder.losses import measure
+from autointerp.transcoder.population import read_population
 from autointerp.transcoder.storage import INFO, CoderInfo, HeldOut, Training, describe, load_coder, save_coder
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.stream import StoreSource
-from autointerp.transcoder.tokens import TokenSource
+from autointerp.transcoder.tokens import Splitting, TokenSource
 from autointerp.transcoder.trainer import Report, train
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -74,6 +79,59 @@ def train_transcoder(
     )
 
 
+def train_on_images(
+    images: str | Path,
+    out: str | Path,
+    *,
+    backbone: str | Backbone = "dinov2-small",
+    hookpoints: StoreSettings | None = None,
+    labels: str | Path | None = None,
+    form: CoderForm | None = None,
+    settings: TrainSettings | None = None,
+    side: Literal["inputs", "targets"] = "inputs",
+    resume: bool = False,
+    progress: Callable[[Report], None] | None = None,
+) -> Trained:
+    """The same straight from a backbone, which runs each image again in each epoch; nothing is stored.
+
+    Args:
+        images: Folder of images; all below it, or those that `labels` lists.
+        out: Folder to write.
+        backbone: A name as `load_backbone` takes it, or one that is loaded.
+        hookpoints: What is read and written; of the other settings only `seed` and `batch` count.
+        labels: CSV file with the columns path and label and perhaps group, which keeps images together in the split.
+        form: What to train; None is the Matryoshka transcoder with every default.
+        settings: How; also says where the backbone runs.
+        side: What an sae reads and writes.
+        resume: Go on from the checkpoint in `out`, or begin where there is none.
+        progress: Told every so many steps.
+
+    Raises:
+        SettingsError: images, backbone, hookpoints, the folder, the form or a setting cannot be used.
+    """
+    form, settings, of = form or CoderForm(), settings or TrainSettings(), hookpoints or StoreSettings()
+    model = load_backbone(backbone, seed=of.seed, device=settings.device) if isinstance(backbone, str) else backbone
+    population = read_population(Path(images), labels=None if labels is None else Path(labels))
+    writes = of.writes or of.reads
+    source = ImageSource(
+        model,
+        population,
+        reads=of.reads,
+        writes=writes,
+        seed=settings.seed,
+        held_out=settings.held_out,
+        side=side if form.kind == "sae" else "both",
+        batch=of.batch,
+    )
+    one = {"inputs": of.reads, "targets": writes}[side]
+    reads, writes = (one, one) if form.kind == "sae" else (of.reads, writes)
+    origin = Origin(str(images), model.name, reads, writes)
+    config = sized(form, source.d_in, source.d_out)
+    return train_from(
+        source, out, config=config, settings=settings, origin=origin, resume=resume, progress=progress, test=source
+    )
+
+
 def train_from(
     source: TokenSource,
     out: str | Path,
@@ -81,7 +139,7 @@ def train_from(
     config: CoderConfig,
     settings: TrainSettings,
     origin: Origin,
-    test: StoreSource | None = None,
+    test: Splitting | None = None,
     resume: bool = False,
     progress: Callable[[Report], None] | None = None,
 ) -> Trained:

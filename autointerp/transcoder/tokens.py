@@ -21,3 +21,11 @@ class TokenSource(Protocol):
     def batches(self, size: int, start: int) -> Iterator[TokenBatch]:
         """Batches of `size` tokens, from the `start`-th of the sequence on: training that was stopped goes on there."""
         ...
+
+
+class Splitting(TokenSource, Protocol):
+    """A source that keeps some groups of images from training, for measuring."""
+
+    def held_out(self, size: int, most: int) -> Iterator[TokenBatch]:
+        """Tokens that training never sees, `size` or fewer at a time, about `most`."""
+        ...
