@@ -96,28 +96,50 @@ def look(
         SettingsError: an image has changed since it was read, or a coder's activations are not finite.
     """
     peaks: dict[str, list[Peaks]] = {name: [] for name in coders}
-    before: list[Tensor] = []
-    after: dict[str, dict[str, list[Tensor]]] = {name: {} for name in coders}
-    wanted, done = frozenset(replace_in), 0
+    asked, done = [i for i in images if i.image in frozenset(replace_in)], 0
     places = list(dict.fromkeys(c.reads for c in coders.values()))
     for part, pixels in prepared_batches(backbone, images, size=batch):
-        mask = torch.tensor([i.image in wanted for i in part])
-        taken = backbone.run(pixels, [*places, LOGIT] if mask.any() else places)
+        taken = backbone.run(pixels, places)
         for name, placed in coders.items():
             peaks[name].append(_peaks(name, placed, taken[placed.reads]))
-        if mask.any():
-            before.append(taken[LOGIT][mask, 0])
-            for name, placed in coders.items():
-                for what, swap in _swaps(placed).items():
-                    ran = backbone.run(pixels[mask], [placed.reads, LOGIT], {placed.writes: swap})
-                    after[name].setdefault(what, []).append(ran[LOGIT][:, 0])
         done += len(part)
-        progress(done, len(images))
+        progress(done, len(images) + len(asked))
+    before: list[Tensor] = []
+    after: dict[str, dict[str, list[Tensor]]] = {name: {} for name in coders}
+    for part, pixels in prepared_batches(backbone, asked, size=batch):
+        before.append(backbone.run(pixels, [LOGIT])[LOGIT][:, 0])
+        for name, found in _replaced(backbone, pixels, coders).items():
+            for what, logits in found.items():
+                after[name].setdefault(what, []).append(logits)
+        done += len(part)
+        progress(done, len(images) + len(asked))
     return Looked(
         {name: np.concatenate(found) for name, found in peaks.items()},
         _joined(before),
         {name: {what: _joined(found) for what, found in of.items()} for name, of in after.items()},
     )
+
+
+def _replaced(backbone: Backbone, pixels: Tensor, coders: Mapping[str, Placed]) -> dict[str, dict[str, Tensor]]:
+    """By coder and by what takes the layer's place: log odds, [n]; one mean at one place is run for all coders."""
+    out: dict[str, dict[str, Tensor]] = {}
+    means: list[tuple[Placed, Tensor]] = []
+    for name, placed in coders.items():
+        out[name] = {}
+        for what, swap in _swaps(placed).items():
+            known = next((found for other, found in means if _same_mean(other, placed)), None) if what == MEAN else None
+            if known is None:
+                known = backbone.run(pixels, [placed.reads, LOGIT], {placed.writes: swap})[LOGIT][:, 0]
+            if what == MEAN:
+                means.append((placed, known))
+            out[name][what] = known
+    return out
+
+
+def _same_mean(one: Placed, other: Placed) -> bool:
+    assert one.mean is not None
+    assert other.mean is not None
+    return one.writes == other.writes and torch.equal(one.mean, other.mean)
 
 
 def _joined(parts: list[Tensor]) -> Floats:

@@ -81,7 +81,7 @@ def test_tables_state_the_same_in_words(world: Path):
     assert "* not known to have been left out of its training" in lines
     assert any(line.startswith("The classifier with the layer replaced, on 9 images that it did not") for line in lines)
     assert any(line.startswith("first 6 latents 0.000 [0.000, 0.000] 1.000 [") for line in lines)
-    assert "images run: 60/60" in result.err
+    assert "images run: 69/69" in result.err
 
 
 def test_figures_on_tokens_are_those_of_the_training(world: Path):
