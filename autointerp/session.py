@@ -3,7 +3,7 @@
 import datetime
 import ipaddress
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from autointerp.config import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
+from autointerp.lmm.balancing import Balancer
 from autointerp.lmm.budget import Ledger, parse_budget
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.door import Door
@@ -63,7 +64,7 @@ def is_local(model: str) -> bool:
     return model == LOCAL or model.startswith(f"{LOCAL}@")
 
 
-def find_price(settings: ModelSettings, prices: Path | None) -> Price | None:
+def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str] = ()) -> Price | None:
     """What the model costs; a server on this machine or a private network costs nothing unless the user's file says so.
 
     Raises:
@@ -75,7 +76,7 @@ def find_price(settings: ModelSettings, prices: Path | None) -> Price | None:
     listed = price_of(settings.model, on=today, overrides=prices)
     if listed is not None and prices is not None and listed.source == str(prices):
         return listed
-    if _is_private(settings.base_url):
+    if all(_is_private(url) for url in (settings.base_url, *more)):
         return Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
     return listed
 
@@ -119,7 +120,10 @@ async def open_door(
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
-    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, {model.model: find_price(model, prices)})
+    ledger = Ledger(
+        parse_budget(engine.budget) if engine.budget else None,
+        {model.model: find_price(model, prices, engine.more_base_urls)},
+    )
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
@@ -128,7 +132,7 @@ async def open_door(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store)
+            client, close = _client(model, engine, store, limiter)
             try:
                 yield Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             finally:
@@ -138,10 +142,16 @@ async def open_door(
         renderer.close()
 
 
-def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, OpenAIClient | None]:
+def _client(
+    model: ModelSettings, engine: EngineSettings, cache: Cache, limiter: Limiter
+) -> tuple[Client, OpenAIClient | Balancer | None]:
     if is_local(model.model):
         from autointerp.lmm.local.client import LocalClient
 
         return LocalClient(), None
-    remote = OpenAIClient(model.base_url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+    clients = [
+        OpenAIClient(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+        for url in dict.fromkeys((model.base_url, *engine.more_base_urls))
+    ]
+    remote = clients[0] if len(clients) == 1 else Balancer(clients, limiter)
     return remote, remote

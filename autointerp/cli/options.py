@@ -24,11 +24,12 @@ MODEL = Annotated[
     ),
 ]
 BASE_URL = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--base-url",
         envvar="AUTOINTERP_BASE_URL",
-        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI.",
+        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI. Repeat it for several "
+        "servers of the same model.",
     ),
 ]
 JUDGE_MODEL = Annotated[
@@ -41,12 +42,12 @@ JUDGE_MODEL = Annotated[
     ),
 ]
 JUDGE_BASE_URL = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--judge-base-url",
         "--base-url",
         envvar="AUTOINTERP_JUDGE_BASE_URL",
-        help="The judge's server. Without it: OpenAI for a judge that is named, else the explainer's.",
+        help="The judge's server; repeatable. Without it: OpenAI for a judge that is named, else the explainer's.",
     ),
 ]
 TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]

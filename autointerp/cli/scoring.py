@@ -9,6 +9,8 @@ from autointerp.cli import options as o
 from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autointerp.config import ModelSettings
     from autointerp.runs.folder import RunInfo
 
@@ -134,18 +136,20 @@ def score(
 
     Example: `autointerp score runs/first --judge-model gemini-3-flash --judge-base-url https://…/v1`
     """
-    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.scoring import score as job
     from autointerp.runs.folder import open_run
 
+    live = Live(as_json=json)
     if explanations is not None:
-        run = _adopt(explanations, run, new_run, layer, allow_outside)
+        run = _adopt(explanations, run, new_run, layer, allow_outside, live.note)
     elif new_run is not None or layer is not None:
         raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
     made = open_run(run).info
-    judge = _judge(made, judge_model, judge_base_url)
+    first, more = servers(judge_base_url)
+    judge = _judge(made, judge_model, first)
     settings = build_settings(
         ScoreSettings,
         scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
@@ -176,6 +180,7 @@ def score(
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         attempts=attempts,
+        more_base_urls=more,
         budget=budget,
     )
     result = job(
@@ -191,7 +196,7 @@ def score(
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
-        progress=Live(),
+        progress=live,
     )
     finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
 
@@ -212,13 +217,20 @@ def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSe
     return build_settings(ModelSettings, model=explainer.model, base_url=base_url or explainer.base_url)
 
 
-def _adopt(explanations: Path, dump: Path, run: Path | None, layer: str | None, allow_outside: bool) -> Path:
+def _adopt(
+    explanations: Path,
+    dump: Path,
+    run: Path | None,
+    layer: str | None,
+    allow_outside: bool,
+    say: "Callable[[str], None]",
+) -> Path:
     from autointerp.jobs.adopting import adopt
 
     if run is None:
         raise SettingsError("--explanations: name a folder for the run with --run")
     result = adopt(explanations, dump, run, layer=layer, allow_outside=allow_outside)
-    typer.echo(f"adopted {result.done:,} of {result.selected:,} explanations from {explanations} -> {run}", err=True)
+    say(f"adopted {result.done:,} of {result.selected:,} explanations from {explanations} -> {run}")
     for note in result.notes:
-        typer.echo(note, err=True)
+        say(note)
     return run

@@ -72,15 +72,16 @@ def explain(
 
     Example: `autointerp explain DUMP --features 0-511,600 --run runs/first --model gpt-5-mini`
     """
-    from autointerp.cli.build import build_settings, finish, model_name
+    from autointerp.cli.build import build_settings, finish, model_name, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
     from autointerp.jobs.explaining import explain as job
 
+    first, more = servers(base_url)
     asked = build_settings(
         ModelSettings,
         model=model_name(model),
-        base_url=base_url,
+        base_url=first,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -107,6 +108,7 @@ def explain(
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         attempts=attempts,
+        more_base_urls=more,
         budget=budget,
     )
     result = job(
@@ -123,7 +125,7 @@ def explain(
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
-        progress=Live(),
+        progress=Live(as_json=json),
     )
     finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
 
@@ -140,14 +142,15 @@ def demo(
 
     Example: `autointerp demo`, or with your own endpoint: `autointerp demo --model gpt-5-mini`
     """
-    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings
     from autointerp.jobs.demo import run_demo
 
-    asked = build_settings(ModelSettings, model=model, base_url=base_url)
-    engine = build_settings(EngineSettings, concurrency=concurrency, budget=budget)
-    explained, scored, page = run_demo(out, model=asked, features=features, engine=engine, progress=Live())
+    first, more = servers(base_url)
+    asked = build_settings(ModelSettings, model=model, base_url=first)
+    engine = build_settings(EngineSettings, concurrency=concurrency, more_base_urls=more, budget=budget)
+    explained, scored, page = run_demo(out, model=asked, features=features, engine=engine, progress=Live(as_json=False))
     for did, result in (("explained", explained), ("scored", scored)):
         if not result.complete:
             finish(did, result, as_json=False, next_step="")

@@ -78,7 +78,7 @@ def explain(
         progress, stop = progress or Silent(), Stop()
         recorder = Recorder(writer, result, progress, stop)
         if engine.budget is not None and len(left):
-            progress.note(forecast(opened, explainer, left, engine.budget, prices))
+            progress.note(forecast(opened, explainer, left, engine.budget, prices, engine.more_base_urls))
 
         async def one(feature: Feature, door: Door) -> None:
             if feature.row.n_active == 0 and not feature.active:

@@ -43,7 +43,8 @@ def explain_random(
         sample=sample_size(settings),
         seed=settings.seed,
         settings=made.settings.model_copy(update={"domain": None}),
-        engine=engine,
+        # The further addresses are the judge's.
+        engine=engine.model_copy(update={"more_base_urls": ()}) if engine else None,
         prompts=prompts,
         cache=cache,
         prices=prices,

@@ -245,11 +245,11 @@ class Door:
             completion = await self._client.complete(request, self._images, slot)
         except CallError as e:
             if e.overload:
-                self._limiter.overloaded(slot.began, e.retry_after)
+                self._limiter.overloaded(slot.began, e.retry_after, e.limits)
             raise
         self._reached = True
         self._lost = 0
-        self._limiter.succeeded()
+        self._limiter.succeeded(slot, completion.limits)
         return completion
 
     async def _reserve(self, request: Request, estimate: TokenEstimate) -> Ticket:
