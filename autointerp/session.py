@@ -12,6 +12,7 @@ from autointerp.config import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
+from autointerp.lmm.batch_client import BatchClient, Outbox
 from autointerp.lmm.budget import Ledger, parse_budget
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.door import Door
@@ -105,7 +106,13 @@ def open_renderer(dump: Dump) -> Renderer:
 
 @asynccontextmanager
 async def open_door(
-    model: ModelSettings, engine: EngineSettings, dump: Dump, *, cache: Path | None, prices: Path | None
+    model: ModelSettings,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    prices: Path | None,
+    outbox: Outbox | None = None,
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -115,6 +122,7 @@ async def open_door(
         dump: where images come from.
         cache: folder of the cache, None for the usual place.
         prices: the user's price file.
+        outbox: where questions go that are to be answered later; None asks them now.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
@@ -128,9 +136,12 @@ async def open_door(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store)
+            client, close = _client(model, engine, store, outbox)
+            door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             try:
-                yield Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
+                yield door
+                if outbox is None or outbox.final:
+                    await door.letters.forget_unusable()
             finally:
                 if close is not None:
                     await close.aclose()
@@ -138,7 +149,12 @@ async def open_door(
         renderer.close()
 
 
-def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, OpenAIClient | None]:
+def _client(
+    model: ModelSettings, engine: EngineSettings, cache: Cache, outbox: Outbox | None
+) -> tuple[Client, OpenAIClient | BatchClient | None]:
+    if outbox is not None:
+        deferring = outbox.client(model.base_url, cache)
+        return deferring, deferring
     if is_local(model.model):
         from autointerp.lmm.local.client import LocalClient
 

@@ -12,6 +12,7 @@ from rich.progress import Progress as RichProgress
 from rich.table import Column
 from rich.text import Text
 
+from autointerp.lmm.calls import DEFERRED
 from autointerp.lmm.door import Door
 
 PLAIN_EVERY = 10.0
@@ -61,8 +62,11 @@ def facts(door: Door, seconds: float) -> str:
         parts.append(f"{tally.cached:,} from cache")
     if tally.retries.total():
         parts.append(f"{tally.retries.total():,} retries")
-    if tally.failures.total():
-        kinds = ", ".join(f"{kind} {n:,}" for kind, n in tally.failures.most_common(3))
+    if waiting := tally.failures[DEFERRED]:
+        parts.append(f"{waiting:,} for a batch job")
+    if tally.failures.total() > waiting:
+        others = [(kind, n) for kind, n in tally.failures.most_common(4) if kind != DEFERRED][:3]
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in others)
         parts.append(f"failed: {kinds}")
     return " · ".join(parts)
 

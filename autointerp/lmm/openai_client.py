@@ -85,7 +85,9 @@ class OpenAIClient:
             for _ in range(_MAX_NEGOTIATIONS):
                 dialect = self._dialect(request.model)
                 try:
-                    completion = _read(await self.post("chat/completions", build_body(request, jpegs, dialect)))
+                    completion = read_completion(
+                        await self.post("chat/completions", build_body(request, jpegs, dialect))
+                    )
                 except ComplaintError as complaint:
                     # Another request may have learnt the same meanwhile; then simply ask again its way.
                     if dialect == self._dialect(request.model):
@@ -234,7 +236,8 @@ class ComplaintError(Exception):
         self.text = text
 
 
-def _read(body: Mapping[str, object]) -> Completion:
+def read_completion(body: Mapping[str, object]) -> Completion:
+    """What the body of a chat completion says. Raises CallError where it has no message."""
     try:
         return _completion(body)
     except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
