@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
     from autointerp.jobs.adopting import adopt
+    from autointerp.jobs.batch_collecting import batch_collect
+    from autointerp.jobs.batch_planning import batch_calibrate, batch_explain, batch_score
+    from autointerp.jobs.batch_submitting import batch_submit
+    from autointerp.jobs.batch_watching import batch_run, batch_status
     from autointerp.jobs.calibrating import calibrate
     from autointerp.jobs.classifying import train_classifier
     from autointerp.jobs.comparing import compare
@@ -37,6 +41,13 @@ _HOME = {
     "RegionSettings": "autointerp.config",
     "ScoreSettings": "autointerp.config",
     "adopt": "autointerp.jobs.adopting",
+    "batch_calibrate": "autointerp.jobs.batch_planning",
+    "batch_collect": "autointerp.jobs.batch_collecting",
+    "batch_explain": "autointerp.jobs.batch_planning",
+    "batch_run": "autointerp.jobs.batch_watching",
+    "batch_score": "autointerp.jobs.batch_planning",
+    "batch_status": "autointerp.jobs.batch_watching",
+    "batch_submit": "autointerp.jobs.batch_submitting",
     "calibrate": "autointerp.jobs.calibrating",
     "compare": "autointerp.jobs.comparing",
     "draw_feature": "autointerp.jobs.inspecting",
@@ -65,6 +76,13 @@ __all__ = [
     "ScoreSettings",
     "__version__",
     "adopt",
+    "batch_calibrate",
+    "batch_collect",
+    "batch_explain",
+    "batch_run",
+    "batch_score",
+    "batch_status",
+    "batch_submit",
     "calibrate",
     "compare",
     "draw_feature",

@@ -13,6 +13,7 @@ from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.balancing import Balancer
+from autointerp.lmm.batch_client import BatchClient, Outbox
 from autointerp.lmm.budget import Ledger, parse_budget
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.door import Door
@@ -106,7 +107,13 @@ def open_renderer(dump: Dump) -> Renderer:
 
 @asynccontextmanager
 async def open_door(
-    model: ModelSettings, engine: EngineSettings, dump: Dump, *, cache: Path | None, prices: Path | None
+    model: ModelSettings,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    prices: Path | None,
+    outbox: Outbox | None = None,
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -116,6 +123,7 @@ async def open_door(
         dump: where images come from.
         cache: folder of the cache, None for the usual place.
         prices: the user's price file.
+        outbox: where questions go that are to be answered later; None asks them now.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
@@ -132,9 +140,12 @@ async def open_door(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store, limiter)
+            client, close = _client(model, engine, store, limiter, outbox)
+            door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             try:
-                yield Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
+                yield door
+                if outbox is None or outbox.final:
+                    await door.letters.forget_unusable()
             finally:
                 if close is not None:
                     await close.aclose()
@@ -143,8 +154,11 @@ async def open_door(
 
 
 def _client(
-    model: ModelSettings, engine: EngineSettings, cache: Cache, limiter: Limiter
-) -> tuple[Client, OpenAIClient | Balancer | None]:
+    model: ModelSettings, engine: EngineSettings, cache: Cache, limiter: Limiter, outbox: Outbox | None
+) -> tuple[Client, OpenAIClient | Balancer | BatchClient | None]:
+    if outbox is not None:
+        deferring = outbox.client(model.base_url, cache)
+        return deferring, deferring
     if is_local(model.model):
         from autointerp.lmm.local.client import LocalClient
 

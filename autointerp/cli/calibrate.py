@@ -58,6 +58,7 @@ def calibrate(
     cache: o.CACHE = None,
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
+    batch: o.BATCH = False,
     json: o.JSON = False,
 ) -> None:
     """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
@@ -67,12 +68,15 @@ def calibrate(
 
     Example: `autointerp calibrate --model gpt-5-mini --out calibration/gpt-5-mini.json`
     """
+    from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, model_name, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
-    from autointerp.jobs.calibrating import calibrate as job
+    from autointerp.jobs.batch_planning import batch_calibrate
+    from autointerp.jobs.calibrating import calibrate as ask
 
     first, more = servers(base_url)
+    job = batch_calibrate if batch else ask
     asked = build_settings(
         ModelSettings,
         model=model_name(model),
@@ -106,6 +110,9 @@ def calibrate(
         keep_images=keep_images,
         progress=Live(as_json=json),
     )
+    if batch:
+        finish_planning("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=json)
+        return
     _finish(result, as_json=json)
 
 

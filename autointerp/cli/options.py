@@ -80,4 +80,8 @@ OUTSIDE = Annotated[
     bool, typer.Option("--allow-outside", help="Trust the dump's image paths even where they leave its folder.")
 ]
 MOVED = Annotated[Path | None, typer.Option("--dump", help="Where the run's dump is now, if it was moved.")]
+BATCH = Annotated[
+    bool,
+    typer.Option("--batch", help="Ask nothing now; record the command for a batch job (`autointerp batch run RUN`)."),
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from autointerp.cli.build import same_again
 from autointerp.cli.recent import Recent, Sample
+from autointerp.lmm.calls import DEFERRED
 from autointerp.lmm.door import Door
 
 PLAIN_EVERY = 10.0
@@ -159,8 +160,11 @@ def fates(watch: Watch) -> str:
     parts = [] if servers is None else [f"{servers[0]} of {servers[1]} servers up"]
     if tally.cached:
         parts.append(f"{tally.cached:,} from the cache")
-    if tally.failures.total():
-        kinds = ", ".join(f"{kind} {n:,}" for kind, n in tally.failures.most_common(3))
+    if waiting := tally.failures[DEFERRED]:
+        parts.append(f"{waiting:,} for a batch job")
+    if tally.failures.total() > waiting:
+        others = [(kind, n) for kind, n in tally.failures.most_common(4) if kind != DEFERRED][:3]
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in others)
         parts.append(f"failed: {kinds}")
     if tally.retries.total():
         kinds = ", ".join(f"{kind} {n:,}" for kind, n in tally.retries.most_common(2))

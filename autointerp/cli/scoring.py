@@ -116,6 +116,7 @@ def score(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    batch: o.BATCH = False,
     json: o.JSON = False,
 ) -> None:
     """Score the explanations of a run on held-out images that the explainer never saw.
@@ -136,13 +137,16 @@ def score(
 
     Example: `autointerp score runs/first --judge-model gemini-3-flash --judge-base-url https://…/v1`
     """
+    from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
-    from autointerp.jobs.scoring import score as job
+    from autointerp.jobs.batch_planning import batch_score
+    from autointerp.jobs.scoring import score as ask
     from autointerp.runs.folder import open_run
 
     live = Live(as_json=json)
+    job = batch_score if batch else ask
     if explanations is not None:
         run = _adopt(explanations, run, new_run, layer, allow_outside, live.note)
     elif new_run is not None or layer is not None:
@@ -198,6 +202,9 @@ def score(
         allow_outside=allow_outside,
         progress=live,
     )
+    if batch:
+        finish_planning("score", "the features that are explained by then", run, as_json=json)
+        return
     finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
 
 

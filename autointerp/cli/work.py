@@ -64,6 +64,7 @@ def explain(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    batch: o.BATCH = False,
     json: o.JSON = False,
 ) -> None:
     """Explain features of a dump: show their top-activating crops to a multimodal model.
@@ -72,10 +73,14 @@ def explain(
 
     Example: `autointerp explain DUMP --features 0-511,600 --run runs/first --model gpt-5-mini`
     """
+    from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, finish, model_name, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
-    from autointerp.jobs.explaining import explain as job
+    from autointerp.jobs.batch_planning import batch_explain
+    from autointerp.jobs.explaining import explain as ask
+
+    job = batch_explain if batch else ask
 
     first, more = servers(base_url)
     asked = build_settings(
@@ -127,6 +132,9 @@ def explain(
         allow_outside=allow_outside,
         progress=Live(as_json=json),
     )
+    if batch:
+        finish_planning("explain", f"{result.selected - result.before:,} features to explain", run, as_json=json)
+        return
     finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from autointerp.jobs.ancestry import ancestry_of
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.jobs.shuffling import Shuffler
+from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
-from autointerp.schema import Explanation, Feature
+from autointerp.schema import Feature
 from autointerp.session import open_door, resolve_model
 from autointerp.version import __version__
 
@@ -38,6 +40,8 @@ def explain(
     prices: Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    idle: bool = False,
 ) -> JobResult:
     """Explains features; run again with the same arguments, it goes on where it stopped.
 
@@ -56,6 +60,8 @@ def explain(
         prices: your own price file.
         allow_outside: whether the dump's image paths may be absolute or leave its folder.
         progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        idle: only checks the settings and opens the run folder.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
@@ -73,10 +79,12 @@ def explain(
     with RunWriter(Path(run), info) as writer:
         left = np.setdiff1d(chosen, writer.run.index().features)
         result = JobResult(run=Path(run), selected=len(chosen), before=len(chosen) - len(left))
+        if idle:
+            return result
         shuffler = Shuffler(opened, chosen, explainer.settings)
         ancestry = ancestry_of(opened, writer.run, explainer.settings)
         progress, stop = progress or Silent(), Stop()
-        recorder = Recorder(writer, result, progress, stop)
+        recorder = Recorder(writer, result, progress, stop, outbox)
         if engine.budget is not None and len(left):
             progress.note(forecast(opened, explainer, left, engine.budget, prices, engine.more_base_urls))
 
@@ -88,21 +96,18 @@ def explain(
             shuffled = await asyncio.to_thread(shuffler.draw, feature) if shuffler.wants(feature.id) else ()
             images = images_of(opened, feature, [e.image for e in shuffled])
             outcome = await explainer.explain(feature, images, door, shuffled, ancestry.texts(feature))
-            if isinstance(outcome, Explanation):
-                writer.explanation(outcome)
-            else:
-                recorder.failure(outcome)
-            recorder.through(failed=not isinstance(outcome, Explanation))
+            recorder.explained(outcome)
 
         async def main() -> None:
             if not len(left):
                 return
-            async with open_door(asked, engine, opened, cache=cache, prices=prices) as door:
+            async with open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door:
                 result.tally = door.tally
                 with progress.show("explain", door, len(chosen), result.before), stop.on_interrupt(progress.note):
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
-                    for wave in ancestry.waves(left):
+                    # What a batch job has not answered yet is told to narrower features.
+                    for wave in takewhile(lambda _: not result.deferred, ancestry.waves(left)):
                         await drive(opened.features(only(wave)), lambda f: one(f, door), window=window, stop=stop)
 
         run_async(main)

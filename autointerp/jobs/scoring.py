@@ -16,6 +16,7 @@ from autointerp.jobs.calibrated import calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
 from autointerp.jobs.embedding import embedder_of, embedder_on
 from autointerp.jobs.randomised import explain_random, separations_of, settings_of_random
+from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive, run_async
@@ -37,6 +38,7 @@ class _Same(TypedDict):
     prices: Path | None
     allow_outside: bool
     progress: Progress | None
+    outbox: Outbox | None
 
 
 def score(
@@ -54,6 +56,8 @@ def score(
     prices: Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    idle: bool = False,
 ) -> JobResult:
     """Scores the explanations of a run; run again with the same arguments, it goes on where it stopped.
 
@@ -71,6 +75,8 @@ def score(
         prices: your own price file.
         allow_outside: as for `explain`.
         progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        idle: only checks the settings and opens the run folder.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
@@ -99,10 +105,12 @@ def score(
         done = {name: writer.run.scored(name) for name in scorers}
         left = chosen[~np.all([np.isin(chosen, ids) for ids in done.values()], axis=0)]
         result.selected, result.before = len(chosen), len(chosen) - len(left)
+        if idle:
+            return result
         if not len(chosen):
             result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
         progress, stop = progress or Silent(), Stop()
-        recorder = Recorder(writer, result, progress, stop)
+        recorder = Recorder(writer, result, progress, stop, outbox)
         bench = (
             Bench(opened, index, trial, scorers, controlled(chosen, settings), known.rates if known else None)
             if len(left)
@@ -120,7 +128,7 @@ def score(
             if not len(left):
                 return
             async with (
-                open_door(asked, engine, opened, cache=cache, prices=prices) as door,
+                open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door,
                 embedder_on(bench, embedder, engine, opened, cache=cache),
             ):
                 result.tally = door.tally
@@ -133,7 +141,13 @@ def score(
     result.stopped = stop.reason
     if random_dump is not None and not result.stopped:
         same = _Same(
-            engine=engine, prompts=prompts, cache=cache, prices=prices, allow_outside=allow_outside, progress=progress
+            engine=engine,
+            prompts=prompts,
+            cache=cache,
+            prices=prices,
+            allow_outside=allow_outside,
+            progress=progress,
+            outbox=outbox,
         )
         _score_random(there, random_dump, asked, settings, same, result)
     result.headline = headline(separations_of(there, seed=settings.seed))
@@ -147,11 +161,12 @@ def _score_random(
     """Explains and scores the random dump; what went wrong there is the whole command's."""
     nested = explain_random(run, dump, settings, **same)
     both = [nested]
-    if nested.stopped is None:
+    if nested.stopped is None and not nested.deferred:
         both.append(score(nested.run, judge=judge, settings=settings_of_random(settings), dump=dump, **same))
     for part in both:
         result.stopped = result.stopped or part.stopped
         result.failed += part.failed
+        result.deferred += part.deferred
         result.failures += part.failures
         if part.failed:
             result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")
@@ -200,6 +215,8 @@ def _refuse_idle_interval(settings: ScoreSettings) -> None:
 
 
 def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, recorder: Recorder) -> None:
+    if recorder.postponed([outcome for _, outcome in outcomes if isinstance(outcome, Failure)]):
+        return
     for name, outcome in outcomes:
         if isinstance(outcome, Failure):
             recorder.failure(_failed(case.feature, name, outcome))

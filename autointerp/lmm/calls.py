@@ -8,6 +8,11 @@ from autointerp.schema import Usage
 
 T = TypeVar("T")
 
+DEFERRED = "deferred"
+"""Kind of a question that was written into a batch file: neither answered nor failed yet."""
+UNASKED = (DEFERRED, "over_budget")
+"""Kinds by which a client says that it asked no endpoint."""
+
 
 class CallError(Exception):
     """One call failed.
