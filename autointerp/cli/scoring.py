@@ -114,6 +114,10 @@ def score(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Score the explanations of a run on held-out images that the explainer never saw.
@@ -136,6 +140,7 @@ def score(
     """
     from autointerp.cli.build import build_settings, finish
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.scoring import score as job
     from autointerp.runs.folder import open_run
@@ -169,7 +174,7 @@ def score(
         region=build_settings(RegionSettings, **made.explain.settings.region.model_dump() | {"side": side}),
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
@@ -178,12 +183,13 @@ def score(
         attempts=attempts,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address)
     result = job(
         run,
         judge=judge.model_copy(update={"temperature": temperature, "max_tokens": max_tokens, "seed": seed}),
         features=features,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         dump=dump,
         calibration=calibration,
         random_dump=random_dump,
@@ -192,8 +198,11 @@ def score(
         prices=prices,
         allow_outside=allow_outside,
         progress=Live(),
+        shard=piece,
+        crew=crew,
     )
-    finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
+    next_step = f"autointerp report {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("scored", result, as_json=json, next_step=next_step)
 
 
 def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSettings":

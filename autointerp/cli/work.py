@@ -64,6 +64,10 @@ def explain(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Explain features of a dump: show their top-activating crops to a multimodal model.
@@ -74,6 +78,7 @@ def explain(
     """
     from autointerp.cli.build import build_settings, finish, model_name
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
     from autointerp.jobs.explaining import explain as job
 
@@ -100,7 +105,7 @@ def explain(
         n_shuffled=n_shuffled,
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
@@ -109,6 +114,7 @@ def explain(
         attempts=attempts,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address)
     result = job(
         dump,
         run,
@@ -118,14 +124,17 @@ def explain(
         sample=sample,
         seed=seed,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         prompts=prompts,
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
         progress=Live(),
+        shard=piece,
+        crew=crew,
     )
-    finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
+    next_step = f"autointerp score {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("explained", result, as_json=json, next_step=next_step)
 
 
 def demo(
