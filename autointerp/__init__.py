@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from autointerp.jobs.explaining import explain
     from autointerp.jobs.harvesting import harvest
     from autointerp.jobs.inspecting import draw_feature, inspect
+    from autointerp.jobs.merging import merge
     from autointerp.jobs.reporting import report
     from autointerp.jobs.scoring import score
     from autointerp.jobs.showing import show
@@ -56,6 +57,7 @@ _HOME = {
     "harvest": "autointerp.jobs.harvesting",
     "import_folder": "autointerp.dump.importers.folder",
     "inspect": "autointerp.jobs.inspecting",
+    "merge": "autointerp.jobs.merging",
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
     "report": "autointerp.jobs.reporting",
@@ -91,6 +93,7 @@ __all__ = [
     "harvest",
     "import_folder",
     "inspect",
+    "merge",
     "open_dump",
     "open_run",
     "report",

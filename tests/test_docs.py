@@ -17,6 +17,7 @@ OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large"} | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
     *("--array", "--gres", "--wrap", "--model-path", "--parallel"),
 }
+OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"}
 """Options of other programs that the pages show."""
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import batch, calibrate, compare, dumps, harvest, reports, scoring, train, work
+from autointerp.cli import batch, calibrate, compare, dumps, harvest, merge, reports, scoring, train, work
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
@@ -26,6 +26,7 @@ app.add_typer(train.training, name="train")
 app.command()(harvest.harvest)
 app.command()(work.explain)
 app.command()(scoring.score)
+app.command()(merge.merge)
 app.command()(calibrate.calibrate)
 app.add_typer(batch.batching, name="batch")
 app.command()(reports.report)

@@ -85,3 +85,23 @@ BATCH = Annotated[
     typer.Option("--batch", help="Ask nothing now; record the command for a batch job (`autointerp batch run RUN`)."),
 ]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+SHARD = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="One piece of the features alone, counted from 0: of eight, 0/8 to 7/8. `autointerp merge` joins them.",
+        show_default=False,
+    ),
+]
+WORKERS = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes that share the work and the limits. [default: this one]"),
+]
+ENGINE = Annotated[
+    str, typer.Option("--engine", help="Where --workers run: `local`, on this machine; `ray`, on a Ray cluster.")
+]
+RAY_ADDRESS = Annotated[
+    str | None,
+    typer.Option("--ray-address", help="With --engine ray: of a running cluster. Without it: one is begun here."),
+]

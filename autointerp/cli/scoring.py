@@ -1,5 +1,6 @@
 """The command that scores: `autointerp score`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -117,6 +118,10 @@ def score(
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
     batch: o.BATCH = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Score the explanations of a run on held-out images that the explainer never saw.
@@ -140,13 +145,13 @@ def score(
     from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.batch_planning import batch_score
     from autointerp.jobs.scoring import score as ask
     from autointerp.runs.folder import open_run
 
     live = Live(as_json=json)
-    job = batch_score if batch else ask
     if explanations is not None:
         run = _adopt(explanations, run, new_run, layer, allow_outside, live.note)
     elif new_run is not None or layer is not None:
@@ -177,7 +182,7 @@ def score(
         region=build_settings(RegionSettings, **made.explain.settings.region.model_dump() | {"side": side}),
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
@@ -187,12 +192,14 @@ def score(
         more_base_urls=more,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
+    job = batch_score if batch else partial(ask, shard=piece, crew=crew)
     result = job(
         run,
         judge=judge.model_copy(update={"temperature": temperature, "max_tokens": max_tokens, "seed": seed}),
         features=features,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         dump=dump,
         calibration=calibration,
         random_dump=random_dump,
@@ -205,7 +212,8 @@ def score(
     if batch:
         finish_planning("score", "the features that are explained by then", run, as_json=json)
         return
-    finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
+    next_step = f"autointerp report {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("scored", result, as_json=json, next_step=next_step)
 
 
 def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSettings":

@@ -1,5 +1,6 @@
 """The commands that explain: explain, demo."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -65,6 +66,10 @@ def explain(
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
     batch: o.BATCH = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Explain features of a dump: show their top-activating crops to a multimodal model.
@@ -76,11 +81,10 @@ def explain(
     from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, finish, model_name, servers
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
     from autointerp.jobs.batch_planning import batch_explain
     from autointerp.jobs.explaining import explain as ask
-
-    job = batch_explain if batch else ask
 
     first, more = servers(base_url)
     asked = build_settings(
@@ -106,7 +110,7 @@ def explain(
         n_shuffled=n_shuffled,
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
@@ -116,6 +120,8 @@ def explain(
         more_base_urls=more,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
+    job = batch_explain if batch else partial(ask, shard=piece, crew=crew)
     result = job(
         dump,
         run,
@@ -125,7 +131,7 @@ def explain(
         sample=sample,
         seed=seed,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         prompts=prompts,
         cache=cache,
         prices=prices,
@@ -135,7 +141,8 @@ def explain(
     if batch:
         finish_planning("explain", f"{result.selected - result.before:,} features to explain", run, as_json=json)
         return
-    finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
+    next_step = f"autointerp score {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("explained", result, as_json=json, next_step=next_step)
 
 
 def demo(

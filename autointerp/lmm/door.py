@@ -96,6 +96,11 @@ class Door:
         """For the progress line."""
         return self._limiter
 
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit; tokens without a budget."""
+        return self._ledger.spent
+
     async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
         """The answer, from the cache or from the endpoint.
 
