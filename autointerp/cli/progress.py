@@ -14,8 +14,8 @@ from rich.text import Text
 
 from autointerp.cli.build import same_again
 from autointerp.cli.recent import Recent, Sample
+from autointerp.jobs.common import Watched
 from autointerp.lmm.calls import DEFERRED
-from autointerp.lmm.door import Door
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
@@ -40,7 +40,7 @@ class Live:
         self._watch: Watch | None = None
 
     @contextmanager
-    def show(self, stage: str, door: Door, total: int, before: int) -> Iterator[None]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
         """Shows one stage while the context lasts."""
         watch = self._watch = Watch(stage, door, total, before, self._clock)
         if self._as_json:
@@ -88,7 +88,7 @@ class Watch:
         clock: seconds, monotonic.
     """
 
-    def __init__(self, stage: str, door: Door, total: int, before: int, clock: Callable[[], float]) -> None:
+    def __init__(self, stage: str, door: Watched, total: int, before: int, clock: Callable[[], float]) -> None:
         self.stage, self.door, self.total = stage, door, total
         self.through = before
         """Features done, failed and passed over, earlier ones included."""

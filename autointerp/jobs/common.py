@@ -12,17 +12,43 @@ from autointerp.errors import RunError
 from autointerp.evidence import Images
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import DEFERRED, Failure
-from autointerp.lmm.door import Door, Tally
+from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
 
 
+class Load(Protocol):
+    """Requests in flight, of one process or of all."""
+
+    in_flight: int
+    limit: float
+    """How many may be."""
+    endpoints: tuple[int, int] | None
+    """Servers that are up, of how many; None for a single one."""
+
+
+class Watched(Protocol):
+    """What a display reads: a door, or the sum of several."""
+
+    tally: Tally
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit."""
+        ...
+
+    @property
+    def limiter(self) -> Load:
+        """For the requests in flight."""
+        ...
+
+
 class Progress(Protocol):
     """Whoever shows how far a job is."""
 
-    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> AbstractContextManager[object]:
         """Shows a stage while the context lasts: `total` features, `before` of them done in earlier runs."""
         ...
 
@@ -38,7 +64,7 @@ class Progress(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> AbstractContextManager[object]:
         """Nothing."""
         return nullcontext()
 

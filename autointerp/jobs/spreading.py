@@ -3,14 +3,14 @@
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from autointerp.config import EngineSettings
 from autointerp.dump.reader import Dump
 from autointerp.jobs.common import N_KEPT, JobResult, Progress
 from autointerp.jobs.merging import MergeResult, held, merge, merging
 from autointerp.jobs.sharding import Shard, cut
-from autointerp.lmm.door import Door, Tally
+from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop, run_async
 from autointerp.runs.folder import Run
 from autointerp.runs.index import Ints
@@ -51,6 +51,7 @@ class Gauge:
 
     in_flight: int = 0
     limit: float = 0.0
+    endpoints: tuple[int, int] | None = None
 
 
 class Board:
@@ -211,8 +212,7 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
 
     async def main() -> None:
         board = Board(what.engine, what.progress, what.stop, result)
-        # The display reads of a door its tally and its limiter, which a board has too.
-        shown = what.progress.show(what.stage, cast("Door", board), what.total, result.before)
+        shown = what.progress.show(what.stage, board, what.total, result.before)
         with shown, what.stop.on_interrupt(what.progress.note):
             for wave in waves:
                 if what.stop.reason is not None or result.stopped is not None:

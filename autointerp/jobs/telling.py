@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
+from autointerp.jobs.common import Watched
 from autointerp.jobs.spreading import Report
-from autointerp.lmm.door import Door
 
 EVERY = 0.25
 """Seconds between reports."""
@@ -27,7 +27,7 @@ class Teller:
         self._failed = 0
 
     @contextmanager
-    def show(self, stage: str, door: Door, total: int, before: int) -> Iterator[None]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
         """Reports while the context lasts; for use inside a running loop."""
         loop = asyncio.get_running_loop()
 
