@@ -22,11 +22,20 @@ from autointerp.schema import Explanation, FailureRecord, Feature
 class Load(Protocol):
     """Requests in flight, of one process or of all."""
 
-    in_flight: int
-    limit: float
-    """How many may be."""
-    endpoints: tuple[int, int] | None
-    """Servers that are up, of how many; None for a single one."""
+    @property
+    def in_flight(self) -> int:
+        """Now."""
+        ...
+
+    @property
+    def limit(self) -> float:
+        """How many may be."""
+        ...
+
+    @property
+    def endpoints(self) -> tuple[int, int] | None:
+        """Servers that are up, of how many; None for a single one."""
+        ...
 
 
 class Watched(Protocol):
