@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
     from autointerp.jobs.adopting import adopt
+    from autointerp.jobs.batch_collecting import batch_collect
+    from autointerp.jobs.batch_planning import batch_calibrate, batch_explain, batch_score
+    from autointerp.jobs.batch_submitting import batch_submit
+    from autointerp.jobs.batch_watching import batch_run, batch_status
     from autointerp.jobs.calibrating import calibrate
     from autointerp.jobs.classifying import train_classifier
     from autointerp.jobs.comparing import compare
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from autointerp.jobs.explaining import explain
     from autointerp.jobs.harvesting import harvest
     from autointerp.jobs.inspecting import draw_feature, inspect
+    from autointerp.jobs.merging import merge
     from autointerp.jobs.reporting import report
     from autointerp.jobs.scoring import score
     from autointerp.jobs.showing import show
@@ -37,6 +42,13 @@ _HOME = {
     "RegionSettings": "autointerp.config",
     "ScoreSettings": "autointerp.config",
     "adopt": "autointerp.jobs.adopting",
+    "batch_calibrate": "autointerp.jobs.batch_planning",
+    "batch_collect": "autointerp.jobs.batch_collecting",
+    "batch_explain": "autointerp.jobs.batch_planning",
+    "batch_run": "autointerp.jobs.batch_watching",
+    "batch_score": "autointerp.jobs.batch_planning",
+    "batch_status": "autointerp.jobs.batch_watching",
+    "batch_submit": "autointerp.jobs.batch_submitting",
     "calibrate": "autointerp.jobs.calibrating",
     "compare": "autointerp.jobs.comparing",
     "draw_feature": "autointerp.jobs.inspecting",
@@ -45,6 +57,7 @@ _HOME = {
     "harvest": "autointerp.jobs.harvesting",
     "import_folder": "autointerp.dump.importers.folder",
     "inspect": "autointerp.jobs.inspecting",
+    "merge": "autointerp.jobs.merging",
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
     "report": "autointerp.jobs.reporting",
@@ -65,6 +78,13 @@ __all__ = [
     "ScoreSettings",
     "__version__",
     "adopt",
+    "batch_calibrate",
+    "batch_collect",
+    "batch_explain",
+    "batch_run",
+    "batch_score",
+    "batch_status",
+    "batch_submit",
     "calibrate",
     "compare",
     "draw_feature",
@@ -73,6 +93,7 @@ __all__ = [
     "harvest",
     "import_folder",
     "inspect",
+    "merge",
     "open_dump",
     "open_run",
     "report",

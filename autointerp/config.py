@@ -137,5 +137,7 @@ class EngineSettings(Record):
     """Seconds for one call."""
     attempts: PositiveInt = 6
     """Calls made for one request before it is recorded as a failure."""
+    more_base_urls: tuple[str, ...] = ()
+    """Further servers of the same model; requests go to the least loaded of all."""
     budget: str | None = None
     """`2.50usd` or `3M tokens`; the run stops cleanly before it would be passed."""

@@ -8,7 +8,7 @@ from autointerp.clock import now
 from autointerp.config import ExplainSettings, ModelSettings
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import ImagePart, Request, Role, Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
@@ -83,6 +83,10 @@ class Explainer:
             return _failure(feature, "explain", Failure("image", _nothing_to_show(feature), 0))
         answer = await door.ask(requests[0], ExplainReply)
         if isinstance(answer, Failure):
+            if answer.kind == DEFERRED:
+                # The second passes wait for nothing: asked for now, they spare a day.
+                for _, request, _ in self._second_passes(requests[1:], shown, images, shuffled):
+                    await door.ask(request, DomainReply)
             return _failure(feature, "explain", answer)
         usage = answer.usage
         found: dict[str, DomainFinding] = {}

@@ -3,7 +3,7 @@
 import datetime
 import ipaddress
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +12,8 @@ from autointerp.config import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
+from autointerp.lmm.balancing import Balancer
+from autointerp.lmm.batch_client import BatchClient, Outbox
 from autointerp.lmm.budget import Ledger, parse_budget
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.door import Door
@@ -63,7 +65,7 @@ def is_local(model: str) -> bool:
     return model == LOCAL or model.startswith(f"{LOCAL}@")
 
 
-def find_price(settings: ModelSettings, prices: Path | None) -> Price | None:
+def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str] = ()) -> Price | None:
     """What the model costs; a server on this machine or a private network costs nothing unless the user's file says so.
 
     Raises:
@@ -75,7 +77,7 @@ def find_price(settings: ModelSettings, prices: Path | None) -> Price | None:
     listed = price_of(settings.model, on=today, overrides=prices)
     if listed is not None and prices is not None and listed.source == str(prices):
         return listed
-    if _is_private(settings.base_url):
+    if all(_is_private(url) for url in (settings.base_url, *more)):
         return Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
     return listed
 
@@ -105,7 +107,13 @@ def open_renderer(dump: Dump) -> Renderer:
 
 @asynccontextmanager
 async def open_door(
-    model: ModelSettings, engine: EngineSettings, dump: Dump, *, cache: Path | None, prices: Path | None
+    model: ModelSettings,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    prices: Path | None,
+    outbox: Outbox | None = None,
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -115,11 +123,15 @@ async def open_door(
         dump: where images come from.
         cache: folder of the cache, None for the usual place.
         prices: the user's price file.
+        outbox: where questions go that are to be answered later; None asks them now.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
-    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, {model.model: find_price(model, prices)})
+    ledger = Ledger(
+        parse_budget(engine.budget) if engine.budget else None,
+        {model.model: find_price(model, prices, engine.more_base_urls)},
+    )
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
@@ -128,9 +140,12 @@ async def open_door(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store)
+            client, close = _client(model, engine, store, limiter, outbox)
+            door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             try:
-                yield Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
+                yield door
+                if outbox is None or outbox.final:
+                    await door.letters.forget_unusable()
             finally:
                 if close is not None:
                     await close.aclose()
@@ -138,10 +153,19 @@ async def open_door(
         renderer.close()
 
 
-def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, OpenAIClient | None]:
+def _client(
+    model: ModelSettings, engine: EngineSettings, cache: Cache, limiter: Limiter, outbox: Outbox | None
+) -> tuple[Client, OpenAIClient | Balancer | BatchClient | None]:
+    if outbox is not None:
+        deferring = outbox.client(model.base_url, cache)
+        return deferring, deferring
     if is_local(model.model):
         from autointerp.lmm.local.client import LocalClient
 
         return LocalClient(), None
-    remote = OpenAIClient(model.base_url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+    clients = [
+        OpenAIClient(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+        for url in dict.fromkeys((model.base_url, *engine.more_base_urls))
+    ]
+    remote = clients[0] if len(clients) == 1 else Balancer(clients, limiter)
     return remote, remote

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,6 +55,12 @@ def model_name(model: str | None) -> str:
     raise SettingsError(
         "name a model with --model: one that your endpoint knows, e.g. gpt-5-mini, or `local` for the embedded one"
     )
+
+
+def servers(given: list[str] | None) -> tuple[str | None, tuple[str, ...]]:
+    """The first address, and the further ones; also from a text with commas, as an environment variable holds them."""
+    urls = list(dict.fromkeys(url for text in given or () for url in text.replace(",", " ").split()))
+    return (urls[0] if urls else None), tuple(urls[1:])
 
 
 def print_json(value: object) -> None:
@@ -120,8 +127,13 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
         lines.append(f"next: {next_step}")
     else:
         why = f"stopped: {result.stopped}; " if result.stopped else ""
-        lines.append(f"{why}run the same command again to go on")
+        lines.append(f"{why}{same_again()}")
     return lines
+
+
+def same_again() -> str:
+    """How to go on, with the command that was given."""
+    return f"run the same command again to go on: {shlex.join(['autointerp', *sys.argv[1:]])}"
 
 
 def records(value: object) -> object:

@@ -24,12 +24,12 @@ def calibrate(
         ),
     ] = None,
     base_url: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--base-url",
             "--judge-base-url",
             envvar="AUTOINTERP_JUDGE_BASE_URL",
-            help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI.",
+            help="An OpenAI-compatible server, e.g. http://localhost:8000/v1; repeatable. Without it: OpenAI.",
         ),
     ] = None,
     out: Annotated[
@@ -58,6 +58,7 @@ def calibrate(
     cache: o.CACHE = None,
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
+    batch: o.BATCH = False,
     json: o.JSON = False,
 ) -> None:
     """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
@@ -67,15 +68,19 @@ def calibrate(
 
     Example: `autointerp calibrate --model gpt-5-mini --out calibration/gpt-5-mini.json`
     """
-    from autointerp.cli.build import build_settings, model_name
+    from autointerp.cli.batch import finish_planning
+    from autointerp.cli.build import build_settings, model_name, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
-    from autointerp.jobs.calibrating import calibrate as job
+    from autointerp.jobs.batch_planning import batch_calibrate
+    from autointerp.jobs.calibrating import calibrate as ask
 
+    first, more = servers(base_url)
+    job = batch_calibrate if batch else ask
     asked = build_settings(
         ModelSettings,
         model=model_name(model),
-        base_url=base_url,
+        base_url=first,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -89,6 +94,7 @@ def calibrate(
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         attempts=attempts,
+        more_base_urls=more,
         budget=budget,
     )
     result = job(
@@ -102,8 +108,11 @@ def calibrate(
         cache=cache,
         prices=prices,
         keep_images=keep_images,
-        progress=Live(),
+        progress=Live(as_json=json),
     )
+    if batch:
+        finish_planning("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=json)
+        return
     _finish(result, as_json=json)
 
 
@@ -206,6 +215,8 @@ def _kappa(alike: "Agreement") -> str:
 
 
 def _lines(result: "CalibrationResult") -> Iterable[str]:
+    from autointerp.cli.build import same_again
+
     found, tally = result.calibration, result.tally
     if found is not None:
         yield from _habits(found)
@@ -223,7 +234,7 @@ def _lines(result: "CalibrationResult") -> Iterable[str]:
         yield f"calibrated in {result.seconds:,.1f} s -> {result.out}"
     else:
         why = f"stopped: {result.stopped}; " if result.stopped else ""
-        yield f"{why}no calibration is written yet; run the same command again to go on"
+        yield f"{why}no calibration is written yet; {same_again()}"
 
 
 def _habits(found: "Calibration") -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import calibrate, compare, dumps, harvest, reports, scoring, train, work
+from autointerp.cli import batch, calibrate, compare, dumps, harvest, merge, reports, scoring, train, work
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
@@ -26,7 +26,9 @@ app.add_typer(train.training, name="train")
 app.command()(harvest.harvest)
 app.command()(work.explain)
 app.command()(scoring.score)
+app.command()(merge.merge)
 app.command()(calibrate.calibrate)
+app.add_typer(batch.batching, name="batch")
 app.command()(reports.report)
 app.command()(compare.compare)
 app.command()(reports.status)
@@ -76,11 +78,13 @@ def _defaults(path: Path) -> dict[str, object]:
 def _checked(path: Path, name: str, command: object, table: object) -> dict[str, object]:
     """A command's table with its keys as parameters; of a group of commands, a table of such tables."""
     if (inner := getattr(command, "commands", None)) is None:
-        known = {p.name for p in getattr(command, "params", ())}
+        known = {p.name: p for p in getattr(command, "params", ())}
         given = {key.replace("-", "_"): value for key, value in table.items()} if isinstance(table, dict) else {}
-        if unknown := sorted(given.keys() - known):
+        if unknown := sorted(given.keys() - known.keys()):
             raise SettingsError(f"--config {path}: [{name}] has no option {unknown[0]!r}")
-        return given
+        # One text for a repeatable option is one value, not a list of letters.
+        several = {key for key, p in known.items() if getattr(p, "multiple", False)}
+        return {key: [value] if key in several and isinstance(value, str) else value for key, value in given.items()}
     out: dict[str, object] = {}
     for key, value in table.items() if isinstance(table, dict) else ():
         where = f"{name}.{key}" if name else key

@@ -24,11 +24,12 @@ MODEL = Annotated[
     ),
 ]
 BASE_URL = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--base-url",
         envvar="AUTOINTERP_BASE_URL",
-        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI.",
+        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI. Repeat it for several "
+        "servers of the same model.",
     ),
 ]
 JUDGE_MODEL = Annotated[
@@ -41,12 +42,12 @@ JUDGE_MODEL = Annotated[
     ),
 ]
 JUDGE_BASE_URL = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--judge-base-url",
         "--base-url",
         envvar="AUTOINTERP_JUDGE_BASE_URL",
-        help="The judge's server. Without it: OpenAI for a judge that is named, else the explainer's.",
+        help="The judge's server; repeatable. Without it: OpenAI for a judge that is named, else the explainer's.",
     ),
 ]
 TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]
@@ -79,4 +80,28 @@ OUTSIDE = Annotated[
     bool, typer.Option("--allow-outside", help="Trust the dump's image paths even where they leave its folder.")
 ]
 MOVED = Annotated[Path | None, typer.Option("--dump", help="Where the run's dump is now, if it was moved.")]
+BATCH = Annotated[
+    bool,
+    typer.Option("--batch", help="Ask nothing now; record the command for a batch job (`autointerp batch run RUN`)."),
+]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+SHARD = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="One piece of the features alone, counted from 0: of eight, 0/8 to 7/8. `autointerp merge` joins them.",
+        show_default=False,
+    ),
+]
+WORKERS = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Processes that share the work and the limits. [default: this one]"),
+]
+ENGINE = Annotated[
+    str, typer.Option("--engine", help="Where --workers run: `local`, on this machine; `ray`, on a Ray cluster.")
+]
+RAY_ADDRESS = Annotated[
+    str | None,
+    typer.Option("--ray-address", help="With --engine ray: of a running cluster. Without it: one is begun here."),
+]

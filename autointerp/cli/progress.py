@@ -1,122 +1,237 @@
-"""How far a job is, on stderr: one live line on a terminal, a plain line now and then elsewhere."""
+"""How far a job is, on stderr: a live display on a terminal, plain lines elsewhere, JSON events for programs."""
 
+import asyncio
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
-from rich.table import Column
+from rich.console import Console, Group
+from rich.live import Live as RichLive
 from rich.text import Text
 
-from autointerp.lmm.door import Door
+from autointerp.cli.build import same_again
+from autointerp.cli.recent import Recent, Sample
+from autointerp.jobs.common import Watched
+from autointerp.lmm.calls import DEFERRED
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
+EVENT_EVERY = 2.0
+"""Seconds between JSON events."""
+BAR = 20
+"""Characters."""
 
 
 class Live:
-    """Shows features done, rate, requests in flight, tokens, dollars, cache hits, failures, time left."""
+    """Shows features done, requests a second and in flight, tokens, dollars, cache hits, failures by kind, time left.
 
-    def __init__(self) -> None:
+    Args:
+        as_json: one JSON object a line instead of words (docs/run-format.md).
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, *, as_json: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._as_json = as_json
+        self._clock = clock
         self._console = Console(stderr=True)
-        self._advance: Callable[[], None] = _nothing
+        self._watch: Watch | None = None
 
     @contextmanager
-    def show(self, stage: str, door: Door, total: int, before: int) -> Iterator[None]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
         """Shows one stage while the context lasts."""
-        shown = _rich(self._console, stage, door, total, before) if self._console.is_terminal else None
-        with shown or _plain(stage, door, total, before) as advance:
-            self._advance = advance
-            yield
-        self._advance = _nothing
+        watch = self._watch = Watch(stage, door, total, before, self._clock)
+        if self._as_json:
+            _event("start", stage=stage, total=total, before=before)
+            shown = _regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
+        elif self._console.is_terminal:
+            shown = RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4)
+        else:
+            shown = _regularly(lambda: _line(plain(watch)), PLAIN_EVERY)
+        try:
+            with shown:
+                yield
+        except asyncio.CancelledError:  # a second Ctrl-C
+            self.note(f"interrupted; {same_again()}")
+            raise
+        finally:
+            self._watch = None
+        # Not after an error, whose one line then stands alone.
+        if self._as_json:
+            _event("done", **watch.event())
+        elif not self._console.is_terminal:
+            _line(plain(watch))
 
     def advance(self, *, failed: bool) -> None:
         """One more feature is through."""
-        self._advance()
+        if self._watch is not None:
+            self._watch.advance(failed=failed)
 
     def note(self, text: str) -> None:
         """Says one line."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if self._as_json:
+            _event("note", text=text)
+        else:
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _nothing() -> None:
-    pass
+class Watch:
+    """The figures of one stage as they are now.
+
+    Args:
+        stage: its name.
+        door: that its questions go through.
+        total: features.
+        before: of them, done in earlier runs.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, stage: str, door: Watched, total: int, before: int, clock: Callable[[], float]) -> None:
+        self.stage, self.door, self.total = stage, door, total
+        self.through = before
+        """Features done, failed and passed over, earlier ones included."""
+        self.failed = 0
+        self._clock, self._began = clock, clock()
+        self._lock = threading.Lock()
+        self._recent = Recent(self._sample())
+
+    def _sample(self) -> Sample:
+        tally = self.door.tally
+        return Sample(self._clock(), self.through, tally.requests, tally.answered, tally.cached)
+
+    def advance(self, *, failed: bool) -> None:
+        """One more feature is through."""
+        self.through += 1
+        self.failed += failed
+
+    def rates(self) -> tuple[float, float | None]:
+        """Requests a second, and seconds left."""
+        with self._lock:  # the display has a thread of its own
+            self._recent.take(self._sample())
+            left = self._recent.left(self.total - self.through)
+            return self._recent.requests_per_second, left
+
+    def event(self) -> dict[str, object]:
+        """The figures as JSON values."""
+        per_second, left = self.rates()
+        tally, limiter = self.door.tally, self.door.limiter
+        up, servers = limiter.endpoints or (1, 1)
+        return {
+            "stage": self.stage,
+            "total": self.total,
+            "through": self.through,
+            "failed": self.failed,
+            "seconds": round(self._clock() - self._began, 3),
+            "seconds_left": None if left is None else round(left, 1),
+            "requests": tally.requests,
+            "requests_per_second": round(per_second, 2),
+            "in_flight": limiter.in_flight,
+            "limit": int(limiter.limit),
+            "servers": servers,
+            "servers_up": up,
+            "answered": tally.answered,
+            "cached": tally.cached,
+            "input_tokens": tally.usage.input_tokens,
+            "output_tokens": tally.usage.output_tokens,
+            "dollars": tally.usage.dollars,
+            "retries": dict(tally.retries),
+            "failures": dict(tally.failures),
+        }
 
 
-def facts(door: Door, seconds: float) -> str:
-    """The figures of a run so far, in one line."""
-    tally, usage = door.tally, door.tally.usage
+def busy(watch: Watch, per_second: float) -> str:
+    """What goes on now, and what it has cost."""
+    limiter, usage = watch.door.limiter, watch.door.tally.usage
     parts = [
-        f"{door.limiter.in_flight} in flight (limit {int(door.limiter.limit)})",
-        f"{tally.answered / max(seconds, 0.001):.1f} answers/s",
-        f"{(usage.input_tokens + usage.output_tokens) / 1000:,.0f}k tokens",
+        f"{limiter.in_flight:,} in flight (limit {int(limiter.limit):,})",
+        f"{per_second:,.1f} requests/s",
+        f"{_short(usage.input_tokens + usage.output_tokens)} tokens",
     ]
     if usage.dollars:
         parts.append(f"${usage.dollars:,.2f}")
-    if tally.cached:
-        parts.append(f"{tally.cached:,} from cache")
-    if tally.retries.total():
-        parts.append(f"{tally.retries.total():,} retries")
-    if tally.failures.total():
-        kinds = ", ".join(f"{kind} {n:,}" for kind, n in tally.failures.most_common(3))
-        parts.append(f"failed: {kinds}")
     return " · ".join(parts)
 
 
-class _Facts(ProgressColumn):
-    def __init__(self, door: Door) -> None:
-        super().__init__(table_column=Column(no_wrap=True, overflow="ellipsis"))
-        self._door = door
-        self._began = time.monotonic()
+def fates(watch: Watch) -> str:
+    """Servers that are up, and what became of questions other than an answer; empty where there is nothing to say."""
+    tally, servers = watch.door.tally, watch.door.limiter.endpoints
+    parts = [] if servers is None else [f"{servers[0]} of {servers[1]} servers up"]
+    if tally.cached:
+        parts.append(f"{tally.cached:,} from the cache")
+    if waiting := tally.failures[DEFERRED]:
+        parts.append(f"{waiting:,} for a batch job")
+    if tally.failures.total() > waiting:
+        others = [(kind, n) for kind, n in tally.failures.most_common(4) if kind != DEFERRED][:3]
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in others)
+        parts.append(f"failed: {kinds}")
+    if tally.retries.total():
+        kinds = ", ".join(f"{kind} {n:,}" for kind, n in tally.retries.most_common(2))
+        parts.append(f"repeated: {kinds}")
+    return " · ".join(parts)
 
-    def render(self, task: Task) -> Text:
-        """The figures as they are now."""
-        return Text(facts(self._door, time.monotonic() - self._began), style="dim")
+
+def plain(watch: Watch) -> str:
+    """All of it as one line."""
+    per_second, left = watch.rates()
+    ahead = f", {_time(left)} left" if left is not None and watch.through < watch.total else ""
+    whole = (f"{watch.stage}: {watch.through:,}/{watch.total:,}{ahead}", busy(watch, per_second), fates(watch))
+    return " · ".join(part for part in whole if part)
+
+
+def display(watch: Watch) -> Group:
+    """All of it as two or three lines of at most 80 characters, but for rare kinds of failures."""
+    per_second, left = watch.rates()
+    share = watch.through / watch.total if watch.total else 1.0
+    full = round(BAR * share)
+    head = Text(f"{watch.stage} ", no_wrap=True, overflow="ellipsis")
+    head.append("━" * full, "green").append("━" * (BAR - full), "bright_black")
+    head.append(f" {watch.through:,}/{watch.total:,} features ({int(100 * share)} %)")
+    if left is not None and watch.through < watch.total:
+        head.append(f", {_time(left)} left")
+    below = [Text(f"  {text}", style="dim", no_wrap=True, overflow="ellipsis") for text in _below(watch, per_second)]
+    return Group(head, *below)
+
+
+def _below(watch: Watch, per_second: float) -> list[str]:
+    return [text for text in (busy(watch, per_second), fates(watch)) if text]
+
+
+def _short(n: int) -> str:
+    """A count in three or four digits: 950, 12k, 3.1M."""
+    if n < 1000:
+        return str(n)
+    return f"{n / 1000:,.0f}k" if n < 999_500 else f"{n / 1e6:,.1f}M"
+
+
+def _time(seconds: float) -> str:
+    """`0:00:42`, `26:03:12`."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _event(name: str, **values: object) -> None:
+    _line(json.dumps({"event": name, **values}, ensure_ascii=False))
 
 
 @contextmanager
-def _rich(console: Console, stage: str, door: Door, total: int, before: int) -> Iterator[Callable[[], None]]:
-    left = TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(16),
-        MofNCompleteColumn(),
-        left,
-        _Facts(door),
-    )
-    with RichProgress(*columns, console=console) as progress:
-        task = progress.add_task(stage, total=total, completed=before)
-        yield lambda: progress.advance(task)
-
-
-@contextmanager
-def _plain(stage: str, door: Door, total: int, before: int) -> Iterator[Callable[[], None]]:
-    began, count, over = time.monotonic(), [before], threading.Event()
-
-    def line() -> None:
-        seconds = time.monotonic() - began
-        now = count[0] - before
-        left = f", {(total - count[0]) * seconds / now:,.0f} s left" if now and count[0] < total else ""
-        sys.stderr.write(f"{stage}: {count[0]:,}/{total:,}{left} · {facts(door, seconds)}\n")
-        sys.stderr.flush()
+def _regularly(say: Callable[[], None], every: float) -> Iterator[None]:
+    over = threading.Event()
 
     def report() -> None:
-        while not over.wait(PLAIN_EVERY):
-            line()
-
-    def advance() -> None:
-        count[0] += 1
+        while not over.wait(every):
+            say()
 
     reporter = threading.Thread(target=report, name="progress", daemon=True)
     reporter.start()
     try:
-        yield advance
+        yield
     finally:
         over.set()
         reporter.join()
-    # Not after an error, whose one line then stands alone.
-    line()

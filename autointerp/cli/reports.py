@@ -99,7 +99,7 @@ def estimate(
     from rich.console import Console
     from rich.table import Table
 
-    from autointerp.cli.build import print_json
+    from autointerp.cli.build import print_json, servers
     from autointerp.config import ExplainSettings
     from autointerp.jobs.estimating import MODELS
     from autointerp.jobs.estimating import estimate as job
@@ -117,7 +117,7 @@ def estimate(
         settings=ExplainSettings(domain=domain, seed=seed),
         prompts=prompts,
         prices=prices,
-        base_url=base_url,
+        base_url=servers(base_url)[0],
         allow_outside=allow_outside,
     )
     if json:

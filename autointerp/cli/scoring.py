@@ -1,5 +1,6 @@
 """The command that scores: `autointerp score`."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,8 @@ from autointerp.cli import options as o
 from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autointerp.config import ModelSettings
     from autointerp.runs.folder import RunInfo
 
@@ -114,6 +117,11 @@ def score(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    batch: o.BATCH = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Score the explanations of a run on held-out images that the explainer never saw.
@@ -134,18 +142,23 @@ def score(
 
     Example: `autointerp score runs/first --judge-model gemini-3-flash --judge-base-url https://…/v1`
     """
-    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.batch import finish_planning
+    from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
-    from autointerp.jobs.scoring import score as job
+    from autointerp.jobs.batch_planning import batch_score
+    from autointerp.jobs.scoring import score as ask
     from autointerp.runs.folder import open_run
 
+    live = Live(as_json=json)
     if explanations is not None:
-        run = _adopt(explanations, run, new_run, layer, allow_outside)
+        run = _adopt(explanations, run, new_run, layer, allow_outside, live.note)
     elif new_run is not None or layer is not None:
         raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
     made = open_run(run).info
-    judge = _judge(made, judge_model, judge_base_url)
+    first, more = servers(judge_base_url)
+    judge = _judge(made, judge_model, first)
     settings = build_settings(
         ScoreSettings,
         scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
@@ -169,21 +182,24 @@ def score(
         region=build_settings(RegionSettings, **made.explain.settings.region.model_dump() | {"side": side}),
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         attempts=attempts,
+        more_base_urls=more,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
+    job = batch_score if batch else partial(ask, shard=piece, crew=crew)
     result = job(
         run,
         judge=judge.model_copy(update={"temperature": temperature, "max_tokens": max_tokens, "seed": seed}),
         features=features,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         dump=dump,
         calibration=calibration,
         random_dump=random_dump,
@@ -191,9 +207,13 @@ def score(
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
-        progress=Live(),
+        progress=live,
     )
-    finish("scored", result, as_json=json, next_step=f"autointerp report {run}")
+    if batch:
+        finish_planning("score", "the features that are explained by then", run, as_json=json)
+        return
+    next_step = f"autointerp report {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("scored", result, as_json=json, next_step=next_step)
 
 
 def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSettings":
@@ -212,13 +232,20 @@ def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSe
     return build_settings(ModelSettings, model=explainer.model, base_url=base_url or explainer.base_url)
 
 
-def _adopt(explanations: Path, dump: Path, run: Path | None, layer: str | None, allow_outside: bool) -> Path:
+def _adopt(
+    explanations: Path,
+    dump: Path,
+    run: Path | None,
+    layer: str | None,
+    allow_outside: bool,
+    say: "Callable[[str], None]",
+) -> Path:
     from autointerp.jobs.adopting import adopt
 
     if run is None:
         raise SettingsError("--explanations: name a folder for the run with --run")
     result = adopt(explanations, dump, run, layer=layer, allow_outside=allow_outside)
-    typer.echo(f"adopted {result.done:,} of {result.selected:,} explanations from {explanations} -> {run}", err=True)
+    say(f"adopted {result.done:,} of {result.selected:,} explanations from {explanations} -> {run}")
     for note in result.notes:
-        typer.echo(note, err=True)
+        say(note)
     return run

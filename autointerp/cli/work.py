@@ -1,5 +1,6 @@
 """The commands that explain: explain, demo."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,11 @@ def explain(
     prices: o.PRICES = None,
     prompts: o.PROMPTS = None,
     allow_outside: o.OUTSIDE = False,
+    batch: o.BATCH = False,
+    shard: o.SHARD = None,
+    workers: o.WORKERS = None,
+    engine: o.ENGINE = "local",
+    ray_address: o.RAY_ADDRESS = None,
     json: o.JSON = False,
 ) -> None:
     """Explain features of a dump: show their top-activating crops to a multimodal model.
@@ -72,15 +78,19 @@ def explain(
 
     Example: `autointerp explain DUMP --features 0-511,600 --run runs/first --model gpt-5-mini`
     """
-    from autointerp.cli.build import build_settings, finish, model_name
+    from autointerp.cli.batch import finish_planning
+    from autointerp.cli.build import build_settings, finish, model_name, servers
     from autointerp.cli.progress import Live
+    from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
-    from autointerp.jobs.explaining import explain as job
+    from autointerp.jobs.batch_planning import batch_explain
+    from autointerp.jobs.explaining import explain as ask
 
+    first, more = servers(base_url)
     asked = build_settings(
         ModelSettings,
         model=model_name(model),
-        base_url=base_url,
+        base_url=first,
         temperature=temperature,
         max_tokens=max_tokens,
         seed=seed,
@@ -100,15 +110,18 @@ def explain(
         n_shuffled=n_shuffled,
         seed=seed,
     )
-    engine = build_settings(
+    endpoint = build_settings(
         EngineSettings,
         concurrency=concurrency,
         requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute,
         timeout=timeout,
         attempts=attempts,
+        more_base_urls=more,
         budget=budget,
     )
+    piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
+    job = batch_explain if batch else partial(ask, shard=piece, crew=crew)
     result = job(
         dump,
         run,
@@ -118,14 +131,18 @@ def explain(
         sample=sample,
         seed=seed,
         settings=settings,
-        engine=engine,
+        engine=endpoint,
         prompts=prompts,
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
-        progress=Live(),
+        progress=Live(as_json=json),
     )
-    finish("explained", result, as_json=json, next_step=f"autointerp score {run}")
+    if batch:
+        finish_planning("explain", f"{result.selected - result.before:,} features to explain", run, as_json=json)
+        return
+    next_step = f"autointerp score {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
+    finish("explained", result, as_json=json, next_step=next_step)
 
 
 def demo(
@@ -140,14 +157,15 @@ def demo(
 
     Example: `autointerp demo`, or with your own endpoint: `autointerp demo --model gpt-5-mini`
     """
-    from autointerp.cli.build import build_settings, finish
+    from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
     from autointerp.config import EngineSettings, ModelSettings
     from autointerp.jobs.demo import run_demo
 
-    asked = build_settings(ModelSettings, model=model, base_url=base_url)
-    engine = build_settings(EngineSettings, concurrency=concurrency, budget=budget)
-    explained, scored, page = run_demo(out, model=asked, features=features, engine=engine, progress=Live())
+    first, more = servers(base_url)
+    asked = build_settings(ModelSettings, model=model, base_url=first)
+    engine = build_settings(EngineSettings, concurrency=concurrency, more_base_urls=more, budget=budget)
+    explained, scored, page = run_demo(out, model=asked, features=features, engine=engine, progress=Live(as_json=False))
     for did, result in (("explained", explained), ("scored", scored)):
         if not result.complete:
             finish(did, result, as_json=False, next_step="")

@@ -16,7 +16,8 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Asked, Plan, make_plan
 from autointerp.jobs.common import Progress, Silent
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.batch_client import Outbox
+from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Door, Tally
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.planted.evidence import write_dump
@@ -49,6 +50,8 @@ class CalibrationResult:
     """Calls that were answered, or that never will be."""
     failed: int = 0
     """Calls that failed and may succeed later."""
+    deferred: int = 0
+    """Calls that wait for a batch job."""
     failures: list[Failure] = field(default_factory=list)
     """Of them at most `N_KEPT`."""
     gaps: Counter[str] = field(default_factory=Counter)
@@ -79,6 +82,8 @@ def calibrate(
     prices: Path | None = None,
     keep_images: Path | None = None,
     progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    idle: bool = False,
 ) -> CalibrationResult:
     """Asks a judge about planted images and writes what its answers are worth; run again, it goes on from the cache.
 
@@ -97,6 +102,8 @@ def calibrate(
         prices: your own price file.
         keep_images: where the planted dump is to stay; a temporary folder otherwise.
         progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        idle: only checks the settings.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
@@ -108,20 +115,23 @@ def calibrate(
     target = _target(out, asked.model)
     plan = make_plan(settings, calls, seed)
     result = CalibrationResult(target, selected=len(plan.asked), images=keep_images)
+    if idle:
+        return result
     told = _Told(result, Stop(), progress)
     with _planted(plan, keep_images, progress) as dump:
         questions = plan.questions(dump)
 
         async def main() -> None:
-            async with open_door(asked, engine or EngineSettings(), dump, cache=cache, prices=prices) as door:
+            use = engine or EngineSettings()
+            async with open_door(asked, use, dump, cache=cache, prices=prices, outbox=outbox) as door:
                 result.tally = door.tally
                 with progress.show("calibrate", door, len(questions), 0), told.stop.on_interrupt(progress.note):
-                    window = (engine or EngineSettings()).concurrency + 2
+                    window = use.concurrency + 2
                     await drive(iter(questions), lambda q: _ask(q, judge, door, told), window=window, stop=told.stop)
 
         run_async(main)
     result.stopped = told.stop.reason
-    if not result.failed and result.stopped is None:
+    if not result.failed and not result.deferred and result.stopped is None:
         result.calibration = _calibration(judge, plan, told)
         result.warnings = weaknesses(result.calibration)
         save_calibration(result.calibration, target)
@@ -141,6 +151,10 @@ class _Told:
     usage: Usage = field(default_factory=Usage)
 
     def failure(self, failure: Failure) -> None:
+        if failure.kind == DEFERRED:
+            self.result.deferred += 1
+            self.progress.advance(failed=False)
+            return
         self.result.failed += 1
         if len(self.result.failures) < N_KEPT:
             self.result.failures.append(failure)

@@ -10,17 +10,54 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import Selection, parse_features
 from autointerp.errors import RunError
 from autointerp.evidence import Images
-from autointerp.lmm.door import Door, Tally
+from autointerp.lmm.batch_client import Outbox
+from autointerp.lmm.calls import DEFERRED, Failure
+from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
-from autointerp.schema import FailureRecord, Feature
+from autointerp.schema import Explanation, FailureRecord, Feature
+
+
+class Load(Protocol):
+    """Requests in flight, of one process or of all."""
+
+    @property
+    def in_flight(self) -> int:
+        """Now."""
+        ...
+
+    @property
+    def limit(self) -> float:
+        """How many may be."""
+        ...
+
+    @property
+    def endpoints(self) -> tuple[int, int] | None:
+        """Servers that are up, of how many; None for a single one."""
+        ...
+
+
+class Watched(Protocol):
+    """What a display reads: a door, or the sum of several."""
+
+    tally: Tally
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit."""
+        ...
+
+    @property
+    def limiter(self) -> Load:
+        """For the requests in flight."""
+        ...
 
 
 class Progress(Protocol):
     """Whoever shows how far a job is."""
 
-    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> AbstractContextManager[object]:
         """Shows a stage while the context lasts: `total` features, `before` of them done in earlier runs."""
         ...
 
@@ -36,7 +73,7 @@ class Progress(Protocol):
 class Silent:
     """Shows nothing."""
 
-    def show(self, stage: str, door: Door, total: int, before: int) -> AbstractContextManager[object]:
+    def show(self, stage: str, door: Watched, total: int, before: int) -> AbstractContextManager[object]:
         """Nothing."""
         return nullcontext()
 
@@ -64,6 +101,8 @@ class JobResult:
     """Features passed over since they fire on no image."""
     failed: int = 0
     """Features that failed now and stay pending."""
+    deferred: int = 0
+    """Features whose questions wait for a batch job."""
     gaps: int = 0
     """Questions that settled in a failure though their feature was scored; its interval holds the doubt."""
     tally: Tally = field(default_factory=Tally)
@@ -77,7 +116,7 @@ class JobResult:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
-        return self.failed == 0 and self.stopped is None
+        return self.failed == 0 and self.deferred == 0 and self.stopped is None
 
 
 N_KEPT = 20
@@ -87,7 +126,10 @@ N_KEPT = 20
 class Recorder:
     """Writes what became of each feature, and counts it."""
 
-    def __init__(self, writer: RunWriter, result: JobResult, progress: Progress, stop: Stop) -> None:
+    def __init__(
+        self, writer: RunWriter, result: JobResult, progress: Progress, stop: Stop, outbox: Outbox | None = None
+    ) -> None:
+        self._early = outbox is not None and not outbox.final
         self._writer = writer
         self._result = result
         self._progress = progress
@@ -100,6 +142,33 @@ class Recorder:
             self._result.failures.append(record)
         if record.kind == "over_budget":
             self._stop.ask("over budget")
+
+    def explained(self, outcome: Explanation | FailureRecord) -> None:
+        """A feature is explained, or failed, or is left to a later look."""
+        if isinstance(outcome, Explanation):
+            self._writer.explanation(outcome)
+        elif self.postponed([outcome]):
+            return
+        else:
+            self.failure(outcome)
+        self.through(failed=isinstance(outcome, FailureRecord))
+
+    def postponed(self, failures: Sequence[Failure | FailureRecord]) -> bool:
+        """Whether nothing is recorded of a feature yet; counts it if so.
+
+        Its answers are still to come, or some failed and the stage will be gone through once more.
+        """
+        kinds = {failure.kind for failure in failures}
+        if not (DEFERRED in kinds or (kinds and self._early)):
+            return False
+        if "over_budget" in kinds:
+            self._stop.ask("over budget")
+        if DEFERRED in kinds:
+            self._result.deferred += 1
+        else:
+            self._result.failed += 1
+        self._progress.advance(failed=False)
+        return True
 
     def gap(self, record: FailureRecord) -> None:
         """A judgement stayed unanswered, though its feature was scored without it."""

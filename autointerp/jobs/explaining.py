@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +12,19 @@ import numpy as np
 from autointerp.clock import now
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
+from autointerp.errors import SettingsError
 from autointerp.jobs.ancestry import ancestry_of
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.planning import forecast, make_explainer
+from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
+from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.lmm.batch_client import Outbox
+from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
-from autointerp.pipeline import Stop, drive, run_async
-from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
-from autointerp.schema import Explanation, Feature
+from autointerp.pipeline import Stop, drive
+from autointerp.runs.folder import ExplainStage, RunInfo
+from autointerp.schema import Feature
 from autointerp.session import open_door, resolve_model
 from autointerp.version import __version__
 
@@ -38,6 +45,11 @@ def explain(
     prices: Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    idle: bool = False,
+    shard: Shard | None = None,
+    crew: Crew | None = None,
+    stop: Stop | None = None,
 ) -> JobResult:
     """Explains features; run again with the same arguments, it goes on where it stopped.
 
@@ -56,29 +68,41 @@ def explain(
         prices: your own price file.
         allow_outside: whether the dump's image paths may be absolute or leave its folder.
         progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        idle: only checks the settings and opens the run folder.
+        shard: works on this piece of the features alone, into a part of the run that `merge` merges.
+        crew: several processes that work on pieces, which are merged at the end.
+        stop: asked from outside to end when what is in flight is done.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
+    features = features_text(features)
+    settings = settings or ExplainSettings(seed=seed)
+    _refuse_hierarchy(shard, settings)
     opened = open_dump(dump, allow_outside=allow_outside)
     asked = resolve_model(ModelSettings(model=model, seed=seed) if isinstance(model, str) else model)
-    explainer = make_explainer(opened, asked, settings or ExplainSettings(seed=seed), prompts)
+    explainer = make_explainer(opened, asked, settings, prompts)
     chosen = choose(opened, features, width=width, sample=sample, seed=seed)
     stage = ExplainStage(
         model=asked, settings=explainer.settings, prompts={p.name: p.digest[:12] for p in explainer.prompts}
     )
     info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
-    engine = engine or EngineSettings()
-    with RunWriter(Path(run), info) as writer:
-        left = np.setdiff1d(chosen, writer.run.index().features)
-        result = JobResult(run=Path(run), selected=len(chosen), before=len(chosen) - len(left))
+    engine, progress, stop = engine or EngineSettings(), progress or Silent(), stop or Stop()
+    result = JobResult(run=Path(run), selected=0, before=0)
+    gather(Path(run), crew, progress)
+    with desk(Path(run), "explain", info, chosen, opened, shard, result) as place:
+        writer, left = place.writer, np.setdiff1d(place.ids, place.explained())
+        result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+        if idle:
+            return result
         shuffler = Shuffler(opened, chosen, explainer.settings)
-        ancestry = ancestry_of(opened, writer.run, explainer.settings)
-        progress, stop = progress or Silent(), Stop()
-        recorder = Recorder(writer, result, progress, stop)
+        ancestry = ancestry_of(opened, place.run, explainer.settings)
+        recorder = Recorder(writer, result, progress, stop, outbox)
         if engine.budget is not None and len(left):
-            progress.note(forecast(opened, explainer, left, engine.budget, prices))
+            # Of a shard that is dealt it goes unheard.
+            progress.note(forecast(opened, explainer, left, engine.budget, prices, engine.more_base_urls))
 
         async def one(feature: Feature, door: Door) -> None:
             if feature.row.n_active == 0 and not feature.active:
@@ -88,24 +112,42 @@ def explain(
             shuffled = await asyncio.to_thread(shuffler.draw, feature) if shuffler.wants(feature.id) else ()
             images = images_of(opened, feature, [e.image for e in shuffled])
             outcome = await explainer.explain(feature, images, door, shuffled, ancestry.texts(feature))
-            if isinstance(outcome, Explanation):
-                writer.explanation(outcome)
-            else:
-                recorder.failure(outcome)
-            recorder.through(failed=not isinstance(outcome, Explanation))
+            recorder.explained(outcome)
 
         async def main() -> None:
             if not len(left):
                 return
-            async with open_door(asked, engine, opened, cache=cache, prices=prices) as door:
+            async with open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door:
                 result.tally = door.tally
-                with progress.show("explain", door, len(chosen), result.before), stop.on_interrupt(progress.note):
+                with progress.show("explain", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
-                    for wave in ancestry.waves(left):
+                    # What a batch job has not answered yet is told to narrower features.
+                    for wave in takewhile(lambda _: not result.deferred, ancestry.waves(left)):
                         await drive(opened.features(only(wave)), lambda f: one(f, door), window=window, stop=stop)
 
-        run_async(main)
-    result.stopped = stop.reason
+        call = partial(
+            explain,
+            absolute(dump),
+            absolute(run),
+            model=asked,
+            features=features,
+            width=width,
+            sample=sample,
+            seed=seed,
+            settings=settings,
+            prompts=prompts and absolute(prompts),
+            cache=absolute(cache_folder(cache)),
+            prices=prices and absolute(prices),
+            allow_outside=allow_outside,
+        )
+        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop)
+        here_or_spread(main, crew, call, ancestry.waves(left), what, result)
+        result.stopped = result.stopped or stop.reason
     result.seconds = time.monotonic() - started
     return result
+
+
+def _refuse_hierarchy(shard: Shard | None, settings: ExplainSettings) -> None:
+    if shard is not None and shard.ids is None and settings.hierarchy:
+        raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --workers")

@@ -46,13 +46,15 @@ def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:
     return list(dump.features(only(np.sort(drawn))))
 
 
-def forecast(dump: Dump, explainer: Explainer, ids: Ints, budget: str, prices: Path | None) -> str:
+def forecast(
+    dump: Dump, explainer: Explainer, ids: Ints, budget: str, prices: Path | None, more_base_urls: tuple[str, ...] = ()
+) -> str:
     """One line: what explaining these features is expected to take, and how far the budget goes.
 
     Raises:
         SettingsError: the budget or the price file cannot be read.
     """
-    limit, price = parse_budget(budget), find_price(explainer.model, prices)
+    limit, price = parse_budget(budget), find_price(explainer.model, prices, more_base_urls)
     Ledger(limit, {explainer.model.model: price})  # refuses dollars where the price is not known
     features = measured_features(dump, ids, explainer.settings.seed)
     used = 0.0

@@ -7,6 +7,7 @@ from autointerp.errors import SettingsError
 from autointerp.jobs.adopting import is_adopted
 from autointerp.jobs.common import JobResult, Progress
 from autointerp.jobs.explaining import explain
+from autointerp.lmm.batch_client import Outbox
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.separation import Separation, separations
 
@@ -25,6 +26,7 @@ def explain_random(
     prices: Path | None,
     allow_outside: bool,
     progress: Progress | None,
+    outbox: Outbox | None,
 ) -> JobResult:
     """Explains as many features of the random dump as the run has controlled ones, with the run's own explainer.
 
@@ -43,12 +45,14 @@ def explain_random(
         sample=sample_size(settings),
         seed=settings.seed,
         settings=made.settings.model_copy(update={"domain": None}),
-        engine=engine,
+        # The further addresses are the judge's.
+        engine=engine.model_copy(update={"more_base_urls": ()}) if engine else None,
         prompts=prompts,
         cache=cache,
         prices=prices,
         allow_outside=allow_outside,
         progress=progress,
+        outbox=outbox,
     )
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,13 +13,17 @@ from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.bench import Bench, controlled, make_judge
-from autointerp.jobs.calibrated import calibrated
+from autointerp.jobs.calibrated import Known, calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
 from autointerp.jobs.embedding import embedder_of, embedder_on
 from autointerp.jobs.randomised import explain_random, separations_of, settings_of_random
+from autointerp.jobs.sharding import Shard, desk
+from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.lmm.batch_client import Outbox
+from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
-from autointerp.pipeline import Stop, drive, run_async
+from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
 from autointerp.schema import FailureRecord, Feature
@@ -37,6 +42,7 @@ class _Same(TypedDict):
     prices: Path | None
     allow_outside: bool
     progress: Progress | None
+    outbox: Outbox | None
 
 
 def score(
@@ -54,6 +60,11 @@ def score(
     prices: Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    idle: bool = False,
+    shard: Shard | None = None,
+    crew: Crew | None = None,
+    stop: Stop | None = None,
 ) -> JobResult:
     """Scores the explanations of a run; run again with the same arguments, it goes on where it stopped.
 
@@ -71,11 +82,20 @@ def score(
         prices: your own price file.
         allow_outside: as for `explain`.
         progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        idle: only checks the settings and opens the run folder.
+        shard: works on this piece of the features alone, into a part of the run that `merge` merges.
+        crew: several processes that work on pieces, which are merged at the end.
+        stop: asked from outside to end when what is in flight is done.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
+    features = features_text(features)
+    _refuse_random(shard, random_dump)
+    progress, stop = progress or Silent(), stop or Stop()
+    gather(Path(run), crew, progress)
     there = open_run(run)
     opened = dump_of(there, dump, allow_outside=allow_outside)
     asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
@@ -91,23 +111,21 @@ def score(
         prompts={p.name: p.digest[:12] for p in trial.prompts},
         calibration=known.digest if known else None,
     )
-    with RunWriter(Path(run), there.info.model_copy(update={"score": stage})) as writer:
-        if known is not None:
-            known.keep(Path(run))
-        index = writer.run.index()
-        chosen = np.intersect1d(choose(opened, features, width=None, sample=None, seed=0), index.features)
-        done = {name: writer.run.scored(name) for name in scorers}
-        left = chosen[~np.all([np.isin(chosen, ids) for ids in done.values()], axis=0)]
-        result.selected, result.before = len(chosen), len(chosen) - len(left)
+    index = there.index()
+    chosen = np.intersect1d(choose(opened, features, width=None, sample=None, seed=0), index.features)
+    info = there.info.model_copy(update={"score": stage})
+    with desk(Path(run), "score", info, chosen, opened, shard, result) as place:
+        writer = place.writer
+        _keep(known, writer.run.path)
+        done = {name: place.scored(name) for name in scorers}
+        left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
+        result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+        if idle:
+            return result
         if not len(chosen):
             result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
-        progress, stop = progress or Silent(), Stop()
-        recorder = Recorder(writer, result, progress, stop)
-        bench = (
-            Bench(opened, index, trial, scorers, controlled(chosen, settings), known.rates if known else None)
-            if len(left)
-            else None
-        )
+        recorder = Recorder(writer, result, progress, stop, outbox)
+        bench: Bench | None = None
 
         async def one(feature: Feature, door: Door) -> None:
             assert bench is not None
@@ -117,28 +135,62 @@ def score(
             _record(case, outcomes, writer, recorder)
 
         async def main() -> None:
+            nonlocal bench
             if not len(left):
                 return
+            rates = known.rates if known else None
+            bench = Bench(opened, index, trial, scorers, controlled(chosen, settings), rates)
             async with (
-                open_door(asked, engine, opened, cache=cache, prices=prices) as door,
+                open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door,
                 embedder_on(bench, embedder, engine, opened, cache=cache),
             ):
                 result.tally = door.tally
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
                 window = engine.concurrency // 2 + 2
-                with progress.show("score", door, len(chosen), result.before), stop.on_interrupt(progress.note):
+                with progress.show("score", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
 
-        run_async(main)
-    result.stopped = stop.reason
-    if random_dump is not None and not result.stopped:
-        same = _Same(
-            engine=engine, prompts=prompts, cache=cache, prices=prices, allow_outside=allow_outside, progress=progress
+        call = partial(
+            score,
+            absolute(run),
+            judge=asked,
+            features=features,
+            settings=settings,
+            dump=absolute(opened.path),
+            calibration=calibration and absolute(calibration),
+            prompts=prompts and absolute(prompts),
+            cache=absolute(cache_folder(cache)),
+            prices=prices and absolute(prices),
+            allow_outside=allow_outside,
         )
+        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop)
+        here_or_spread(main, crew, call, [left], what, result)
+        result.stopped = result.stopped or stop.reason
+    same = _Same(
+        engine=engine,
+        prompts=prompts,
+        cache=cache,
+        prices=prices,
+        allow_outside=allow_outside,
+        progress=progress,
+        outbox=outbox,
+    )
+    if random_dump is not None and not result.stopped:
         _score_random(there, random_dump, asked, settings, same, result)
-    result.headline = headline(separations_of(there, seed=settings.seed))
+    if shard is None:
+        result.headline = headline(separations_of(there, seed=settings.seed))
     result.seconds = time.monotonic() - started
     return result
+
+
+def _refuse_random(shard: Shard | None, random_dump: Path | None) -> None:
+    if shard is not None and random_dump is not None:
+        raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
+
+
+def _keep(known: Known | None, run: Path) -> None:
+    if known is not None:
+        known.keep(run)
 
 
 def _score_random(
@@ -147,11 +199,12 @@ def _score_random(
     """Explains and scores the random dump; what went wrong there is the whole command's."""
     nested = explain_random(run, dump, settings, **same)
     both = [nested]
-    if nested.stopped is None:
+    if nested.stopped is None and not nested.deferred:
         both.append(score(nested.run, judge=judge, settings=settings_of_random(settings), dump=dump, **same))
     for part in both:
         result.stopped = result.stopped or part.stopped
         result.failed += part.failed
+        result.deferred += part.deferred
         result.failures += part.failures
         if part.failed:
             result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")
@@ -200,6 +253,8 @@ def _refuse_idle_interval(settings: ScoreSettings) -> None:
 
 
 def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, recorder: Recorder) -> None:
+    if recorder.postponed([outcome for _, outcome in outcomes if isinstance(outcome, Failure)]):
+        return
     for name, outcome in outcomes:
         if isinstance(outcome, Failure):
             recorder.failure(_failed(case.feature, name, outcome))

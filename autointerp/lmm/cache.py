@@ -101,7 +101,7 @@ class Cache:
             if getattr(self._store, name) != value:
                 raise CacheError(f"{folder}: the cache has {name} = {getattr(self._store, name)}; delete the folder")
         self._pending: dict[str, bytes] = {}
-        self._queue: queue.SimpleQueue[tuple[str, bytes, asyncio.Future[None]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[str, bytes | None, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="cache-writer", daemon=True)
         self._writer.start()
 
@@ -139,6 +139,12 @@ class Cache:
         finally:
             self._pending.pop(key, None)
 
+    async def drop(self, key: str) -> None:
+        """Forgets what is stored under `key`, if anything is."""
+        done = asyncio.get_running_loop().create_future()
+        self._queue.put((key, None, done))
+        await done
+
     def close(self) -> None:
         """Writes what is waiting and closes."""
         self._queue.put(None)
@@ -164,12 +170,15 @@ class Cache:
                 self._store.close()
                 return
 
-    def _write_batch(self, items: list[tuple[str, bytes, "asyncio.Future[None]"]]) -> SettingsError | None:
+    def _write_batch(self, items: list[tuple[str, bytes | None, "asyncio.Future[None]"]]) -> SettingsError | None:
         try:
             # SQLite itself waits a minute for another writer; diskcache's own retrying never ends.
             with self._store.transact():
                 for key, raw, _ in items:
-                    self._store.set(key, raw)
+                    if raw is None:
+                        self._store.delete(key)
+                    else:
+                        self._store.set(key, raw)
         except (sqlite3.Error, OSError, diskcache.Timeout) as e:
             return SettingsError(
                 f"{self.folder}: the cache cannot be written ({str(e) or 'it is locked'}); free space, or use --cache"

@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from autointerp.lmm.stated import Limits
 from autointerp.schema import Usage
 
 T = TypeVar("T")
+
+DEFERRED = "deferred"
+"""Kind of a question that was written into a batch file: neither answered nor failed yet."""
+UNASKED = (DEFERRED, "over_budget")
+"""Kinds by which a client says that it asked no endpoint."""
 
 
 class CallError(Exception):
@@ -18,6 +24,7 @@ class CallError(Exception):
         overload: whether the endpoint asks for less.
         retry_after: seconds that the endpoint asks to wait, if it does.
         remedy: not None if no request of this run can succeed: what the user should do.
+        limits: what the endpoint stated of its rate limits.
     """
 
     def __init__(
@@ -29,6 +36,7 @@ class CallError(Exception):
         overload: bool = False,
         retry_after: float | None = None,
         remedy: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind = kind
@@ -37,6 +45,7 @@ class CallError(Exception):
         self.overload = overload
         self.retry_after = retry_after
         self.remedy = remedy
+        self.limits = limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from autointerp.errors import EndpointError, ImageError, one_line
 from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import Answer, CallError, Failure
+from autointerp.lmm.calls import UNASKED, Answer, CallError, Failure
 from autointerp.lmm.image_tokens import TokenEstimate
+from autointerp.lmm.letters import Mailbox
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
 from autointerp.lmm.request import Client, Completion, Images, Message, Request, TextPart
@@ -42,7 +43,7 @@ class Tally:
     usage: Usage = field(default_factory=Usage)
     """Of the calls made now."""
     failures: Counter[str] = field(default_factory=Counter)
-    """Questions failed, by kind."""
+    """Questions failed, by kind; `deferred` ones wait for a batch job."""
     retries: Counter[str] = field(default_factory=Counter)
     """Calls that failed and were tried again, by kind."""
 
@@ -87,12 +88,18 @@ class Door:
         self._lost = 0
         self._hopeless: str | None = None
         self._first_contact = asyncio.Lock()
+        self.letters = Mailbox(cache)
         self.tally = Tally()
 
     @property
     def limiter(self) -> Limiter:
         """For the progress line."""
         return self._limiter
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit; tokens without a budget."""
+        return self._ledger.spent
 
     async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
         """The answer, from the cache or from the endpoint.
@@ -157,12 +164,16 @@ class Door:
                     self.tally.retries["malformed"] += 1
                 continue
             model = completion.model or request.model
-            self.tally.answered += 1
+            self.tally.cached += (posted := question.key in self.letters)
+            self.tally.answered += not posted
             await self._cache.put(request.key, {"text": completion.text, "model": model, **usage.model_dump()})
+            await self.letters.used(request.key, question.key)
             return Answer(value=value, usage=usage, model=model, cached=False)
         return Failure("malformed", f"{problem}; the reply began: {excerpt}", 2)
 
     async def _complete(self, request: Request) -> tuple[Completion, Usage, int] | Failure:
+        if (letter := self.letters.take(request.key)) is not None:
+            return letter.completion, letter.usage, 1
         if self._reached:
             return await self._attempt(request)
         # Until the endpoint has answered once, one request goes ahead of all others: a wrong address, key or
@@ -188,6 +199,8 @@ class Door:
             except ImageError as e:
                 return Failure("image", str(e), attempt)
             except CallError as e:
+                if e.kind in UNASKED:
+                    return Failure(e.kind, e.message, 0)
                 error = e
                 self._give_up_if_hopeless(e, last=attempt == self._attempts)
                 if not e.again:
@@ -244,12 +257,14 @@ class Door:
         try:
             completion = await self._client.complete(request, self._images, slot)
         except CallError as e:
+            if e.kind in UNASKED:
+                self.tally.requests -= 1
             if e.overload:
-                self._limiter.overloaded(slot.began, e.retry_after)
+                self._limiter.overloaded(slot.began, e.retry_after, e.limits)
             raise
         self._reached = True
         self._lost = 0
-        self._limiter.succeeded()
+        self._limiter.succeeded(slot, completion.limits)
         return completion
 
     async def _reserve(self, request: Request, estimate: TokenEstimate) -> Ticket:

@@ -160,7 +160,7 @@ class EmbeddingsClient:
         body = await self._body(request, images)
         async with slot:
             try:
-                answer = await self._http.post("embeddings", body)
+                answer, limits = await self._http.post("embeddings", body)
             except ComplaintError as e:
                 raise self._told(e.error, request) from e
             except CallError as e:
@@ -170,7 +170,7 @@ class EmbeddingsClient:
         usage = answer.get("usage")
         used = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         text = VectorReply(vector=encoded(vector)).model_dump_json()
-        return Completion(text, used if isinstance(used, int) else 0, 0, 0, "stop", None, request.model)
+        return Completion(text, used if isinstance(used, int) else 0, 0, 0, "stop", None, request.model, limits)
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -219,6 +219,7 @@ class EmbeddingsClient:
             overload=error.overload,
             retry_after=error.retry_after,
             remedy=remedy,
+            limits=error.limits,
         )
 
 

@@ -1,19 +1,16 @@
-"""One limiter over all requests of a run: adapts the number in flight, obeys Retry-After, paces to stated rates."""
+"""One limiter over all requests of a run: who waits for a place, in what order, and at what pace they start."""
 
 import asyncio
 import collections
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-_FIRST = 16
-_SHRINK = 0.7
+from autointerp.lmm.gate import Gate
+from autointerp.lmm.stated import Limits, Pace
 
 
 class Limiter:
-    """Grows while it goes well (doubling a round trip until the first overload, then by one), shrinks on overload.
-
-    Additive increase and multiplicative decrease, as in TCP (Jacobson 1988): many runs on one endpoint then share it
-    fairly without knowing of each other.
+    """Lets as many requests out as the endpoint takes (`Adaptive`), at the rates that it or the user states.
 
     Args:
         ceiling: most requests in flight.
@@ -33,44 +30,68 @@ class Limiter:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.ceiling = ceiling
-        self.limit = float(min(_FIRST, ceiling))
-        """Requests that may be in flight now."""
-        self.in_flight = 0
-        self._slow_start = True
+        self.endpoints: tuple[int, int] | None = None
+        """Servers that are up, and all, where there are several."""
+        self._gate = Gate(ceiling)
+        self._steered: float | None = None
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
         self._clock = clock or (lambda: asyncio.get_running_loop().time())
         self._sleep = sleep
-        self._shrunk_at = float("-inf")
-        self._not_before = float("-inf")
-        self._paces = [_Pace(rate) for rate in (requests_per_minute, tokens_per_minute)]
+        rates = (requests_per_minute, tokens_per_minute)
+        self._paces = [Pace(rate / 60 if rate else None, 1.0) for rate in rates]
+
+    @property
+    def limit(self) -> float:
+        """Requests that may be in flight now."""
+        return self._gate.limit if self._steered is None else self._steered
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the endpoint has."""
+        return self._gate.in_flight
 
     def slot(self, tokens: int) -> "Slot":
         """An `async with` that holds one place in flight; `tokens` is the request's estimate."""
         return Slot(self, tokens)
 
-    def succeeded(self) -> None:
-        """An answer came: one more may be in flight, if the present limit was really used."""
-        # A limit nobody reaches says nothing about the endpoint, so it does not grow.
-        if self.in_flight + 1 >= int(self.limit):
-            self.limit = min(self.ceiling, self.limit + (1.0 if self._slow_start else 1.0 / self.limit))
+    def succeeded(self, slot: "Slot", limits: Limits | None = None) -> None:
+        """An answer came to the request that held the slot.
+
+        Args:
+            slot: left already.
+            limits: what the answer stated of the endpoint's limits.
+        """
+        if self._steered is None:
+            self._gate.answered(slot.began, slot.ended, slot.load, limits)
         self._wake()
 
-    def overloaded(self, began: float, retry_after: float | None) -> None:
-        """The endpoint asked for less; `began` is when that request entered its slot.
+    def overloaded(self, began: float, retry_after: float | None, limits: Limits | None = None) -> None:
+        """The endpoint asked for less.
 
-        Requests sent before the last shrinking tell nothing new, so a burst of refusals shrinks once.
+        Args:
+            began: when the refused request entered its slot.
+            retry_after: seconds that it asks all to wait.
+            limits: what the refusal stated of its limits.
         """
-        now = self._clock()
-        self._slow_start = False
-        if began >= self._shrunk_at:
-            self.limit = max(1.0, self.limit * _SHRINK)
-            self._shrunk_at = now
-        if retry_after is not None:
-            self._not_before = max(self._not_before, now + retry_after)
+        if self._steered is None:
+            now = self._clock()
+            self._gate.refused(began, now, retry_after)
+            self._gate.told(now, limits)
 
-    async def _enter(self, tokens: int) -> float:
-        if self.in_flight < int(self.limit):
-            self.in_flight += 1
+    def steer(self, limit: float, endpoints: tuple[int, int]) -> None:
+        """From now on someone who knows the endpoints one by one says how many may be in flight at all of them.
+
+        Args:
+            limit: the sum over the endpoints.
+            endpoints: how many are up, of how many.
+        """
+        self._steered = min(float(self.ceiling), max(1.0, limit))
+        self.endpoints = endpoints
+        self._wake()
+
+    async def _enter(self, slot: "Slot") -> None:
+        if self._gate.places < int(self.limit):
+            self._gate.places += 1
         else:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -81,28 +102,40 @@ class Limiter:
                     self._leave()  # the place was given to us; hand it on
                 raise
         try:
-            await self._pause(tokens)
+            await self._pause(slot.tokens)
         except asyncio.CancelledError:
             self._leave()
             raise
-        return self._clock()
+        slot.began = self._clock()
+        slot.load = self._gate.in_flight
 
     async def _pause(self, tokens: int) -> None:
         now = self._clock()
-        due = max(pace.take(now, amount) for pace, amount in zip(self._paces, (1, tokens), strict=True))
-        while (wait := max(due, self._not_before) - self._clock()) > 0:
-            await self._sleep(wait)
+        stated = max(pace.take(now, amount) for pace, amount in zip(self._paces, (1, tokens), strict=True))
+        due = max(stated, self._gate.paced(now, tokens))
+        if max(due, self._gate.not_before) <= now:
+            return
+        self._gate.kept_back += 1
+        try:
+            while (wait := max(due, self._gate.not_before) - self._clock()) > 0:
+                await self._sleep(wait)
+        finally:
+            self._gate.kept_back -= 1
+
+    def _exit(self, slot: "Slot") -> None:
+        slot.ended = self._clock()
+        self._leave()
 
     def _leave(self) -> None:
-        self.in_flight -= 1
+        self._gate.places -= 1
         self._wake()
 
     def _wake(self) -> None:
         # A place passes straight to the longest waiting, so that none is overtaken and `in_flight` never dips.
-        while self._waiting and self.in_flight < int(self.limit):
+        while self._waiting and self._gate.places < int(self.limit):
             turn = self._waiting.popleft()
             if not turn.done():
-                self.in_flight += 1
+                self._gate.places += 1
                 turn.set_result(None)
 
 
@@ -111,30 +144,20 @@ class Slot:
 
     def __init__(self, limiter: Limiter, tokens: int) -> None:
         self._limiter = limiter
-        self._tokens = tokens
+        self.tokens = tokens
+        """As the request is estimated."""
         self.began = float("-inf")
         """Clock time at which the slot was entered."""
+        self.ended = float("-inf")
+        """Clock time at which it was left."""
+        self.load = 0
+        """Requests in flight when it was entered, this one included."""
 
     async def __aenter__(self) -> "Slot":
-        self.began = await self._limiter._enter(self._tokens)
+        await self._limiter._enter(self)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._limiter._leave()
-
-
-class _Pace:
-    """When the next start is due at an even rate; up to a second's worth may start at once."""
-
-    def __init__(self, per_minute: float | None) -> None:
-        self._per_second = per_minute / 60 if per_minute else None
-        self._due = float("-inf")
-
-    def take(self, now: float, amount: float) -> float:
-        if self._per_second is None:
-            return now
-        start = max(self._due, now - 1.0)
-        self._due = start + amount / self._per_second
-        return start
+        self._limiter._exit(self)

@@ -4,11 +4,9 @@ import asyncio
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autointerp.errors import SettingsError
 from autointerp.lmm.address import checked_url
@@ -16,7 +14,9 @@ from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.dialect import Dialect, dialect_key, first_dialect
+from autointerp.lmm.reading import encodable, error_of, message_of, read_completion, retry_after
 from autointerp.lmm.request import Completion, Images, Request
+from autointerp.lmm.stated import Limits, read_limits
 
 if TYPE_CHECKING:
     import httpx2
@@ -79,20 +79,37 @@ class OpenAIClient:
             CallError: the call failed.
             ImageError: a picture cannot be made.
         """
-        async with self._rendering:
-            jpegs = await images.jpegs(request.pictures)
+        jpegs = await self.render(request, images)
         async with slot:
-            for _ in range(_MAX_NEGOTIATIONS):
-                dialect = self._dialect(request.model)
-                try:
-                    completion = _read(await self.post("chat/completions", build_body(request, jpegs, dialect)))
-                except ComplaintError as complaint:
-                    # Another request may have learnt the same meanwhile; then simply ask again its way.
-                    if dialect == self._dialect(request.model):
-                        self._learn(request.model, dialect, complaint)
-                    continue
-                await self._remember(request.model, dialect)
-                return completion
+            return await self.send(request, jpegs)
+
+    async def render(self, request: Request, images: Images) -> list[bytes]:
+        """The encoded pictures of a request, made for a few requests at a time.
+
+        Raises:
+            ImageError: a picture cannot be made.
+        """
+        async with self._rendering:
+            return await images.jpegs(request.pictures)
+
+    async def send(self, request: Request, jpegs: Sequence[bytes]) -> Completion:
+        """Asks once, in the endpoint's dialect; a refused optional field is dropped and asked again.
+
+        Raises:
+            CallError: the call failed.
+        """
+        for _ in range(_MAX_NEGOTIATIONS):
+            dialect = self._dialect(request.model)
+            try:
+                body, limits = await self.post("chat/completions", build_body(request, jpegs, dialect))
+                completion = read_completion(body, limits)
+            except ComplaintError as complaint:
+                # Another request may have learnt the same meanwhile; then simply ask again its way.
+                if dialect == self._dialect(request.model):
+                    self._learn(request.model, dialect, complaint)
+                continue
+            await self._remember(request.model, dialect)
+            return completion
         raise CallError("http_400", "the endpoint refuses every form of the request", again=False)
 
     async def aclose(self) -> None:
@@ -139,7 +156,7 @@ class OpenAIClient:
         http.base_url = client.base_url
         return http
 
-    async def post(self, path: str, body: bytes) -> Mapping[str, object]:
+    async def post(self, path: str, body: bytes) -> "Posted":
         """Sends a body to a path under the base URL, and reads the JSON object that answers it.
 
         Raises:
@@ -161,11 +178,12 @@ class OpenAIClient:
             if late and not isinstance(e, httpx2.ConnectTimeout):
                 raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
             raise CallError("connection", self._unreachable(e), again=True) from e
+        limits = read_limits(response.headers.raw)
         if response.is_error:
-            error = _error_of(response.text)
-            message = _message_of(error, f"Error code: {response.status_code} {response.text}")
-            raise self._status_error(response.status_code, message, error, response.headers)
-        return self._json(response.content, response.headers)
+            error = error_of(response.text)
+            message = message_of(error, f"Error code: {response.status_code} {response.text}")
+            raise self._status_error(response.status_code, message, error, response.headers, limits)
+        return Posted(self._json(response.content, response.headers), limits)
 
     def _unreachable(self, error: Exception) -> str:
         lines = str(error.__cause__ or error).splitlines()
@@ -176,10 +194,10 @@ class OpenAIClient:
     def _scrub(self, text: str) -> str:
         """One short line that can stand in any record; the key goes before the line is cut, lest a part of it stay."""
         text = text.replace(self._key, "[key]") if self._key != "none" else text
-        return " ".join(_encodable(text).split())[:_MAX_MESSAGE]
+        return " ".join(encodable(text).split())[:_MAX_MESSAGE]
 
     def _status_error(
-        self, status: int, message: str, body: object, headers: Mapping[str, str]
+        self, status: int, message: str, body: object, headers: Mapping[str, str], limits: Limits | None
     ) -> "CallError | ComplaintError":
         message = self._scrub(message)
         code = body.get("code") if isinstance(body, dict) else None
@@ -190,8 +208,9 @@ class OpenAIClient:
             message,
             again=status in _AGAIN and remedy is None,
             overload=status in _OVERLOAD,
-            retry_after=_retry_after(headers),
+            retry_after=retry_after(headers),
             remedy=remedy,
+            limits=limits,
         )
         if status in (400, 422) and remedy is None:
             param = body.get("param") if isinstance(body, dict) else None
@@ -221,8 +240,15 @@ class OpenAIClient:
         if error:  # some routers report an upstream error with status 200
             code = error.get("code") if isinstance(error, dict) else None
             status = code if isinstance(code, int) else 502
-            raise self._status_error(status, _message_of(error, str(error)), error, headers)
+            raise self._status_error(status, message_of(error, str(error)), error, headers, None)
         return body if isinstance(body, dict) else {}
+
+
+class Posted(NamedTuple):
+    """What a path answered."""
+
+    body: Mapping[str, object]
+    limits: Limits | None
 
 
 class ComplaintError(Exception):
@@ -232,66 +258,3 @@ class ComplaintError(Exception):
         super().__init__(text)
         self.error = error
         self.text = text
-
-
-def _read(body: Mapping[str, object]) -> Completion:
-    try:
-        return _completion(body)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
-        raise CallError("malformed", "the endpoint answered 200 without a message", again=True) from e
-
-
-def _completion(body: Mapping[str, object]) -> Completion:
-    choice = body["choices"][0]  # pyright: ignore[reportIndexIssue]
-    message = choice["message"]
-    usage = body.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    details = usage.get("prompt_tokens_details") or {}
-    text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # some servers answer in parts
-        text = "".join(part.get("text", "") for part in text)
-    return Completion(
-        text=_encodable(text or ""),
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
-        finish=str(choice.get("finish_reason") or "stop"),
-        refusal=_encodable(str(refusal)) if refusal else None,
-        model=_encodable(str(body.get("model") or "")),
-    )
-
-
-def _encodable(text: str) -> str:
-    """Without half surrogate pairs, which JSON can hold and UTF-8 cannot."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _error_of(text: str) -> object:
-    """What the body of an error says: its `error` where it has one; words where it is not JSON."""
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return text.strip()
-    return body.get("error", body) if isinstance(body, dict) else body
-
-
-def _message_of(body: object, fallback: str) -> str:
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        body = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-    return str(body) if body else fallback
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the endpoint asks to wait: milliseconds, seconds or a date."""
-    try:
-        if headers.get("retry-after-ms"):
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        given = headers.get("retry-after")
-        if not given:
-            return None
-        if re.fullmatch(r"[\d.]+", given.strip(), re.ASCII):
-            return float(given)
-        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from autointerp.images.picture import Picture, Tile
+from autointerp.lmm.stated import Limits
 
 Role = Literal["active", "silent", "judged"]
 """What the prompt says of an image: the feature fires on it, is silent on it, or that is the question."""
@@ -105,6 +106,8 @@ class Completion:
     """The endpoint's own refusal field."""
     model: str
     """The model name that the endpoint says it used."""
+    limits: Limits | None = None
+    """What it stated of its rate limits."""
 
 
 class Images(Protocol):

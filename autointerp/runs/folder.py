@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import filelock
 import numpy as np
@@ -121,7 +122,10 @@ def open_run(path: str | Path) -> Run:
     try:
         raw = json.loads(file.read_bytes())
     except FileNotFoundError as e:
-        raise RunError(f"{path}: no run.json here; name a folder that `autointerp explain --run` made") from e
+        why = "no run.json here; name a folder that `autointerp explain --run` made"
+        if (path / "parts").exists():
+            why = f"its shards are not merged yet: autointerp merge {path}"
+        raise RunError(f"{path}: {why}") from e
     except (OSError, ValueError) as e:
         raise RunError(f"{file}: cannot be read ({e}); name a folder that `autointerp explain --run` made") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -162,12 +166,11 @@ class RunWriter:
             self._explanations = Appender(path / "explanations.jsonl", EXPLANATION)
             self._scores = Appender(path / "scores.jsonl", SCORE)
             self._failures = Appender(path / "failures.jsonl", FAILURE)
-        except OSError as e:
+        except (OSError, RunError) as e:
             self._lock.release()
+            if isinstance(e, RunError):
+                raise
             raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
-        except RunError:
-            self._lock.release()
-            raise
 
     def explanation(self, record: Explanation) -> None:
         """Appends one."""
@@ -189,7 +192,7 @@ class RunWriter:
 
     def _forget(self) -> None:
         """Removes a folder that was made for nothing, so that a mistyped setting leaves no trace."""
-        if self._new and not any(self._has(name) for name in (*RECORDS, "failures.jsonl")):
+        if self._new and not any(self._has(name) for name in (*RECORDS, "failures.jsonl", "parts")):
             shutil.rmtree(self.run.path, ignore_errors=True)
 
     def __enter__(self) -> "RunWriter":
@@ -216,31 +219,40 @@ class RunWriter:
             there = there.model_copy(update={"dump": wanted.dump, "explain": wanted.explain, "version": wanted.version})
         if not self._has("scores.jsonl"):
             there = there.model_copy(update={"score": None})
-        if (difference := _difference(there, wanted)) is not None:
-            raise RunError(f"{self.run.path}: {difference}")
-        merged = there.model_copy(update={"score": _joined(there.score, wanted.score), "dump": wanted.dump})
+        if (differs := difference(there, wanted)) is not None:
+            raise RunError(f"{self.run.path}: {'; '.join(differs)}")
+        merged = joined(there, wanted)
         if merged != on_disk:
             write_info(file, merged)
         return merged
 
     def _has(self, name: str) -> bool:
         file = self.run.path / name
-        return file.exists() and file.stat().st_size > 0
+        return file.is_dir() or (file.exists() and file.stat().st_size > 0)
 
 
-def _joined(there: ScoreStage | None, wanted: ScoreStage | None) -> ScoreStage | None:
-    """The stage asked for, with the templates of scorers that ran before."""
-    if there is None or wanted is None:
-        return wanted or there
-    return wanted.model_copy(update={"prompts": there.prompts | wanted.prompts})
+def joined(there: RunInfo, wanted: RunInfo) -> RunInfo:
+    """What is asked for of a run that agrees with it, with the templates of scorers that ran before."""
+    score = wanted.score or there.score
+    if there.score is not None and score is not None:
+        score = score.model_copy(update={"prompts": there.score.prompts | score.prompts})
+    return there.model_copy(update={"score": score, "dump": wanted.dump})
 
 
-def _difference(there: RunInfo, wanted: RunInfo) -> str | None:
-    """In what a run folder's settings differ from those asked for, in words; None if they agree."""
+class Difference(NamedTuple):
+    """In what a run's settings differ from those asked for, and what to do about it, in words."""
+
+    what: str
+    remedy: str
+
+
+def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
+    """The first difference that matters between a run folder and what is asked for; None if they agree."""
     if there.dump.digest != wanted.dump.digest:
-        return (
+        return Difference(
             f"this run is of the dump {there.dump.name} ({there.dump.digest[:12]}), not {wanted.dump.name} "
-            f"({wanted.dump.digest[:12]}); name another folder with --run"
+            f"({wanted.dump.digest[:12]})",
+            "name another folder with --run",
         )
     for stage in ("explain", "score"):
         old, new = getattr(there, stage), getattr(wanted, stage)
@@ -254,7 +266,8 @@ def _difference(there: RunInfo, wanted: RunInfo) -> str | None:
         names = [k for k in names if not k.startswith("prompts.") or (k in left and k in right)]
         if names:
             name = names[0]
-            return f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}; {_REMEDY[stage]}"
+            what = f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}"
+            return Difference(what, _REMEDY[stage])
     return None
 
 
@@ -273,8 +286,13 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 
 def write_info(file: Path, info: RunInfo) -> None:
     """Replaces run.json in one step."""
-    draft = file.with_suffix(".json.part")
-    draft.write_bytes(info.model_dump_json(indent=2).encode() + b"\n")
+    replace_file(file, info.model_dump_json(indent=2).encode() + b"\n")
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Replaces a small file in one step."""
+    draft = file.with_name(f"{file.name}.part")
+    draft.write_bytes(content)
     draft.replace(file)
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -14,35 +14,32 @@ T = TypeVar("T")
 _BLOCK = 1 << 16
 
 
-class Appender(Generic[T]):
-    """Writes records at the end of a file.
+class LineFile:
+    """A file of lines, opened to write at its end.
 
     Args:
         path: made if missing; if its last line is torn, that line is cut off.
-        adapter: of the records' type.
     """
 
-    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._adapter = adapter
         # Unbuffered: each line is one write, whole or, where the disk is full, torn; nothing is left to write later.
         self._file = path.open("ab+", buffering=0)
         self._drop_torn_line()
 
-    def append(self, record: T) -> None:
-        """Writes one line and hands it to the operating system.
+    def write(self, lines: bytes) -> None:
+        """Hands whole lines to the operating system; a kill may leave the first ones and a torn one.
 
         Raises:
-            RunError: it cannot be written.
+            RunError: they cannot be written.
         """
-        line = self._adapter.dump_json(record) + b"\n"
         try:
-            written = self._file.write(line)
+            written = self._file.write(lines)
         except OSError as e:
             raise RunError(
                 f"{self._path}: cannot be written ({e.strerror}); mend that, then run the same command again"
             ) from e
-        if written != len(line):
+        if written != len(lines):
             raise RunError(f"{self._path}: the disk is full; free space, then run the same command again")
 
     def close(self) -> None:
@@ -64,6 +61,27 @@ class Appender(Generic[T]):
         if at != end:
             self._file.truncate(at)
         self._file.seek(0, os.SEEK_END)
+
+
+class Appender(LineFile, Generic[T]):
+    """Writes records at the end of a file.
+
+    Args:
+        path: as for `LineFile`.
+        adapter: of the records' type.
+    """
+
+    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+        super().__init__(path)
+        self._adapter = adapter
+
+    def append(self, record: T) -> None:
+        """Writes one line and hands it to the operating system.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        self.write(self._adapter.dump_json(record) + b"\n")
 
 
 def read_lines(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:

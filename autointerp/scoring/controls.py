@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.schema import Control, Usage
 from autointerp.scoring.judge import Verdicts
 from autointerp.scoring.protocol import Case
@@ -40,6 +40,7 @@ async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: 
     controls: dict[str, Control] = {}
     p_values: dict[str, float | int | str | bool | None] = {}
     usage = Usage()
+    waiting: Failure | None = None
     replicates = case.settings.bootstrap
     drawn = resample(judged, replicates=replicates, seed=seed)
     # Where the own explanation was judged with care one by one, so are its rivals.
@@ -47,7 +48,10 @@ async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: 
     for name, text in _texts(case).items():
         told = await case.judge.beliefs(text, said.items, case.door, look)
         if isinstance(told, Failure):
-            return told
+            if told.kind != DEFERRED:
+                return told
+            waiting = told  # a batch job takes the other texts as well
+            continue
         usage += told.usage
         answered = np.array([b is not None for b in told.all])
         belief = np.array(filled(said.all, told.all))
@@ -55,7 +59,21 @@ async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: 
         found = interval_of(f1_samples, other, drawn)
         controls[name] = Control(value=found.value, low=found.low, high=found.high, n=len(belief))
         p_values[f"p_{name}"] = swapped_f1(judged, belief, replicates=replicates, seed=seed)
-    return Otherwise(controls, p_values, usage)
+    return waiting or Otherwise(controls, p_values, usage)
+
+
+async def ask_ahead(case: Case, said: Failure) -> None:
+    """Gives a batch job the questions of the controls with the feature's own, where they ask of the same images.
+
+    Args:
+        case: the trial.
+        said: what became of the feature's own questions; only for those of a batch job anything is asked.
+    """
+    settings = case.settings
+    if said.kind != DEFERRED or not case.controlled or settings.interval is not None or settings.n_screen:
+        return
+    for text in _texts(case).values():
+        await case.judge.beliefs(text, case.sample.items, case.door, case.judge.look)
 
 
 def _texts(case: Case) -> dict[ControlName, str]:

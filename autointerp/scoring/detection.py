@@ -4,7 +4,7 @@ import numpy as np
 
 from autointerp.lmm.calls import Failure
 from autointerp.schema import Control, Feature
-from autointerp.scoring.controls import explained_otherwise
+from autointerp.scoring.controls import ask_ahead, explained_otherwise
 from autointerp.scoring.judge import Verdicts
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.resampling import Judged, Replicates, interval_of, percentiles, permuted_f1, resample
@@ -62,6 +62,7 @@ async def detection(case: Case) -> Outcome:
         )
     said = await case.verdicts()
     if isinstance(said, Failure):
+        await ask_ahead(case, said)
         return said
     judged, seed = columns(said), settings.seed + case.feature.id
     drawn = resample(judged, replicates=settings.bootstrap, seed=seed)

@@ -1,8 +1,9 @@
-"""Makes the repository's own folder importable: the benchmarks are no part of the package."""
+"""Makes the repository's own folder and its scripts importable: the benchmarks are no part of the package."""
 
 import sys
 from pathlib import Path
 
-ROOT = str(Path(__file__).parents[2])
-if ROOT not in sys.path:
-    sys.path.append(ROOT)
+ROOT = Path(__file__).parents[2]
+for folder in (str(ROOT), str(ROOT / "benchmarks")):
+    if folder not in sys.path:
+        sys.path.append(folder)

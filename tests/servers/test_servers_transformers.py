@@ -50,6 +50,21 @@ def test_features_are_explained_and_scored(tiny_llava: TinyLlava, planted: Path,
     assert all(s.value == s.controls["always_yes"].value for s in detection)
 
 
+def test_two_addresses_of_the_server_and_a_dead_one_do_the_work_of_one(
+    tiny_llava: TinyLlava, planted: Path, tmp_path: Path
+) -> None:
+    """The same words as through one address, and no failure."""
+    more = ("--base-url", tiny_llava.url.replace("127.0.0.1", "localhost"), "--base-url", "http://127.0.0.1:9/v1")
+
+    shared, told = explain(planted, tmp_path / "run", tiny_llava, tiny_llava.folder / "obedient", *more)
+
+    assert (shared.code, told["done"], told["failed"]) == (0, 3, 0), shared.err
+    events = [json.loads(line) for line in shared.err.splitlines()]
+    assert events[-1]["servers"] == 3
+    there = open_run(tmp_path / "run")
+    assert [e.text for e in there.explanations()] == ["a red circle on a plain ground"] * 3
+
+
 def test_babble_is_a_failure_and_no_explanation(tiny_llava: TinyLlava, planted: Path, tmp_path: Path) -> None:
     """Each feature is asked twice and recorded as malformed; the second time likewise, nothing being explained."""
     first, told = explain(planted, tmp_path / "run", tiny_llava, tiny_llava.folder / "babbling")

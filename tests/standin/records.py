@@ -1,6 +1,7 @@
 """Reads what a run left behind."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from autointerp.runs.folder import open_run
@@ -38,3 +39,15 @@ def whole_lines(file: Path) -> list[dict[str, object]]:
     content = file.read_bytes()
     assert content == b"" or content.endswith(b"\n"), f"{file.name} ends in a torn line"
     return [json.loads(line) for line in content.splitlines()]
+
+
+def timeless(run: Path) -> tuple[list[str], list[str]]:
+    """Explanations and scores as text, in the order of features, without when they came about."""
+    there = open_run(run)
+    said = sorted(there.explanations(), key=lambda e: e.feature)
+    judged = sorted(there.scores(), key=lambda s: (s.feature, s.scorer))
+    return _timeless(said), _timeless(judged)
+
+
+def _timeless(records: Iterable[Explanation | Scored | Unscored]) -> list[str]:
+    return [r.model_copy(update={"created": ""}).model_dump_json() for r in records]

@@ -1,0 +1,285 @@
+"""`autointerp batch submit`: goes through the recorded stages, writes what they would ask, and sends it."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autointerp.config import EngineSettings, ModelSettings
+from autointerp.errors import EndpointError, SettingsError
+from autointerp.jobs.batch_plans import (
+    AnyStage,
+    BatchPlan,
+    CalibratePlan,
+    ExplainPlan,
+    ScorePlan,
+    at_work,
+    read_plan,
+)
+from autointerp.jobs.calibrating import CalibrationResult, calibrate
+from autointerp.jobs.common import JobResult, Progress, Silent
+from autointerp.jobs.explaining import explain
+from autointerp.jobs.scoring import score
+from autointerp.lmm.batch_api import BatchApi
+from autointerp.lmm.batch_book import BatchFile, Book, Ended, Finished, Started, Uploaded
+from autointerp.lmm.batch_client import Outbox
+from autointerp.lmm.budget import Ledger, parse_budget
+from autointerp.lmm.image_tokens import TokenEstimate
+from autointerp.lmm.openai_client import api_key
+from autointerp.lmm.prices import Price, batch_multiplier, cost
+from autointerp.runs.folder import open_run
+from autointerp.session import estimate, find_price
+
+StageResult = JobResult | CalibrationResult
+
+
+@dataclass
+class SubmitResult:
+    """What submitting did."""
+
+    run: Path
+    written: list[BatchFile] = field(default_factory=list)
+    """Files of now."""
+    sent: list[BatchFile] = field(default_factory=list)
+    """Files that the endpoint works on from now."""
+    waiting: int = 0
+    """Questions that stand in files and are not answered yet, those of now included."""
+    files: list[BatchFile] = field(default_factory=list)
+    """All files of the batch job."""
+    results: dict[str, StageResult] = field(default_factory=dict)
+    """What became of each stage that was gone through, by name."""
+    finished: list[str] = field(default_factory=list)
+    """Stages that have nothing left to ask."""
+    planned: list[str] = field(default_factory=list)
+    """All stages."""
+    tokens: int = 0
+    """That the questions of now are expected to take."""
+    dollars: float | None = 0.0
+    """The same at the price of a batch job; None where a price is not known."""
+    expected: list[tuple[str, TokenEstimate]] = field(default_factory=list)
+    """Model and tokens of each question of now."""
+    stopped: str | None = None
+    """`interrupted` or `over budget`."""
+    problem: str | None = None
+    """Why files were not sent."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every stage is finished."""
+        return len(self.finished) == len(self.planned)
+
+
+def batch_submit(
+    run: str | Path,
+    *,
+    files_only: bool = False,
+    again: bool = False,
+    budget: str | None = None,
+    progress: Progress | None = None,
+) -> SubmitResult:
+    """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
+
+    Args:
+        run: folder of the run, or of a calibration.
+        files_only: leaves the files for `vllm run-batch` or the like.
+        again: writes again what stands in files that no endpoint works on.
+        budget: `2.50usd` or `3M tokens` for the questions of now, at the price of a batch job; None for that of the
+            recorded command.
+        progress: shows how far it is.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    progress = progress or Silent()
+    plan = read_plan(run)
+    if not files_only:
+        _check_keys(plan)
+    with at_work(run) as folder, Book(folder, writing=True) as book:
+        if again:
+            for file in [f for f in book.files.values() if f.unsent]:
+                book.add(Ended(file=file.name, status="abandoned"))
+                (folder / file.name).unlink(missing_ok=True)
+        result = SubmitResult(Path(run), planned=[stage.name for stage in plan.stages])
+        known = set(book.files)
+        prices = batch_prices(run, plan)
+        _replay(Path(run), plan, book, batch_ledger(plan, prices, budget), progress, result)
+        result.written = [f for name, f in book.files.items() if name not in known]
+        _add_up(result, prices)
+        if not files_only and result.stopped != "interrupted":
+            _send(book, result, progress)
+        result.waiting = book.n_open
+        result.files = list(book.files.values())
+    return result
+
+
+def _check_keys(plan: BatchPlan) -> None:
+    """A key is better found missing now than after an hour of making pictures."""
+    for stage in plan.stages:
+        try:
+            api_key(model_of(stage).base_url)
+        except SettingsError as e:
+            raise SettingsError(
+                "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), or only write the files with "
+                "`autointerp batch submit RUN --files-only`"
+            ) from e
+
+
+def _replay(run: Path, plan: BatchPlan, book: Book, ledger: Ledger, progress: Progress, result: SubmitResult) -> None:
+    """Goes through the stages in order, as far as each has all its answers."""
+    for stage in plan.stages:
+        if stage.name not in book.finished:
+            for final in (False, True):
+                outbox = Outbox(book, stage.name, ledger, estimate, final=final)
+                told = run_stage(run, stage, outbox, progress)
+                result.expected += outbox.expected
+                result.results[stage.name] = told
+                result.stopped = told.stopped
+                if told.deferred or told.stopped:
+                    return
+            book.add(Finished(stage=stage.name))
+        result.finished.append(stage.name)
+
+
+def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress) -> StageResult:
+    """The recorded command, with its questions going into the outbox.
+
+    Raises:
+        AutointerpError: as the command itself.
+    """
+    # The budget is the outbox's, and nothing is sent that could be too fast.
+    free = {"budget": None, "requests_per_minute": None, "tokens_per_minute": None}
+    engine = stage.engine.model_copy(update=free)
+    match stage:
+        case ExplainPlan():
+            return _explain(run, stage, engine, outbox, progress)
+        case ScorePlan():
+            return _score(run, stage, engine, outbox, progress)
+        case CalibratePlan():
+            return _calibrate(stage, engine, outbox, progress)
+
+
+def _explain(run: Path, stage: ExplainPlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> JobResult:
+    return explain(
+        stage.dump,
+        run,
+        model=stage.model,
+        features=stage.features,
+        width=stage.width,
+        sample=stage.sample,
+        seed=stage.seed,
+        settings=stage.settings,
+        engine=engine,
+        prompts=_path(stage.prompts),
+        cache=Path(stage.cache),
+        prices=_path(stage.prices),
+        allow_outside=stage.allow_outside,
+        progress=progress,
+        outbox=outbox,
+    )
+
+
+def _score(run: Path, stage: ScorePlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> JobResult:
+    return score(
+        run,
+        judge=stage.judge,
+        features=stage.features,
+        settings=stage.settings,
+        engine=engine,
+        dump=_path(stage.dump),
+        calibration=_path(stage.calibration),
+        random_dump=_path(stage.random_dump),
+        prompts=_path(stage.prompts),
+        cache=Path(stage.cache),
+        prices=_path(stage.prices),
+        allow_outside=stage.allow_outside,
+        progress=progress,
+        outbox=outbox,
+    )
+
+
+def _calibrate(stage: CalibratePlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> CalibrationResult:
+    return calibrate(
+        stage.model,
+        out=Path(stage.out),
+        calls=stage.calls,
+        seed=stage.seed,
+        settings=stage.settings,
+        engine=engine,
+        prompts=_path(stage.prompts),
+        cache=Path(stage.cache),
+        prices=_path(stage.prices),
+        keep_images=_path(stage.keep_images),
+        progress=progress,
+        outbox=outbox,
+    )
+
+
+def model_of(stage: AnyStage) -> ModelSettings:
+    """Who is asked."""
+    return stage.judge if isinstance(stage, ScorePlan) else stage.model
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
+
+
+def batch_prices(run: str | Path, plan: BatchPlan) -> Mapping[str, Price | None]:
+    """What every model of the plan costs in a batch job, by name; None where it is not known.
+
+    Raises:
+        SettingsError: a price file cannot be used.
+    """
+    out: dict[str, Price | None] = {}
+    for stage in plan.stages:
+        models = [model_of(stage)]
+        if isinstance(stage, ScorePlan) and stage.random_dump is not None:
+            models.append(open_run(run).info.explain.model)
+        for model in models:
+            price = find_price(model, _path(stage.prices))
+            out[model.model] = None if price is None else price.times(batch_multiplier(model.model))
+    return out
+
+
+def batch_ledger(plan: BatchPlan, prices: Mapping[str, Price | None], budget: str | None) -> Ledger:
+    """The budget of one submitting, at the prices of a batch job.
+
+    Raises:
+        SettingsError: the budget cannot be read, or is in dollars and a price is not known.
+    """
+    text = budget or next((s.engine.budget for s in plan.stages if s.engine.budget is not None), None)
+    return Ledger(parse_budget(text) if text else None, prices)
+
+
+def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
+    for model, (tokens_in, tokens_out) in result.expected:
+        price = prices[model]
+        result.tokens += tokens_in + tokens_out
+        if price is None or result.dollars is None:
+            result.dollars = None
+        else:
+            result.dollars += cost(price, tokens_in, tokens_out, 0)
+
+
+def _send(book: Book, result: SubmitResult, progress: Progress) -> None:
+    """Uploads and starts what is written and not with an endpoint yet; every step is entered when it is done."""
+    unsent = [f for f in book.files.values() if f.unsent]
+    with ExitStack() as stack:
+        apis: dict[str | None, BatchApi] = {}
+        for file in unsent:
+            if file.base_url not in apis:
+                apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
+            try:
+                _send_one(book, file, apis[file.base_url])
+            except EndpointError as e:
+                # What is written is kept, and said.
+                result.problem = str(e)
+                return
+            result.sent.append(file)
+            progress.note(f"{file.name}: started as {file.batch}")
+
+
+def _send_one(book: Book, file: BatchFile, api: BatchApi) -> None:
+    if file.upload is None:
+        book.add(Uploaded(file=file.name, id=api.upload(book.folder / file.name)))
+    assert file.upload is not None
+    book.add(Started(file=file.name, batch=api.start(file.upload, file.name)))

@@ -1,0 +1,220 @@
+"""`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autointerp.errors import AutointerpError, EndpointError
+from autointerp.jobs.batch_collecting import CollectResult, batch_collect, progress_of
+from autointerp.jobs.batch_plans import ScorePlan, folder_of, read_plan
+from autointerp.jobs.batch_submitting import StageResult, SubmitResult, batch_submit
+from autointerp.jobs.common import Progress, Silent
+from autointerp.lmm.batch_api import BatchApi
+from autointerp.lmm.batch_book import BatchFile, Book
+from autointerp.schema import Record
+
+IDLE_ROUNDS = 3
+"""Rounds in a row that bring no answer before driving ends."""
+POLL = 60.0
+"""Seconds between looks at the endpoint."""
+
+
+class FileStatus(Record):
+    """One file of requests."""
+
+    file: str
+    stage: str
+    model: str
+    lines: int
+    open: int
+    """Of them, not answered yet."""
+    state: str
+    """written, uploaded, started, done; completed, expired, cancelled, failed, abandoned."""
+    batch: str | None
+    endpoint: str | None
+    """What the endpoint says of a batch that it works on; None of others."""
+
+
+class BatchStatus(Record):
+    """A batch job in numbers."""
+
+    run: str
+    stages: dict[str, bool]
+    """The recorded stages in order, and whether each is finished."""
+    files: tuple[FileStatus, ...]
+    open: int
+    """Questions in files whose answers may still come."""
+    unanswered: dict[str, int]
+    """Questions to be written again, by why."""
+    next: str
+    """What to do."""
+
+
+def batch_status(run: str | Path) -> BatchStatus:
+    """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches.
+
+    Raises:
+        RunError: there is no batch, or its manifest cannot be read.
+    """
+    plan = read_plan(run)
+    with ExitStack() as stack:
+        book = stack.enter_context(Book(folder_of(run), writing=False))
+        apis: dict[str | None, BatchApi] = {}
+        files: list[FileStatus] = []
+        for file in book.files.values():
+            said = _endpoint_says(file, apis, stack) if file.running else None
+            files.append(
+                FileStatus(
+                    file=file.name,
+                    stage=file.stage,
+                    model=file.model,
+                    lines=file.lines,
+                    open=len(file.open),
+                    state=file.state,
+                    batch=file.batch,
+                    endpoint=said,
+                )
+            )
+    why: dict[str, int] = {}
+    for kind in book.unanswered.values():
+        why[kind] = why.get(kind, 0) + 1
+    stages = {stage.name: stage.name in book.finished for stage in plan.stages}
+    return BatchStatus(
+        run=str(run),
+        stages=stages,
+        files=tuple(files),
+        open=book.n_open,
+        unanswered=why,
+        next=next_step(run, list(book.files.values()), finished=all(stages.values())),
+    )
+
+
+def _endpoint_says(file: BatchFile, apis: dict[str | None, BatchApi], stack: ExitStack) -> str:
+    assert file.batch is not None
+    try:
+        if file.base_url not in apis:
+            apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
+        return progress_of(apis[file.base_url].look(file.batch))
+    except AutointerpError as e:
+        return f"not known: {e}"
+
+
+def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str:
+    """What to do next, in a line."""
+    unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {run}"
+    if unsent:
+        first = folder_of(run) / unsent[0].name
+        if unsent[0].base_url is None:
+            return f"autointerp batch submit {run}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
+        more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
+        return (
+            f"vllm run-batch -i {first} -o OUT --model {unsent[0].model}{more}, then "
+            f"{taking} OUT; or autointerp batch submit {run}, which sends what is not sent"
+        )
+    if any(f.running for f in files):
+        return f"{taking} when the batches have ended, or autointerp batch run {run}, which waits"
+    if finished:
+        return _after(run)
+    return f"autointerp batch submit {run}"
+
+
+def _after(run: str | Path) -> str:
+    if not (Path(run) / "run.json").exists():
+        return "nothing, all is done"
+    scored = any(isinstance(stage, ScorePlan) for stage in read_plan(run).stages)
+    return f"autointerp report {run}" if scored else f"autointerp score {run}, with --batch for a batch job"
+
+
+@dataclass
+class DriveResult:
+    """What driving a batch job did."""
+
+    run: Path
+    rounds: int = 0
+    results: dict[str, StageResult] = field(default_factory=dict)
+    """What became of each stage, by name."""
+    collected: list[CollectResult] = field(default_factory=list)
+    stopped: str | None = None
+    """Why it ended before the last stage was finished."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.stopped is None and all(r.complete for r in self.results.values())
+
+
+def batch_run(
+    run: str | Path,
+    *,
+    poll: float = POLL,
+    keep: bool = False,
+    budget: str | None = None,
+    progress: Progress | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> DriveResult:
+    """Submits, waits, collects, and again, until every recorded stage is finished; can be killed and started again.
+
+    Args:
+        run: folder of the run, or of a calibration.
+        poll: seconds between looks at the endpoint.
+        keep: as for `batch_collect`.
+        budget: as for `batch_submit`, for each round.
+        progress: is told of each step.
+        sleep: waits so many seconds.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    result, progress = DriveResult(Path(run)), progress or Silent()
+    idle = 0
+    try:
+        while True:
+            submitted = batch_submit(run, budget=budget, progress=progress)
+            result.results |= submitted.results
+            _refuse_problem(submitted)
+            if submitted.complete or submitted.stopped:
+                result.stopped = submitted.stopped
+                return result
+            result.rounds += 1
+            before = len(result.collected)
+            _wait(run, poll, keep, progress, sleep, result)
+            idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
+            if idle >= IDLE_ROUNDS:
+                result.stopped = _why_idle(result.collected[-1])
+                return result
+    except KeyboardInterrupt:
+        result.stopped = "interrupted; the endpoint works on"
+        return result
+
+
+def _refuse_problem(submitted: SubmitResult) -> None:
+    if submitted.problem is not None:
+        raise EndpointError(submitted.problem)
+
+
+def _wait(
+    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
+) -> None:
+    """Collects until no batch is left that the endpoint works on."""
+    said: dict[str, str] = {}
+    while True:
+        collected = batch_collect(run, keep=keep, progress=progress)
+        result.collected.append(collected)
+        for file, state in (collected.running | collected.ended).items():
+            if said.get(file) != state:
+                progress.note(f"{file}: {state}")
+        said = collected.running
+        if not collected.running:
+            return
+        sleep(poll)
+
+
+def _why_idle(last: CollectResult) -> str:
+    said = [f"{kind}: {message}" for kind, message in last.messages.items()]
+    why = f" ({'; '.join(said[:2])})" if said else ""
+    return (
+        f"{IDLE_ROUNDS} rounds in a row brought no answer{why}; {last.unanswered:,} questions are open: "
+        "mend that and start again, or give the recorded command without --batch, which asks them directly"
+    )

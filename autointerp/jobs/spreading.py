@@ -1,0 +1,255 @@
+"""Deals the shards of a job to several processes, sums what they report for one display, and merges what they wrote."""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from autointerp.config import EngineSettings
+from autointerp.dump.reader import Dump
+from autointerp.jobs.common import N_KEPT, JobResult, Progress
+from autointerp.jobs.merging import MergeResult, held, merge, merging
+from autointerp.jobs.sharding import Shard, cut
+from autointerp.lmm.door import Tally
+from autointerp.pipeline import Stop, run_async
+from autointerp.runs.folder import Run
+from autointerp.runs.index import Ints
+from autointerp.runs.parts import PARTS, Stage, places
+
+PIECES = 4
+"""Shards dealt for each process at most, so that none is idle long while another works on its last."""
+PATIENCE = 20.0
+"""Seconds to wait for processes of an earlier start that are still writing their last answers."""
+
+
+class Call(Protocol):
+    """A job with all its arguments, but for those that differ from process to process; it can be pickled."""
+
+    def __call__(self, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
+        """Works on one shard."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """How far one process is with its shard."""
+
+    tally: Tally = field(default_factory=Tally)
+    in_flight: int = 0
+    limit: float = 0.0
+    spent: float = 0.0
+    """Of its share of the budget, in the budget's unit."""
+    before: int = 0
+    """Features of the shard that an earlier holder of it had done."""
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass
+class Gauge:
+    """Requests in flight, and how many may be, over all processes."""
+
+    in_flight: int = 0
+    limit: float = 0.0
+    endpoints: tuple[int, int] | None = None
+
+
+class Board:
+    """What all processes together have done, as the display reads it."""
+
+    def __init__(self, engine: EngineSettings, progress: Progress, stop: Stop, result: JobResult) -> None:
+        self.engine = engine
+        self.stop = stop
+        self.tally = Tally()
+        self.limiter = Gauge()
+        self.result = result
+        self.spent = 0.0
+        """Of the budget, in its unit, by all shards that ended."""
+        self._progress = progress
+        self._now: dict[int, Report] = {}
+        self._past: list[Tally] = []
+        self._shown: dict[int, int] = {}
+        self._ended: set[int] = set()
+        self._results: dict[int, JobResult] = {}
+
+    def note(self, text: str) -> None:
+        """Says one line."""
+        self._progress.note(text)
+
+    def heard(self, shard: int, report: Report) -> None:
+        """A process is this far with its shard; what comes after its end is old news."""
+        if shard in self._ended:
+            return
+        self._now[shard] = report
+        self._sum()
+        self._advance(shard, report.before + report.done + report.failed, report.failed)
+
+    def ended(self, shard: int, part: JobResult) -> None:
+        """A process is through with its shard, or stopped in it."""
+        self._ended.add(shard)
+        self._forget(shard, part.tally)
+        self._advance(shard, part.before + part.done + part.failed + part.dead, part.failed)
+        self._results[shard] = part
+        self.result.gaps += part.gaps
+        self.result.notes += [note for note in part.notes if note not in self.result.notes]
+
+    def lost(self, shard: int) -> None:
+        """The process that held the shard is no more; another goes on with it."""
+        self._forget(shard, self._now[shard].tally if shard in self._now else Tally())
+
+    def given_up(self, shard: int) -> None:
+        """Nobody goes on with the shard."""
+        self._results[shard] = JobResult(self.result.run, 0, 0, done=self._shown.get(shard, 0))
+        self.result.stopped = "a worker failed"
+
+    def fold(self) -> None:
+        """All shards of a wave are through: what became of each at last counts; those that follow are of others."""
+        result = self.result
+        for part in self._results.values():
+            # What an earlier holder of the shard had done was done by this command too.
+            result.done += part.before + part.done
+            result.failed += part.failed
+            result.dead += part.dead
+            result.failures += part.failures[: N_KEPT - len(result.failures)]
+        for memory in (self._results, self._shown, self._ended):
+            memory.clear()
+
+    def _forget(self, shard: int, tally: Tally) -> None:
+        self._now.pop(shard, None)
+        self._past.append(tally)
+        self._sum()
+
+    def _advance(self, shard: int, through: int, failed: int) -> None:
+        for i in range(through - self._shown.get(shard, 0)):
+            self._progress.advance(failed=i < failed)
+        self._shown[shard] = max(through, self._shown.get(shard, 0))
+
+    def _sum(self) -> None:
+        self.tally = self.result.tally = added([*self._past, *(r.tally for r in self._now.values())])
+        self._past = [added(self._past)]
+        self.limiter.in_flight = sum(r.in_flight for r in self._now.values())
+        self.limiter.limit = sum(r.limit for r in self._now.values()) or self.limiter.limit
+
+
+class Crew(Protocol):
+    """Several processes, here or on other machines."""
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        ...
+
+    async def work(self, call: Call, shards: Sequence[Shard], board: Board) -> None:
+        """Has each shard worked on, until all are done or `board.stop` is asked.
+
+        Raises:
+            AutointerpError: what stopped one process would stop all.
+        """
+        ...
+
+
+def added(tallies: Iterable[Tally]) -> Tally:
+    """Field by field."""
+    out = Tally()
+    for t in tallies:
+        out.requests += t.requests
+        out.cached += t.cached
+        out.answered += t.answered
+        out.usage += t.usage
+        out.failures += t.failures
+        out.retries += t.retries
+    return out
+
+
+def gather(run: Path, crew: Crew | None, progress: Progress) -> None:
+    """Merges what an interrupted start of a crew left, before a new one sees what is still to be done.
+
+    Raises:
+        RunError: a part has other settings than the run, or is still being written.
+    """
+    if crew is not None and places(run):
+        merged = merge(run, patience=PATIENCE).merged
+        n = f"{len(merged)} parts" if len(merged) != 1 else "a part"
+        progress.note(f"merged {n} that an earlier start left")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is spread over several processes."""
+
+    stage: Stage
+    run: Run
+    """Whose lock is held here."""
+    dump: Dump
+    total: int
+    """Features chosen."""
+    engine: EngineSettings
+    progress: Progress
+    stop: Stop
+
+
+def here_or_spread(
+    main: Callable[[], Coroutine[None, None, None]],
+    crew: Crew | None,
+    call: Call,
+    waves: Iterable[Ints],
+    what: Spread,
+    result: JobResult,
+) -> None:
+    """Does the work in this process, by `main`, or where there is a crew in several."""
+    if crew is None:
+        run_async(main)
+    else:
+        spread(crew, call, waves, what, result)
+
+
+def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: JobResult) -> None:
+    """Has the crew work on each wave in shards, one wave after the other, and merges their parts.
+
+    Raises:
+        AutointerpError: what stopped one process would stop all; what was done is merged.
+    """
+
+    async def main() -> None:
+        board = Board(what.engine, what.progress, what.stop, result)
+        shown = what.progress.show(what.stage, board, what.total, result.before)
+        with shown, what.stop.on_interrupt(what.progress.note):
+            for wave in waves:
+                if what.stop.reason is not None or result.stopped is not None:
+                    return
+                n = n_pieces(len(wave), crew.size, what.engine.concurrency)
+                pieces = [ids for ids in cut(what.dump, wave, n) if len(ids)]
+                try:
+                    await crew.work(call, [Shard(i, len(pieces), ids) for i, ids in enumerate(pieces)], board)
+                finally:
+                    board.fold()
+                    _merge(what.run)
+
+    if result.before < what.total:
+        run_async(main)
+
+
+def n_pieces(features: int, size: int, concurrency: int) -> int:
+    """Shards for `size` processes: several each, but none with fewer features than its process may have in flight."""
+    in_flight = -(-concurrency // size)
+    return max(size, min(PIECES * size, features // in_flight))
+
+
+def _merge(run: Run) -> None:
+    with held(run.path, PATIENCE) as parts:
+        for _ in merging(run, parts, MergeResult(run.path), keep=False):
+            pass
+    folder = run.path / PARTS
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def features_text(features: str | Iterable[int]) -> str:
+    """A choice of features as text that means the same in another folder."""
+    text = features if isinstance(features, str) else ",".join(str(f) for f in features)
+    return f"@{Path(text[1:]).absolute()}" if text.startswith("@") else text
+
+
+def absolute(path: str | Path) -> Path:
+    """The same in another folder."""
+    return Path(path).absolute()

@@ -1,0 +1,59 @@
+"""A process's display where it has none: it tells its parent how far it is."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+
+from autointerp.jobs.common import Watched
+from autointerp.jobs.spreading import Report
+
+EVERY = 0.25
+"""Seconds between reports."""
+
+
+class Teller:
+    """Reports now and then, from the job's own event loop, and once more at the end.
+
+    Args:
+        send: takes a report; must not wait.
+        every: seconds between reports.
+    """
+
+    def __init__(self, send: Callable[[Report], None], every: float = EVERY) -> None:
+        self._send = send
+        self._every = every
+        self._done = 0
+        self._failed = 0
+
+    @contextmanager
+    def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
+        """Reports while the context lasts; for use inside a running loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            limiter = door.limiter
+            tally = deepcopy(door.tally)
+            self._send(Report(tally, limiter.in_flight, limiter.limit, door.spent, before, self._done, self._failed))
+
+        def again() -> None:
+            nonlocal handle
+            tell()
+            handle = loop.call_later(self._every, again)
+
+        handle = loop.call_soon(again)
+        try:
+            yield
+        finally:
+            handle.cancel()
+            tell()
+
+    def advance(self, *, failed: bool) -> None:
+        """One more feature is through."""
+        if failed:
+            self._failed += 1
+        else:
+            self._done += 1
+
+    def note(self, text: str) -> None:
+        """Nothing: what there is to say concerns all processes, and the parent says it."""

@@ -1,0 +1,192 @@
+"""The Files and Batches API of an endpoint: sends files of requests, asks how far they are, fetches the results."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from autointerp.errors import EndpointError, one_line
+from autointerp.lmm.address import checked_url
+from autointerp.lmm.batch_lines import without_keys
+from autointerp.lmm.openai_client import api_key
+
+if TYPE_CHECKING:
+    from openai.types import Batch
+
+T = TypeVar("T")
+
+WINDOW: Literal["24h"] = "24h"
+"""The only one that OpenAI's Batch API has."""
+ENDED = ("completed", "failed", "expired", "cancelled")
+"""States that a batch never leaves."""
+_MOST_LISTED = 1000
+_MAX_MESSAGE = 300
+_ATTEMPTS = 4
+_TIMEOUT = 600.0
+"""Seconds; a file of 200 MB is sent in one call."""
+_NO_API = (404, 405, 501)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBatch:
+    """What the endpoint says of a batch."""
+
+    id: str
+    status: str
+    total: int
+    done: int
+    failed: int
+    results: tuple[str, ...]
+    """Ids of its result and error files, as far as there are any."""
+    problem: str
+    """Why it failed as a whole; empty where it did not."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in ENDED
+
+
+class BatchApi:
+    """One endpoint; use as a context manager.
+
+    Args:
+        base_url: ending in /v1; None is OpenAI itself.
+
+    Raises:
+        SettingsError: no key, or an address that cannot be used.
+    """
+
+    def __init__(self, base_url: str | None) -> None:
+        import openai
+
+        self._url = checked_url(base_url)
+        self._client: openai.OpenAI = openai.OpenAI(
+            api_key=api_key(base_url), base_url=self._url, max_retries=_ATTEMPTS - 1, timeout=_TIMEOUT
+        )
+
+    def __enter__(self) -> "BatchApi":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def upload(self, path: Path) -> str:
+        """Sends a file of requests; gives its id.
+
+        Raises:
+            EndpointError: the endpoint has no Files API, refuses the file or is not there.
+        """
+        return self._call(lambda: self._client.files.create(file=path, purpose="batch")).id
+
+    def start(self, upload: str, path: str) -> str:
+        """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id.
+
+        Raises:
+            EndpointError: the endpoint has no Batch API, refuses the batch or is not there.
+        """
+        there = self._started(upload)
+        if there is not None:
+            return there
+        batch = self._call(
+            lambda: self._client.batches.create(
+                input_file_id=upload,
+                endpoint="/v1/chat/completions",
+                completion_window=WINDOW,
+                metadata={"autointerp": path},
+            )
+        )
+        return batch.id
+
+    def _started(self, upload: str) -> str | None:
+        import openai
+
+        try:
+            with self._errors():
+                for number, batch in enumerate(self._client.batches.list(limit=100)):
+                    if batch.input_file_id == upload:
+                        return batch.id
+                    if number >= _MOST_LISTED:
+                        break
+        except EndpointError as e:
+            if isinstance(e.__cause__, openai.APIStatusError):
+                return None  # an endpoint that lists none; starting says what else is wrong
+            raise
+        return None
+
+    def look(self, batch: str) -> RemoteBatch:
+        """How far a batch is.
+
+        Raises:
+            EndpointError: the endpoint does not say.
+        """
+        return _remote(self._call(lambda: self._client.batches.retrieve(batch)))
+
+    def fetch(self, file: str, to: Path) -> None:
+        """Writes a result file.
+
+        Raises:
+            EndpointError: it cannot be had.
+        """
+        with self._errors(), self._client.files.with_streaming_response.content(file) as response:
+            response.stream_to_file(to)
+
+    def _call(self, call: Callable[[], T]) -> T:
+        with self._errors():
+            return call()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        import openai
+
+        try:
+            yield
+        except openai.APIStatusError as e:
+            raise EndpointError(self._refused(e.status_code, e.message)) from e
+        except openai.APIConnectionError as e:
+            raise EndpointError(
+                f"{self._where}: {self._clean(str(e.__cause__ or e))}; is it up and --base-url right?"
+            ) from e
+        except (openai.OpenAIError, ValueError, AttributeError) as e:
+            # A server that has no such API may answer with a page of its own, status 200.
+            raise EndpointError(f"{self._where} gives no usable answer to the Batch API; {_INSTEAD}") from e
+
+    @property
+    def _where(self) -> str:
+        return self._url or "OpenAI"
+
+    def _refused(self, status: int, message: str) -> str:
+        said = self._clean(message)
+        if status in _NO_API:
+            return f"{self._where} has no Batch API, or not what was asked of it ({said}); {_INSTEAD}"
+        if status in (401, 403):
+            return f"{self._where} refuses the API key ({said}); set AUTOINTERP_API_KEY or OPENAI_API_KEY"
+        return f"{self._where}: the Batch API answered {status} ({said}); run the same command again to go on"
+
+    def _clean(self, text: str) -> str:
+        return one_line(without_keys(text))[:_MAX_MESSAGE]
+
+
+_INSTEAD = (
+    "answer the files with `vllm run-batch -i FILE -o OUT --model M` or the like, then "
+    "`autointerp batch collect RUN OUT`; `submit --files-only` writes them without sending"
+)
+
+
+def _remote(batch: "Batch") -> RemoteBatch:
+    counts = batch.request_counts
+    errors = batch.errors.data if batch.errors is not None else None
+    said = "; ".join(one_line(without_keys(e.message or e.code or "")) for e in (errors or [])[:3])
+    return RemoteBatch(
+        id=batch.id,
+        status=batch.status,
+        total=counts.total if counts else 0,
+        done=counts.completed if counts else 0,
+        failed=counts.failed if counts else 0,
+        results=tuple(f for f in (batch.output_file_id, batch.error_file_id) if f),
+        problem=said[:_MAX_MESSAGE],
+    )

@@ -1,0 +1,81 @@
+"""Reads what an endpoint sent: the completion in a body, the words of an error, how long it asks to wait."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from autointerp.lmm.calls import CallError
+from autointerp.lmm.request import Completion
+from autointerp.lmm.stated import Limits
+
+
+def read_completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
+    """The completion that a body holds.
+
+    Raises:
+        CallError: it holds none.
+    """
+    try:
+        return _completion(body, limits)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
+        raise CallError("malformed", "the endpoint answered 200 without a message", again=True) from e
+
+
+def _completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
+    choice = body["choices"][0]  # pyright: ignore[reportIndexIssue]
+    message = choice["message"]
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    details = usage.get("prompt_tokens_details") or {}
+    text, refusal = message.get("content"), message.get("refusal")
+    if isinstance(text, list):  # some servers answer in parts
+        text = "".join(part.get("text", "") for part in text)
+    return Completion(
+        text=encodable(text or ""),
+        input_tokens=int(usage.get("prompt_tokens") or 0),
+        output_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=int(details.get("cached_tokens") or 0),
+        finish=str(choice.get("finish_reason") or "stop"),
+        refusal=encodable(str(refusal)) if refusal else None,
+        model=encodable(str(body.get("model") or "")),
+        limits=limits,
+    )
+
+
+def encodable(text: str) -> str:
+    """Without half surrogate pairs, which JSON can hold and UTF-8 cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def error_of(text: str) -> object:
+    """What the body of an error says: its `error` where it has one; words where it is not JSON."""
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return text.strip()
+    return body.get("error", body) if isinstance(body, dict) else body
+
+
+def message_of(body: object, fallback: str) -> str:
+    """The words of an error for people."""
+    if isinstance(body, dict):
+        inner = body.get("error", body)
+        body = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
+    return str(body) if body else fallback
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that the endpoint asks to wait: milliseconds, seconds or a date."""
+    try:
+        if headers.get("retry-after-ms"):
+            return max(0.0, float(headers["retry-after-ms"]) / 1000)
+        given = headers.get("retry-after")
+        if not given:
+            return None
+        if re.fullmatch(r"[\d.]+", given.strip(), re.ASCII):
+            return float(given)
+        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,91 @@
+"""Shards on a local Ray cluster of two workers, one of which is killed."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from standin.commands import run, says
+from standin.planted import Population
+from standin.records import explanations, timeless
+from standin.server import StandIn
+
+WITH_RAY = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.slow
+
+
+def command(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own, since Ray leaves threads and files open behind."""
+    words = [sys.executable, "-m", "autointerp", *map(str, args)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=240, check=False, env=os.environ)
+
+
+def workers_of(parent: int) -> list[int]:
+    """Ray's processes that work on shards; they stand below a process of the cluster that the parent began."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            title = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"MapWorker" in title and f"AUTOINTERP_TEST={parent}\0".encode() in environment:
+            found.append(int(process.name))
+    return found
+
+
+@WITH_RAY
+def test_a_killed_ray_worker_costs_nothing_but_its_calls_in_flight(planted: Population, seer: StandIn, tmp_path: Path):
+    model = ("--model", "seer", "--base-url", seer.url)
+    assert run("explain", planted.folder, "--run", tmp_path / "whole", *model, "--cache", tmp_path / "c0").code == 0
+    seer.forget()
+    seer.delay = 0.3
+    asked = threading.Event()
+    seer.on_call = lambda number: asked.set() if number > 2 else None
+    os.environ["AUTOINTERP_TEST"] = str(os.getpid())
+    killed: list[int] = []
+
+    def kill() -> None:
+        asked.wait(200)
+        killed.extend(workers_of(os.getpid())[:1])
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    ray = ("--engine", "ray", "--workers", "2", "--concurrency", "2")
+    explained = command("explain", planted.folder, "--run", tmp_path / "run", *model, *ray)
+    killer.join()
+    os.environ.pop("AUTOINTERP_TEST")
+
+    assert explained.returncode == 0, explained.stderr
+    assert len(killed) == 1
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+    assert explanations(tmp_path / "run").keys() == set(range(12))
+    # The killed one had a single call in flight, and perhaps a second whose answer it had just got.
+    assert 12 <= len(seer.calls) <= 14
+    assert "Traceback" not in explained.stderr
+
+
+@WITH_RAY
+def test_a_cluster_that_is_not_there_is_one_line(planted: Population, seer: StandIn, tmp_path: Path):
+    where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url)
+
+    said = command("explain", planted.folder, *where, "--engine", "ray", "--ray-address", "127.0.0.1:9")
+
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "autointerp: --ray-address 127.0.0.1:9: nothing answers there (Connection refused)\n" in said.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ray") is not None, reason="Ray is installed here")
+def test_without_ray_one_line_says_how_to_install_it(planted: Population, tmp_path: Path):
+    where = ("--run", tmp_path / "run", "--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+
+    said = run("explain", planted.folder, *where, "--engine", "ray")
+
+    says(said, "--engine ray: Ray is not installed: pip install 'autointerp-vision[ray]'")

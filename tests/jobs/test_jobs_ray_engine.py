@@ -1,0 +1,44 @@
+import numpy as np
+
+from autointerp.config import EngineSettings
+from autointerp.jobs.ray_engine import Begin, Mailbox, Order
+from autointerp.jobs.sharding import Shard
+from autointerp.jobs.spreading import Report
+from autointerp.lmm.budget import Budget
+
+
+def test_who_begins_a_shard_learns_what_a_lost_worker_spent_on_it():
+    mailbox = Mailbox()
+
+    first = mailbox.begin(3)
+    mailbox.tell(3, Report(spent=20))
+    second = mailbox.begin(3)
+    mailbox.tell(3, Report(spent=5))
+    third = mailbox.begin(3)
+
+    assert [first, second, third] == [Begin(None, 0, 0), Begin(None, 1, 20), Begin(None, 2, 25)]
+
+
+def test_reports_are_read_once():
+    mailbox = Mailbox()
+    mailbox.tell(1, Report(done=1))
+    mailbox.tell(1, Report(done=2))
+
+    assert mailbox.read() == {1: Report(done=2)}
+    assert mailbox.read() == {}
+
+
+def test_the_wish_to_stop_reaches_whoever_reports_or_begins():
+    mailbox = Mailbox()
+
+    before = mailbox.tell(1, Report())
+    mailbox.halt("interrupted")
+    mailbox.halt("later")
+
+    assert (before, mailbox.tell(1, Report()), mailbox.begin(2).halted) == (None, "interrupted", "interrupted")
+
+
+def test_a_shard_keeps_to_its_share_of_the_budget_over_all_who_work_on_it():
+    order = Order(Shard(0, 1, np.arange(2)), EngineSettings(budget="9 tokens"), Budget(100, "tokens"))
+
+    assert [order.left(spent).budget for spent in (0, 30, 100)] == ["100 tokens", "70 tokens", "1 tokens"]
