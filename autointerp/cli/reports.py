@@ -10,6 +10,7 @@ from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
     from autointerp.jobs.estimating import ModelEstimate
+    from autointerp.jobs.status import RunStatus
 
 
 def report(
@@ -67,13 +68,20 @@ def status(run: o.RUN, json: o.JSON = False) -> None:
             f"  control     {c.control}: {c.value:.3f} where own is {c.own:.3f}, "
             f"difference {c.difference:+.3f}{interval}, p = {c.p:.2g}, {c.n:,} features: {c.verdict}"
         )
-    for kind, n in sorted(s.pending.items()):
-        typer.echo(f"  pending     {kind}: {n:,} features")
+    for line in _open_ends(s):
+        typer.echo(line)
     dollars = "price unknown" if s.usage.dollars is None else f"${s.usage.dollars:,.4f}"
     typer.echo(
         f"  used        {s.usage.calls:,} calls, {s.usage.input_tokens:,} tokens in, "
         f"{s.usage.output_tokens:,} out, {dollars}"
     )
+
+
+def _open_ends(s: "RunStatus") -> list[str]:
+    lines = [f"  pending     {kind}: {n:,} features" for kind, n in sorted(s.pending.items())]
+    if s.unmerged:
+        lines.append(f"  shards      {s.unmerged:,} not merged yet: autointerp merge {s.run}")
+    return [*lines, f"  batch jobs  autointerp batch status {s.run}"] if s.batch else lines
 
 
 def estimate(

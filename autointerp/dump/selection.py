@@ -19,7 +19,7 @@ N_NAMED = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selection:
-    """A choice of features, narrowed in this order: those named, a nested prefix, a random sample, a shard."""
+    """A choice of features, narrowed in this order: those named, a nested prefix, a random sample."""
 
     starts: Ints | None = None
     """First feature of each range named; None for all features."""
@@ -31,8 +31,6 @@ class Selection:
     """Keeps this many (or all, if there are fewer), drawn uniformly without replacement."""
     seed: int = 0
     """Of the sample."""
-    shard: tuple[int, int] | None = None
-    """(i, n) keeps the i-th, from 0, of n runs of neighbours whose lengths differ by one at most."""
 
     def resolve(self, present: Ints, widths: tuple[int, ...]) -> Ints:
         """The features chosen among those `present`, both ascending.
@@ -53,18 +51,11 @@ class Selection:
                 raise SettingsError(f"sample {self.n_sample}: expected 0 or more features")
             size = min(self.n_sample, len(chosen))
             chosen = np.sort(np.random.default_rng(self.seed).choice(chosen, size=size, replace=False))
-        return chosen if self.shard is None else _shard(chosen, *self.shard)
+        return chosen
 
-    def narrowed(
-        self,
-        *,
-        width: int | None = None,
-        n_sample: int | None = None,
-        seed: int = 0,
-        shard: tuple[int, int] | None = None,
-    ) -> "Selection":
+    def narrowed(self, *, width: int | None = None, n_sample: int | None = None, seed: int = 0) -> "Selection":
         """The same features named, narrowed like this."""
-        return replace(self, width=width, n_sample=n_sample, seed=seed, shard=shard)
+        return replace(self, width=width, n_sample=n_sample, seed=seed)
 
     def _named(self, present: Ints) -> Ints:
         if self.starts is None or self.stops is None:
@@ -128,12 +119,6 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
                     yield f"{path}:{number}: ", item
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: a list of features cannot be read: {error}") from error
-
-
-def _shard(chosen: Ints, index: int, count: int) -> Ints:
-    if not 0 <= index < count:
-        raise SettingsError(f"shard {index} of {count}: expected a shard from 0 to {count - 1}")
-    return chosen[len(chosen) * index // count : len(chosen) * (index + 1) // count]
 
 
 def _some(numbers: Ints) -> str:

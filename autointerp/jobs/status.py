@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from autointerp.jobs.batch_plans import FOLDER as BATCH
 from autointerp.jobs.randomised import separations_of
 from autointerp.runs.folder import Run, open_run
+from autointerp.runs.parts import places
 from autointerp.schema import Record, Scored, Usage
 from autointerp.scoring.discoveries import discoveries, false_positive_rate
 from autointerp.scoring.separation import Separation, headline
@@ -43,6 +45,10 @@ class RunStatus(Record):
     mixed: int
     pending: dict[str, int]
     """Features that failed and have not succeeded since, by `stage: kind`."""
+    unmerged: int
+    """Parts of shards that `autointerp merge` has not joined yet."""
+    batch: bool
+    """Whether commands were recorded for batch jobs: `autointerp batch status` tells of them."""
     headline: str | None
     """Whether the controls separate; None where nothing is scored."""
     controls: tuple[Separation, ...]
@@ -79,6 +85,8 @@ def status(run: str | Path) -> RunStatus:
         none=sum(none for none, _ in explained.values()),
         mixed=sum(mixed for _, mixed in explained.values()),
         pending=dict(pending),
+        unmerged=len(places(opened.path)),
+        batch=(opened.path / BATCH).is_dir(),
         headline=headline(controls),
         controls=controls,
         scorers=scorers,

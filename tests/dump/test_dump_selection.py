@@ -1,4 +1,4 @@
-"""Features are chosen by number, range, file, prefix, sample and shard."""
+"""Features are chosen by number, range, file, prefix and sample."""
 
 from pathlib import Path
 
@@ -117,21 +117,10 @@ def test_a_sample_larger_than_the_dump_is_the_dump() -> None:
     assert Selection(n_sample=99).resolve(PRESENT, (10,)).tolist() == PRESENT.tolist()
 
 
-def test_shards_are_runs_of_neighbours_that_make_up_the_whole() -> None:
-    shards = [Selection(shard=(i, 4)).resolve(PRESENT, (10,)).tolist() for i in range(4)]
-
-    assert shards == [[0], [1, 2], [5], [8, 9]]
-
-
-def test_a_shard_beyond_their_number_is_refused() -> None:
-    with pytest.raises(SettingsError, match="shard 4 of 4: expected a shard from 0 to 3"):
-        Selection(shard=(4, 4)).resolve(PRESENT, (10,))
-
-
 def test_narrowing_keeps_the_numbers() -> None:
-    selection = parse_features("1-8", n_latents=10).narrowed(width=4, shard=(1, 2))
+    selection = parse_features("1-8", n_latents=10).narrowed(width=4)
 
-    assert selection.resolve(PRESENT, (4, 10)).tolist() == [2]
+    assert selection.resolve(PRESENT, (4, 10)).tolist() == [1, 2]
 
 
 def test_ten_million_features_take_no_more_than_their_bounds() -> None:

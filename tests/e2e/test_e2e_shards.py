@@ -81,6 +81,13 @@ def test_a_run_with_parts_is_merged_before_it_is_worked_on_as_a_whole(explain: C
     says(score(), f"{here}/run: its shards are not merged yet: autointerp merge {here}/run")
 
 
+def test_status_tells_of_shards_that_are_not_merged(explain: Command, score: Command, here: Path):
+    explain()
+    score("--shard", "0/2")
+
+    assert f"  shards      1 not merged yet: autointerp merge {here}/run\n" in run("status", here / "run").out
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
