@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from autointerp.errors import SettingsError
 from autointerp.lmm.address import checked_url
@@ -17,9 +17,7 @@ from autointerp.lmm.dialect import Dialect, dialect_key, first_dialect
 from autointerp.lmm.reading import encodable, error_of, message_of, read_completion, retry_after
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.lmm.stated import Limits, read_limits
-
-if TYPE_CHECKING:
-    import httpx2
+from autointerp.lmm.wire import Wire
 
 _NO_VISION = re.compile(
     r"image input is not supported|not a multimodal model|does not support (?:image|vision)|at most 0 image"
@@ -64,10 +62,9 @@ class OpenAIClient:
     def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
         self._base_url = checked_url(base_url)
         self._timeout = timeout
-        self._connections = connections
         self._cache = cache
         self._key = api_key(base_url)
-        self._http: httpx2.AsyncClient | None = None
+        self._wire = Wire(self._base_url, self._key, timeout=timeout, connections=connections)
         self._rendering = asyncio.Semaphore(_RENDERING)
         self._dialects: dict[str, Dialect] = {}
         self._proven: dict[str, Dialect] = {}
@@ -114,8 +111,7 @@ class OpenAIClient:
 
     async def aclose(self) -> None:
         """Closes the connections."""
-        if self._http is not None:
-            await self._http.aclose()
+        await self._wire.aclose()
 
     def _dialect(self, model: str) -> Dialect:
         if model not in self._dialects:
@@ -138,24 +134,6 @@ class OpenAIClient:
             self._proven[model] = dialect
             await self._cache.put(dialect_key(self._base_url, model), dialect.model_dump())
 
-    def _connect(self) -> "httpx2.AsyncClient":
-        """The openai package's transport, set to the address and the headers that its own client would use.
-
-        Its `post` spends more CPU on a request (0.5 ms) than all the rest of its way through this program.
-        """
-        import httpx2
-        import openai
-
-        # connect: the package's 5 s is too short with hundreds of connections opened at once.
-        timeout = httpx2.Timeout(self._timeout, connect=max(30.0, self._timeout), pool=None)
-        limits = httpx2.Limits(max_connections=self._connections, max_keepalive_connections=self._connections)
-        http = openai.DefaultAioHttpClient(timeout=timeout, limits=limits)
-        client = openai.AsyncOpenAI(api_key=self._key, base_url=self._base_url, http_client=http)
-        headers = {**client.default_headers, **client.auth_headers}
-        http.headers.update({name: value for name, value in headers.items() if isinstance(value, str)})
-        http.base_url = client.base_url
-        return http
-
     async def post(self, path: str, body: bytes) -> "Posted":
         """Sends a body to a path under the base URL, and reads the JSON object that answers it.
 
@@ -164,29 +142,22 @@ class OpenAIClient:
             ComplaintError: a 400 or 422, which may be about one field of the body.
         """
         import aiohttp
-        import httpx2
 
-        if self._http is None:
-            self._http = self._connect()
         try:
-            # httpx times each read; a server that drips bytes would hold the slot for ever.
-            async with asyncio.timeout(self._timeout):
-                response = await self._http.post(path, content=body)
-        except (TimeoutError, httpx2.RequestError, aiohttp.ClientError) as e:
-            # The aiohttp transport reports a refused connection as a timeout of connecting.
-            late = isinstance(e, TimeoutError | httpx2.TimeoutException)
-            if late and not isinstance(e, httpx2.ConnectTimeout):
-                raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
+            sent = await self._wire.post(path, body)
+        except TimeoutError as e:
+            raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
+        except aiohttp.ClientError as e:
             raise CallError("connection", self._unreachable(e), again=True) from e
-        limits = read_limits(response.headers.raw)
-        if response.is_error:
-            error = error_of(response.text)
-            message = message_of(error, f"Error code: {response.status_code} {response.text}")
-            raise self._status_error(response.status_code, message, error, response.headers, limits)
-        return Posted(self._json(response.content, response.headers), limits)
+        limits = read_limits(sent.raw_headers)
+        if sent.status >= 400:
+            error = error_of(sent.text)
+            message = message_of(error, f"Error code: {sent.status} {sent.text}")
+            raise self._status_error(sent.status, message, error, sent.headers, limits)
+        return Posted(self._json(sent.content, sent.headers), limits)
 
     def _unreachable(self, error: Exception) -> str:
-        lines = str(error.__cause__ or error).splitlines()
+        lines = str(error).splitlines()
         # aiohttp says of every address how TLS would have been set up, also where there is none.
         cause = lines[0].replace(" ssl:default", "") if lines else "the connection was cut"
         return f"{self._base_url or 'https://api.openai.com/v1'}: {self._scrub(cause)}"
