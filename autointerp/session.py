@@ -3,7 +3,7 @@
 import datetime
 import ipaddress
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.openai_client import OpenAIClient
 from autointerp.lmm.prices import Price, Rates, price_of
 from autointerp.lmm.request import Client, Request
+from autointerp.lmm.uuid_client import UuidClient
 
 LOCAL = "local"
 """The model name that means the embedded model."""
@@ -105,7 +106,13 @@ def open_renderer(dump: Dump) -> Renderer:
 
 @asynccontextmanager
 async def open_door(
-    model: ModelSettings, engine: EngineSettings, dump: Dump, *, cache: Path | None, prices: Path | None
+    model: ModelSettings,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    prices: Path | None,
+    others: Sequence[str] = (),
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -115,11 +122,14 @@ async def open_door(
         dump: where images come from.
         cache: folder of the cache, None for the usual place.
         prices: the user's price file.
+        others: further models that are asked at the same endpoint.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
-    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, {model.model: find_price(model, prices)})
+    asked = [model.model_copy(update={"model": name}) for name in (model.model, *others)]
+    known = {m.model: find_price(m, prices) for m in asked}
+    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, known)
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
@@ -143,5 +153,6 @@ def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple
         from autointerp.lmm.local.client import LocalClient
 
         return LocalClient(), None
-    remote = OpenAIClient(model.base_url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+    kind = UuidClient if engine.image_uuids else OpenAIClient
+    remote = kind(model.base_url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
     return remote, remote

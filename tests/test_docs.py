@@ -13,7 +13,7 @@ from autointerp.cli.main import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
-OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large"}
+OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large", "--measure", "--write"}
 """Options of other programs that the pages show."""
 
 

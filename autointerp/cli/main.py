@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import calibrate, compare, dumps, harvest, reports, scoring, train, work
+from autointerp.cli import calibrate, compare, dumps, estimating, harvest, reports, scoring, train, work
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
@@ -30,7 +30,7 @@ app.command()(calibrate.calibrate)
 app.command()(reports.report)
 app.command()(compare.compare)
 app.command()(reports.status)
-app.command()(reports.estimate)
+app.command()(estimating.estimate)
 
 
 def _version(asked: bool) -> None:

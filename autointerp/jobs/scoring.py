@@ -25,7 +25,7 @@ from autointerp.schema import FailureRecord, Feature
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.scorers import SCORERS
 from autointerp.scoring.separation import headline
-from autointerp.session import open_door, resolve_model
+from autointerp.session import is_local, open_door, resolve_model
 
 
 class _Same(TypedDict):
@@ -82,6 +82,7 @@ def score(
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()
     result = JobResult(run=Path(run), selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
+    _refuse_screener(settings, asked)
     embedder = embedder_of(settings, scorers)
     trial = make_judge(asked, settings, scorers, prompts)
     known = calibrated(calibration, trial, there.info, result)
@@ -120,7 +121,7 @@ def score(
             if not len(left):
                 return
             async with (
-                open_door(asked, engine, opened, cache=cache, prices=prices) as door,
+                open_door(asked, engine, opened, cache=cache, prices=prices, others=_screeners(settings)) as door,
                 embedder_on(bench, embedder, engine, opened, cache=cache),
             ):
                 result.tally = door.tally
@@ -158,12 +159,7 @@ def _score_random(
 
 
 def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
-    unknown = [name for name in settings.scorers if name not in SCORERS]
-    if unknown:
-        raise SettingsError(f"--scorers {unknown[0]}: no such scorer; there is {', '.join(SCORERS)}")
-    names = tuple(dict.fromkeys(settings.scorers))
-    if not names:
-        raise SettingsError(f"--scorers: no scorer is named; there is {', '.join(SCORERS)}")
+    names = named_scorers(settings)
     if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
         missing = "the run has no second pass (--domain) and the dump no attribute"
         names = tuple(name for name in names if name != "relevance")
@@ -171,24 +167,63 @@ def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -
             raise SettingsError(f"--scorers relevance: {missing}")
         # Not a verdict on any feature, so not worth a line for each.
         result.notes.append(f"relevance left out: {missing}")
-    _refuse_too_few(names, settings)
+    refuse_too_few(names, settings)
     return names
 
 
-def _refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
-    """Else every feature would be unscored, and its evidence blamed for it."""
+def named_scorers(settings: ScoreSettings) -> tuple[str, ...]:
+    """The scorers asked for, each once.
+
+    Raises:
+        SettingsError: there is none, or one that does not exist.
+    """
+    unknown = [name for name in settings.scorers if name not in SCORERS]
+    if unknown:
+        raise SettingsError(f"--scorers {unknown[0]}: no such scorer; there is {', '.join(SCORERS)}")
+    names = tuple(dict.fromkeys(settings.scorers))
+    if not names:
+        raise SettingsError(f"--scorers: no scorer is named; there is {', '.join(SCORERS)}")
+    return names
+
+
+def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
+    """Refuses settings under which every feature would be unscored, and its evidence blamed for it.
+
+    Raises:
+        SettingsError: naming the option and what it should be at least.
+    """
     n, least = settings.n_active, settings.min_active
     if n < least and {"detection", "accuracy"} & set(scorers):
         raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
     if settings.interval is not None:
-        _refuse_idle_interval(settings)
+        refuse_idle_interval(settings)
     n, least = settings.n_silent, settings.min_silent
     if n < least and "detection" in scorers:
         raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
 
 
-def _refuse_idle_interval(settings: ScoreSettings) -> None:
-    """Else the interval asked for would be ignored."""
+def _screeners(settings: ScoreSettings) -> tuple[str, ...]:
+    return (settings.screen_model,) if settings.screen_model is not None else ()
+
+
+def _refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
+    """Else the screening model would be idle, or be asked where it is not."""
+    if settings.screen_model is None:
+        return
+    if not settings.n_screen:
+        raise SettingsError("--screen-model without --screen: say how many silent images it screens, e.g. --screen 400")
+    if is_local(judge.model) or is_local(settings.screen_model):
+        raise SettingsError(
+            f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local"
+        )
+
+
+def refuse_idle_interval(settings: ScoreSettings) -> None:
+    """Refuses settings under which the interval asked for would be ignored.
+
+    Raises:
+        SettingsError: naming the option to change.
+    """
     if settings.n_screen:
         raise SettingsError("--interval with --screen: judging on goes without a screening; give one of them")
     calls = -(-(settings.n_active + settings.n_silent) // settings.per_call)

@@ -61,6 +61,8 @@ class OpenAIClient:
         cache: where the endpoint's dialect is remembered.
     """
 
+    _build = staticmethod(build_body)
+
     def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
         self._base_url = checked_url(base_url)
         self._timeout = timeout
@@ -85,7 +87,7 @@ class OpenAIClient:
             for _ in range(_MAX_NEGOTIATIONS):
                 dialect = self._dialect(request.model)
                 try:
-                    completion = _read(await self.post("chat/completions", build_body(request, jpegs, dialect)))
+                    completion = _read(await self.post("chat/completions", self._build(request, jpegs, dialect)))
                 except ComplaintError as complaint:
                     # Another request may have learnt the same meanwhile; then simply ask again its way.
                     if dialect == self._dialect(request.model):
