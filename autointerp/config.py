@@ -7,6 +7,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from autointerp.images.picture import Rendering
 from autointerp.schema import Record
 
+Detail = Literal["auto", "low", "high"]
+"""The `detail` that is asked for with an image; `auto` asks for none, and endpoints then look at high detail."""
+
 
 class ModelSettings(Record):
     """Which model answers, and how it samples. Everything here is part of the cache key, except `base_url`."""
@@ -21,6 +24,8 @@ class ModelSettings(Record):
     """Bound on the reply, thinking included; a reply cut at it is asked once more with four times as much."""
     seed: NonNegativeInt = 0
     """Sent to the endpoint, and drawn from for every choice of images."""
+    detail: Detail = "auto"
+    """How finely the endpoint looks at images: `low` costs less with some families of models, as much with others."""
 
 
 class RegionSettings(Record):
@@ -98,6 +103,8 @@ class ScoreSettings(Record):
     """Most calls a feature, the first round included, that judging on may take."""
     n_screen: NonNegativeInt = 0
     """Silent images screened on sheets first; those and the active ones are then judged carefully, one a call."""
+    screen_model: str | None = Field(default=None, min_length=1)
+    """Who screens, at the judge's own server; None is the judge."""
     screen_per_call: int = Field(default=36, ge=2, le=64)
     """Images on a screening sheet."""
     screen_side: int = Field(default=128, ge=16, le=4096)
@@ -139,5 +146,7 @@ class EngineSettings(Record):
     """Calls made for one request before it is recorded as a failure."""
     more_base_urls: tuple[str, ...] = ()
     """Further servers of the same model; requests go to the least loaded of all."""
+    image_uuids: bool = False
+    """Pictures that a vLLM server has seen are named instead of sent again; for vLLM only."""
     budget: str | None = None
     """`2.50usd` or `3M tokens`; the run stops cleanly before it would be passed."""

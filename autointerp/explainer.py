@@ -134,6 +134,7 @@ class Explainer:
             temperature=self.model.temperature,
             max_tokens=self.model.max_tokens,
             seed=self.model.seed,
+            detail=self.model.detail,
         )
 
     def _shown(

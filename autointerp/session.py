@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from autointerp.config import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
+from autointerp.errors import SettingsError
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.balancing import Balancer
@@ -22,6 +23,7 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.openai_client import OpenAIClient
 from autointerp.lmm.prices import Price, Rates, price_of
 from autointerp.lmm.request import Client, Request
+from autointerp.lmm.uuid_client import UuidClient
 
 LOCAL = "local"
 """The model name that means the embedded model."""
@@ -114,6 +116,7 @@ async def open_door(
     cache: Path | None,
     prices: Path | None,
     outbox: Outbox | None = None,
+    others: Sequence[str] = (),
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -124,14 +127,14 @@ async def open_door(
         cache: folder of the cache, None for the usual place.
         prices: the user's price file.
         outbox: where questions go that are to be answered later; None asks them now.
+        others: further models that are asked at the same endpoint.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
-    ledger = Ledger(
-        parse_budget(engine.budget) if engine.budget else None,
-        {model.model: find_price(model, prices, engine.more_base_urls)},
-    )
+    asked = [model.model_copy(update={"model": name}) for name in (model.model, *others)]
+    known = {m.model: find_price(m, prices, engine.more_base_urls) for m in asked}
+    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, known)
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
@@ -163,9 +166,10 @@ def _client(
         from autointerp.lmm.local.client import LocalClient
 
         return LocalClient(), None
-    clients = [
-        OpenAIClient(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
-        for url in dict.fromkeys((model.base_url, *engine.more_base_urls))
-    ]
+    urls = tuple(dict.fromkeys((model.base_url, *engine.more_base_urls)))
+    if engine.image_uuids and len(urls) > 1:
+        raise SettingsError("--image-uuids: what one server has seen another has not; name a single --base-url with it")
+    kind = UuidClient if engine.image_uuids else OpenAIClient
+    clients = [kind(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache) for url in urls]
     remote = clients[0] if len(clients) == 1 else Balancer(clients, limiter)
     return remote, remote

@@ -76,7 +76,12 @@ class Exchange:
 
 
 def exchange(
-    folder: Path, handle: Handler, requests: Sequence[Request] = (question(),), *, timeout: float = 10.0
+    folder: Path,
+    handle: Handler,
+    requests: Sequence[Request] = (question(),),
+    *,
+    timeout: float = 10.0,
+    kind: type[OpenAIClient] = OpenAIClient,
 ) -> Exchange:
     """Asks each request of a server on the loopback, one after the other."""
     seen = Exchange()
@@ -94,7 +99,7 @@ def exchange(
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        client = OpenAIClient(url, timeout=timeout, connections=4, cache=cache)
+        client = kind(url, timeout=timeout, connections=4, cache=cache)
         try:
             for request in requests:
                 try:

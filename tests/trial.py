@@ -75,7 +75,7 @@ def open_trial_door(cache: Cache, client: ByImage) -> Door:
         client,
         cache,
         Limiter(8),
-        Ledger(None, {"judge": None}),
+        Ledger(None, {"judge": None, "cheap": None}),
         NoImages(),
         attempts=1,
         estimate=lambda request: TokenEstimate(1, 1),

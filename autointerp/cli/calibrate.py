@@ -49,6 +49,7 @@ def calibrate(
     seed: o.SEED = 0,
     temperature: o.TEMPERATURE = 0.0,
     max_tokens: o.MAX_TOKENS = 2000,
+    detail: o.DETAIL = "auto",
     concurrency: o.CONCURRENCY = 64,
     requests_per_minute: o.RPM = None,
     tokens_per_minute: o.TPM = None,
@@ -83,6 +84,7 @@ def calibrate(
         base_url=first,
         temperature=temperature,
         max_tokens=max_tokens,
+        detail=detail,
         seed=seed,
     )
     region = build_settings(RegionSettings, side=side)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import batch, calibrate, compare, dumps, harvest, merge, reports, scoring, train, work
+from autointerp.cli import batch, calibrate, compare, dumps, estimating, harvest, merge, reports, scoring, train, work
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
@@ -32,7 +32,7 @@ app.add_typer(batch.batching, name="batch")
 app.command()(reports.report)
 app.command()(compare.compare)
 app.command()(reports.status)
-app.command()(reports.estimate)
+app.command()(estimating.estimate)
 
 
 def _version(asked: bool) -> None:

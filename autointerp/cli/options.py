@@ -53,6 +53,8 @@ JUDGE_BASE_URL = Annotated[
 TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]
 MAX_TOKENS = Annotated[int, typer.Option("--max-tokens", min=1, help="Bound on one reply, thinking included.")]
 
+DETAIL = Annotated[str, typer.Option("--detail", help="How finely the endpoint looks at images: auto, low or high.")]
+
 CONCURRENCY = Annotated[int, typer.Option("--concurrency", min=1, help="Most requests in flight.")]
 RPM = Annotated[
     float | None, typer.Option("--requests-per-minute", min=0.001, help="Your account's limit, if you know it.")
@@ -67,6 +69,10 @@ BUDGET = Annotated[
         help="Stop cleanly before this start of the command uses more: 2.50usd or 3M tokens.",
         show_default=False,
     ),
+]
+UUIDS = Annotated[
+    bool,
+    typer.Option("--image-uuids", help="vLLM only: name pictures that the server has, instead of sending them again."),
 ]
 CACHE = Annotated[
     Path | None,

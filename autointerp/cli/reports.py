@@ -1,4 +1,4 @@
-"""The commands that show: report, status, estimate."""
+"""The commands that show: report, status."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli import options as o
-from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from autointerp.jobs.estimating import ModelEstimate
     from autointerp.jobs.status import RunStatus
 
 
@@ -82,78 +80,3 @@ def _open_ends(s: "RunStatus") -> list[str]:
     if s.unmerged:
         lines.append(f"  shards      {s.unmerged:,} not merged yet: autointerp merge {s.run}")
     return [*lines, f"  batch jobs  autointerp batch status {s.run}"] if s.batch else lines
-
-
-def estimate(
-    dump: o.DUMP,
-    models: Annotated[
-        str | None, typer.Option("--models", help="Comma-separated names. [default: some well-known ones]")
-    ] = None,
-    base_url: o.BASE_URL = None,
-    features: o.FEATURES = "all",
-    width: o.WIDTH = None,
-    sample: o.SAMPLE = None,
-    seed: o.SEED = 0,
-    domain: Annotated[str | None, typer.Option("--domain", help="With this second pass.")] = None,
-    prices: o.PRICES = None,
-    prompts: o.PROMPTS = None,
-    allow_outside: o.OUTSIDE = False,
-    json: o.JSON = False,
-) -> None:
-    """Tell what explaining and scoring would take, in tokens and dollars, before anything is sent.
-
-    Example: `autointerp estimate DUMP --features all --models gpt-5-mini,claude-haiku-5.5`
-    """
-    from rich.console import Console
-    from rich.table import Table
-
-    from autointerp.cli.build import print_json, servers
-    from autointerp.config import ExplainSettings
-    from autointerp.jobs.estimating import MODELS
-    from autointerp.jobs.estimating import estimate as job
-
-    names = [name.strip() for name in models.split(",") if name.strip()] if models else MODELS
-    if not names:
-        raise SettingsError("--models: no model is named; leave it out for some well-known ones")
-    found = job(
-        dump,
-        models=names,
-        features=features,
-        width=width,
-        sample=sample,
-        seed=seed,
-        settings=ExplainSettings(domain=domain, seed=seed),
-        prompts=prompts,
-        prices=prices,
-        base_url=servers(base_url)[0],
-        allow_outside=allow_outside,
-    )
-    if json:
-        print_json(found.model_dump(mode="json"))
-        return
-    table = Table(title=f"{found.features:,} features, explained and scored", title_justify="left", box=None)
-    for heading in ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000"):
-        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
-    for m in found.models:
-        table.add_row(*_row(m, found.features))
-    console = Console()
-    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
-    console.width = max(console.width, 110)
-    console.print(table)
-    typer.echo(
-        f"from the requests of {found.measured} features; ~: image tokens by a disputed or unknown rule; "
-        "thinking tokens of reasoning models come on top"
-    )
-
-
-def _row(m: "ModelEstimate", features: int) -> tuple[str, ...]:
-    about = "" if m.exact_image_rule else "~"
-    batch = "" if m.batch_dollars is None else f" ({m.batch_dollars:,.2f})"
-    return (
-        m.model,
-        f"{m.requests:,}",
-        f"{m.input_tokens:,} ({about}{m.image_share:.0%})",
-        f"{m.output_tokens:,}",
-        "unknown: --prices" if m.dollars is None else f"{m.dollars:,.2f}{batch}",
-        "" if m.dollars is None else f"{1000 * m.dollars / features:,.2f}",
-    )

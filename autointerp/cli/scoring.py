@@ -46,6 +46,10 @@ def score(
             "--screen", min=0, help="Silent images screened on sheets first; a weighted part is then judged alone."
         ),
     ] = 0,
+    screen_model: Annotated[
+        str | None,
+        typer.Option("--screen-model", help="Who screens: a cheaper model of the judge's server.", show_default=False),
+    ] = None,
     screen_per_call: Annotated[
         int, typer.Option("--screen-per-call", min=2, max=64, help="Images on a screening sheet.")
     ] = 36,
@@ -106,11 +110,13 @@ def score(
     seed: o.SEED = 0,
     temperature: o.TEMPERATURE = 0.0,
     max_tokens: o.MAX_TOKENS = 2000,
+    detail: o.DETAIL = "auto",
     concurrency: o.CONCURRENCY = 64,
     requests_per_minute: o.RPM = None,
     tokens_per_minute: o.TPM = None,
     timeout: o.TIMEOUT = 120.0,
     attempts: o.ATTEMPTS = 6,
+    image_uuids: o.UUIDS = False,
     budget: o.BUDGET = None,
     dump: o.MOVED = None,
     cache: o.CACHE = None,
@@ -167,6 +173,7 @@ def score(
         interval=interval,
         max_calls=max_calls,
         n_screen=screen,
+        screen_model=screen_model,
         screen_per_call=screen_per_call,
         screen_side=screen_side,
         n_controls=controls,
@@ -190,13 +197,18 @@ def score(
         timeout=timeout,
         attempts=attempts,
         more_base_urls=more,
+        image_uuids=image_uuids,
         budget=budget,
     )
     piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
     job = batch_score if batch else partial(ask, shard=piece, crew=crew)
     result = job(
         run,
-        judge=judge.model_copy(update={"temperature": temperature, "max_tokens": max_tokens, "seed": seed}),
+        judge=build_settings(
+            ModelSettings,
+            **judge.model_dump()
+            | {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "detail": detail},
+        ),
         features=features,
         settings=settings,
         engine=endpoint,

@@ -55,11 +55,13 @@ def explain(
     ] = 20,
     temperature: o.TEMPERATURE = 0.0,
     max_tokens: o.MAX_TOKENS = 2000,
+    detail: o.DETAIL = "auto",
     concurrency: o.CONCURRENCY = 64,
     requests_per_minute: o.RPM = None,
     tokens_per_minute: o.TPM = None,
     timeout: o.TIMEOUT = 120.0,
     attempts: o.ATTEMPTS = 6,
+    image_uuids: o.UUIDS = False,
     budget: o.BUDGET = None,
     cache: o.CACHE = None,
     prices: o.PRICES = None,
@@ -93,6 +95,7 @@ def explain(
         base_url=first,
         temperature=temperature,
         max_tokens=max_tokens,
+        detail=detail,
         seed=seed,
     )
     region = build_settings(RegionSettings, side=side, mass=mass, margin=margin, least=least)
@@ -118,6 +121,7 @@ def explain(
         timeout=timeout,
         attempts=attempts,
         more_base_urls=more,
+        image_uuids=image_uuids,
         budget=budget,
     )
     piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)

@@ -18,6 +18,8 @@ STROKE = (235, 20, 20)
 HALO = (255, 255, 255)
 DIMMED = 0.25
 """Brightness outside the region of a `mask`."""
+LEAST_CELL = 112
+"""Pixels that a cell of a sheet has on a side at least, so that its number can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,17 @@ def tile_size(tile: Tile, side: int) -> tuple[int, int]:
     if longest <= side:
         return region.width, region.height
     return max(1, round(region.width * side / longest)), max(1, round(region.height * side / longest))
+
+
+def snug_side(tiles: Sequence[Tile], side: int) -> int:
+    """Longest side of a sheet's cells in pixels: no longer than the tiles need, since empty paper costs tokens too.
+
+    Args:
+        tiles: of one sheet.
+        side: longest side that a tile may have.
+    """
+    longest = max(max(tile_size(tile, side)) for tile in tiles)
+    return min(side, max(longest, LEAST_CELL))
 
 
 def tile_shrink(tile: Tile, side: int) -> int:

@@ -44,7 +44,7 @@ def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult
         result.notes += kinship(judge.model.model, explainer)
         return None
     known = load_calibration(file)
-    result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings)
+    result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings, judge.model.detail)
     return Known(rates_of(known), known.model_dump_json(indent=2) + "\n")
 
 

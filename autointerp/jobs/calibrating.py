@@ -196,6 +196,7 @@ def _calibration(judge: Judge, plan: Plan, told: _Told) -> Calibration:
         per_call=plan.forms[0].per_call,
         rendering="full",
         side=judge.settings.region.side,
+        detail=judge.model.detail,
         seed=plan.seed,
         usage=told.usage,
         created=now(),

@@ -3,28 +3,31 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
-from autointerp.dump.reader import Dump, open_dump
+from autointerp.config import Detail, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
-from autointerp.evidence import draw_shown
-from autointerp.explainer import Explainer
-from autointerp.images.render import picture_size
-from autointerp.jobs.common import choose, images_of
-from autointerp.jobs.planning import make_explainer, measured_features
+from autointerp.jobs.admitting import named_scorers, refuse_too_few
+from autointerp.jobs.alternatives import Plan, levers
+from autointerp.jobs.common import choose
+from autointerp.jobs.planning import measured_features
+from autointerp.jobs.rehearsing import Part, Question, Questions, Rehearsal
 from autointerp.lmm.image_tokens import image_tokens
-from autointerp.lmm.prices import batch_multiplier, cost
-from autointerp.lmm.request import Request
-from autointerp.prompts import load_prompt
-from autointerp.schema import Explanation, Feature, Record, Usage
-from autointerp.scoring.controls import N_RIVALS
-from autointerp.scoring.judge import Judge
-from autointerp.scoring.sampling import draw_sample
-from autointerp.session import estimate as estimate_tokens
+from autointerp.lmm.prices import Price, batch_multiplier, cost
+from autointerp.schema import Record
 from autointerp.session import find_price
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
 """Shown where no model is named."""
-STAND_IN = "a stand-in of usual length for an explanation that is not written yet, fifteen words"
+
+
+class Amount(Record):
+    """What some questions take."""
+
+    requests: float
+    input_tokens: float
+    output_tokens: float
+    dollars: float | None
+    """None where the price is not known: state it with --prices."""
 
 
 class ModelEstimate(Record):
@@ -43,6 +46,23 @@ class ModelEstimate(Record):
     price_source: str | None
     exact_image_rule: bool
     """Whether the family's own rule for image tokens is known."""
+    most: Amount | None = None
+    """With an interval to reach: the same where no feature reaches it before its calls or images end; the figures above
+    are for explanations that are right."""
+
+
+class Alternative(Record):
+    """The plan, or what differs from it in one thing, for one model."""
+
+    model: str
+    name: str
+    options: str
+    """How to ask for it, the command first where it is one command's; empty for the plan and for batch jobs."""
+    a_feature: Amount
+    most: Amount | None
+    """A feature, where the interval to reach decides; `a_feature` is then the least."""
+    relative: float | None
+    """Dollars as a multiple of the plan's; tokens where there is no price, or none to pay; None for nothing at all."""
 
 
 class Estimate(Record):
@@ -52,18 +72,22 @@ class Estimate(Record):
     measured: int
     """Features whose requests were built for this."""
     models: tuple[ModelEstimate, ...]
+    alternatives: tuple[Alternative, ...] = ()
+    """For each of the models asked about: the plan first, then what differs from it in one lever."""
 
 
 def estimate(
     dump: str | Path,
     *,
     models: Sequence[str] = MODELS,
+    alternatives_of: Sequence[str] = (),
     features: str | Iterable[int] = "all",
     width: int | None = None,
     sample: int | None = None,
     seed: int = 0,
     settings: ExplainSettings | None = None,
     scoring: ScoreSettings | None = None,
+    detail: Detail = "auto",
     prompts: Path | None = None,
     prices: Path | None = None,
     base_url: str | None = None,
@@ -75,12 +99,14 @@ def estimate(
     Args:
         dump: folder of the feature dump.
         models: names as an endpoint knows them.
+        alternatives_of: models for which the alternatives to the plan are worked out too.
         features: as for `explain`, like `width`, `sample` and `seed`.
         width: only this nested prefix.
         sample: only this many.
         seed: of the draw.
         settings: of explaining.
         scoring: of scoring.
+        detail: asked for with each image.
         prompts: your own templates.
         prices: your own price file.
         base_url: of the server, since one of your own costs nothing.
@@ -90,77 +116,136 @@ def estimate(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    scored = (scoring or ScoreSettings(seed=seed)) if score else None
+    plan = Plan(settings or ExplainSettings(seed=seed), scored, detail)
+    if plan.score is not None:
+        refuse_too_few(named_scorers(plan.score), plan.score)
     with open_dump(dump, allow_outside=allow_outside) as opened:
         chosen = choose(opened, features, width=width, sample=sample, seed=seed)
         if not len(chosen):
             raise SettingsError("no feature is left to estimate; name others with --features")
-        evidence = measured_features(opened, chosen, seed)
-        out: list[ModelEstimate] = []
-        for name in models:
-            model = ModelSettings(model=name, base_url=base_url, seed=seed)
-            explainer = make_explainer(opened, model, settings or ExplainSettings(seed=seed), prompts)
-            judge = Judge(model, scoring or ScoreSettings(seed=seed), load_prompt("judge", prompts))
-            requests = [r for f in evidence for r in _planned(opened, f, explainer, judge if score else None)]
-            out.append(_add_up(model, requests, len(evidence), len(chosen), judge.settings, prices))
-    return Estimate(features=len(chosen), measured=len(evidence), models=tuple(out))
+        rehearsal = Rehearsal(opened, measured_features(opened, chosen, seed), prompts)
+        sums = _Sums(rehearsal, len(chosen), prices, base_url)
+        return Estimate(
+            features=len(chosen),
+            measured=len(rehearsal.features),
+            models=tuple(sums.of_model(name, plan) for name in models),
+            alternatives=tuple(a for name in alternatives_of for a in sums.alternatives(name, plan)),
+        )
 
 
-def _planned(dump: Dump, feature: Feature, explainer: Explainer, judge: Judge | None) -> list[Request]:
-    images = images_of(dump, feature)
-    if judge is None:
-        return list(explainer.requests(feature, images))
-    shown = draw_shown(feature, images, explainer.settings)
-    stand_in = Explanation(
-        feature=feature.id,
-        text=STAND_IN,
-        concepts=(),
-        none=False,
-        model=explainer.model.model,
-        prompt="",
-        images=tuple(e.image for e in shown.active),
-        contrast=tuple(e.image for e in shown.contrast),
-        usage=Usage(),
-        created="",
+class _Sums:
+    """Adds up rehearsed questions."""
+
+    def __init__(self, rehearsal: Rehearsal, n_features: int, prices: Path | None, base_url: str | None) -> None:
+        self._rehearsal = rehearsal
+        self._n = n_features
+        self._prices = prices
+        self._base_url = base_url
+
+    def of_model(self, name: str, plan: Plan) -> ModelEstimate:
+        """The whole job with one model."""
+        price, asked = self._price(name), self._asked(plan, convinced=True)
+        each = self._a_feature(name, plan, asked, price)
+        most = self._most(name, plan, price)
+        n, multiplier = self._n, batch_multiplier(name)
+        in_images, exact = self._images(name, plan, asked)
+        return ModelEstimate(
+            model=name,
+            requests=round(each.requests * n),
+            input_tokens=round(each.input_tokens * n),
+            output_tokens=round(each.output_tokens * n),
+            image_share=in_images / each.input_tokens if each.input_tokens else 0.0,
+            dollars=None if each.dollars is None else each.dollars * n,
+            batch_dollars=None if each.dollars is None else each.dollars * n * multiplier,
+            price_source=price.source if price else None,
+            exact_image_rule=exact,
+            most=_times(most, n) if most else None,
+        )
+
+    def alternatives(self, name: str, plan: Plan) -> list[Alternative]:
+        """The plan, and what differs from it in one lever."""
+        price = self._price(name)
+        out: list[Alternative] = []
+        for lever in levers(plan):
+            paid = price.times(batch_multiplier(name)) if price and lever.batch else price
+            each = self._a_feature(name, lever.plan, self._asked(lever.plan, convinced=True), paid)
+            most = self._most(name, lever.plan, paid)
+            relative = _relative(each, out[0].a_feature if out else each)
+            out.append(
+                Alternative(
+                    model=name, name=lever.name, options=lever.options, a_feature=each, most=most, relative=relative
+                )
+            )
+        return out
+
+    def _price(self, name: str) -> Price | None:
+        return find_price(ModelSettings(model=name, base_url=self._base_url), self._prices)
+
+    def _asked(self, plan: Plan, *, convinced: bool) -> Questions:
+        asked = self._rehearsal.explaining(plan.explain)
+        if plan.score is None:
+            return asked
+        return asked + self._rehearsal.scoring(plan.explain, plan.score, convinced=convinced)
+
+    def _most(self, name: str, plan: Plan, price: Price | None) -> Amount | None:
+        if plan.score is None or plan.score.interval is None:
+            return None
+        return self._a_feature(name, plan, self._asked(plan, convinced=False), price)
+
+    def _share(self, part: Part, plan: Plan) -> float:
+        """Share of the features that are asked this part."""
+        if part == "shuffled":
+            return min(plan.explain.n_shuffled, self._n) / self._n
+        if part == "control" and plan.score is not None:
+            return min(plan.score.n_controls, self._n) / self._n
+        return 1.0
+
+    def _a_feature(self, name: str, plan: Plan, asked: Questions, price: Price | None) -> Amount:
+        requests = tokens_in = tokens_out = dollars = 0.0
+        for question, times in asked.items():
+            often = times * self._share(question.part, plan) / len(self._rehearsal.features)
+            whole = question.words + sum(t for t, _ in _images_of(name, plan, question))
+            requests += often
+            tokens_in += often * whole
+            tokens_out += often * question.output
+            dollars += often * cost(price, whole, question.output, 0) if price else 0.0
+        return Amount(
+            requests=requests,
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            dollars=dollars if price else None,
+        )
+
+    def _images(self, name: str, plan: Plan, asked: Questions) -> tuple[float, bool]:
+        """Tokens a feature that are images, and whether the rule by which they count is known."""
+        total, exact = 0.0, True
+        for question, times in asked.items():
+            found = _images_of(name, plan, question)
+            share = self._share(question.part, plan)
+            total += times * share * sum(t for t, _ in found) / len(self._rehearsal.features)
+            exact = exact and all(e for _, e in found)
+        return total, exact
+
+
+def _images_of(model: str, plan: Plan, question: Question) -> list[tuple[int, bool]]:
+    """Tokens of each picture, and whether that is exact."""
+    detail = "high" if plan.detail == "auto" else plan.detail
+    counted = [image_tokens(model, *size, detail) for size in question.pictures]
+    return [(c.tokens, c.exact) for c in counted]
+
+
+def _times(amount: Amount, n: int) -> Amount:
+    return Amount(
+        requests=amount.requests * n,
+        input_tokens=amount.input_tokens * n,
+        output_tokens=amount.output_tokens * n,
+        dollars=None if amount.dollars is None else amount.dollars * n,
     )
-    sample = draw_sample(
-        feature, stand_in, images, judge.settings, grid=dump.info.patch_grid, n_images=dump.info.n_images
-    )
-    enough = len(sample.active) >= judge.settings.min_active
-    return [*explainer.requests(feature, images), *(judge.requests(STAND_IN, sample) if enough else [])]
 
 
-def _add_up(
-    model: ModelSettings,
-    requests: Sequence[Request],
-    n_measured: int,
-    n_features: int,
-    scoring: ScoreSettings,
-    prices: Path | None,
-) -> ModelEstimate:
-    price = find_price(model, prices)
-    # Of the controlled features every judgement is asked again under each explanation that should lose.
-    again = 1 + N_RIVALS * min(scoring.n_controls, n_features) / n_features
-    calls = tokens_in = tokens_out = in_images = dollars = 0.0
-    exact = True
-    for request in requests:
-        used, times = estimate_tokens(request), again if request.task == "judge" else 1.0
-        calls += times
-        tokens_in += times * used.input_tokens
-        tokens_out += times * used.output_tokens
-        dollars += times * cost(price, used.input_tokens, used.output_tokens, 0) if price else 0.0
-        images = [image_tokens(model.model, *picture_size(p)) for p in request.pictures]
-        in_images += times * sum(i.tokens for i in images)
-        exact = exact and all(i.exact for i in images)
-    scale = n_features / n_measured
-    total = dollars * scale if price else None
-    return ModelEstimate(
-        model=model.model,
-        requests=round(calls * scale),
-        input_tokens=round(tokens_in * scale),
-        output_tokens=round(tokens_out * scale),
-        image_share=in_images / tokens_in if tokens_in else 0.0,
-        dollars=total,
-        batch_dollars=total * batch_multiplier(model.model) if total is not None else None,
-        price_source=price.source if price else None,
-        exact_image_rule=exact,
-    )
+def _relative(each: Amount, plan: Amount) -> float | None:
+    if each.dollars is not None and plan.dollars:
+        return each.dollars / plan.dollars
+    tokens = plan.input_tokens + plan.output_tokens
+    return (each.input_tokens + each.output_tokens) / tokens if tokens else None

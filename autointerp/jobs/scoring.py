@@ -12,6 +12,7 @@ from autointerp.clock import now
 from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
+from autointerp.jobs.admitting import named_scorers, refuse_screener, refuse_too_few, screeners
 from autointerp.jobs.bench import Bench, controlled, make_judge
 from autointerp.jobs.calibrated import Known, calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
@@ -102,6 +103,7 @@ def score(
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()
     result = JobResult(run=Path(run), selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
+    refuse_screener(settings, asked)
     embedder = embedder_of(settings, scorers)
     trial = make_judge(asked, settings, scorers, prompts)
     known = calibrated(calibration, trial, there.info, result)
@@ -141,7 +143,15 @@ def score(
             rates = known.rates if known else None
             bench = Bench(opened, index, trial, scorers, controlled(chosen, settings), rates)
             async with (
-                open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door,
+                open_door(
+                    asked,
+                    engine,
+                    opened,
+                    cache=cache,
+                    prices=prices,
+                    outbox=outbox,
+                    others=screeners(settings),
+                ) as door,
                 embedder_on(bench, embedder, engine, opened, cache=cache),
             ):
                 result.tally = door.tally
@@ -211,12 +221,7 @@ def _score_random(
 
 
 def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
-    unknown = [name for name in settings.scorers if name not in SCORERS]
-    if unknown:
-        raise SettingsError(f"--scorers {unknown[0]}: no such scorer; there is {', '.join(SCORERS)}")
-    names = tuple(dict.fromkeys(settings.scorers))
-    if not names:
-        raise SettingsError(f"--scorers: no scorer is named; there is {', '.join(SCORERS)}")
+    names = named_scorers(settings)
     if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
         missing = "the run has no second pass (--domain) and the dump no attribute"
         names = tuple(name for name in names if name != "relevance")
@@ -224,32 +229,8 @@ def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -
             raise SettingsError(f"--scorers relevance: {missing}")
         # Not a verdict on any feature, so not worth a line for each.
         result.notes.append(f"relevance left out: {missing}")
-    _refuse_too_few(names, settings)
+    refuse_too_few(names, settings)
     return names
-
-
-def _refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
-    """Else every feature would be unscored, and its evidence blamed for it."""
-    n, least = settings.n_active, settings.min_active
-    if n < least and {"detection", "accuracy"} & set(scorers):
-        raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
-    if settings.interval is not None:
-        _refuse_idle_interval(settings)
-    n, least = settings.n_silent, settings.min_silent
-    if n < least and "detection" in scorers:
-        raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
-
-
-def _refuse_idle_interval(settings: ScoreSettings) -> None:
-    """Else the interval asked for would be ignored."""
-    if settings.n_screen:
-        raise SettingsError("--interval with --screen: judging on goes without a screening; give one of them")
-    calls = -(-(settings.n_active + settings.n_silent) // settings.per_call)
-    if calls >= settings.max_calls:
-        raise SettingsError(
-            f"--max-calls {settings.max_calls}: the first round alone takes {calls} calls; give more, "
-            "or fewer images by --active and --silent"
-        )
 
 
 def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, recorder: Recorder) -> None:

@@ -11,17 +11,18 @@ from autointerp.lmm.request import ImagePart, Message, Request, TextPart
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
-def build_body(request: Request, jpegs: Sequence[bytes], dialect: Dialect) -> bytes:
+def build_body(request: Request, jpegs: Sequence[bytes], dialect: Dialect, *, uuids: bool = False) -> bytes:
     """The request in the endpoint's dialect.
 
     Args:
         request: what is asked.
-        jpegs: the encoded pictures, in the order of `request.pictures`.
+        jpegs: the encoded pictures, in the order of `request.pictures`; empty for one that goes by its uuid alone.
         dialect: which optional fields the endpoint takes, and how it calls them.
+        uuids: whether each picture's digest goes with it, by which a vLLM server knows it again.
     """
     payload: dict[str, Json] = {
         "model": request.model,
-        "messages": [_message(m, request.key, i) for m, i in _with_first_picture(request)],
+        "messages": [_message(m, request, i, jpegs, uuids) for m, i in _with_first_picture(request)],
         dialect.token_field: request.max_tokens,
     }
     if dialect.temperature:
@@ -36,6 +37,8 @@ def build_body(request: Request, jpegs: Sequence[bytes], dialect: Dialect) -> by
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     pieces: list[bytes] = []
     for i, jpeg in enumerate(jpegs):
+        if not jpeg and uuids:
+            continue
         before, _, text = text.partition(_place(request.key, i))
         pieces += [before.encode(), pybase64.b64encode(jpeg)]
     pieces.append(text.encode())
@@ -56,7 +59,7 @@ def _with_first_picture(request: Request) -> list[tuple[Message, int]]:
     return out
 
 
-def _message(message: Message, key: str, first: int) -> Json:
+def _message(message: Message, request: Request, first: int, jpegs: Sequence[bytes], uuids: bool) -> Json:
     only = message.parts[0]
     if len(message.parts) == 1 and isinstance(only, TextPart):
         return {"role": message.role, "content": only.text}
@@ -66,7 +69,11 @@ def _message(message: Message, key: str, first: int) -> Json:
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text})
         else:
-            url = f"data:image/jpeg;base64,{_place(key, index)}"
-            content.append({"type": "image_url", "image_url": {"url": url}})
+            image: dict[str, Json] = {"url": f"data:image/jpeg;base64,{_place(request.key, index)}"}
+            if request.detail != "auto":
+                image["detail"] = request.detail
+            sent = image if jpegs[index] or not uuids else None
+            known_by: dict[str, Json] = {"uuid": part.picture.digest} if uuids else {}
+            content.append({"type": "image_url", "image_url": sent, **known_by})
             index += 1
     return {"role": message.role, "content": content}

@@ -80,23 +80,30 @@ PART_TOKENS = 4
 def estimate_request(
     request: Request, picture_size: Callable[[Picture], tuple[int, int]], output_tokens: int
 ) -> TokenEstimate:
-    """Tokens of one request: texts, pictures at high detail, the reply's schema, and the marks between them.
+    """Tokens of one request: texts, pictures at the detail asked for, the reply's schema, and the marks between them.
 
     Args:
         request: the question; its `model` decides the image rule.
         picture_size: width and height in pixels of a picture as it will be sent.
         output_tokens: expected length of the reply; the request's own `max_tokens` bounds it.
     """
+    detail = detail_of(request)
+    pictures = sum(image_tokens(request.model, *picture_size(p), detail).tokens for p in request.pictures)
+    return TokenEstimate(words_of(request) + pictures, min(output_tokens, request.max_tokens))
+
+
+def words_of(request: Request) -> int:
+    """Tokens of all in a request that is no picture: texts, the reply's schema, and the marks between the parts."""
     total = PART_TOKENS + estimate_text_tokens(request.reply_schema)
     for message in request.messages:
-        total += PART_TOKENS
-        for part in message.parts:
-            total += PART_TOKENS
-            if isinstance(part, ImagePart):
-                total += image_tokens(request.model, *picture_size(part.picture)).tokens
-            else:
-                total += estimate_text_tokens(part.text)
-    return TokenEstimate(total, min(output_tokens, request.max_tokens))
+        total += PART_TOKENS * (1 + len(message.parts))
+        total += sum(estimate_text_tokens(p.text) for p in message.parts if not isinstance(p, ImagePart))
+    return total
+
+
+def detail_of(request: Request) -> Detail:
+    """The detail by which the pictures of a request count: high unless low is asked for."""
+    return "high" if request.detail == "auto" else request.detail
 
 
 @lru_cache(maxsize=65536)

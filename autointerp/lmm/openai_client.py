@@ -59,6 +59,8 @@ class OpenAIClient:
         cache: where the endpoint's dialect is remembered.
     """
 
+    _build = staticmethod(build_body)
+
     def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
         self._base_url = checked_url(base_url)
         self._timeout = timeout
@@ -98,7 +100,7 @@ class OpenAIClient:
         for _ in range(_MAX_NEGOTIATIONS):
             dialect = self._dialect(request.model)
             try:
-                body, limits = await self.post("chat/completions", build_body(request, jpegs, dialect))
+                body, limits = await self.post("chat/completions", self._build(request, jpegs, dialect))
                 completion = read_completion(body, limits)
             except ComplaintError as complaint:
                 # Another request may have learnt the same meanwhile; then simply ask again its way.

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
+from autointerp.config import Detail
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.stated import Limits
 
@@ -60,6 +61,8 @@ class Request:
     temperature: float
     max_tokens: int
     seed: int
+    detail: Detail = "auto"
+    """How finely the endpoint looks at the pictures."""
     key: str = field(init=False, compare=False)
     """SHA-256 over all of the above, hex."""
 
@@ -77,6 +80,8 @@ class Request:
             self.max_tokens,
             self.seed,
         ]
+        # Not as `auto`, which asks for nothing: the keys of answers that were given without it stay as they are.
+        whole += [self.detail] if self.detail != "auto" else []
         text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
         object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())
 

@@ -38,7 +38,8 @@ def judge_notes(info: RunInfo, calibration: Calibration | None) -> tuple[str, ..
     if calibration is None:
         return (*notes, *map(_sentence, kinship(judge, explainer)), _not_calibrated(info, judge))
     digest = info.score.prompts.get("judge", "")
-    return (*notes, *map(_sentence, warnings_for(calibration, judge, explainer, digest, info.score.settings)))
+    told = warnings_for(calibration, judge, explainer, digest, info.score.settings, info.score.judge.detail)
+    return (*notes, *map(_sentence, told))
 
 
 def _not_calibrated(info: RunInfo, judge: str) -> str:

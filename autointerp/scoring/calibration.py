@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from autointerp.config import ScoreSettings
+from autointerp.config import Detail, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.schema import Record, Usage
 
@@ -133,6 +133,8 @@ class Calibration(Findings):
     rendering: str
     side: int
     """Longest side of an image, pixels."""
+    detail: Detail = "auto"
+    """Asked for with each image."""
     seed: int
     usage: Usage
     created: str
@@ -213,6 +215,7 @@ def warnings_for(
     explainer_model: str,
     prompt_digest: str,
     settings: ScoreSettings,
+    detail: Detail = "auto",
 ) -> tuple[str, ...]:
     """One line for each reason to doubt that this calibration speaks for these scores.
 
@@ -222,14 +225,15 @@ def warnings_for(
         explainer_model: who wrote the explanations.
         prompt_digest: first 12 hex digits of the judging template's SHA-256.
         settings: of the scoring stage.
+        detail: that the judge is asked for.
     """
     out = list(kinship(judge_model, explainer_model))
     if calibration.model != judge_model:
         out.append(f"the calibration is of {calibration.model}, the judge is {judge_model}: calibrate the judge itself")
     if calibration.prompt != prompt_digest:
         out.append(f"calibrated with another judging prompt ({calibration.prompt}, now {prompt_digest})")
-    then = _shown(calibration.layout, calibration.per_call, calibration.side)
-    here = _shown(settings.layout, settings.per_call, settings.region.side)
+    then = _shown(calibration.layout, calibration.per_call, calibration.side, calibration.detail)
+    here = _shown(settings.layout, settings.per_call, settings.region.side, detail)
     if then != here:
         out.append(f"calibrated with {then}, judging with {here}")
     return (*out, *weaknesses(calibration))
@@ -251,5 +255,7 @@ def family(model: str) -> str:
     return found[0] if found else bare
 
 
-def _shown(layout: str, per_call: int, side: int) -> str:
-    return f"{layout} of {per_call}, {side} px" if per_call > 1 else f"single images, {side} px"
+def _shown(layout: str, per_call: int, side: int, detail: Detail) -> str:
+    shown = f"{layout} of {per_call}, {side} px" if per_call > 1 else f"single images, {side} px"
+    # `auto` is high detail wherever there is a choice.
+    return f"{shown} at low detail" if detail == "low" else shown

@@ -77,7 +77,8 @@ def _pairs(case: Case) -> list[tuple[Item, Item]]:
     active, silent = (sorted(own, key=lambda i: i.exemplar.image) for own in (sample.active, sample.silent))
     chance.shuffle(active)
     chance.shuffle(silent)
-    return list(zip(active, silent, strict=True))
+    # With fewer pairs than activation strata the draw, which takes one of each at least, has too many active ones.
+    return list(zip(active[:n], silent[:n], strict=True))
 
 
 def _question(case: Case, pair: tuple[Item, Item]) -> Request:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from autointerp.config import ModelSettings, ScoreSettings
 from autointerp.images.picture import Picture
+from autointerp.images.render import snug_side
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import ImagePart, Request, Task
@@ -83,6 +84,13 @@ class Judge:
         return self.others[task].digest[:12] if task in self.others else joint_digest([])
 
     @property
+    def screener(self) -> "Judge":
+        """Who looks at the sheets of a screening: a cheaper model where one is named, asked in the same way."""
+        if self.settings.screen_model is None:
+            return self
+        return replace(self, model=self.model.model_copy(update={"model": self.settings.screen_model}))
+
+    @property
     def look(self) -> Look:
         """The usual one."""
         s = self.settings
@@ -154,7 +162,8 @@ class Judge:
         pictures: list[ImagePart] = []
         if look.layout == "sheet" and n > 1:
             layout = "sheet"
-            sheet = Picture(tuple(i.tile for i in items), look.side, quality, columns)
+            tiles = tuple(i.tile for i in items)
+            sheet = Picture(tiles, snug_side(tiles, look.side), quality, columns)
             pictures.append(ImagePart(sheet, "judged", tuple(range(1, n + 1))))
             images = [ShownImage(number=0, level="", slots=(Slot(0, "sheet"),))]
         else:
@@ -191,6 +200,7 @@ class Judge:
             temperature=self.model.temperature,
             max_tokens=self.model.max_tokens,
             seed=self.model.seed,
+            detail=self.model.detail,
         )
 
 

@@ -96,7 +96,7 @@ async def _screened(text: str, pool: Pool, judge: Judge, door: Door) -> Verdicts
     first = pool.sample(pool.spread(s.n_active, max(s.n_screen, s.n_silent)))
     columns_of_sheet = max(1, round(s.screen_per_call**0.5))
     sheets = Look("sheet", s.screen_per_call, columns_of_sheet, s.screen_side)
-    glanced = await judge.beliefs(text, first.items, door, sheets)
+    glanced = await judge.screener.beliefs(text, first.items, door, sheets)
     if isinstance(glanced, Failure):
         return glanced
     classes = _classes(first, glanced)

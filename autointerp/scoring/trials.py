@@ -9,6 +9,7 @@ import numpy as np
 
 from autointerp.evidence import Images, kin_of
 from autointerp.images.picture import Picture, Tile
+from autointerp.images.render import snug_side
 from autointerp.lmm.request import ImagePart, Role
 from autointerp.prompts import ShownImage, Slot, Value
 from autointerp.schema import Exemplar
@@ -92,7 +93,7 @@ def board(tiles: Sequence[Tile], look: Look, quality: int, role: Role) -> Board:
     rows = -(-n // look.columns)
     columns = -(-n // rows)
     if look.layout == "sheet" and n > 1:
-        sheet = Picture(tuple(tiles), look.side, quality, columns)
+        sheet = Picture(tuple(tiles), snug_side(tiles, look.side), quality, columns)
         pictures = (ImagePart(sheet, role, tuple(range(1, n + 1))),)
         layout, images = "sheet", [ShownImage(0, "", (Slot(0, "sheet"),))]
     else:

@@ -220,3 +220,30 @@ def test_another_calibration_is_refused_for_a_run_that_has_one(
     assert said.code == 2
     assert "this run's score setting calibration is" in said.err
     assert json.loads((tmp_path / "run" / "calibration.json").read_text())["sensitivity"] == 0.9
+
+
+def test_a_cheaper_model_may_screen_at_the_judge_s_server(explain: Command, score: Command, tmp_path: Path):
+    explain("--features", "0-1")
+
+    said = score("--scorers", "detection", "--controls", "0", "--screen", "20", "--screen-model", "cheap")
+
+    assert said.code == 0
+    assert all(s.details["n_screened"] for s in detections(tmp_path / "run").values())
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--screen-model", "cheap"), "--screen-model without --screen"),
+        (("--screen-model", "local", "--screen", "20"), "so neither is local"),
+    ],
+)
+def test_a_screening_model_that_cannot_screen_is_refused(
+    explain: Command, score: Command, options: tuple[str, ...], problem: str
+):
+    explain("--features", "0")
+
+    refused = score(*options)
+
+    assert refused.code == 2
+    assert problem in refused.err

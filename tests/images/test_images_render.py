@@ -18,6 +18,7 @@ from autointerp.images.render import (
     render_sheet,
     render_tile,
     sheet_layout,
+    snug_side,
     tile_shrink,
     tile_size,
 )
@@ -244,3 +245,12 @@ def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
         assert (strip[-1] == STRIP).all()
         strips.append(strip.tobytes())
     assert len(set(strips)) == 12
+
+
+def test_the_cells_of_a_sheet_are_no_larger_than_its_largest_tile_and_never_too_small_for_a_number():
+    small, middle, large = (tile((side, side // 2), "full") for side in (40, 130, 300))
+
+    assert snug_side([small, middle], 224) == 130
+    assert snug_side([small, large], 224) == 224
+    assert snug_side([small], 224) == 112
+    assert snug_side([small], 32) == 32

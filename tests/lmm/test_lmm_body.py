@@ -52,6 +52,16 @@ def test_pictures_keep_their_place_among_the_words_over_several_messages():
     ]
 
 
+def test_a_detail_is_sent_with_every_picture_and_none_unless_asked_for():
+    plain = question("fits?", pictures=2)
+
+    asked = json.loads(build_body(replace(plain, detail="low"), [b"A", b"B"], Dialect()))["messages"][1]["content"]
+    unasked = json.loads(build_body(plain, [b"A", b"B"], Dialect()))["messages"][1]["content"]
+
+    assert [part["image_url"]["detail"] for part in asked[1:]] == ["low", "low"]
+    assert all("detail" not in part["image_url"] for part in unasked[1:])
+
+
 @pytest.mark.parametrize(
     ("dialect", "fields"),
     [

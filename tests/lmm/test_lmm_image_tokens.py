@@ -1,4 +1,5 @@
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -196,3 +197,17 @@ def test_the_expected_reply_is_not_longer_than_the_request_allows():
     request = Request("gpt-4o", "explain", "", (), "", temperature=0.0, max_tokens=50, seed=0)
 
     assert estimate_request(request, lambda p: (1, 1), output_tokens=120).output_tokens == 50
+
+
+def test_a_request_at_low_detail_counts_the_family_s_low_figure_where_it_has_one():
+    picture = Picture((Tile(0, "00", (512, 512), "full", None),), side=512, quality=85)
+    turns = (Message("user", (ImagePart(picture, "active", (1,)), ImagePart(picture, "active", (2,)))),)
+
+    def counted(model: str, detail: Literal["auto", "low", "high"]) -> int:
+        request = Request(model, "explain", "", turns, "", temperature=0.0, max_tokens=300, seed=0, detail=detail)
+        return estimate_request(request, lambda p: p.tiles[0].size, output_tokens=0).input_tokens
+
+    # A tile of 512 px counts 255 on gpt-4o and 210 on gpt-5, or 85 and 70; Claude looks at it the same either way.
+    assert counted("gpt-4o", "auto") - counted("gpt-4o", "low") == 2 * (255 - 85)
+    assert counted("gpt-5", "high") - counted("gpt-5", "low") == 2 * (210 - 70)
+    assert counted("claude-haiku-5.5", "low") == counted("claude-haiku-5.5", "auto")

@@ -178,6 +178,14 @@ def test_another_model_prompt_and_layout_are_told_in_a_line_each():
     )
 
 
+def test_a_judge_calibrated_at_another_detail_is_told():
+    alike = ScoreSettings(layout="sheet", per_call=12, region=RegionSettings(side=224))
+
+    lines = warnings_for(calibration(), "gemini-3-flash", "gpt-5-mini", "0" * 12, alike, "low")
+
+    assert lines == ("calibrated with sheet of 12, 224 px, judging with sheet of 12, 224 px at low detail",)
+
+
 def test_single_images_are_the_same_in_either_layout():
     single = calibration(layout="separate", per_call=1)
     settings = ScoreSettings(layout="sheet", per_call=1, region=RegionSettings(side=224))

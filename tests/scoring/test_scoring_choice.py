@@ -97,6 +97,19 @@ def test_fewer_images_give_fewer_pairs(cache: Cache):
     assert (found.details["pairs"], found.n) == (7, 14)
 
 
+def test_fewer_pairs_than_activation_strata_are_asked_as_well(cache: Cache):
+    rows = (
+        *exemplars("top", range(8)),
+        *exemplars("q2", range(8, 16)),
+        *exemplars("q1", range(16, 24)),
+        *exemplars("silent", range(100, 140), activation=0, probability=0.01),
+    )
+
+    found = scored(outcome_of("choice", cache, ByRule(knows), about=feature(rows), settings={"n_choice": 2}))
+
+    assert found.details["pairs"] == 2
+
+
 def test_what_cannot_be_asked_is_unscored(cache: Cache):
     client = ByRule(knows)
     none = explanation().model_copy(update={"none": True, "text": ""})

@@ -113,6 +113,19 @@ def test_the_weights_of_both_phases_stand_for_the_population(cache: Cache):
     assert sum(v.weight for v in score.verdicts if not v.active) == pytest.approx(9900)
 
 
+def test_a_cheaper_model_looks_at_the_sheets_and_the_judge_at_what_is_judged_with_care(cache: Cache):
+    client = ByImage(lambda image: "yes" if image < 100 else "no")
+    asked = {"n_screen": 600, "n_silent": 30, "screen_model": "cheap"}
+
+    score = scored(outcomes(make_case(cache, client, about=large(), settings=asked))["detection"])
+
+    by_model = {m: [len(r.pictures[0].tiles) for r in client.requests if r.model == m] for m in ("cheap", "judge")}
+    assert [len(n) for n in by_model.values()] == [17, 40]
+    assert min(by_model["cheap"]) > 1
+    assert set(by_model["judge"]) == {1}
+    assert score.value == 1.0
+
+
 def test_a_silent_image_that_the_screening_cleared_counts_as_not_fitting(cache: Cache):
     # The screening clears every silent image; the careful judge, who sees one at a time, says yes to all of them.
     class Twofold(ByImage):

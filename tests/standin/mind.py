@@ -38,6 +38,14 @@ class Question:
     """Those without a role in the prompt."""
 
 
+def parts_with_uuid(payload: Mapping[str, object]) -> list[dict[str, dict[str, str] | str | None]]:
+    """The pictures of a request that carry a uuid."""
+    messages = payload["messages"]
+    assert isinstance(messages, list)
+    contents = [m["content"] for m in messages if isinstance(m["content"], list)]
+    return [part for content in contents for part in content if "uuid" in part]
+
+
 def read(payload: Mapping[str, object]) -> Question:
     """Takes the first user message apart; what follows it (a question asked again) changes nothing."""
     messages = payload["messages"]

@@ -5,14 +5,14 @@ import hashlib
 import json
 import threading
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from types import TracebackType
 
 from aiohttp import web
-from standin.mind import Question, answer, as_text, read
+from standin.mind import Question, answer, as_text, parts_with_uuid, read
 
 TRANSIENT = (
     "429",
@@ -65,6 +65,10 @@ class StandIn:
     """If set, every answer has this status and message."""
     rejects: tuple[str, ...] = ()
     """Fields refused with a 400: response_format, temperature, max_tokens, seed."""
+    store: OrderedDict[str, str] | None = None
+    """If set, pictures by uuid as vLLM keeps them; a picture that is only named is looked up here."""
+    store_size: int = 1000
+    """Pictures kept; the oldest go first."""
     input_tokens: int = 1000
     """As every answer reports; 0: answers report no usage."""
     text_of: Callable[[Question, dict[str, object]], str] | None = None
@@ -75,6 +79,8 @@ class StandIn:
     answered: Counter[str] = field(default_factory=Counter)
     """Bodies whose usable answer was written to a client that was still there."""
     last_headers: Mapping[str, str] = field(default_factory=dict)
+    named: int = 0
+    """Pictures that were looked up."""
     port: int = 0
     puzzled: list[Exception] = field(default_factory=list)
     """What made no sense; raised at the end."""
@@ -149,6 +155,10 @@ class StandIn:
         if refused is not None:
             self._note(digest, payload, None, refused[0], None)
             return _error(*refused)
+        unknown = self._restored(payload)
+        if unknown is not None:
+            self._note(digest, payload, None, 400, None)
+            return _error(400, unknown)
         fault = self._fault(digest, number)
         question = read(payload)
         self._note(digest, payload, question, 200, fault)
@@ -171,6 +181,21 @@ class StandIn:
             # The other spelling of max_tokens is another field.
             if name in payload:
                 return 400, f"Unsupported parameter: '{name}' is not supported with this model."
+        return None
+
+    def _restored(self, payload: Mapping[str, object]) -> str | None:
+        """Puts the pictures that are only named into the payload; the complaint where one is not there."""
+        for part in parts_with_uuid(payload):
+            assert self.store is not None, "a uuid came to a server that knows none"
+            if part["image_url"] is not None:
+                self.store[part["uuid"]] = part["image_url"]["url"]
+                while len(self.store) > self.store_size:
+                    self.store.popitem(last=False)
+            elif part["uuid"] in self.store:
+                part["image_url"] = {"url": self.store[part["uuid"]]}
+                self.named += 1
+            else:
+                return f"Expected a cached item for uuid {part['uuid']}"
         return None
 
     def _fault(self, digest: str, number: int) -> str | None:

@@ -1,0 +1,74 @@
+"""Which scoring settings are admitted: scorers that exist, enough images, options that are not idle."""
+
+from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.errors import SettingsError
+from autointerp.scoring.scorers import SCORERS
+from autointerp.session import is_local
+
+
+def named_scorers(settings: ScoreSettings) -> tuple[str, ...]:
+    """The scorers asked for, each once.
+
+    Raises:
+        SettingsError: there is none, or one that does not exist.
+    """
+    unknown = [name for name in settings.scorers if name not in SCORERS]
+    if unknown:
+        raise SettingsError(f"--scorers {unknown[0]}: no such scorer; there is {', '.join(SCORERS)}")
+    names = tuple(dict.fromkeys(settings.scorers))
+    if not names:
+        raise SettingsError(f"--scorers: no scorer is named; there is {', '.join(SCORERS)}")
+    return names
+
+
+def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
+    """Refuses settings under which every feature would be unscored, and its evidence blamed for it.
+
+    Raises:
+        SettingsError: naming the option and what it should be at least.
+    """
+    n, least = settings.n_active, settings.min_active
+    if n < least and {"detection", "accuracy"} & set(scorers):
+        raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
+    if settings.interval is not None:
+        refuse_idle_interval(settings)
+    n, least = settings.n_silent, settings.min_silent
+    if n < least and "detection" in scorers:
+        raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
+
+
+def screeners(settings: ScoreSettings) -> tuple[str, ...]:
+    """The further models that are asked at the judge's server."""
+    return (settings.screen_model,) if settings.screen_model is not None else ()
+
+
+def refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
+    """Refuses settings under which the screening model would be idle, or be asked where it is not.
+
+    Raises:
+        SettingsError: naming the option to change.
+    """
+    if settings.screen_model is None:
+        return
+    if not settings.n_screen:
+        raise SettingsError("--screen-model without --screen: say how many silent images it screens, e.g. --screen 400")
+    if is_local(judge.model) or is_local(settings.screen_model):
+        raise SettingsError(
+            f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local"
+        )
+
+
+def refuse_idle_interval(settings: ScoreSettings) -> None:
+    """Refuses settings under which the interval asked for would be ignored.
+
+    Raises:
+        SettingsError: naming the option to change.
+    """
+    if settings.n_screen:
+        raise SettingsError("--interval with --screen: judging on goes without a screening; give one of them")
+    calls = -(-(settings.n_active + settings.n_silent) // settings.per_call)
+    if calls >= settings.max_calls:
+        raise SettingsError(
+            f"--max-calls {settings.max_calls}: the first round alone takes {calls} calls; give more, "
+            "or fewer images by --active and --silent"
+        )

@@ -1,0 +1,179 @@
+"""Rehearses explaining and scoring: every question that a feature would be asked, with a judge that is played."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Literal, NamedTuple, TypeVar
+
+from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.dump.reader import Dump
+from autointerp.evidence import draw_shown
+from autointerp.images.render import picture_size
+from autointerp.jobs.bench import make_judge
+from autointerp.jobs.common import images_of
+from autointerp.jobs.planning import make_explainer
+from autointerp.lmm.calls import Answer, Failure
+from autointerp.lmm.door import Door
+from autointerp.lmm.image_tokens import words_of
+from autointerp.lmm.request import Request
+from autointerp.replies import JudgeReply, Reply
+from autointerp.schema import Explanation, Feature, Usage
+from autointerp.scoring.controls import N_RIVALS
+from autointerp.scoring.protocol import Case, Population
+from autointerp.scoring.rivals import N_NEIGHBOURS, RivalTexts
+from autointerp.scoring.sampling import make_pool
+from autointerp.scoring.scorers import SCORERS
+from autointerp.session import expected_output
+
+R = TypeVar("R", bound=Reply)
+Part = Literal["explain", "shuffled", "score", "control"]
+"""Asked of every feature; of those with a shuffled set; of every explanation; of those that carry the controls."""
+
+STAND_IN = "a stand-in of usual length for an explanation that is not written yet, fifteen words"
+RIVALS = RivalTexts(f"another {STAND_IN}", tuple(f"{STAND_IN}, number {i}" for i in range(N_NEIGHBOURS)))
+SILENT_SCORERS = ("relevance", "embedding")
+"""Scorers that ask the judge nothing."""
+UNREACHED = 1e-9
+"""Width of an interval that no judgements reach."""
+ANY = ModelSettings(model="any")
+"""What is asked does not depend on who is asked."""
+
+
+class Question(NamedTuple):
+    """One request as far as it costs."""
+
+    part: Part
+    words: int
+    """Tokens of all that is no picture."""
+    pictures: tuple[tuple[int, int], ...]
+    """Width and height in pixels of each."""
+    output: int
+    """Tokens that the reply usually has."""
+
+
+Questions = Counter[Question]
+"""How often each is asked, over the rehearsed features."""
+
+
+@dataclass
+class Rehearsal:
+    """Builds the questions about some features under any settings; no pixel is touched and nothing is sent."""
+
+    dump: Dump
+    features: Sequence[Feature]
+    prompts: Path | None
+    """Folder of the user's templates."""
+    _explained: dict[ExplainSettings, Questions] = field(default_factory=dict)
+    _scored: dict[tuple[ExplainSettings, ScoreSettings, bool], Questions] = field(default_factory=dict)
+
+    def explaining(self, settings: ExplainSettings) -> Questions:
+        """Of the explainer; a second pass counts once more for features that have a shuffled set."""
+        if settings not in self._explained:
+            explainer = make_explainer(self.dump, ANY, settings, self.prompts)
+            out: Questions = Counter()
+            for feature in self.features:
+                requests = explainer.requests(feature, images_of(self.dump, feature))
+                out.update(_question("explain", r) for r in requests)
+                out.update(_question("shuffled", r) for r in requests if r.task == "domain")
+            self._explained[settings] = out
+        return self._explained[settings]
+
+    def scoring(self, explain: ExplainSettings, settings: ScoreSettings, *, convinced: bool) -> Questions:
+        """Of the judge.
+
+        Args:
+            explain: what the explainer is shown, which is held back from the judge.
+            settings: which scorers, and what the judge is shown.
+            convinced: whether the judge finds that the explanation fits exactly the images that fire the feature; else
+                it tosses a coin and no interval is narrow enough, so that judging on ends with the calls or the images.
+        """
+        key = explain, settings, convinced
+        if key not in self._scored:
+            out: Questions = Counter()
+            for feature in self.features:
+                out.update(_of_judge(asyncio.run(self._asked(feature, explain, settings, convinced)), settings))
+            self._scored[key] = out
+        return self._scored[key]
+
+    async def _asked(
+        self, feature: Feature, explain: ExplainSettings, settings: ScoreSettings, convinced: bool
+    ) -> list[Request]:
+        images, grid = images_of(self.dump, feature), self.dump.info.patch_grid
+        shown = draw_shown(feature, images, explain)
+        said = _stand_in(feature, (e.image for e in shown.active), (e.image for e in shown.contrast))
+        names = tuple(name for name in settings.scorers if name not in SILENT_SCORERS)
+        # Replicates behind intervals cost time here and no tokens.
+        quick = settings.model_copy(update={"bootstrap": 100})
+        if not convinced and settings.interval is not None:
+            quick = quick.model_copy(update={"interval": UNREACHED})
+        door = _PlayedDoor(frozenset(e.image for e in feature.active) if convinced else None)
+        case = Case(
+            feature=feature,
+            explanation=said,
+            pool=make_pool(feature, said, images, quick, grid=grid, n_images=self.dump.info.n_images),
+            judge=make_judge(ANY, quick, names, self.prompts),
+            door=door,
+            population=Population(self.dump.info.n_images),
+            scorers=names,
+            rivals=RIVALS,
+        )
+        for name in names:
+            await SCORERS[name](case)
+        return door.asked
+
+
+class _PlayedDoor(Door):
+    """Notes each question. Judging is answered, since what is asked next may depend on it; nothing else is."""
+
+    def __init__(self, fitting: frozenset[int] | None) -> None:
+        self.asked: list[Request] = []
+        self._fitting = fitting
+        """Images that the judge says yes to; None: by the toss of a coin."""
+
+    async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
+        """The played judge's word."""
+        self.asked.append(request)
+        if not issubclass(reply, JudgeReply):
+            return Failure("rehearsed", "nothing is sent", 0)
+        images = [tile.image for picture in request.pictures for tile in picture.tiles]
+        said = {f"image_{i}": "yes" if self._fits(image) else "no" for i, image in enumerate(images, 1)}
+        return Answer(reply.model_validate(said), Usage(), request.model, cached=False)
+
+    def _fits(self, image: int) -> bool:
+        if self._fitting is None:
+            return Random(f"coin:{image}").random() < 0.5
+        return image in self._fitting
+
+
+def _of_judge(asked: Sequence[Request], settings: ScoreSettings) -> Questions:
+    """Questions of the scorers, and those that a controlled feature's rivals add."""
+    out: Questions = Counter(_question("score", r) for r in asked)
+    if "detection" in settings.scorers:
+        # Rivals are asked about the images that were judged, after a screening about those looked at with care.
+        judged = [r for r in asked if r.task == "judge" and not (settings.n_screen and len(r.pictures[0].tiles) > 1)]
+        for request in judged:
+            out[_question("control", request)] += N_RIVALS
+    return out
+
+
+def _question(part: Part, request: Request) -> Question:
+    sizes = tuple(picture_size(p) for p in request.pictures)
+    return Question(part, words_of(request), sizes, min(expected_output(request), request.max_tokens))
+
+
+def _stand_in(feature: Feature, shown: Iterable[int], contrast: Iterable[int]) -> Explanation:
+    return Explanation(
+        feature=feature.id,
+        text=STAND_IN,
+        concepts=(),
+        none=False,
+        model=ANY.model,
+        prompt="",
+        images=tuple(shown),
+        contrast=tuple(contrast),
+        usage=Usage(),
+        created="",
+    )
