@@ -4,8 +4,9 @@ python -m benchmarks.paper                          # the embedded model; under 
 python -m benchmarks.paper --model gpt-5-mini       # your endpoint explains and judges
 python -m benchmarks.paper --write                  # also writes table.json and the tables of docs/reproduce.md
 
-Needs what `make install dev` installs, and the Debian package tuxpaint-stamps-default, which it downloads with apt-get
-(or --stamps FOLDER, where the package is installed: /usr/share/tuxpaint/stamps). A run that was stopped goes on.
+Needs what `make install dev` installs, the packages gan-face-generate and generateme (pip install --no-deps), and the
+Debian package tuxpaint-stamps-default, which it downloads with apt-get (or --stamps FOLDER, where it is installed:
+/usr/share/tuxpaint/stamps). A run that was stopped goes on.
 """
 
 import argparse
