@@ -15,6 +15,7 @@ from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import batch_multiplier, cost
 from autointerp.lmm.request import Request
 from autointerp.prompts import load_prompt
+from autointerp.remote.path import Location
 from autointerp.schema import Explanation, Feature, Record, Usage
 from autointerp.scoring.controls import N_RIVALS
 from autointerp.scoring.judge import Judge
@@ -55,7 +56,7 @@ class Estimate(Record):
 
 
 def estimate(
-    dump: str | Path,
+    dump: Location,
     *,
     models: Sequence[str] = MODELS,
     features: str | Iterable[int] = "all",
