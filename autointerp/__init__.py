@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from autointerp.jobs.harvesting import harvest
     from autointerp.jobs.inspecting import draw_feature, inspect
     from autointerp.jobs.merging import merge
+    from autointerp.jobs.remote_runs import run_at
     from autointerp.jobs.reporting import report
     from autointerp.jobs.scoring import score
     from autointerp.jobs.showing import show
@@ -61,6 +62,7 @@ _HOME = {
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
     "report": "autointerp.jobs.reporting",
+    "run_at": "autointerp.jobs.remote_runs",
     "run_demo": "autointerp.jobs.demo",
     "score": "autointerp.jobs.scoring",
     "show": "autointerp.jobs.showing",
@@ -97,6 +99,7 @@ __all__ = [
     "open_dump",
     "open_run",
     "report",
+    "run_at",
     "run_demo",
     "score",
     "show",

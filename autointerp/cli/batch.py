@@ -139,7 +139,7 @@ def drive(
         raise typer.Exit(EXIT_FAILURES)
 
 
-def finish_planning(command: str, what: str, run: Path, *, as_json: bool) -> None:
+def finish_planning(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
     """Says that a command was recorded, and what comes next."""
     from autointerp.cli.build import print_json
 

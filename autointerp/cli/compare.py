@@ -1,6 +1,5 @@
 """The command that compares two runs."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,9 +18,11 @@ N_NAMED = 8
 
 def compare(
     run_a: Annotated[
-        Path, typer.Argument(metavar="RUN_A", help="Folder of the run to compare with.", show_default=False)
+        str, typer.Argument(metavar="RUN_A", help="Folder of the run to compare with, or its URL.", show_default=False)
     ],
-    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of the run in question.", show_default=False)],
+    run_b: Annotated[
+        str, typer.Argument(metavar="RUN_B", help="Folder of the run in question, or its URL.", show_default=False)
+    ],
     scorers: Annotated[
         str | None, typer.Option("--scorers", help="Comma-separated. [default: those that both runs have]")
     ] = None,
@@ -37,9 +38,12 @@ def compare(
     """
     from autointerp.cli.build import print_json
     from autointerp.jobs.comparing import compare as job
+    from autointerp.jobs.remote_runs import read_run
+    from autointerp.remote.path import as_path
 
     names = None if scorers is None else [name.strip() for name in scorers.split(",") if name.strip()]
-    found = job(run_a, run_b, scorers=names, seed=seed)
+    with read_run(run_a) as a, read_run(run_b) as b:
+        found = job(a, b, scorers=names, seed=seed).named(str(as_path(run_a)), str(as_path(run_b)))
     if json:
         print_json(found.model_dump(mode="json"))
         return

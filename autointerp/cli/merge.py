@@ -26,8 +26,11 @@ def merge(
     """
     from autointerp.cli.build import EXIT_FAILURES, print_json
     from autointerp.jobs.merging import merge as job
+    from autointerp.jobs.remote_runs import run_at, url_of
 
-    result = job(run, keep=keep)
+    with run_at(run) as folder:
+        result = job(folder, keep=keep)
+        result.run = url_of(result.run, folder, run)
     if json:
         print_json(_as_json(result))
     else:

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-DUMP = Annotated[Path, typer.Argument(help="Folder of the feature dump.", show_default=False)]
-RUN = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
+DUMP = Annotated[
+    str, typer.Argument(help="Folder of the feature dump, or its URL: s3://bucket/dump.", show_default=False)
+]
+RUN = Annotated[str, typer.Argument(help="Folder of the run, or its URL: s3://bucket/run.", show_default=False)]
 
 FEATURES = Annotated[
     str, typer.Option("--features", help="`all`, numbers and ranges such as 0-511,600, or @FILE with one on each line.")
@@ -85,7 +87,7 @@ PROMPTS = Annotated[Path | None, typer.Option("--prompts", help="Your own templa
 OUTSIDE = Annotated[
     bool, typer.Option("--allow-outside", help="Trust the dump's image paths even where they leave its folder.")
 ]
-MOVED = Annotated[Path | None, typer.Option("--dump", help="Where the run's dump is now, if it was moved.")]
+MOVED = Annotated[str | None, typer.Option("--dump", help="Where the run's dump is now, if it was moved; or its URL.")]
 BATCH = Annotated[
     bool,
     typer.Option("--batch", help="Ask nothing now; record the command for a batch job (`autointerp batch run RUN`)."),

@@ -27,9 +27,13 @@ def report(
     Example: `autointerp report runs/first --out first.html`
     """
     from autointerp.cli.build import print_json
+    from autointerp.jobs.remote_runs import read_run, run_at
     from autointerp.jobs.reporting import report as job
+    from autointerp.remote.path import as_path
 
-    page = job(run, out, dump=dump, limit=limit, title=title, allow_outside=allow_outside)
+    with read_run(run) if out else run_at(run) as folder:
+        page = job(folder, out, dump=dump, limit=limit, title=title, allow_outside=allow_outside)
+    page = page if out else f"{as_path(run)}/{page.name}"
     if json:
         print_json({"report": str(page)})
     else:
@@ -42,9 +46,12 @@ def status(run: o.RUN, json: o.JSON = False) -> None:
     Example: `autointerp status runs/first`
     """
     from autointerp.cli.build import print_json
+    from autointerp.jobs.remote_runs import read_run
     from autointerp.jobs.status import status as job
+    from autointerp.remote.path import as_path
 
-    s = job(run)
+    with read_run(run) as folder:
+        s = job(folder).model_copy(update={"run": str(as_path(run))})
     if json:
         print_json(s.model_dump(mode="json"))
         return

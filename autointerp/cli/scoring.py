@@ -20,8 +20,10 @@ DEFAULT_SCORERS = "detection,accuracy,relevance"
 
 def score(
     run: Annotated[
-        Path,
-        typer.Argument(metavar="RUN", help="Folder of the run; with --explanations, of the dump.", show_default=False),
+        str,
+        typer.Argument(
+            metavar="RUN", help="Folder of the run, or its URL; with --explanations, of the dump.", show_default=False
+        ),
     ],
     judge_model: o.JUDGE_MODEL = None,
     judge_base_url: o.JUDGE_BASE_URL = None,
@@ -60,7 +62,7 @@ def score(
         int, typer.Option("--controls", min=0, help="Features judged under other explanations too; 0 for none.")
     ] = 20,
     random_dump: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--random-dump", help="A dump of a network with random weights: one more control.", show_default=False
         ),
@@ -154,73 +156,78 @@ def score(
     from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.batch_planning import batch_score
+    from autointerp.jobs.remote_runs import part_name, refuse_url, run_at, url_of
     from autointerp.jobs.scoring import score as ask
     from autointerp.runs.folder import open_run
 
     live = Live(as_json=json)
     if explanations is not None:
-        run = _adopt(explanations, run, new_run, layer, allow_outside, live.note)
+        run = str(_adopt(explanations, run, new_run, layer, allow_outside, live.note))
     elif new_run is not None or layer is not None:
         raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
-    made = open_run(run).info
-    first, more = servers(judge_base_url)
-    judge = _judge(made, judge_model, first)
-    settings = build_settings(
-        ScoreSettings,
-        scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
-        n_active=active,
-        n_silent=silent,
-        interval=interval,
-        max_calls=max_calls,
-        n_screen=screen,
-        screen_model=screen_model,
-        screen_per_call=screen_per_call,
-        screen_side=screen_side,
-        n_controls=controls,
-        layout=layout,
-        per_call=per_call,
-        rendering=rendering,
-        n_intruder=n_intruder,
-        n_choice=n_choice,
-        n_naming=n_naming,
-        n_localisation=n_localisation,
-        embedder=build_settings(ModelSettings, model=embedder, base_url=embedder_base_url),
-        # The judge sees the same regions as the explainer did.
-        region=build_settings(RegionSettings, **made.explain.settings.region.model_dump() | {"side": side}),
-        seed=seed,
-    )
-    endpoint = build_settings(
-        EngineSettings,
-        concurrency=concurrency,
-        requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute,
-        timeout=timeout,
-        attempts=attempts,
-        more_base_urls=more,
-        image_uuids=image_uuids,
-        budget=budget,
-    )
     piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
-    job = batch_score if batch else partial(ask, shard=piece, crew=crew)
-    result = job(
-        run,
-        judge=build_settings(
-            ModelSettings,
-            **judge.model_dump()
-            | {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "detail": detail},
-        ),
-        features=features,
-        settings=settings,
-        engine=endpoint,
-        dump=dump,
-        calibration=calibration,
-        random_dump=random_dump,
-        prompts=prompts,
-        cache=cache,
-        prices=prices,
-        allow_outside=allow_outside,
-        progress=live,
-    )
+    if batch or engine == "ray":
+        refuse_url(run, "--batch" if batch else "--engine ray")
+    with run_at(run, cache=cache, part=part_name("score", piece)) as folder:
+        made = open_run(folder).info
+        first, more = servers(judge_base_url)
+        judge = _judge(made, judge_model, first)
+        settings = build_settings(
+            ScoreSettings,
+            scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
+            n_active=active,
+            n_silent=silent,
+            interval=interval,
+            max_calls=max_calls,
+            n_screen=screen,
+            screen_model=screen_model,
+            screen_per_call=screen_per_call,
+            screen_side=screen_side,
+            n_controls=controls,
+            layout=layout,
+            per_call=per_call,
+            rendering=rendering,
+            n_intruder=n_intruder,
+            n_choice=n_choice,
+            n_naming=n_naming,
+            n_localisation=n_localisation,
+            embedder=build_settings(ModelSettings, model=embedder, base_url=embedder_base_url),
+            # The judge sees the same regions as the explainer did.
+            region=build_settings(RegionSettings, **made.explain.settings.region.model_dump() | {"side": side}),
+            seed=seed,
+        )
+        endpoint = build_settings(
+            EngineSettings,
+            concurrency=concurrency,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            timeout=timeout,
+            attempts=attempts,
+            more_base_urls=more,
+            image_uuids=image_uuids,
+            budget=budget,
+        )
+        job = batch_score if batch else partial(ask, shard=piece, crew=crew)
+        result = job(
+            folder,
+            judge=build_settings(
+                ModelSettings,
+                **judge.model_dump()
+                | {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "detail": detail},
+            ),
+            features=features,
+            settings=settings,
+            engine=endpoint,
+            dump=dump,
+            calibration=calibration,
+            random_dump=random_dump,
+            prompts=prompts,
+            cache=cache,
+            prices=prices,
+            allow_outside=allow_outside,
+            progress=live,
+        )
+        result.run = url_of(result.run, folder, run)
     if batch:
         finish_planning("score", "the features that are explained by then", run, as_json=json)
         return
@@ -246,7 +253,7 @@ def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSe
 
 def _adopt(
     explanations: Path,
-    dump: Path,
+    dump: str,
     run: Path | None,
     layer: str | None,
     allow_outside: bool,

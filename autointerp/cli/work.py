@@ -11,7 +11,9 @@ from autointerp.cli import options as o
 
 def explain(
     dump: o.DUMP,
-    run: Annotated[Path, typer.Option("--run", help="Folder to write; the same one resumes.", show_default=False)],
+    run: Annotated[
+        str, typer.Option("--run", help="Folder to write, or its URL; the same one resumes.", show_default=False)
+    ],
     features: o.FEATURES = "all",
     width: o.WIDTH = None,
     sample: o.SAMPLE = None,
@@ -87,6 +89,7 @@ def explain(
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
     from autointerp.jobs.batch_planning import batch_explain
     from autointerp.jobs.explaining import explain as ask
+    from autointerp.jobs.remote_runs import part_name, refuse_url, run_at, url_of
 
     first, more = servers(base_url)
     asked = build_settings(
@@ -126,22 +129,26 @@ def explain(
     )
     piece, crew = shard_and_crew(shard, workers, engine, ray_address, batch=batch)
     job = batch_explain if batch else partial(ask, shard=piece, crew=crew)
-    result = job(
-        dump,
-        run,
-        model=asked,
-        features=features,
-        width=width,
-        sample=sample,
-        seed=seed,
-        settings=settings,
-        engine=endpoint,
-        prompts=prompts,
-        cache=cache,
-        prices=prices,
-        allow_outside=allow_outside,
-        progress=Live(as_json=json),
-    )
+    if batch or engine == "ray":
+        refuse_url(run, "--batch" if batch else "--engine ray")
+    with run_at(run, cache=cache, part=part_name("explain", piece)) as folder:
+        result = job(
+            dump,
+            folder,
+            model=asked,
+            features=features,
+            width=width,
+            sample=sample,
+            seed=seed,
+            settings=settings,
+            engine=endpoint,
+            prompts=prompts,
+            cache=cache,
+            prices=prices,
+            allow_outside=allow_outside,
+            progress=Live(as_json=json),
+        )
+        result.run = url_of(result.run, folder, run)
     if batch:
         finish_planning("explain", f"{result.selected - result.before:,} features to explain", run, as_json=json)
         return

@@ -3,12 +3,12 @@
 import json
 import math
 from datetime import datetime
-from pathlib import Path
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from autointerp.errors import DumpError
+from autointerp.remote.path import AnyPath
 
 FORMAT = "autointerp-dump/1"
 INFO_FILE = "dump.json"
@@ -140,7 +140,7 @@ def part_name(number: int) -> str:
     return f"exemplars-{number:05d}.parquet"
 
 
-def load_info(folder: Path) -> DumpInfo:
+def load_info(folder: AnyPath) -> DumpInfo:
     """Reads dump.json.
 
     Raises:

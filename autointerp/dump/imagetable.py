@@ -1,5 +1,6 @@
 """The images of a dump: their rows in memory, their bytes read when asked for."""
 
+import posixpath
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ from autointerp.dump.checks import KnownImages, image_faults, ints, matches
 from autointerp.dump.format import IMAGES
 from autointerp.dump.parts import Parts
 from autointerp.errors import DumpError
+from autointerp.remote.path import AnyPath, RemotePath
 from autointerp.schema import ImageRow
 
 N_CACHED_BYTES = 128 * 2**20
 """Image bytes kept after their row group was read, since one feature's images often lie together."""
+
+_OUTSIDE = ", outside the dump; if you trust it, allow it with --allow-outside"
 
 COLUMNS = tuple(name for name in IMAGES.names if name != "bytes")
 
@@ -32,7 +36,7 @@ class ImageTable:
         DumpError: a row is not as the format says, or a path leaves the folder and must not.
     """
 
-    def __init__(self, folder: Path, parts: Parts, *, allow_outside: bool) -> None:
+    def __init__(self, folder: AnyPath, parts: Parts, *, allow_outside: bool) -> None:
         self.parts = parts
         self.table = parts.read_all(COLUMNS)
         for fault in image_faults(self.table):
@@ -62,7 +66,7 @@ class ImageTable:
         sizes = [self.known.ids[positions], self.known.width[positions], self.known.height[positions]]
         return [ImageRow(*row) for row in zip(*(s.tolist() for s in sizes), *columns, strict=True)]
 
-    def source(self, image: int) -> bytes | Path:
+    def source(self, image: int) -> bytes | AnyPath:
         """The file's bytes where the dump holds them, else its path, which may not exist.
 
         Raises:
@@ -80,13 +84,15 @@ class ImageTable:
             raise DumpError(f"{self.parts.paths[0]}: row {position}: path and bytes are null; expected one of them")
         return found
 
-    def resolve(self, path: str, position: int) -> Path:
-        """The path as this machine has it.
+    def resolve(self, path: str, position: int) -> AnyPath:
+        """The path as this machine has it, or its URL in a dump at one.
 
         Raises:
             DumpError: it is absolute or leaves the dump's folder, links followed, and that is not allowed.
         """
         where = f"{self.parts.paths[0]}: row {position}: path is {path!r}"
+        if isinstance(self._root, RemotePath):
+            return self._at_url(self._root, path, where)
         try:
             if self._allow_outside:
                 return self._folder / path
@@ -94,8 +100,16 @@ class ImageTable:
         except (ValueError, OSError, RuntimeError) as error:
             raise DumpError(f"{where}: {error}") from error
         if Path(path).is_absolute() or not full.is_relative_to(self._root):
-            raise DumpError(f"{where}, outside the dump; if you trust it, allow it with --allow-outside")
+            raise DumpError(f"{where}{_OUTSIDE}")
         return full
+
+    def _at_url(self, root: RemotePath, path: str, where: str) -> AnyPath:
+        inside = posixpath.normpath(path)
+        if not (inside.startswith(("/", "../")) or inside in ("..", ".") or "\0" in path):
+            return root / inside
+        if not self._allow_outside:
+            raise DumpError(f"{where}{_OUTSIDE}")
+        return Path(path) if path.startswith("/") else root / path
 
     def _refuse_outside(self) -> None:
         """Stops at the first path that leaves the dump by its wording, before anything is spent on the rest."""

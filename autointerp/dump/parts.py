@@ -4,7 +4,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import RLock
 
 import numpy as np
@@ -14,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from autointerp.errors import DumpError
+from autointerp.remote.errors import RemoteError
+from autointerp.remote.path import AnyPath, RemotePath
 
 N_OPEN = 4
 """Files kept open at once; a footer is parsed again when its file was closed."""
@@ -52,7 +53,7 @@ class Parts:
         DumpError: a file is not Parquet, lacks a column, or has one of another type.
     """
 
-    def __init__(self, paths: Sequence[Path], schema: pa.Schema) -> None:
+    def __init__(self, paths: Sequence[AnyPath], schema: pa.Schema) -> None:
         self.paths = tuple(paths)
         self.schema = schema
         self.key = schema.field(0).name
@@ -194,16 +195,21 @@ def _line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _parquet(path: Path) -> pq.ParquetFile:
+def _parquet(path: AnyPath) -> pq.ParquetFile:
     try:
+        if isinstance(path, RemotePath):
+            # Fetches a row group in one go, where it would ask for column after column.
+            return pq.ParquetFile(path.open(), pre_buffer=True)
         return pq.ParquetFile(path)
     except FileNotFoundError:
         raise DumpError(f"{path}: there is no such file; a dump has one, so harvest or import it again") from None
+    except RemoteError as error:
+        raise DumpError(f"{path}: cannot be read: {error}") from error
     except _BROKEN as error:
         raise DumpError(f"{path}: not a Parquet file: {_line(error)}; harvest or import the dump again") from error
 
 
-def _check_columns(path: Path, found: pa.Schema, wanted: pa.Schema) -> None:
+def _check_columns(path: AnyPath, found: pa.Schema, wanted: pa.Schema) -> None:
     for field in wanted:
         if found.names.count(field.name) > 1:
             raise DumpError(f"{path}: column {field.name} is there twice; expected once")

@@ -4,7 +4,6 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from threading import RLock
 from types import TracebackType
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from autointerp.dump.checks import Fault, exemplar_faults, feature_faults, ints
+from autointerp.dump.files import dataset_of, exemplar_paths
 from autointerp.dump.format import (
     EXEMPLARS,
     EXEMPLARS_FILE,
@@ -24,13 +24,13 @@ from autointerp.dump.format import (
     INFO_FILE,
     DumpInfo,
     load_info,
-    part_name,
 )
 from autointerp.dump.imagetable import ImageTable
 from autointerp.dump.parts import Parts
 from autointerp.dump.records import exemplars_of, feature_rows_of
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
+from autointerp.remote.path import AnyPath, Location, as_path
 from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
 
 Ints = npt.NDArray[np.int64]
@@ -39,25 +39,25 @@ N_CACHED_GROUPS = 4
 """Checked row groups kept for `Dump.feature`, since neighbours are often asked for together."""
 
 
-def open_dump(path: str | Path, *, allow_outside: bool = False) -> "Dump":
+def open_dump(path: Location, *, allow_outside: bool = False) -> "Dump":
     """Opens a dump for reading; checks dump.json, the columns of each table, and the image rows.
 
     Rows of features and exemplars are checked when they are read. Messages count rows from 0 in their file.
 
     Args:
-        path: The dump's folder.
+        path: The dump's folder, or its URL, such as s3://bucket/dump.
         allow_outside: Whether image paths may be absolute or leave the folder. Only for dumps that you trust.
 
     Raises:
         DumpError: a file is missing or not as the format says.
     """
-    return Dump(Path(path), allow_outside=allow_outside)
+    return Dump(as_path(path), allow_outside=allow_outside)
 
 
 class Dump:
     """A feature dump, read-only; safe to use from several threads."""
 
-    def __init__(self, path: Path, *, allow_outside: bool) -> None:
+    def __init__(self, path: AnyPath, *, allow_outside: bool) -> None:
         self.path = path
         self.info: DumpInfo = load_info(path)
         self.feature_parts = Parts([path / FEATURES_FILE], FEATURES)
@@ -158,7 +158,7 @@ class Dump:
         """Rows of images.parquet in the order asked for. Raises DumpError if one is not there."""
         return self.image_table.rows(images)
 
-    def image_source(self, image: int) -> bytes | Path:
+    def image_source(self, image: int) -> bytes | AnyPath:
         """The image file's bytes where the dump holds them, else its path, which may not exist.
 
         Raises:
@@ -168,11 +168,11 @@ class Dump:
 
     def features_table(self) -> pa.Table:
         """features.parquet as it is, in memory, with any columns beyond the format."""
-        return ds.dataset(self.path / FEATURES_FILE, format="parquet").to_table()
+        return dataset_of([self.path / FEATURES_FILE]).to_table()
 
     def exemplars_dataset(self) -> ds.Dataset:
         """exemplars.parquet as it is, all parts as one, not yet read."""
-        return ds.dataset([str(path) for path in self.exemplar_parts.paths], format="parquet")
+        return dataset_of(self.exemplar_parts.paths)
 
     def images_table(self) -> pa.Table:
         """images.parquet without its bytes, in memory."""
@@ -240,24 +240,6 @@ class Dump:
             row = int(np.argmin(known))
             where = self.exemplar_parts.where(at, row)
             raise DumpError(f"{where}: feature is {table['feature'][row]}; expected a feature of {FEATURES_FILE}")
-
-
-def exemplar_paths(folder: Path) -> list[Path]:
-    """exemplars.parquet, or exemplars-00000.parquet and so on in their order.
-
-    Raises:
-        DumpError: both are there, or a part in between is not.
-    """
-    whole = folder / EXEMPLARS_FILE
-    parts = sorted(folder.glob("exemplars-*.parquet"))
-    if not parts:
-        return [whole]
-    if whole.exists():
-        raise DumpError(f"{whole}: there is also {parts[0].name}; expected one file or parts, so remove what is stale")
-    for number, part in enumerate(parts):
-        if part.name != part_name(number):
-            raise DumpError(f"{folder / part_name(number)}: there is no such file, but {part.name} follows it")
-    return parts
 
 
 def _stop_at(found: Iterator[Fault], parts: Parts, at: int) -> None:

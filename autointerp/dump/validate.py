@@ -13,6 +13,7 @@ from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump
 from autointerp.dump.writer import digest_of
 from autointerp.errors import DumpError
+from autointerp.remote.path import RemotePath
 from autointerp.schema import SILENT_STRATA
 
 FEW_ACTIVE = 20
@@ -218,9 +219,10 @@ def _source_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar | None
 
 def _content_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar, sha256: str) -> str | None:
     try:
-        found = digest_of(data.as_py() if path is None else dump.image_table.resolve(path, row))
+        source = data.as_py() if path is None else dump.image_table.resolve(path, row)
+        found = digest_of(source.read_bytes() if isinstance(source, RemotePath) else source)
     except OSError as error:
-        return f"cannot be read: {path}: {error.strerror}"
+        return f"cannot be read: {path}: {error.strerror or error}"
     return None if found == sha256 else f"sha256 is {sha256[:12]}…; expected {found[:12]}…, that of the file"
 
 

@@ -18,6 +18,7 @@ from autointerp.images.decode import Decoded, decode
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.render import render_sheet, render_tile, tile_shrink
 from autointerp.images.store import Store
+from autointerp.remote.path import AnyPath
 
 T = TypeVar("T")
 
@@ -36,7 +37,7 @@ class Renderer:
     """
 
     def __init__(
-        self, read: Callable[[int], bytes | Path], *, workers: int, decoded_mb: int, encoded_mb: int, max_pixels: int
+        self, read: Callable[[int], bytes | AnyPath], *, workers: int, decoded_mb: int, encoded_mb: int, max_pixels: int
     ) -> None:
         """Starts no thread yet.
 
@@ -139,7 +140,8 @@ class Renderer:
                     "is another file than the dump says (sha256); restore it, or correct its images.parquet"
                 )
             # The path, where there is one, so that a broken file is named by it.
-            decoded = decode(source, at_most=max(tile.size) // shrink, max_pixels=self._max_pixels)
+            named = source if isinstance(source, Path) else data
+            decoded = decode(named, at_most=max(tile.size) // shrink, max_pixels=self._max_pixels)
             if decoded.size != tile.size:
                 is_, said = ("{} x {}".format(*size) for size in (decoded.size, tile.size))
                 raise ImageError(f"is {is_} pixels, but the dump says {said}; correct its images.parquet")
@@ -152,7 +154,7 @@ class Renderer:
         return decoded
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: AnyPath) -> bytes:
     try:
         return path.read_bytes()
     except OSError as e:

@@ -11,6 +11,7 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.common import JobResult, reference
 from autointerp.prompts import plain
+from autointerp.remote.path import Location
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.runs.foreign import Foreign, open_foreign
 from autointerp.runs.index import holds
@@ -28,7 +29,7 @@ def is_adopted(info: RunInfo) -> bool:
 
 def adopt(
     explanations: str | Path,
-    dump: str | Path,
+    dump: Location,
     run: str | Path,
     *,
     layer: str | None = None,

@@ -19,10 +19,11 @@ from autointerp.jobs.explaining import explain
 from autointerp.jobs.scoring import score
 from autointerp.lmm.address import checked_url
 from autointerp.lmm.cache import cache_folder
+from autointerp.remote.path import Location, as_path
 
 
 def batch_explain(
-    dump: str | Path,
+    dump: Location,
     run: str | Path,
     *,
     model: str | ModelSettings,
@@ -65,7 +66,7 @@ def batch_explain(
         idle=True,
     )
     plan = ExplainPlan(
-        dump=str(Path(dump).resolve()),
+        dump=str(as_path(dump).resolve()),
         features=absolute_features(text),
         width=width,
         sample=sample,
@@ -89,9 +90,9 @@ def batch_score(
     features: str | Iterable[int] = "all",
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
-    dump: Path | None = None,
+    dump: Location | None = None,
     calibration: Path | None = None,
-    random_dump: Path | None = None,
+    random_dump: Location | None = None,
     prompts: Path | None = None,
     cache: Path | None = None,
     prices: Path | None = None,

@@ -13,6 +13,7 @@ from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, Sc
 from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.address import checked_url
 from autointerp.lmm.batch_book import Book, Planned
+from autointerp.remote.path import Location, as_path
 from autointerp.schema import Record
 from autointerp.session import is_local
 from autointerp.version import __version__
@@ -104,9 +105,9 @@ class BatchPlan(Record):
     """In the order of ORDER; at most one of a name."""
 
 
-def absolute(path: str | Path | None) -> str | None:
+def absolute(path: Location | None) -> str | None:
     """A path that holds from any working folder."""
-    return None if path is None else str(Path(path).resolve())
+    return None if path is None else str(as_path(path).resolve())
 
 
 def absolute_features(features: str) -> str:

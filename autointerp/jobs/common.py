@@ -14,6 +14,7 @@ from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
+from autointerp.remote.path import AnyPath, Location, as_path
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
@@ -88,7 +89,7 @@ class Silent:
 class JobResult:
     """What a job did."""
 
-    run: Path
+    run: AnyPath
     selected: int
     """Features asked for."""
     before: int
@@ -218,16 +219,17 @@ def reference(dump: Dump) -> DumpReference:
     )
 
 
-def dump_of(run: Run, given: Path | None, *, allow_outside: bool) -> Dump:
+def dump_of(run: Run, given: Location | None, *, allow_outside: bool) -> Dump:
     """The dump of a run: where it was, or where the user says it is now.
 
     Raises:
         RunError: it is not there any more, or it is another dump.
         DumpError: it cannot be read.
     """
-    if given is None and not Path(run.info.dump.path).exists():
+    place = as_path(given if given is not None else run.info.dump.path)
+    if given is None and isinstance(place, Path) and not place.exists():
         raise RunError(f"{run.path}: its dump is no longer at {run.info.dump.path}; say where it is with --dump")
-    dump = open_dump(given or Path(run.info.dump.path), allow_outside=allow_outside)
+    dump = open_dump(place, allow_outside=allow_outside)
     if dump.digest != run.info.dump.digest:
         raise RunError(
             f"{dump.path}: not the dump that {run.path} was made from, or it has changed since; "

@@ -63,6 +63,12 @@ class Comparison(Record):
     scorers: tuple[ScorerComparison, ...]
     notes: tuple[str, ...]
 
+    def named(self, a: str, b: str) -> "Comparison":
+        """The same with other names for the two runs."""
+        return self.model_copy(
+            update={"a": self.a.model_copy(update={"run": a}), "b": self.b.model_copy(update={"run": b})}
+        )
+
 
 def compare(
     run_a: str | Path,

@@ -13,6 +13,7 @@ from autointerp.jobs.planning import measured_features
 from autointerp.jobs.rehearsing import Part, Question, Questions, Rehearsal
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost
+from autointerp.remote.path import Location
 from autointerp.schema import Record
 from autointerp.session import find_price
 
@@ -77,7 +78,7 @@ class Estimate(Record):
 
 
 def estimate(
-    dump: str | Path,
+    dump: Location,
     *,
     models: Sequence[str] = MODELS,
     alternatives_of: Sequence[str] = (),

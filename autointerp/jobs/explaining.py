@@ -23,6 +23,7 @@ from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
+from autointerp.remote.path import Location, as_path
 from autointerp.runs.folder import ExplainStage, RunInfo
 from autointerp.schema import Feature
 from autointerp.session import open_door, resolve_model
@@ -30,7 +31,7 @@ from autointerp.version import __version__
 
 
 def explain(
-    dump: str | Path,
+    dump: Location,
     run: str | Path,
     *,
     model: str | ModelSettings,
@@ -54,7 +55,7 @@ def explain(
     """Explains features; run again with the same arguments, it goes on where it stopped.
 
     Args:
-        dump: folder of the feature dump.
+        dump: folder of the feature dump, or its URL.
         run: folder of the run, made if missing.
         model: name of the explainer, or all its settings.
         features: `all`, `0-511,600`, `@FILE`, or ids.
@@ -128,7 +129,7 @@ def explain(
 
         call = partial(
             explain,
-            absolute(dump),
+            as_path(dump).absolute(),
             absolute(run),
             model=asked,
             features=features,

@@ -6,10 +6,11 @@ from autointerp.contact import contact_sheet, save_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
+from autointerp.remote.path import Location
 from autointerp.session import open_renderer
 
 
-def inspect(dump: str | Path, *, check: bool = False, allow_outside: bool = False) -> tuple[DumpSummary, list[Problem]]:
+def inspect(dump: Location, *, check: bool = False, allow_outside: bool = False) -> tuple[DumpSummary, list[Problem]]:
     """Counts what a dump holds; with `check`, reads every row and every image file and lists what is wrong or odd.
 
     Raises:
@@ -19,7 +20,7 @@ def inspect(dump: str | Path, *, check: bool = False, allow_outside: bool = Fals
         return summarise(opened), validate(opened, content=True) if check else []
 
 
-def draw_feature(dump: str | Path, feature: int, out: Path, *, allow_outside: bool = False) -> None:
+def draw_feature(dump: Location, feature: int, out: Path, *, allow_outside: bool = False) -> None:
     """Draws one feature's contact sheet.
 
     Raises:

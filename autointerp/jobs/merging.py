@@ -17,6 +17,7 @@ import numpy as np
 
 from autointerp.errors import RunError
 from autointerp.jobs.calibrated import KEPT
+from autointerp.remote.path import AnyPath
 from autointerp.runs.folder import (
     Run,
     RunInfo,
@@ -54,7 +55,7 @@ Seen = dict[str, Ints]
 class MergeResult:
     """What was merged, and what is still to come."""
 
-    run: Path
+    run: AnyPath
     merged: list[str] = field(default_factory=list)
     """Names of the parts."""
     explanations: int = 0

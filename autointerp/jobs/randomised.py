@@ -8,6 +8,7 @@ from autointerp.jobs.adopting import is_adopted
 from autointerp.jobs.common import JobResult, Progress
 from autointerp.jobs.explaining import explain
 from autointerp.lmm.batch_client import Outbox
+from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.separation import Separation, separations
 
@@ -17,7 +18,7 @@ FOLDER = "random"
 
 def explain_random(
     run: Run,
-    dump: Path,
+    dump: Location,
     settings: ScoreSettings,
     *,
     engine: EngineSettings | None,

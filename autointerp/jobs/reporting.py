@@ -5,6 +5,7 @@ from pathlib import Path
 from autointerp.jobs.calibrated import KEPT
 from autointerp.jobs.common import dump_of
 from autointerp.jobs.randomised import separations_of
+from autointerp.remote.path import Location
 from autointerp.reports.build import build_report
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.calibration import Calibration, load_calibration
@@ -16,7 +17,7 @@ def report(
     run: str | Path,
     out: str | Path | None = None,
     *,
-    dump: Path | None = None,
+    dump: Location | None = None,
     limit: int = 200,
     title: str | None = None,
     allow_outside: bool = False,

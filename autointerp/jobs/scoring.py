@@ -25,6 +25,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
+from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
 from autointerp.schema import FailureRecord, Feature
@@ -53,9 +54,9 @@ def score(
     features: str | Iterable[int] = "all",
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
-    dump: Path | None = None,
+    dump: Location | None = None,
     calibration: Path | None = None,
-    random_dump: Path | None = None,
+    random_dump: Location | None = None,
     prompts: Path | None = None,
     cache: Path | None = None,
     prices: Path | None = None,
@@ -166,7 +167,7 @@ def score(
             judge=asked,
             features=features,
             settings=settings,
-            dump=absolute(opened.path),
+            dump=opened.path.absolute(),
             calibration=calibration and absolute(calibration),
             prompts=prompts and absolute(prompts),
             cache=absolute(cache_folder(cache)),
@@ -193,7 +194,7 @@ def score(
     return result
 
 
-def _refuse_random(shard: Shard | None, random_dump: Path | None) -> None:
+def _refuse_random(shard: Shard | None, random_dump: Location | None) -> None:
     if shard is not None and random_dump is not None:
         raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
 
@@ -204,11 +205,12 @@ def _keep(known: Known | None, run: Path) -> None:
 
 
 def _score_random(
-    run: Run, dump: Path, judge: ModelSettings, settings: ScoreSettings, same: _Same, result: JobResult
+    run: Run, dump: Location, judge: ModelSettings, settings: ScoreSettings, same: _Same, result: JobResult
 ) -> None:
     """Explains and scores the random dump; what went wrong there is the whole command's."""
     nested = explain_random(run, dump, settings, **same)
     both = [nested]
+    assert isinstance(nested.run, Path)
     if nested.stopped is None and not nested.deferred:
         both.append(score(nested.run, judge=judge, settings=settings_of_random(settings), dump=dump, **same))
     for part in both:

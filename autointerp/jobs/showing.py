@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autointerp.contact import contact_sheet
 from autointerp.dump.reader import open_dump
+from autointerp.remote.path import Location
 from autointerp.runs.folder import open_run
 from autointerp.schema import Explanation, Feature, Scored, Unscored
 from autointerp.session import open_renderer
@@ -34,7 +35,7 @@ class FeatureView:
         return "<br>".join(lines) + f'<br><img src="data:image/png;base64,{data}" alt="contact sheet">'
 
 
-def show(dump: str | Path, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:
+def show(dump: Location, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:
     """One feature of a dump, with what a run says of it if one is given.
 
     Raises:

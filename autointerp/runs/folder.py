@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
+from autointerp.remote.path import local_path
 from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.schema import Explanation, FailureRecord, Record, Score, Scored, Unscored
@@ -57,8 +58,7 @@ class ScoreStage(Record):
     settings: ScoreSettings
     prompts: dict[str, str]
     calibration: str | None = None
-    """First 12 hex digits of the SHA-256 of the calibration that the figures are corrected by, kept beside as
-    calibration.json."""
+    """First 12 hex digits of the SHA-256 of the calibration that corrects the figures; it is in calibration.json."""
 
 
 class RunInfo(Record):
@@ -117,7 +117,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         RunError: no such folder, or not one of this format.
     """
-    path = Path(path)
+    path = local_path(path)
     file = path / "run.json"
     try:
         raw = json.loads(file.read_bytes())
@@ -151,7 +151,7 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, info: RunInfo) -> None:
-        self.run = Run(path, info)
+        self.run = Run(local_path(path), info)
         self._lock = filelock.FileLock(path / ".lock", timeout=0)
         self._new = not path.exists()
         try:

@@ -1,0 +1,1 @@
+"""Folders and files at a URL."""

@@ -1,0 +1,218 @@
+"""A run at a URL, worked on in a folder of this machine: fetched first, then sent back as whole files.
+
+An object store has neither appending nor locks. What takes the lock's place is a note of who works on the run, which
+holds for `FRESH` seconds after it was last renewed; two that begin in the same moment can both miss it.
+"""
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from autointerp.errors import RunError
+from autointerp.remote.errors import RemoteError
+from autointerp.remote.path import RemotePath
+from autointerp.runs.parts import PARTS
+
+FRESH = 900.0
+"""Seconds for which a note of who works on a run keeps others off."""
+NOTE = "working.json"
+_ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "calibration.json")
+"""What is looked for where a server has no lists."""
+_BLOCK = 1 << 20
+
+Signature = tuple[int, int]
+"""Size in bytes and time of the last change in nanoseconds."""
+
+
+class Mirror:
+    """The working copy of a run.
+
+    Args:
+        place: the run.
+        folder: the working copy; what an interrupted command left there is gone on with.
+        part: name of the part that is written, where it is one shard's; lines of other parts are not fetched.
+        clock: seconds since 1970.
+    """
+
+    def __init__(
+        self, place: RemotePath, folder: Path, part: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.place = place
+        self.folder = folder
+        self._part = part
+        self._clock = clock
+        self._sent: dict[str, Signature] = {}
+        self._there: set[str] = set()
+
+    @property
+    def owner(self) -> str:
+        """Who works here: a command that is started again after a kill is the same one."""
+        return f"{socket.gethostname()}:{self.folder}"
+
+    def pull(self) -> None:
+        """Fetches the run, if there is one yet.
+
+        Raises:
+            RunError: it cannot be read, or what was left here and what is there have both gone on.
+        """
+        fresh = self.folder.with_name(f"{self.folder.name}.fresh")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        try:
+            self._there = {name for name in self._names() if self._fetch(name, fresh)}
+        except (FileNotFoundError, RemoteError) as error:
+            shutil.rmtree(fresh)
+            raise RunError(f"{self.place}: cannot be read: {error}") from error
+        if self._left() and self._ahead(fresh):
+            # All is sent again: what of it had arrived is not known.
+            shutil.rmtree(fresh)
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        fresh.rename(self.folder)
+        self._sent = {name: _signature(self.folder / name) for name in self._files()}
+
+    def push(self, *, last: bool = False) -> None:
+        """Sends what changed, run.json last, and with `last` removes there what was removed here.
+
+        Raises:
+            RunError: it cannot be written; the working copy stays.
+        """
+        names = sorted(self._files(), key=lambda name: (name.endswith("run.json"), name))
+        try:
+            for name in names:
+                now = _signature(self.folder / name)
+                # A part may have been merged and removed meanwhile, so it is sent whole.
+                own = last and self._part is not None and name.startswith(f"{PARTS}/{self._part}/")
+                if own or self._sent.get(name) != now:
+                    self._put(name)
+                    self._sent[name] = now
+            for name in sorted(self._there - set(names)) if last else ():
+                self._remove(name)
+        except (FileNotFoundError, RemoteError, NotImplementedError) as error:
+            raise RunError(
+                f"{self.place}: cannot be written: {error or 'no such URL can'}; what was done is kept in "
+                f"{self.folder}: mend that, then run the same command again"
+            ) from error
+
+    def claim(self, owner: str) -> None:
+        """Notes who works on the run, or on the part.
+
+        Raises:
+            RunError: somebody else does.
+        """
+        note = self._note()
+        try:
+            held = json.loads(note.read_bytes())
+            if held["owner"] != owner and self._clock() - held["at"] < FRESH:
+                raise RunError(
+                    f"{self.place}: {held['owner']} is working on it; wait for it, or remove {note} if it was killed"
+                )
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            pass
+        except RemoteError as error:
+            raise RunError(f"{self.place}: cannot be read: {error}") from error
+        self.renew(owner)
+
+    def renew(self, owner: str) -> None:
+        """Keeps others off for another `FRESH` seconds. Raises RunError if it cannot be written."""
+        note = self._note()
+        content = json.dumps({"owner": owner, "at": self._clock()}).encode()
+        try:
+            note.run(lambda fs: fs.pipe_file(note.url, content))
+        except (FileNotFoundError, RemoteError, NotImplementedError) as error:
+            raise RunError(
+                f"{self.place}: cannot be written: {error or 'no such URL can'}; name another run"
+            ) from error
+
+    def release(self) -> None:
+        """Lets others work on the run."""
+        note = self._note()
+        try:
+            note.run(lambda fs: fs.rm_file(note.url))
+        except (FileNotFoundError, RemoteError):
+            # It grows stale by itself.
+            return
+
+    def forget(self) -> None:
+        """Removes the working copy, all of which was sent."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _note(self) -> RemotePath:
+        return self.place / (f"{PARTS}/{self._part}/{NOTE}" if self._part else NOTE)
+
+    def _names(self) -> list[str]:
+        if self.place.scheme in ("http", "https"):
+            return list(_ALONE)
+        found = self.place.run(lambda fs: fs.find(self.place.url))
+        # Full names, of which the first part is the folder's as this store spells it.
+        base = self.place.run(lambda fs: fs._strip_protocol(self.place.url))
+        return [name for path in found if self._wanted(name := str(path)[len(str(base)) :].lstrip("/"))]
+
+    def _wanted(self, name: str) -> bool:
+        if name.rpartition("/")[2] == NOTE:
+            return False
+        others = self._part and name.startswith(f"{PARTS}/") and not name.startswith(f"{PARTS}/{self._part}/")
+        return not (others and name.endswith(".jsonl"))
+
+    def _fetch(self, name: str, folder: Path) -> bool:
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = self.place / name
+        try:
+            source.run(lambda fs: fs.get_file(source.url, str(target)))
+        except FileNotFoundError:
+            target.unlink(missing_ok=True)
+            return False
+        return True
+
+    def _put(self, name: str) -> None:
+        target = self.place / name
+        target.run(lambda fs: fs.put_file(str(self.folder / name), target.url))
+        self._there.add(name)
+
+    def _remove(self, name: str) -> None:
+        target = self.place / name
+        with suppress(FileNotFoundError):
+            target.run(lambda fs: fs.rm_file(target.url))
+        self._there.discard(name)
+
+    def _files(self) -> list[str]:
+        files = (file for file in self.folder.rglob("*") if file.is_file())
+        kept = (file for file in files if file.name != ".lock" and file.suffix != ".part")
+        return [file.relative_to(self.folder).as_posix() for file in kept]
+
+    def _left(self) -> bool:
+        return self.folder.exists() and any(name.endswith(".jsonl") for name in self._files())
+
+    def _ahead(self, fresh: Path) -> bool:
+        """Whether what was left here goes on from what is there, rather than the other way round."""
+        here = {name for name in self._files() if name.endswith(".jsonl")}
+        there = {name for name in self._there if name.endswith(".jsonl")}
+        # Parts go away when they are merged.
+        if all(_starts_with(self.folder / n, fresh / n) for n in there if n in here or not n.startswith(f"{PARTS}/")):
+            return True
+        if all(n in there and _starts_with(fresh / n, self.folder / n) for n in here):
+            return False
+        raise RunError(
+            f"{self.place}: was gone on with elsewhere since it was worked on here; that work is kept in "
+            f"{self.folder}: move it away to go on without it"
+        )
+
+
+def _signature(file: Path) -> Signature:
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _starts_with(whole: Path, start: Path) -> bool:
+    if not whole.exists() or whole.stat().st_size < start.stat().st_size:
+        return not start.stat().st_size
+    with whole.open("rb") as long, start.open("rb") as short:
+        while block := short.read(_BLOCK):
+            if long.read(len(block)) != block:
+                return False
+    return True

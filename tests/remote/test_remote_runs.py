@@ -1,0 +1,217 @@
+"""Runs at a URL: worked on in a copy, sent back whole, the same records as in a folder."""
+
+import json
+from pathlib import Path
+
+import fsspec
+import pytest
+from remote.stores import WebFolder, upload
+from standin.commands import run, says
+from standin.planted import Population, plant
+from standin.records import timeless
+from standin.server import StandIn
+
+import autointerp
+from autointerp.errors import RunError, SettingsError
+from autointerp.jobs import remote_runs
+from autointerp.remote.path import RemotePath
+from autointerp.runs.mirror import Mirror
+
+EIGHT = ("--features", "0-3", "--concurrency", "4")
+JUDGED = ("--scorers", "detection", "--controls", "0")
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
+    """Twelve features over 300 images; not to be written to."""
+    return plant(tmp_path_factory.mktemp("planted") / "dump")
+
+
+@pytest.fixture(params=["memory", "s3"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A run that is not there yet."""
+    return f"{request.getfixturevalue(request.param)}/runs/first"
+
+
+def names(url: str) -> list[str]:
+    """The files below a URL, ascending."""
+    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
+    base = str(store._strip_protocol(url))
+    return sorted(path[len(base) + 1 :] for path in store.find(url))
+
+
+def fetched(url: str, folder: Path) -> Path:
+    """A copy of the run."""
+    with remote_runs.read_run(url) as copy:
+        copy.rename(folder)
+    return folder
+
+
+def test_a_run_at_a_url_has_the_records_of_one_in_a_folder(url: str, population: Population, tmp_path: Path):
+    with StandIn() as seer:
+        usual = (*EIGHT, "--model", "seer", "--base-url", seer.url)
+        run("explain", population.folder, "--run", tmp_path / "local", "--cache", tmp_path / "a", *usual)
+        run("score", tmp_path / "local", "--cache", tmp_path / "a", *JUDGED)
+        explained = run("explain", population.folder, "--run", url, "--cache", tmp_path / "b", *usual)
+        scored = run("score", url, "--cache", tmp_path / "b", *JUDGED)
+        asked = len(seer.calls)
+        again = run("explain", population.folder, "--run", url, "--cache", tmp_path / "c", *usual)
+
+        assert len(seer.calls) == asked
+    page = run("report", url)
+    status = run("status", url)
+    compared = run("compare", url, tmp_path / "local")
+
+    assert [r.code for r in (explained, scored, again, page, status, compared)] == [0] * 6
+    assert explained.out.splitlines()[0].endswith(f" s -> {url}")
+    assert explained.out.splitlines()[-1] == f"next: autointerp score {url}"
+    assert page.out == f"report: {url}/report.html\n"
+    assert status.out.splitlines()[1].startswith(f"{url}: ")
+    assert names(url) == ["explanations.jsonl", "failures.jsonl", "report.html", "run.json", "scores.jsonl"]
+    assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
+    assert [p.suffix for p in (tmp_path / "b" / "runs").iterdir()] == [".lock"]
+
+
+def test_shards_at_a_url_write_their_own_parts_and_merge(url: str, population: Population, tmp_path: Path):
+    with StandIn() as seer:
+        usual = (*EIGHT, "--model", "seer", "--base-url", seer.url)
+        run("explain", population.folder, "--run", tmp_path / "local", "--cache", tmp_path / "a", *usual)
+        for shard in ("1/2", "0/2"):
+            cache = tmp_path / shard[0]
+            said = run("explain", population.folder, "--run", url, "--shard", shard, "--cache", cache, *usual)
+            assert said.code == 0
+        parts = names(url)
+        merged = run("merge", url)
+
+    assert said.out.splitlines()[0].endswith(f" s -> {url}/parts/explain-00000-of-00002")
+    assert "parts/explain-00001-of-00002/run.json" in parts
+    assert "run.json" not in parts
+    assert merged.out.splitlines()[0] == f"merged 2 parts: 4 explanations -> {url}"
+    assert names(url) == ["explanations.jsonl", "failures.jsonl", "run.json", "scores.jsonl"]
+    assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
+
+
+def test_a_shard_whose_part_was_merged_too_early_sends_it_whole(memory: str, tmp_path: Path):
+    place, part = RemotePath(memory), "parts/explain-00000-of-00002"
+    mirror = Mirror(place, tmp_path / "work", "explain-00000-of-00002")
+    mirror.pull()
+    (mirror.folder / part).mkdir(parents=True)
+    for name in ("run.json", "explanations.jsonl"):
+        (mirror.folder / part / name).write_text("1\n")
+    mirror.push()
+    fsspec.filesystem("memory").rm(f"{memory}/{part}", recursive=True)
+
+    mirror.push(last=True)
+
+    assert names(memory) == [f"{part}/explanations.jsonl", f"{part}/run.json"]
+
+
+def test_a_run_that_somebody_else_works_on_is_refused_until_the_note_is_old(memory: str, tmp_path: Path):
+    now = [1000.0]
+    first = Mirror(RemotePath(memory), tmp_path / "first", clock=lambda: now[0])
+    second = Mirror(RemotePath(memory), tmp_path / "second", clock=lambda: now[0])
+    first.claim(first.owner)
+    now[0] += 899
+
+    with pytest.raises(RunError, match="first is working on it; wait for it, or remove"):
+        second.claim(second.owner)
+    first.claim(first.owner)
+    now[0] += 901
+    second.claim(second.owner)
+    second.release()
+
+    assert names(memory) == []
+
+
+def written(mirror: Mirror, text: str) -> None:
+    (mirror.folder / "explanations.jsonl").write_text(text)
+
+
+def test_what_could_not_be_sent_is_gone_on_with(memory: str, tmp_path: Path):
+    place = RemotePath(memory)
+    mirror = Mirror(place, tmp_path / "work")
+    mirror.pull()
+    written(mirror, "1\n")
+    mirror.push()
+    written(mirror, "1\n2\n")
+
+    after = Mirror(place, tmp_path / "work")
+    after.pull()
+    after.push(last=True)
+
+    assert (place / "explanations.jsonl").read_bytes() == b"1\n2\n"
+
+
+def test_a_run_that_went_on_elsewhere_is_fetched_anew(memory: str, tmp_path: Path):
+    place = RemotePath(memory)
+    mirror = Mirror(place, tmp_path / "work")
+    mirror.pull()
+    written(mirror, "1\n")
+    fsspec.filesystem("memory").pipe_file(f"{memory}/explanations.jsonl", b"1\n2\n")
+
+    Mirror(place, tmp_path / "work").pull()
+
+    assert (tmp_path / "work" / "explanations.jsonl").read_text() == "1\n2\n"
+
+
+def test_two_that_went_on_apart_are_told_and_nothing_is_lost(memory: str, tmp_path: Path):
+    place = RemotePath(memory)
+    mirror = Mirror(place, tmp_path / "work")
+    mirror.pull()
+    written(mirror, "1\n3\n")
+    fsspec.filesystem("memory").pipe_file(f"{memory}/explanations.jsonl", b"1\n2\n")
+
+    with pytest.raises(RunError, match=f"that work is kept in {tmp_path}/work: move it away to go on without it"):
+        Mirror(place, tmp_path / "work").pull()
+
+    assert (tmp_path / "work" / "explanations.jsonl").read_text() == "1\n3\n"
+    assert (place / "explanations.jsonl").read_bytes() == b"1\n2\n"
+
+
+def test_a_mistyped_option_leaves_nothing_at_the_url(memory: str, population: Population, tmp_path: Path):
+    url = f"{memory}/run"
+
+    said = run("explain", population.folder, "--run", url, "--model", "seer", "--features", "99", "--cache", tmp_path)
+
+    assert said.code == 2
+    assert names(url) == []
+
+
+def test_a_run_on_the_web_is_read_and_not_written(population: Population, tmp_path: Path):
+    with StandIn() as seer:
+        usual = (*EIGHT, "--model", "seer", "--base-url", seer.url, "--cache", tmp_path / "cache")
+        run("explain", population.folder, "--run", tmp_path / "shelf" / "run", *usual)
+        with WebFolder(tmp_path / "shelf", ranges=False) as web:
+            status = run("status", f"{web.url}/run", "--json")
+            page = run("report", f"{web.url}/run", "--out", tmp_path / "page.html")
+            write = run("explain", population.folder, "--run", f"{web.url}/run", *usual)
+
+    assert json.loads(status.out)["explained"] == 4
+    assert page.out == f"report: {tmp_path / 'page.html'}\n"
+    assert write.code == 2
+    assert write.err.startswith(f"autointerp: {web.url}/run: cannot be written: ")
+    assert write.err.count("\n") == 1
+
+
+def test_a_run_that_is_not_there_is_one_line(memory: str):
+    says(
+        run("status", f"{memory}/none"),
+        f"{memory}/none: no run.json here; name a folder that `autointerp explain --run` made",
+    )
+
+
+def test_what_needs_a_folder_refuses_a_url(memory: str, population: Population):
+    line = "needs a run in a folder of this machine, not at a URL (docs/many-machines.md)"
+
+    says(run("explain", population.folder, "--run", memory, "--model", "m", "--batch"), f"--batch: {line}")
+    with pytest.raises(SettingsError, match=f"{memory}: needs a folder of this machine, not a URL"):
+        autointerp.open_run(memory)
+
+
+def test_a_batch_job_keeps_the_url_of_its_dump(memory: str, population: Population, tmp_path: Path):
+    url = upload(population.folder, f"{memory}/dump")
+
+    said = run("explain", url, "--run", tmp_path / "run", "--model", "m", "--base-url", "http://h/v1", "--batch")
+
+    assert said.code == 0
+    assert url in "".join(p.read_text() for p in (tmp_path / "run").rglob("*.json"))
