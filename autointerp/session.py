@@ -27,6 +27,7 @@ from autointerp.lmm.uuid_client import UuidClient
 
 LOCAL = "local"
 """The model name that means the embedded model."""
+_INSIDE = (".local", ".internal", ".lan", ".svc")
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
@@ -88,12 +89,11 @@ def _is_private(base_url: str | None) -> bool:
     host = urlsplit(base_url or "").hostname
     if host is None:
         return False
-    if host == "localhost" or host.endswith((".local", ".internal")):
-        return True
     try:
         return ipaddress.ip_address(host).is_private
     except ValueError:
-        return False
+        # No name of the open network is without a dot, or of these endings.
+        return "." not in host or host.endswith(_INSIDE)
 
 
 def open_renderer(dump: Dump) -> Renderer:

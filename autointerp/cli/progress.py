@@ -21,6 +21,8 @@ PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
 EVENT_EVERY = 2.0
 """Seconds between JSON events."""
+LONG_PAUSE = 600.0
+"""Seconds; a pause longer than this, asked for by the endpoint, is told."""
 BAR = 20
 """Characters."""
 
@@ -131,6 +133,7 @@ class Watch:
             "limit": int(limiter.limit),
             "servers": servers,
             "servers_up": up,
+            "pause": round(limiter.pause, 1),
             "answered": tally.answered,
             "cached": tally.cached,
             "input_tokens": tally.usage.input_tokens,
@@ -158,6 +161,8 @@ def fates(watch: Watch) -> str:
     """Servers that are up, and what became of questions other than an answer; empty where there is nothing to say."""
     tally, servers = watch.door.tally, watch.door.limiter.endpoints
     parts = [] if servers is None else [f"{servers[0]} of {servers[1]} servers up"]
+    if (pause := watch.door.limiter.pause) > LONG_PAUSE:
+        parts.insert(0, f"the endpoint asks to wait {_time(pause)}")
     if tally.cached:
         parts.append(f"{tally.cached:,} from the cache")
     if waiting := tally.failures[DEFERRED]:

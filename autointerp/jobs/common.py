@@ -38,6 +38,11 @@ class Load(Protocol):
         """Servers that are up, of how many; None for a single one."""
         ...
 
+    @property
+    def pause(self) -> float:
+        """Seconds that the endpoint still asks all requests to wait."""
+        ...
+
 
 class Watched(Protocol):
     """What a display reads: a door, or the sum of several."""
@@ -107,6 +112,8 @@ class JobResult:
     gaps: int = 0
     """Questions that settled in a failure though their feature was scored; its interval holds the doubt."""
     tally: Tally = field(default_factory=Tally)
+    spent: float = 0.0
+    """Of the budget, in its unit; tokens without a budget."""
     seconds: float = 0.0
     stopped: str | None = None
     """Why the job ended early: `interrupted` or `over budget`."""
@@ -118,6 +125,12 @@ class JobResult:
     def complete(self) -> bool:
         """Whether nothing is left to do."""
         return self.failed == 0 and self.deferred == 0 and self.stopped is None
+
+    @property
+    def tried(self) -> bool:
+        """Whether every feature asked for is done, passed over or failed."""
+        through = self.before + self.done + self.dead + self.failed
+        return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
 N_KEPT = 20

@@ -126,6 +126,7 @@ def explain(
                     # What a batch job has not answered yet is told to narrower features.
                     for wave in takewhile(lambda _: not result.deferred, ancestry.waves(left)):
                         await drive(opened.features(only(wave)), lambda f: one(f, door), window=window, stop=stop)
+                result.spent = door.spent
 
         call = partial(
             explain,

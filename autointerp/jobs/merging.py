@@ -40,6 +40,7 @@ from autointerp.runs.parts import (
     places,
     put_away,
     read_splits,
+    remove_empty,
     sweep,
     write_splits,
 )
@@ -92,6 +93,9 @@ def merge(run: str | Path, *, keep: bool = False, patience: float = 0.0) -> Merg
         open_run(path)  # says what is wrong
     result = MergeResult(path)
     with held(path, patience) as parts:
+        if not parts and not (path / "run.json").exists():
+            remove_empty(path / PARTS)
+            open_run(path)  # nothing was in the parts
         if parts or (path / PARTS).exists():
             with RunWriter(path, agreed(path, parts)) as writer:
                 for _ in merging(writer.run, parts, result, keep=keep):

@@ -14,7 +14,7 @@ from autointerp.errors import AutointerpError, EndpointError, one_line
 from autointerp.jobs.common import JobResult
 from autointerp.jobs.ray_cluster import connected, here
 from autointerp.jobs.sharding import Shard
-from autointerp.jobs.shares import budget_text, share_of
+from autointerp.jobs.shares import LEAST, after, budget_text, share_of
 from autointerp.jobs.spreading import Board, Call, Report
 from autointerp.jobs.telling import Teller
 from autointerp.lmm.budget import Budget, parse_budget
@@ -45,19 +45,21 @@ class RayCluster:
         Raises:
             AutointerpError: Ray is not installed or not there, or what stopped one worker would stop all.
         """
-        with connected(self.address, self.size):
+        size = min(self.size, board.engine.concurrency)
+        with connected(self.address, size):
             import ray  # pyright: ignore[reportMissingImports]
 
             # Not a decorator: this module is read where Ray is not installed.
             mailbox = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here()).remote()
             listener = asyncio.create_task(_listen(mailbox, board))
             loop = asyncio.get_running_loop()
+            orders = list(_orders(shards, board.engine, size, board.result.spent))
 
             def hear(shard: Shard, said: object) -> None:
                 loop.call_soon_threadsafe(_settle, board, shard, said)
 
             try:
-                problem = await asyncio.to_thread(_deal, call, shards, board.engine, mailbox, self.size, hear)
+                problem = await asyncio.to_thread(_deal, call, orders, mailbox, size, hear)
             finally:
                 listener.cancel()
                 with suppress(asyncio.CancelledError):
@@ -148,9 +150,11 @@ class ShardWorker:
 
         try:
             engine = order.left(begin.spent)
-            return self._call(shard=order.shard, engine=engine, progress=Teller(send, EVERY), stop=stop)
+            result = self._call(shard=order.shard, engine=engine, progress=Teller(send, EVERY), stop=stop)
         except AutointerpError as e:
             return e
+        result.spent += begin.spent
+        return result
 
 
 @dataclass(frozen=True)
@@ -166,23 +170,25 @@ class Order:
         """What may still be used, once lost workers have spent some of the budget."""
         if self.budget is None:
             return self.engine
-        # A budget of nothing cannot be stated; the least one covers no request.
-        left = Budget(max(self.budget.limit - spent, 1e-9 if self.budget.unit == "usd" else 1), self.budget.unit)
-        return self.engine.model_copy(update={"budget": budget_text(left)})
+        return after(self.engine.model_copy(update={"budget": budget_text(self.budget)}), spent)
 
 
-def _orders(shards: Sequence[Shard], engine: EngineSettings, size: int) -> Iterator[Order]:
-    whole = parse_budget(engine.budget) if engine.budget is not None else None
+def _orders(shards: Sequence[Shard], engine: EngineSettings, size: int, spent: float) -> Iterator[Order]:
+    """What each shard may use, where other waves have spent some of the budget."""
+    budget = after(engine, spent).budget
+    whole = parse_budget(budget) if budget is not None else None
     lengths = [len(s.ids) if s.ids is not None else 0 for s in shards]
     for shard, n in zip(shards, lengths, strict=True):
-        share = Budget(whole.limit * n / sum(lengths), whole.unit) if whole is not None else None
-        yield Order(shard, share_of(engine, shard.index % size, size), share)
+        share = None
+        if whole is not None:
+            share = Budget(max(whole.limit * n / sum(lengths), LEAST[whole.unit]), whole.unit)
+        # Any of the shards may be worked on at once, so none gets what is over when the whole is divided.
+        yield Order(shard, share_of(engine, 0, size), share)
 
 
 def _deal(
     call: Call,
-    shards: Sequence[Shard],
-    engine: EngineSettings,
+    orders: "Sequence[Order]",
     mailbox: "ActorHandle",
     size: int,
     hear: Callable[[Shard, object], None],
@@ -196,13 +202,13 @@ def _deal(
     # A bug over one shard does not end the others.
     context.max_errored_blocks = -1
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    rows = [{"order": pickle.dumps(order)} for order in _orders(shards, engine, size)]
+    rows = [{"order": pickle.dumps(order)} for order in orders]
     # One shard at a time, since a lost worker's shards are all begun anew.
     pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
         ShardWorker, fn_constructor_args=(call, mailbox), batch_size=1, compute=pool, num_cpus=1
     )
-    pending = {shard.index: shard for shard in shards}
+    pending = {order.shard.index: order.shard for order in orders}
     problem: AutointerpError | None = None
     try:
         for row in done.iter_rows():
@@ -222,6 +228,7 @@ def _settle(board: Board, shard: Shard, said: object) -> None:
     match said:
         case JobResult():
             board.ended(shard.index, said)
+            board.result.spent += said.spent
             board.result.stopped = board.result.stopped or said.stopped
         case AutointerpError():
             board.lost(shard.index)

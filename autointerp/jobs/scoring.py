@@ -19,6 +19,7 @@ from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose
 from autointerp.jobs.embedding import embedder_of, embedder_on
 from autointerp.jobs.randomised import explain_random, separations_of, settings_of_random
 from autointerp.jobs.sharding import Shard, desk
+from autointerp.jobs.shares import after
 from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
@@ -160,6 +161,7 @@ def score(
                 window = engine.concurrency // 2 + 2
                 with progress.show("score", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
+                result.spent = door.spent
 
         call = partial(
             score,
@@ -208,13 +210,17 @@ def _score_random(
     run: Run, dump: Location, judge: ModelSettings, settings: ScoreSettings, same: _Same, result: JobResult
 ) -> None:
     """Explains and scores the random dump; what went wrong there is the whole command's."""
+    engine = same["engine"]
+    same["engine"] = after(engine, result.spent)
     nested = explain_random(run, dump, settings, **same)
     both = [nested]
     assert isinstance(nested.run, Path)
     if nested.stopped is None and not nested.deferred:
+        same["engine"] = after(engine, result.spent + nested.spent)
         both.append(score(nested.run, judge=judge, settings=settings_of_random(settings), dump=dump, **same))
     for part in both:
         result.stopped = result.stopped or part.stopped
+        result.spent += part.spent
         result.failed += part.failed
         result.deferred += part.deferred
         result.failures += part.failures

@@ -24,6 +24,8 @@ from autointerp.runs.parts import (
     parts_of,
     places,
     read_splits,
+    remove_empty,
+    settle_split,
     write_part,
 )
 
@@ -117,6 +119,8 @@ def desk(
         refuse_unmerged(path, ("explain",) if stage == "explain" else ("explain", "score"))
         with RunWriter(path, info) as writer:
             yield Desk(writer, writer.run, chosen, [writer.run])
+            if result.tried:
+                settle_split(path, stage, digest_of(chosen))
         return
     place = Place(stage, shard.index, shard.of)
     whole = _agreeing(path, info)
@@ -127,13 +131,26 @@ def desk(
     else:
         ids, dealt = shard.ids, True
         about = PartInfo(selection=digest_of(ids), features=len(ids), dealt=True)
-    with RunWriter(part_path(path, place), info) as writer:
+    with _leaving_no_trace(path, dealt=dealt), RunWriter(part_path(path, place), info) as writer:
         write_part(writer.run.path, about)
         result.run = writer.run.path
         # Whoever deals shards leaves out what the run has.
         yield Desk(writer, whole, ids, [writer.run] if dealt else [whole, writer.run])
         if result.stopped is None:
             write_part(writer.run.path, about.model_copy(update={"finished": True}))
+
+
+@contextmanager
+def _leaving_no_trace(path: Path, *, dealt: bool) -> Iterator[None]:
+    """Removes the folders around a part that came to nothing; whoever deals shards does that itself."""
+    new = not path.exists()
+    try:
+        yield
+    finally:
+        if not dealt:
+            remove_empty(path / PARTS)
+            if new:
+                remove_empty(path)
 
 
 def refuse_unmerged(path: Path, stages: Sequence[Stage]) -> None:

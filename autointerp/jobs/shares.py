@@ -27,6 +27,18 @@ def share_of(engine: EngineSettings, index: int, n: int) -> EngineSettings:
     )
 
 
+def after(engine: EngineSettings, spent: float) -> EngineSettings:
+    """What may still be used once so much of the budget is spent, in its unit.
+
+    A budget of nothing cannot be stated: the least one covers no request, only what the cache holds.
+    """
+    if engine.budget is None:
+        return engine
+    budget = parse_budget(engine.budget)
+    left = Budget(max(budget.limit - spent, LEAST[budget.unit]), budget.unit)
+    return engine.model_copy(update={"budget": budget_text(left)})
+
+
 def budget_text(budget: Budget) -> str:
     """A budget as `parse_budget` reads it."""
     return f"{budget.limit:.12f}usd" if budget.unit == "usd" else f"{int(budget.limit)} tokens"

@@ -43,6 +43,10 @@ class Report:
     """Features of the shard that an earlier holder of it had done."""
     done: int = 0
     failed: int = 0
+    endpoints: tuple[int, int] | None = None
+    """Servers that are up for it, of how many; None for a single one."""
+    pause: float = 0.0
+    """Seconds that its endpoint still asks it to wait."""
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Gauge:
     in_flight: int = 0
     limit: float = 0.0
     endpoints: tuple[int, int] | None = None
+    pause: float = 0.0
 
 
 class Board:
@@ -63,14 +68,17 @@ class Board:
         self.tally = Tally()
         self.limiter = Gauge()
         self.result = result
-        self.spent = 0.0
-        """Of the budget, in its unit, by all shards that ended."""
         self._progress = progress
         self._now: dict[int, Report] = {}
         self._past: list[Tally] = []
         self._shown: dict[int, int] = {}
         self._ended: set[int] = set()
         self._results: dict[int, JobResult] = {}
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit, by all shards that ended."""
+        return self.result.spent
 
     def note(self, text: str) -> None:
         """Says one line."""
@@ -129,6 +137,10 @@ class Board:
         self._past = [added(self._past)]
         self.limiter.in_flight = sum(r.in_flight for r in self._now.values())
         self.limiter.limit = sum(r.limit for r in self._now.values()) or self.limiter.limit
+        # Each finds out for itself; whoever sees the fewest up has asked last.
+        seen = [r.endpoints for r in self._now.values() if r.endpoints is not None]
+        self.limiter.endpoints = min(seen, default=self.limiter.endpoints)
+        self.limiter.pause = min((r.pause for r in self._now.values()), default=0.0)
 
 
 class Crew(Protocol):

@@ -34,7 +34,18 @@ class Teller:
         def tell() -> None:
             limiter = door.limiter
             tally = deepcopy(door.tally)
-            self._send(Report(tally, limiter.in_flight, limiter.limit, door.spent, before, self._done, self._failed))
+            report = Report(
+                tally=tally,
+                in_flight=limiter.in_flight,
+                limit=limiter.limit,
+                spent=door.spent,
+                before=before,
+                done=self._done,
+                failed=self._failed,
+                endpoints=limiter.endpoints,
+                pause=limiter.pause,
+            )
+            self._send(report)
 
         def again() -> None:
             nonlocal handle

@@ -81,7 +81,7 @@ class _Shift:
         self._board = board
         self._size = min(size, len(pending))
         self._purse = Purse.of(board.engine.budget)
-        self._purse.left -= board.spent
+        self._purse.left -= board.result.spent
         self._workers: list[_Worker] = []
         self._lost: Counter[int] = Counter()
         self._short: list[Shard] = []
@@ -171,9 +171,11 @@ class _Shift:
             case _:
                 raise TypeError(said)
 
-    def _settle(self, worker: _Worker) -> None:
-        self._purse.settle(worker.granted, worker.report.spent)
-        self._board.spent += worker.report.spent
+    def _settle(self, worker: _Worker, *, lost: bool = False) -> None:
+        # Nobody knows what a lost one spent since its last report, so all that it might have spent counts.
+        spent = max(worker.granted, worker.report.spent) if lost else worker.report.spent
+        self._purse.settle(worker.granted, spent)
+        self._board.result.spent += spent
         worker.deal, worker.granted = None, 0.0
 
     def _miss(self, worker: _Worker) -> None:
@@ -186,7 +188,7 @@ class _Shift:
         if worker.deal is None:
             return
         shard = worker.deal.shard
-        self._settle(worker)
+        self._settle(worker, lost=True)
         self._board.lost(shard.index)
         self._lost[shard.index] += 1
         again = self._lost[shard.index] < _TRIES

@@ -66,15 +66,14 @@ class Balancer:
             try:
                 completion = await endpoint.client.send(request, jpegs)
             except CallError as e:
-                self._leave(endpoint)
-                self._failed(endpoint, e, began, probe=probe)
+                endpoint.gate.places -= 1
                 self._avoid(request.key, endpoint)
+                self._failed(endpoint, e, began, probe=probe)
                 raise
             except BaseException:
-                self._leave(endpoint)
-                endpoint.probing = endpoint.probing and not probe
+                self._give_back(endpoint, probe=probe)
                 raise
-            self._leave(endpoint)
+            endpoint.gate.places -= 1
             self._avoided.pop(request.key, None)
             endpoint.well()
             endpoint.gate.answered(began, self._clock(), load, completion.limits)
@@ -100,7 +99,7 @@ class Balancer:
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._leave(turn.result())
+                self._give_back(turn.result(), probe=turn.result().aside)
             raise
 
     def _take(self, wish: "_Wish") -> "_Endpoint | None":
@@ -158,8 +157,10 @@ class Balancer:
             # A little late rather than early, or rounding would have it look again and again.
             self._alarm = asyncio.get_running_loop().call_later(min(times) - now + 0.001, self._serve)
 
-    def _leave(self, endpoint: "_Endpoint") -> None:
+    def _give_back(self, endpoint: "_Endpoint", *, probe: bool) -> None:
+        """A place that was taken and led to nothing; where it was for the probe, another may probe."""
         endpoint.gate.places -= 1
+        endpoint.probing = endpoint.probing and not probe
         self._serve()
 
     def _failed(self, endpoint: "_Endpoint", error: CallError, began: float, *, probe: bool) -> None:
@@ -174,7 +175,7 @@ class Balancer:
             endpoint.well()  # it refuses this request, but it is there
         error.retry_after = None  # the endpoint's own gate keeps that pause; others can be asked
         self._steer()
-        self._serve()
+        self._serve()  # only now, or the next would be sent where this one was just refused
 
     def _avoid(self, key: str, endpoint: "_Endpoint") -> None:
         if len(self._avoided) >= REMEMBERED:
@@ -184,7 +185,8 @@ class Balancer:
     def _steer(self) -> None:
         up = [e for e in self._endpoints if not e.aside]
         limit = sum(int(e.gate.limit) for e in up) or len(self._endpoints)
-        self._limiter.steer(limit, (len(up), len(self._endpoints)))
+        pause_ends = min((e.gate.not_before for e in up), default=float("-inf"))
+        self._limiter.steer(limit, (len(up), len(self._endpoints)), pause_ends)
 
 
 class _Wish(NamedTuple):

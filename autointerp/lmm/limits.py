@@ -34,8 +34,10 @@ class Limiter:
         """Servers that are up, and all, where there are several."""
         self._gate = Gate(ceiling)
         self._steered: float | None = None
+        self._pause_ends = float("-inf")
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
-        self._clock = clock or (lambda: asyncio.get_running_loop().time())
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clock = clock or self._loop_time
         self._sleep = sleep
         rates = (requests_per_minute, tokens_per_minute)
         self._paces = [Pace(rate / 60 if rate else None, 1.0) for rate in rates]
@@ -49,6 +51,12 @@ class Limiter:
     def in_flight(self) -> int:
         """Requests that the endpoint has."""
         return self._gate.in_flight
+
+    @property
+    def pause(self) -> float:
+        """Seconds that the endpoint still asks all requests to wait."""
+        ends = self._gate.not_before if self._steered is None else self._pause_ends
+        return max(0.0, ends - self._clock()) if ends > 0 else 0.0
 
     def slot(self, tokens: int) -> "Slot":
         """An `async with` that holds one place in flight; `tokens` is the request's estimate."""
@@ -78,16 +86,22 @@ class Limiter:
             self._gate.refused(began, now, retry_after)
             self._gate.told(now, limits)
 
-    def steer(self, limit: float, endpoints: tuple[int, int]) -> None:
+    def steer(self, limit: float, endpoints: tuple[int, int], pause_ends: float) -> None:
         """From now on someone who knows the endpoints one by one says how many may be in flight at all of them.
 
         Args:
             limit: the sum over the endpoints.
             endpoints: how many are up, of how many.
+            pause_ends: when the first of them may be asked again, where all asked for a pause.
         """
         self._steered = min(float(self.ceiling), max(1.0, limit))
-        self.endpoints = endpoints
+        self.endpoints, self._pause_ends = endpoints, pause_ends
         self._wake()
+
+    def _loop_time(self) -> float:
+        # Kept, since a display asks from a thread of its own.
+        self._loop = self._loop or asyncio.get_running_loop()
+        return self._loop.time()
 
     async def _enter(self, slot: "Slot") -> None:
         if self._gate.places < int(self.limit):

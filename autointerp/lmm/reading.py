@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.request import Completion
-from autointerp.lmm.stated import Limits
+from autointerp.lmm.stated import LONGEST_WAIT, Limits
+
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
 
 def read_completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
@@ -67,15 +69,20 @@ def message_of(body: object, fallback: str) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the endpoint asks to wait: milliseconds, seconds or a date."""
+    """Seconds that the endpoint asks to wait: milliseconds, else seconds or a date; None where it does not say."""
+    given = headers.get("retry-after")
+    found = (_seconds(headers.get("retry-after-ms"), 0.001), _seconds(given, 1.0), _until(given))
+    return next((wait for wait in found if wait is not None and wait <= LONGEST_WAIT), None)
+
+
+def _seconds(text: str | None, unit: float) -> float | None:
+    if text is None or not _NUMBER.fullmatch(text.strip()):
+        return None
+    return float(text) * unit
+
+
+def _until(text: str | None) -> float | None:
     try:
-        if headers.get("retry-after-ms"):
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        given = headers.get("retry-after")
-        if not given:
-            return None
-        if re.fullmatch(r"[\d.]+", given.strip(), re.ASCII):
-            return float(given)
-        return max(0.0, (parsedate_to_datetime(given) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()) if text else None
+    except (ValueError, TypeError, OverflowError):
         return None

@@ -14,6 +14,8 @@ _SPAN = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+")
 _PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _EPOCH = 1e9
 """Larger numbers of seconds are moments since 1970, and a thousand times larger ones milliseconds of them."""
+LONGEST_WAIT = 31 * 86400.0
+"""Seconds; whoever states more has not said when."""
 _LOW = 0.5
 """Share of a limit below which starts are paced."""
 _SPREAD = 10.0
@@ -52,10 +54,11 @@ def read_limits(headers: Iterable[tuple[bytes, bytes]]) -> Limits | None:
     """
     found: dict[tuple[str, str], float] = {}
     for name, value in headers:
+        name = name.lower()
         # All answers have headers, few of them these.
-        if b"atelimit-" not in name and b"ateLimit-" not in name:
+        if b"ratelimit-" not in name:
             continue
-        match = _NAME.fullmatch(name.lower())
+        match = _NAME.fullmatch(name)
         number = match and _number(value.decode("latin-1").strip())
         if match and number is not None:
             kind = (match["kind"] or match["kind2"] or b"requests").decode()
@@ -66,7 +69,7 @@ def read_limits(headers: Iterable[tuple[bytes, bytes]]) -> Limits | None:
 
 def _stated(found: dict[tuple[str, str], float], kind: str) -> Stated | None:
     remaining, reset = found.get((kind, "remaining")), found.get((kind, "reset"))
-    if remaining is None or reset is None:
+    if remaining is None or reset is None or reset > LONGEST_WAIT:
         return None
     return Stated(remaining, reset, found.get((kind, "limit")))
 

@@ -11,6 +11,7 @@ from autointerp.reports.data import ReportData
 from autointerp.reports.judge import judge_facts, judge_notes
 from autointerp.reports.kinship import kin_of
 from autointerp.runs.folder import Run, RunInfo
+from autointerp.runs.parts import places
 from autointerp.scoring.calibration import Calibration
 from autointerp.scoring.separation import Separation
 from autointerp.version import __version__
@@ -38,7 +39,7 @@ def collect(
     return ReportData(
         title=title or run.path.resolve().name,
         facts=_facts(run.info, dump, calibration),
-        notes=judge_notes(run.info, calibration),
+        notes=(*_not_merged(run), *judge_notes(run.info, calibration)),
         separations=separations,
         attribute=dump.info.attribute.name if dump.info.attribute is not None else None,
         n_features=dump.n_features,
@@ -84,3 +85,11 @@ def _day(time: str) -> str:
 def _shown_as(renderings: tuple[Rendering, ...]) -> Rendering:
     """Of several renderings the crop, since the strips beside it show the whole images already."""
     return "crop" if "crop" in renderings else renderings[0]
+
+
+def _not_merged(run: Run) -> tuple[str, ...]:
+    n = len(places(run.path))
+    if not n:
+        return ()
+    what = f"{n:,} parts of this run are" if n > 1 else "A part of this run is"
+    return (f"{what} not merged and not shown here: “autointerp merge {run.path}”, then make the report anew.",)

@@ -123,7 +123,7 @@ def open_run(path: str | Path) -> Run:
         raw = json.loads(file.read_bytes())
     except FileNotFoundError as e:
         why = "no run.json here; name a folder that `autointerp explain --run` made"
-        if (path / "parts").exists():
+        if any((path / "parts").glob("*-of-*")):
             why = f"its shards are not merged yet: autointerp merge {path}"
         raise RunError(f"{path}: {why}") from e
     except (OSError, ValueError) as e:

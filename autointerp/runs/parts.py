@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -170,6 +171,26 @@ def write_splits(run: Path, splits: dict[Stage, Split]) -> None:
     """Replaces the list of what has been merged in one step."""
     text = json.dumps({stage: split.model_dump() for stage, split in splits.items()}, indent=2)
     replace_file(run / PARTS / f"{MERGED}.json", text.encode() + b"\n")
+
+
+def settle_split(run: Path, stage: Stage, selection: str) -> None:
+    """Forgets which shards of this choice of features are missing: all its features were tried without them."""
+    splits = read_splits(run)
+    split = splits.get(stage)
+    if split is None or split.selection != selection:
+        return
+    del splits[stage]
+    if splits:
+        write_splits(run, splits)
+    else:
+        (run / PARTS / f"{MERGED}.json").unlink()
+        remove_empty(run / PARTS)
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes a folder in which nothing is, if it is there."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _stage(text: str) -> Stage:

@@ -68,7 +68,7 @@ def test_the_plain_line_holds_every_figure():
 
 def test_the_display_has_three_lines_that_fit_eighty_columns():
     watch, busy = at_work()
-    busy.limiter.steer(16, (2, 3))
+    busy.limiter.steer(16, (2, 3), 0.0)
 
     assert shown(watch) == [
         "explain ━━━━━━━━━━━━━━━━━━━━ 250/10,000 features (2 %), 0:32:30 left",
@@ -108,7 +108,7 @@ def test_features_of_earlier_runs_do_not_count_as_speed():
 
 def test_an_event_holds_every_figure():
     watch, busy = at_work()
-    busy.limiter.steer(16, (2, 3))
+    busy.limiter.steer(16, (2, 3), 0.0)
 
     assert watch.event() == {
         "stage": "explain",
@@ -123,6 +123,7 @@ def test_an_event_holds_every_figure():
         "limit": 16,
         "servers": 3,
         "servers_up": 2,
+        "pause": 0.0,
         "answered": 200,
         "cached": 50,
         "input_tokens": 3_000_000,
@@ -176,3 +177,16 @@ def test_one_who_is_cancelled_is_told_the_command_to_run_again(
 
     said = capsys.readouterr().err
     assert said == "interrupted; run the same command again to go on: autointerp explain 'my dump' --run r\n"
+
+
+def test_a_long_pause_that_the_endpoint_asks_for_is_told():
+    clock, busy = Clock(), Busy()
+    busy.limiter = Limiter(4, clock=clock)
+    watch = watch_of(busy, clock)
+
+    busy.limiter.overloaded(0.0, 300.0)
+    short = plain(watch)
+    busy.limiter.overloaded(0.0, 3600.0)
+
+    assert "asks to wait" not in short
+    assert "the endpoint asks to wait 1:00:00" in plain(watch)

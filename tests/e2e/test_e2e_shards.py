@@ -133,3 +133,30 @@ def test_scores_of_a_scorer_that_comes_later_are_merged_beside_the_others(
     assert "12 scores" in said.out
     assert scores(tmp_path / "run").keys() == scores(tmp_path / "run", "choice").keys() == set(range(12))
     assert score("--scorers", "detection,choice").code == 0
+
+
+def test_a_run_that_was_finished_without_its_last_shard_misses_none(explain: Command, tmp_path: Path):
+    explain("--shard", "0/2")
+    run("merge", tmp_path / "run")
+    explain()
+
+    said = run("merge", tmp_path / "run")
+
+    assert (said.code, said.out) == (0, "there is nothing to merge\n")
+    assert not (tmp_path / "run" / "parts").exists()
+
+
+def test_a_shard_that_came_to_nothing_leaves_no_trace(explain: Command, tmp_path: Path):
+    said = explain("--shard", "0/2", "--base-url", "nonsense")
+
+    assert said.code == 2
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_report_tells_of_shards_that_are_not_merged(explain: Command, score: Command, tmp_path: Path):
+    explain()
+    score("--shard", "0/2")
+
+    run("report", tmp_path / "run")
+
+    assert "A part of this run is not merged and not shown here" in (tmp_path / "run" / "report.html").read_text()

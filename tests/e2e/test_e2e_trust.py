@@ -247,3 +247,18 @@ def test_a_screening_model_that_cannot_screen_is_refused(
 
     assert refused.code == 2
     assert problem in refused.err
+
+
+def test_the_random_dump_gets_what_is_left_of_the_budget(
+    explain: Command, score: Command, planted: Population, seer: StandIn, tmp_path: Path
+):
+    explain("--features", "3")
+    seer.forget()
+    seer.input_tokens = 40_000
+    usual = ("--scorers", "detection", "--controls", "2", "--concurrency", "1", "--random-dump", planted.folder)
+
+    said = score(*usual, "--budget", "400000 tokens")
+
+    assert "stopped: over budget" in said.out
+    # Each call takes 40,000 tokens and more.
+    assert len(seer.calls) <= 10

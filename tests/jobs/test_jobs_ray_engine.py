@@ -1,7 +1,7 @@
 import numpy as np
 
 from autointerp.config import EngineSettings
-from autointerp.jobs.ray_engine import Begin, Mailbox, Order
+from autointerp.jobs.ray_engine import Begin, Mailbox, Order, _orders
 from autointerp.jobs.sharding import Shard
 from autointerp.jobs.spreading import Report
 from autointerp.lmm.budget import Budget
@@ -42,3 +42,21 @@ def test_a_shard_keeps_to_its_share_of_the_budget_over_all_who_work_on_it():
     order = Order(Shard(0, 1, np.arange(2)), EngineSettings(budget="9 tokens"), Budget(100, "tokens"))
 
     assert [order.left(spent).budget for spent in (0, 30, 100)] == ["100 tokens", "70 tokens", "1 tokens"]
+
+
+def test_what_earlier_waves_spent_is_not_dealt_again():
+    shards = [Shard(i, 4, np.arange(5)) for i in range(4)]
+
+    second = list(_orders(shards, EngineSettings(budget="1000 tokens"), 2, 600.0))
+    third = list(_orders(shards, EngineSettings(budget="1000 tokens"), 2, 1000.0))
+
+    assert [order.left(0).budget for order in second] == ["100 tokens"] * 4
+    assert [order.left(0).budget for order in third] == ["1 tokens"] * 4
+
+
+def test_whichever_shards_are_worked_on_at_once_keep_to_the_ceiling():
+    shards = [Shard(i, 4, np.arange(5)) for i in range(4)]
+
+    orders = list(_orders(shards, EngineSettings(concurrency=3), 2, 0.0))
+
+    assert [order.engine.concurrency for order in orders] == [1, 1, 1, 1]

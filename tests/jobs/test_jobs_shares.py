@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.config import EngineSettings
-from autointerp.jobs.shares import Purse, share_of
+from autointerp.jobs.shares import Purse, after, share_of
 from autointerp.lmm.budget import parse_budget
 
 
@@ -51,3 +51,11 @@ def test_the_last_token_is_granted_whole():
     purse = Purse.of("3 tokens")
 
     assert purse.text(purse.grant(8)) == "1 tokens"
+
+
+@pytest.mark.parametrize(
+    ("budget", "spent", "left"),
+    [("9 tokens", 4, "5 tokens"), ("9 tokens", 9, "1 tokens"), ("9 tokens", 20, "1 tokens"), (None, 5, None)],
+)
+def test_the_next_door_gets_what_the_last_one_left(budget: str | None, spent: float, left: str | None):
+    assert after(EngineSettings(budget=budget), spent).budget == left

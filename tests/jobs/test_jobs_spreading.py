@@ -90,3 +90,12 @@ def test_a_choice_of_features_means_the_same_in_another_folder(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
 
     assert [features_text(f) for f in ("0-5", (3, 1), "@list.txt")] == ["0-5", "3,1", f"@{tmp_path}/list.txt"]
+
+
+def test_of_several_servers_the_fewest_that_a_process_sees_up_are_shown():
+    board = board_of(Counted())
+
+    board.heard(0, Report(endpoints=(3, 3)))
+    board.heard(1, Report(endpoints=(2, 3)))
+
+    assert board.limiter.endpoints == (2, 3)

@@ -238,3 +238,52 @@ def test_what_a_server_says_of_a_request_does_not_set_it_aside(kind: str):
     limiter, _ = ask_through([Refusing(), Server()], 30)
 
     assert limiter.endpoints == (2, 2)
+
+
+def test_nobody_is_sent_where_the_one_before_was_just_asked_to_wait():
+    class Refusing(Server):
+        async def send(self, request: Request, jpegs: Sequence[bytes]) -> Completion:
+            self.calls.append(clock())
+            await asyncio.sleep(0.5)
+            raise CallError("rate_limited", "slow down", again=True, overload=True, retry_after=1000.0)
+
+    refusing, other = Refusing(), Server(seconds=0.2)
+
+    ask_through([refusing, other], 100, ceiling=64)
+
+    assert set(refusing.calls) == {0.0}
+
+
+def test_a_probe_that_is_cancelled_in_line_leaves_the_probe_to_another():
+    dead, busy = Server(), Server(seconds=1000.0)
+
+    async def main() -> list[float]:
+        limiter = Limiter(8)
+        balancer = Balancer([dead, busy], limiter)  # pyright: ignore[reportArgumentType]
+        aside, full = balancer._endpoints
+        full.gate.adaptive.limit = 1
+        for _ in range(3):
+            aside.strike(clock(), probe=False)
+
+        async def ask(key: str) -> None:
+            await balancer.complete(question(key), NoImages(), limiter.slot(1))
+
+        tasks = [asyncio.create_task(ask("first"))]
+        await asyncio.sleep(0.01)
+        tasks.append(asyncio.create_task(ask("in line")))
+        await asyncio.sleep(0.9)
+        loop, alarm = asyncio.get_running_loop(), balancer._alarm
+        assert alarm is not None
+        # In the very tick in which the pause is over and the place is given.
+        alarm.cancel()
+        balancer._alarm = loop.call_at(alarm.when() + 1e-6, balancer._serve)
+        loop.call_at(balancer._alarm.when(), tasks[1].cancel)
+        await asyncio.sleep(1)
+        tasks.append(asyncio.create_task(ask("next")))
+        await asyncio.sleep(5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return dead.calls
+
+    assert len(simulate(main())) == 1

@@ -62,7 +62,7 @@ def test_the_headers_of_anthropic_are_read():
     assert found == Limits(None, Stated(400, 0, None))
 
 
-@pytest.mark.parametrize("reset", ["", "soon", "-1", "nan", "inf", "6m0x"])
+@pytest.mark.parametrize("reset", ["", "soon", "-1", "nan", "inf", "6m0x", "9" * 400, "9" * 400 + "s"])
 def test_what_cannot_be_read_is_passed_over(reset: str):
     assert read_limits(headers(x_ratelimit_remaining_requests="1", x_ratelimit_reset_requests=reset)) is None
 
@@ -123,3 +123,9 @@ def test_a_pace_saves_up_no_more_than_it_is_told_to():
     pace.take(0.0, 1)
 
     assert [pace.take(100.0, 1) for _ in range(4)] == [99.0, 99.5, 100.0, 100.5]
+
+
+def test_names_in_upper_case_are_read():
+    found = read_limits([(b"X-RATELIMIT-REMAINING", b"0"), (b"X-RATELIMIT-RESET", b"30")])
+
+    assert found == Limits(Stated(0, 30, None), None)
