@@ -63,6 +63,11 @@ def servers(given: list[str] | None) -> tuple[str | None, tuple[str, ...]]:
     return (urls[0] if urls else None), tuple(urls[1:])
 
 
+def plural(n: int, what: str) -> str:
+    """`1 feature`, `2 features`."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
 def print_json(value: object) -> None:
     """One JSON object on stdout."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
@@ -111,17 +116,21 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
         f"{did} {result.done:,} of {result.selected:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}"
     )
     tokens = usage.input_tokens + usage.output_tokens
-    lines.append(f"{tally.requests:,} calls, {tally.cached:,} answers from the cache, {tokens:,} tokens{cost}")
+    lines.append(
+        f"{plural(tally.requests, 'call')}, {plural(tally.cached, 'answer')} from the cache, {tokens:,} tokens{cost}"
+    )
     if result.dead:
-        lines.append(f"{result.dead:,} features fire on no image of the dump and were passed over")
+        verb = "fires on no image of the dump and was" if result.dead == 1 else "fire on no image of the dump and were"
+        lines.append(f"{plural(result.dead, 'feature')} {verb} passed over")
     lines += result.notes
     if result.gaps:
         lines.append(
-            f"{result.gaps:,} questions stayed unanswered (failures.jsonl); "
+            f"{plural(result.gaps, 'question')} stayed unanswered (failures.jsonl); "
             "the intervals are as wide as their answers could make them"
         )
     if result.failed:
-        lines.append(f"{result.failed:,} features failed and stay pending (failures.jsonl); the first:")
+        stay = "stays" if result.failed == 1 else "stay"
+        lines.append(f"{plural(result.failed, 'feature')} failed and {stay} pending (failures.jsonl); the first:")
         lines += [f"  feature {f.feature}: {f.stage}: {f.kind}: {f.message}" for f in result.failures[:5]]
     if result.complete:
         lines.append(f"next: {next_step}")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.errors import SettingsError
 from autointerp.jobs.batch_plans import (
     CalibratePlan,
     ExplainPlan,
@@ -20,6 +21,8 @@ from autointerp.jobs.scoring import score
 from autointerp.lmm.address import checked_url
 from autointerp.lmm.cache import cache_folder
 from autointerp.remote.path import Location, as_path
+from autointerp.runs.folder import open_run
+from autointerp.session import is_local
 
 
 def batch_explain(
@@ -45,7 +48,7 @@ def batch_explain(
         AutointerpError: something that you can mend; the message says how.
     """
     asked = ModelSettings(model=model, seed=seed) if isinstance(model, str) else model
-    check_model(asked)
+    check_model(asked, engine)
     settings, engine = settings or ExplainSettings(seed=seed), engine or EngineSettings()
     text = features if isinstance(features, str) else ",".join(str(f) for f in features)
     result = explain(
@@ -105,9 +108,14 @@ def batch_score(
         AutointerpError: something that you can mend; the message says how.
     """
     asked = ModelSettings(model=judge) if isinstance(judge, str) else judge
-    check_model(asked)
+    check_model(asked, engine)
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()
-    checked_url(settings.embedder.base_url)
+    checked_url(settings.embedder.base_url, "--embedder-base-url")
+    if random_dump is not None and is_local(open_run(run).info.explain.model.model):
+        raise SettingsError(
+            "--batch with --random-dump: the run was explained by the embedded model, which a batch job does not "
+            "reach; leave --batch or --random-dump out"
+        )
     text = features if isinstance(features, str) else ",".join(str(f) for f in features)
     result = score(
         run,
@@ -162,7 +170,7 @@ def batch_calibrate(
         AutointerpError: something that you can mend; the message says how.
     """
     asked = ModelSettings(model=model) if isinstance(model, str) else model
-    check_model(asked)
+    check_model(asked, engine)
     settings, engine = settings or ScoreSettings(), engine or EngineSettings()
     result = calibrate(
         asked,

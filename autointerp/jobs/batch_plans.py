@@ -11,8 +11,9 @@ from pydantic import Field, ValidationError
 
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError, SettingsError
-from autointerp.lmm.address import checked_url
-from autointerp.lmm.batch_book import Book, Planned
+from autointerp.lmm.address import check_urls
+from autointerp.lmm.batch_book import Book
+from autointerp.lmm.batch_events import Planned
 from autointerp.remote.path import Location, as_path
 from autointerp.schema import Record
 from autointerp.session import is_local
@@ -116,13 +117,27 @@ def absolute_features(features: str) -> str:
     return f"@{absolute(text[1:])}" if text.startswith("@") else text
 
 
-def check_model(model: ModelSettings) -> None:
+def check_model(model: ModelSettings, engine: EngineSettings | None = None) -> None:
     """Refuses what must not be recorded, or what no batch job reaches.
 
     Raises:
-        SettingsError: the embedded model, or an address that cannot be used or holds a password.
+        SettingsError: the embedded model, an address that cannot be used or holds a password, or several addresses.
     """
-    checked_url(model.base_url)
+    more = engine.more_base_urls if engine is not None else ()
+    check_urls((model.base_url, *more))
+    refuse_local(model)
+    if more:
+        raise SettingsError(
+            f"--batch with {1 + len(more)} addresses: a batch job goes to one endpoint; give a single --base-url"
+        )
+
+
+def refuse_local(model: ModelSettings) -> None:
+    """Refuses the embedded model.
+
+    Raises:
+        SettingsError: it is this one.
+    """
     if is_local(model.model):
         raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
 
@@ -171,7 +186,10 @@ def record(run: str | Path, stage: AnyStage) -> BatchPlan:
         stages = [*(s for s in there if s.name != stage.name), stage]
         plan = BatchPlan(version=__version__, stages=tuple(sorted(stages, key=lambda s: ORDER.index(s.stage))))
         with Book(folder, writing=True) as book:
+            unsent = [f for f in book.files.values() if f.unsent and f.stage == stage.name]
             book.add(Planned(stage=stage.name))
+            for file in unsent:
+                (folder / file.name).unlink(missing_ok=True)
         draft = folder / f"{PLAN}.draft"
         draft.write_bytes(plan.model_dump_json(indent=2).encode() + b"\n")
         draft.replace(folder / PLAN)

@@ -1,12 +1,12 @@
 """`autointerp batch submit`: goes through the recorded stages, writes what they would ask, and sends it."""
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.config import EngineSettings, ModelSettings
 from autointerp.errors import EndpointError, SettingsError
+from autointerp.jobs.batch_budgets import Ledgers, models_of
 from autointerp.jobs.batch_plans import (
     AnyStage,
     BatchPlan,
@@ -15,20 +15,21 @@ from autointerp.jobs.batch_plans import (
     ScorePlan,
     at_work,
     read_plan,
+    refuse_local,
 )
+from autointerp.jobs.batch_sending import hold, note_answered, send
 from autointerp.jobs.calibrating import CalibrationResult, calibrate
 from autointerp.jobs.common import JobResult, Progress, Silent
 from autointerp.jobs.explaining import explain
 from autointerp.jobs.scoring import score
-from autointerp.lmm.batch_api import BatchApi
-from autointerp.lmm.batch_book import BatchFile, Book, Ended, Finished, Started, Uploaded
+from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.lmm.batch_client import Outbox
-from autointerp.lmm.budget import Ledger, parse_budget
+from autointerp.lmm.batch_events import Finished
+from autointerp.lmm.batch_files import abandon
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.openai_client import api_key
-from autointerp.lmm.prices import Price, batch_multiplier, cost
-from autointerp.runs.folder import open_run
-from autointerp.session import estimate, find_price
+from autointerp.lmm.prices import Price, cost
+from autointerp.session import estimate
 
 StageResult = JobResult | CalibrationResult
 
@@ -75,6 +76,7 @@ def batch_submit(
     files_only: bool = False,
     again: bool = False,
     budget: str | None = None,
+    under_way: bool = False,
     progress: Progress | None = None,
 ) -> SubmitResult:
     """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
@@ -83,8 +85,9 @@ def batch_submit(
         run: folder of the run, or of a calibration.
         files_only: leaves the files for `vllm run-batch` or the like.
         again: writes again what stands in files that no endpoint works on.
-        budget: `2.50usd` or `3M tokens` for the questions of now, at the price of a batch job; None for that of the
-            recorded command.
+        budget: `2.50usd` or `3M tokens` for what is written and sent now, of all stages together, at the price of a
+            batch job; None for those of the recorded commands, each for its own stage.
+        under_way: counts against the budget what the endpoint works on, too.
         progress: shows how far it is.
 
     Raises:
@@ -92,19 +95,20 @@ def batch_submit(
     """
     progress = progress or Silent()
     plan = read_plan(run)
-    if not files_only:
-        _check_keys(plan)
+    _check_models(run, plan, files_only=files_only)
     with at_work(run) as folder, Book(folder, writing=True) as book:
+        ledgers = Ledgers(run, plan, budget)
+        note_answered(plan, book)
         if again:
             for file in [f for f in book.files.values() if f.unsent]:
-                book.add(Ended(file=file.name, status="abandoned"))
-                (folder / file.name).unlink(missing_ok=True)
+                abandon(book, file, "abandoned")
         result = SubmitResult(Path(run), planned=[stage.name for stage in plan.stages])
         known = set(book.files)
-        prices = batch_prices(run, plan)
-        _replay(Path(run), plan, book, batch_ledger(plan, prices, budget), progress, result)
+        if not files_only:
+            hold(book, ledgers, under_way=under_way)
+        _replay(Path(run), plan, book, ledgers, progress, result)
         result.written = [f for name, f in book.files.items() if name not in known]
-        _add_up(result, prices)
+        _add_up(result, ledgers.prices)
         if not files_only and result.stopped != "interrupted":
             _send(book, result, progress)
         result.waiting = book.n_open
@@ -112,24 +116,31 @@ def batch_submit(
     return result
 
 
-def _check_keys(plan: BatchPlan) -> None:
+def _check_models(run: str | Path, plan: BatchPlan, *, files_only: bool) -> None:
     """A key is better found missing now than after an hour of making pictures."""
     for stage in plan.stages:
-        try:
-            api_key(model_of(stage).base_url)
-        except SettingsError as e:
-            raise SettingsError(
-                "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), or only write the files with "
-                "`autointerp batch submit RUN --files-only`"
-            ) from e
+        for model in models_of(run, stage):
+            refuse_local(model)
+            if not files_only:
+                _check_key(model)
 
 
-def _replay(run: Path, plan: BatchPlan, book: Book, ledger: Ledger, progress: Progress, result: SubmitResult) -> None:
+def _check_key(model: ModelSettings) -> None:
+    try:
+        api_key(model.base_url)
+    except SettingsError as e:
+        raise SettingsError(
+            "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), or only write the files with "
+            "`autointerp batch submit RUN --files-only`"
+        ) from e
+
+
+def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult) -> None:
     """Goes through the stages in order, as far as each has all its answers."""
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
-                outbox = Outbox(book, stage.name, ledger, estimate, final=final)
+                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, final=final)
                 told = run_stage(run, stage, outbox, progress)
                 result.expected += outbox.expected
                 result.results[stage.name] = told
@@ -214,40 +225,8 @@ def _calibrate(stage: CalibratePlan, engine: EngineSettings, outbox: Outbox, pro
     )
 
 
-def model_of(stage: AnyStage) -> ModelSettings:
-    """Who is asked."""
-    return stage.judge if isinstance(stage, ScorePlan) else stage.model
-
-
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
-
-
-def batch_prices(run: str | Path, plan: BatchPlan) -> Mapping[str, Price | None]:
-    """What every model of the plan costs in a batch job, by name; None where it is not known.
-
-    Raises:
-        SettingsError: a price file cannot be used.
-    """
-    out: dict[str, Price | None] = {}
-    for stage in plan.stages:
-        models = [model_of(stage)]
-        if isinstance(stage, ScorePlan) and stage.random_dump is not None:
-            models.append(open_run(run).info.explain.model)
-        for model in models:
-            price = find_price(model, _path(stage.prices))
-            out[model.model] = None if price is None else price.times(batch_multiplier(model.model))
-    return out
-
-
-def batch_ledger(plan: BatchPlan, prices: Mapping[str, Price | None], budget: str | None) -> Ledger:
-    """The budget of one submitting, at the prices of a batch job.
-
-    Raises:
-        SettingsError: the budget cannot be read, or is in dollars and a price is not known.
-    """
-    text = budget or next((s.engine.budget for s in plan.stages if s.engine.budget is not None), None)
-    return Ledger(parse_budget(text) if text else None, prices)
 
 
 def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
@@ -261,25 +240,12 @@ def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
 
 
 def _send(book: Book, result: SubmitResult, progress: Progress) -> None:
-    """Uploads and starts what is written and not with an endpoint yet; every step is entered when it is done."""
-    unsent = [f for f in book.files.values() if f.unsent]
-    with ExitStack() as stack:
-        apis: dict[str | None, BatchApi] = {}
-        for file in unsent:
-            if file.base_url not in apis:
-                apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-            try:
-                _send_one(book, file, apis[file.base_url])
-            except EndpointError as e:
-                # What is written is kept, and said.
-                result.problem = str(e)
-                return
+    try:
+        for file in send(book):
             result.sent.append(file)
             progress.note(f"{file.name}: started as {file.batch}")
-
-
-def _send_one(book: Book, file: BatchFile, api: BatchApi) -> None:
-    if file.upload is None:
-        book.add(Uploaded(file=file.name, id=api.upload(book.folder / file.name)))
-    assert file.upload is not None
-    book.add(Started(file=file.name, batch=api.start(file.upload, file.name)))
+    except EndpointError as e:
+        # What is written is kept, and said.
+        result.problem = str(e)
+    except KeyboardInterrupt:
+        result.stopped = "interrupted"

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.errors import AutointerpError, EndpointError
-from autointerp.jobs.batch_collecting import CollectResult, batch_collect, progress_of
+from autointerp.jobs.batch_collecting import batch_collect, progress_of
 from autointerp.jobs.batch_plans import ScorePlan, folder_of, read_plan
 from autointerp.jobs.batch_submitting import StageResult, SubmitResult, batch_submit
+from autointerp.jobs.batch_taking import CollectResult
 from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.schema import Record
 
+OVER_BUDGET = "over budget"
+_NOTHING = "1 tokens"
+"""A budget that no question fits into."""
 IDLE_ROUNDS = 3
 """Rounds in a row that bring no answer before driving ends."""
 POLL = 60.0
@@ -160,7 +164,7 @@ def batch_run(
         run: folder of the run, or of a calibration.
         poll: seconds between looks at the endpoint.
         keep: as for `batch_collect`.
-        budget: as for `batch_submit`, for each round.
+        budget: as for `batch_submit`, for each round; what an earlier start sent and nobody collected counts.
         progress: is told of each step.
         sleep: waits so many seconds.
 
@@ -171,9 +175,11 @@ def batch_run(
     idle = 0
     try:
         while True:
-            submitted = batch_submit(run, budget=budget, progress=progress)
+            submitted = batch_submit(run, budget=budget, under_way=True, progress=progress)
             result.results |= submitted.results
             _refuse_problem(submitted)
+            if submitted.stopped == OVER_BUDGET:
+                _finish_what_is_paid(run, poll, keep, progress, sleep, result)
             if submitted.complete or submitted.stopped:
                 result.stopped = submitted.stopped
                 return result
@@ -211,10 +217,20 @@ def _wait(
         sleep(poll)
 
 
+def _finish_what_is_paid(
+    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
+) -> None:
+    """Waits for what was sent, and records what its answers settle; no more is asked."""
+    result.rounds += 1
+    _wait(run, poll, keep, progress, sleep, result)
+    result.results |= batch_submit(run, files_only=True, budget=_NOTHING, progress=progress).results
+
+
 def _why_idle(last: CollectResult) -> str:
     said = [f"{kind}: {message}" for kind, message in last.messages.items()]
     why = f" ({'; '.join(said[:2])})" if said else ""
     return (
-        f"{IDLE_ROUNDS} rounds in a row brought no answer{why}; {last.unanswered:,} questions are open: "
+        f"{IDLE_ROUNDS} rounds in a row brought no answer{why}; {last.unanswered:,} "
+        f"{'question is' if last.unanswered == 1 else 'questions are'} open: "
         "mend that and start again, or give the recorded command without --batch, which asks them directly"
     )

@@ -16,6 +16,7 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Asked, Plan, make_plan
 from autointerp.jobs.common import Progress, Silent
+from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Door, Tally
@@ -111,6 +112,7 @@ def calibrate(
     started = time.monotonic()
     asked = resolve_model(ModelSettings(model=model) if isinstance(model, str) else model)
     settings, progress = settings or ScoreSettings(), progress or Silent()
+    check_urls((asked.base_url, *(engine.more_base_urls if engine else ())))
     judge = Judge(asked, settings, load_prompt("judge", prompts))
     target = _target(out, asked.model)
     plan = make_plan(settings, calls, seed)

@@ -19,6 +19,7 @@ from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
 from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
@@ -84,13 +85,15 @@ def explain(
     _refuse_hierarchy(shard, settings)
     opened = open_dump(dump, allow_outside=allow_outside)
     asked = resolve_model(ModelSettings(model=model, seed=seed) if isinstance(model, str) else model)
+    engine = engine or EngineSettings()
+    check_urls((asked.base_url, *engine.more_base_urls))
     explainer = make_explainer(opened, asked, settings, prompts)
     chosen = choose(opened, features, width=width, sample=sample, seed=seed)
     stage = ExplainStage(
         model=asked, settings=explainer.settings, prompts={p.name: p.digest[:12] for p in explainer.prompts}
     )
     info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
-    engine, progress, stop = engine or EngineSettings(), progress or Silent(), stop or Stop()
+    progress, stop = progress or Silent(), stop or Stop()
     result = JobResult(run=Path(run), selected=0, before=0)
     gather(Path(run), crew, progress)
     with desk(Path(run), "explain", info, chosen, opened, shard, result) as place:

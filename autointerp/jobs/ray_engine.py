@@ -50,7 +50,8 @@ class RayCluster:
             import ray  # pyright: ignore[reportMissingImports]
 
             # Not a decorator: this module is read where Ray is not installed.
-            mailbox = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here()).remote()
+            actor = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here())
+            mailbox: ActorHandle = actor.remote()  # pyright: ignore[reportAssignmentType]
             listener = asyncio.create_task(_listen(mailbox, board))
             loop = asyncio.get_running_loop()
             orders = list(_orders(shards, board.engine, size, board.result.spent))
@@ -133,7 +134,8 @@ class ShardWorker:
     def _work(self, order: "Order") -> JobResult | AutointerpError | None:
         import ray  # pyright: ignore[reportMissingImports]
 
-        begin: Begin = ray.get(self._mailbox.begin.remote(order.shard.index))
+        # What Ray hands back has no type that a checker knows.
+        begin: Begin = ray.get(self._mailbox.begin.remote(order.shard.index))  # pyright: ignore[reportAssignmentType]
         if begin.tries >= TRIES:
             return None
         stop, waiting = Stop(), []
@@ -196,6 +198,7 @@ def _deal(
     """Runs the shards through Ray Data; what stopped one of them and would stop all, if so."""
     import ray  # pyright: ignore[reportMissingImports]
     from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
+    from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
 
     context = DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
@@ -217,7 +220,7 @@ def _deal(
             if isinstance(said, AutointerpError):
                 problem = problem or said
                 mailbox.halt.remote("stopped")
-    except ray.exceptions.RayError as e:
+    except RayError as e:
         problem = problem or EndpointError(f"--engine ray: {one_line(str(e))[:300]}")
     for shard in pending.values():
         hear(shard, None)
@@ -244,7 +247,8 @@ async def _listen(mailbox: "ActorHandle", board: Board) -> None:
     while True:
         if board.stop.reason is not None and not halted:
             halted = True
-            await mailbox.halt.remote(board.stop.reason)
-        for shard, report in (await mailbox.read.remote()).items():
+            await mailbox.halt.remote(board.stop.reason)  # pyright: ignore[reportGeneralTypeIssues]
+        reports = await mailbox.read.remote()  # pyright: ignore[reportGeneralTypeIssues]
+        for shard, report in reports.items():
             board.heard(shard, report)
         await asyncio.sleep(EVERY)

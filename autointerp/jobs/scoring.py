@@ -21,6 +21,7 @@ from autointerp.jobs.randomised import explain_random, separations_of, settings_
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shares import after
 from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure
@@ -98,11 +99,13 @@ def score(
     features = features_text(features)
     _refuse_random(shard, random_dump)
     progress, stop = progress or Silent(), stop or Stop()
+    asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
+    settings, engine = settings or ScoreSettings(), engine or EngineSettings()
+    check_urls((asked.base_url, *engine.more_base_urls))
+    check_urls((settings.embedder.base_url,), "--embedder-base-url")
     gather(Path(run), crew, progress)
     there = open_run(run)
     opened = dump_of(there, dump, allow_outside=allow_outside)
-    asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
-    settings, engine = settings or ScoreSettings(), engine or EngineSettings()
     result = JobResult(run=Path(run), selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
     refuse_screener(settings, asked)

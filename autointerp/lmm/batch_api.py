@@ -1,5 +1,6 @@
 """The Files and Batches API of an endpoint: sends files of requests, asks how far they are, fetches the results."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from autointerp.lmm.batch_lines import without_keys
 from autointerp.lmm.openai_client import api_key
 
 if TYPE_CHECKING:
+    import openai
     from openai.types import Batch
 
 T = TypeVar("T")
@@ -21,9 +23,12 @@ WINDOW: Literal["24h"] = "24h"
 """The only one that OpenAI's Batch API has."""
 ENDED = ("completed", "failed", "expired", "cancelled")
 """States that a batch never leaves."""
+ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 _MOST_LISTED = 1000
 _MAX_MESSAGE = 300
 _ATTEMPTS = 4
+_PAUSE = 0.5
+"""Seconds before the second attempt to start a batch; twice as many before each further one."""
 _TIMEOUT = 600.0
 """Seconds; a file of 200 MB is sent in one call."""
 _NO_API = (404, 405, 501)
@@ -49,19 +54,25 @@ class RemoteBatch:
         return self.status in ENDED
 
 
+class GoneError(EndpointError):
+    """The endpoint does not know what it once had."""
+
+
 class BatchApi:
     """One endpoint; use as a context manager.
 
     Args:
         base_url: ending in /v1; None is OpenAI itself.
+        sleep: waits so many seconds.
 
     Raises:
         SettingsError: no key, or an address that cannot be used.
     """
 
-    def __init__(self, base_url: str | None) -> None:
+    def __init__(self, base_url: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
         import openai
 
+        self._sleep = sleep
         self._url = checked_url(base_url)
         self._client: openai.OpenAI = openai.OpenAI(
             api_key=api_key(base_url), base_url=self._url, max_retries=_ATTEMPTS - 1, timeout=_TIMEOUT
@@ -89,51 +100,79 @@ class BatchApi:
         Raises:
             EndpointError: the endpoint has no Batch API, refuses the batch or is not there.
         """
-        there = self._started(upload)
-        if there is not None:
-            return there
-        batch = self._call(
-            lambda: self._client.batches.create(
-                input_file_id=upload,
-                endpoint="/v1/chat/completions",
-                completion_window=WINDOW,
-                metadata={"autointerp": path},
-            )
-        )
-        return batch.id
+        client = self._client.with_options(max_retries=0)
+        for attempt in range(1, _ATTEMPTS + 1):
+            there, listed = self._find(upload)
+            if there is not None:
+                return there
+            try:
+                return self._call(lambda: _create(client, upload, path))
+            except EndpointError as e:
+                if not listed or attempt == _ATTEMPTS or not _passing(e.__cause__):
+                    raise
+                # It may have been started and the reply lost: before another attempt the list is looked at again.
+                self._sleep(_PAUSE * 2 ** (attempt - 1))
+        raise AssertionError("the last attempt returns or raises")
 
-    def _started(self, upload: str) -> str | None:
+    def started(self, upload: str) -> str | None:
+        """The batch of an uploaded file, if the endpoint lists one.
+
+        Raises:
+            EndpointError: the endpoint is not there.
+        """
+        return self._find(upload)[0]
+
+    def _find(self, upload: str) -> tuple[str | None, bool]:
+        """The batch of an uploaded file, and whether the endpoint lists batches at all."""
         import openai
 
         try:
             with self._errors():
                 for number, batch in enumerate(self._client.batches.list(limit=100)):
                     if batch.input_file_id == upload:
-                        return batch.id
+                        return batch.id, True
                     if number >= _MOST_LISTED:
                         break
         except EndpointError as e:
             if isinstance(e.__cause__, openai.APIStatusError):
-                return None  # an endpoint that lists none; starting says what else is wrong
+                return None, False  # starting says what else is wrong
             raise
-        return None
+        return None, True
 
     def look(self, batch: str) -> RemoteBatch:
         """How far a batch is.
 
         Raises:
+            GoneError: the endpoint does not know it any more.
             EndpointError: the endpoint does not say.
         """
-        return _remote(self._call(lambda: self._client.batches.retrieve(batch)))
+        with self._gone(f"batch {batch}"):
+            return _remote(self._call(lambda: self._client.batches.retrieve(batch)))
 
     def fetch(self, file: str, to: Path) -> None:
         """Writes a result file.
 
         Raises:
+            GoneError: the endpoint does not have it any more.
             EndpointError: it cannot be had.
         """
-        with self._errors(), self._client.files.with_streaming_response.content(file) as response:
+        with (
+            self._gone(f"file {file}"),
+            self._errors(),
+            self._client.files.with_streaming_response.content(file) as response,
+        ):
             response.stream_to_file(to)
+
+    @contextmanager
+    def _gone(self, what: str) -> Iterator[None]:
+        import openai
+
+        try:
+            yield
+        except EndpointError as e:
+            if isinstance(e.__cause__, openai.NotFoundError):
+                raise GoneError(f"{self._where} has no {what} any more ({self._clean(e.__cause__.message)})") from e
+            raise
 
     def _call(self, call: Callable[[], T]) -> T:
         with self._errors():
@@ -175,6 +214,21 @@ _INSTEAD = (
     "answer the files with `vllm run-batch -i FILE -o OUT --model M` or the like, then "
     "`autointerp batch collect RUN OUT`; `submit --files-only` writes them without sending"
 )
+
+
+def _create(client: "openai.OpenAI", upload: str, path: str) -> str:
+    return client.batches.create(
+        input_file_id=upload, endpoint=ENDPOINT, completion_window=WINDOW, metadata={"autointerp": path}
+    ).id
+
+
+def _passing(error: BaseException | None) -> bool:
+    """Whether the same call may succeed later, or has succeeded without our hearing of it."""
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in (408, 409, 429) or (error.status_code >= 500 and error.status_code != 501)
+    return isinstance(error, openai.APIConnectionError)
 
 
 def _remote(batch: "Batch") -> RemoteBatch:

@@ -3,95 +3,27 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
-
+from autointerp.errors import RunError
+from autointerp.lmm.batch_events import (
+    EVENT,
+    AnyEvent,
+    Ended,
+    Finished,
+    Learnt,
+    Planned,
+    Started,
+    Taken,
+    Uploaded,
+    Written,
+)
 from autointerp.lmm.dialect import Dialect
+from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.runs.jsonl import Appender, read_lines
-from autointerp.schema import Record
 
 MANIFEST = "manifest.jsonl"
 PART = ".part"
 """Ends the name of a file that is being written."""
-
-
-class Planned(Record):
-    """A stage was recorded; what was finished of it before counts no more."""
-
-    event: Literal["planned"] = "planned"
-    stage: str
-
-
-class Finished(Record):
-    """A stage has nothing left to ask."""
-
-    event: Literal["finished"] = "finished"
-    stage: str
-
-
-class Written(Record):
-    """A file of requests is complete."""
-
-    event: Literal["written"] = "written"
-    file: str
-    stage: str
-    model: str
-    base_url: str | None
-    lines: int
-    bytes: int
-    questions: dict[str, tuple[str, ...]]
-    """Keys of the requests, by the shape of the reply they ask for."""
-
-
-class Uploaded(Record):
-    """A file is with the endpoint."""
-
-    event: Literal["uploaded"] = "uploaded"
-    file: str
-    id: str
-
-
-class Started(Record):
-    """The endpoint works on a file."""
-
-    event: Literal["started"] = "started"
-    file: str
-    batch: str
-
-
-class Taken(Record):
-    """Results were read; their completions are in the cache."""
-
-    event: Literal["taken"] = "taken"
-    answered: tuple[str, ...] = ()
-    failed: dict[str, tuple[str, ...]] = Field(default={})
-    """Keys that were not answered, by the kind of error."""
-
-
-class Ended(Record):
-    """Nothing more will come of a file; what it left unanswered is written again."""
-
-    event: Literal["ended"] = "ended"
-    file: str
-    status: str
-    """completed, expired, cancelled, failed, as the endpoint says; `abandoned` by the user."""
-
-
-class Learnt(Record):
-    """What the endpoint takes for a model, from its complaints about a whole file."""
-
-    event: Literal["learnt"] = "learnt"
-    model: str
-    base_url: str | None
-    dialect: Dialect
-
-
-Event = Annotated[
-    Planned | Finished | Written | Uploaded | Started | Taken | Ended | Learnt, Field(discriminator="event")
-]
-AnyEvent = Planned | Finished | Written | Uploaded | Started | Taken | Ended | Learnt
-_EVENT = TypeAdapter[AnyEvent](Event)
 
 
 @dataclass
@@ -106,6 +38,8 @@ class BatchFile:
     bytes: int
     shapes: Mapping[str, str] = field(repr=False, default_factory=dict)
     """Shape of the reply by key."""
+    input_tokens: int = 0
+    output_tokens: int = 0
     open: set[str] = field(repr=False, default_factory=set)
     """Keys that wait for an answer from this file."""
     upload: str | None = None
@@ -120,6 +54,13 @@ class BatchFile:
         if not self.open:
             return "done"
         return "started" if self.batch else "uploaded" if self.upload else "written"
+
+    @property
+    def expected(self) -> TokenEstimate:
+        """Tokens that the open questions may take: their share of what was estimated of the file."""
+        return TokenEstimate(
+            *(-(-n * len(self.open) // max(1, self.lines)) for n in (self.input_tokens, self.output_tokens))
+        )
 
     @property
     def unsent(self) -> bool:
@@ -140,7 +81,7 @@ class Book:
         writing: to add events too; what a kill left half-done is then mended. For one process at a time.
 
     Raises:
-        RunError: the manifest has a line that is not one.
+        RunError: the manifest has a line that is not one, or lacks one that a later line needs.
     """
 
     def __init__(self, folder: Path, *, writing: bool) -> None:
@@ -150,14 +91,25 @@ class Book:
         """Stages that have nothing left to ask."""
         self._home: dict[str, str] = {}
         self._failed: dict[str, str] = {}
+        self._dropped: set[str] = set()
+        self._lines: set[str] = set()
         self._dialects: dict[tuple[str, str | None], Dialect] = {}
-        for event in read_lines(folder / MANIFEST, _EVENT):
-            self._apply(event)
+        self._read(folder / MANIFEST)
         if writing:
             folder.mkdir(parents=True, exist_ok=True)
-        self._manifest = Appender(folder / MANIFEST, _EVENT) if writing else None
+        self._manifest = Appender(folder / MANIFEST, EVENT) if writing else None
         if writing:
             self._mend()
+
+    def _read(self, manifest: Path) -> None:
+        for event in read_lines(manifest, EVENT):
+            try:
+                self._apply(event)
+            except KeyError as e:
+                raise RunError(
+                    f"{manifest}: speaks of {e.args[0]}, but the line that says it was written is missing; put that "
+                    f"line back, or delete {self.folder} and give the recorded commands with --batch again"
+                ) from e
 
     def add(self, event: AnyEvent) -> None:
         """Writes an event and takes it in."""
@@ -186,6 +138,14 @@ class Book:
         home = self.file_of(key)
         return home is not None and key in home.open
 
+    def lacks(self, key: str) -> bool:
+        """Whether the question was written and never answered, so that an answer is welcome, however late."""
+        return self.waits(key) or key in self._failed or key in self._dropped
+
+    def knows(self, line: str) -> bool:
+        """Whether the error line with this digest was read before."""
+        return line in self._lines
+
     @property
     def n_open(self) -> int:
         """Questions whose answers may still come."""
@@ -213,6 +173,8 @@ class Book:
             case Planned() | Finished():
                 change = self.finished.add if event.event == "finished" else self.finished.discard
                 change(event.stage)
+                if event.event == "planned":
+                    self._drop(event.stage)
             case Written():
                 self._written(event)
             case Uploaded() | Started() | Ended():
@@ -235,18 +197,39 @@ class Book:
     def _written(self, event: Written) -> None:
         shapes = {key: shape for shape, keys in event.questions.items() for key in keys}
         self.files[event.file] = BatchFile(
-            event.file, event.stage, event.model, event.base_url, event.lines, event.bytes, shapes, set(shapes)
+            event.file,
+            event.stage,
+            event.model,
+            event.base_url,
+            event.lines,
+            event.bytes,
+            shapes,
+            event.input_tokens,
+            event.output_tokens,
+            set(shapes),
         )
         for key in shapes:
+            if (home := self._home.get(key)) is not None:
+                self.files[home].open.discard(key)  # it is asked in one place
             self._home[key] = event.file
             self._failed.pop(key, None)
+            self._dropped.discard(key)
 
     def _taken(self, event: Taken) -> None:
         for key in event.answered:
             self.files[self._home[key]].open.discard(key)
             self._failed.pop(key, None)
+            self._dropped.discard(key)
+        self._lines.update(event.lines)
         for kind, keys in event.failed.items():
             self._fail(keys, kind)
+
+    def _drop(self, stage: str) -> None:
+        """The command that is recorded now may ask other questions, so these are not counted as to be written again."""
+        for file in [f for f in self.files.values() if f.stage == stage and f.unsent]:
+            self._dropped |= file.open
+            file.open.clear()
+            file.ended = "abandoned"
 
     def _fail(self, keys: Iterable[str], kind: str) -> None:
         for key in keys:

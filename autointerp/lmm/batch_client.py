@@ -5,11 +5,10 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import BinaryIO
 
-from autointerp.errors import RunError
 from autointerp.lmm.address import checked_url
-from autointerp.lmm.batch_book import PART, Book, Written
+from autointerp.lmm.batch_book import Book
+from autointerp.lmm.batch_files import RequestFile
 from autointerp.lmm.batch_lines import MOST_BYTES, MOST_LINES, request_line, shape_of
 from autointerp.lmm.body import build_body
 from autointerp.lmm.budget import Ledger
@@ -86,21 +85,22 @@ class BatchClient:
             self._outbox.ledger.release(ticket)
             raise
         self._outbox.expected.append((request.model, ticket.held))
-        self._append(request, request_line(request.key, build_body(request, jpegs, self._dialect(request.model))))
+        line = request_line(request.key, build_body(request, jpegs, self._dialect(request.model)))
+        self._append(request, line, ticket.held)
 
-    def _append(self, request: Request, line: bytes) -> None:
+    def _append(self, request: Request, line: bytes, expected: TokenEstimate) -> None:
         outbox = self._outbox
-        if self._file is not None and not self._file.has_room(len(line)):
+        if self._file is not None and not self._file.has_room(len(line), outbox.most_lines, outbox.most_bytes):
             self._finish()
         if self._file is None:
-            self._file = RequestFile(outbox, request.model, self._base_url)
-        self._file.append(request.key, shape_of(request), line)
+            self._file = RequestFile(outbox.book, outbox.stage, request.model, self._base_url)
+        self._file.append(request.key, shape_of(request), line, expected)
         outbox.keys.add(request.key)
 
     def _finish(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            file.finish()
+            self._outbox.written.append(file.finish())
 
     def _dialect(self, model: str) -> Dialect:
         learnt = self._outbox.book.dialect(model, self._base_url)
@@ -112,68 +112,3 @@ class BatchClient:
     async def aclose(self) -> None:
         """Finishes the current file."""
         self._finish()
-
-
-class RequestFile:
-    """A file of requests being written: it has its name only when it is whole and the manifest knows it."""
-
-    def __init__(self, outbox: Outbox, model: str, base_url: str | None) -> None:
-        self._outbox = outbox
-        self._model = model
-        self._base_url = base_url
-        self._name = outbox.book.next_name()
-        self._part = outbox.book.folder / f"{self._name}{PART}"
-        self._keys: dict[str, list[str]] = {}
-        self._lines = self._bytes = 0
-        try:
-            self._file: BinaryIO = self._part.open("wb")
-        except OSError as e:
-            raise self._error(e) from e
-
-    def has_room(self, size: int) -> bool:
-        """Whether a line of so many bytes goes in."""
-        return self._lines < self._outbox.most_lines and self._bytes + size <= self._outbox.most_bytes
-
-    def append(self, key: str, shape: str, line: bytes) -> None:
-        """Writes one line.
-
-        Raises:
-            RunError: it cannot be written.
-        """
-        try:
-            self._file.write(line)
-        except OSError as e:
-            raise self._error(e) from e
-        self._keys.setdefault(shape, []).append(key)
-        self._lines += 1
-        self._bytes += len(line)
-
-    def finish(self) -> None:
-        """Writes through, enters the file into the manifest, then names it.
-
-        Raises:
-            RunError: it cannot be written.
-        """
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-        except OSError as e:
-            raise self._error(e) from e
-        questions = {shape: tuple(keys) for shape, keys in self._keys.items()}
-        self._outbox.book.add(
-            Written(
-                file=self._name,
-                stage=self._outbox.stage,
-                model=self._model,
-                base_url=self._base_url,
-                lines=self._lines,
-                bytes=self._bytes,
-                questions=questions,
-            )
-        )
-        self._part.replace(self._part.with_name(self._name))
-        self._outbox.written.append(self._name)
-
-    def _error(self, error: OSError) -> RunError:
-        return RunError(f"{self._part}: cannot be written ({error.strerror}); free space, then submit again")

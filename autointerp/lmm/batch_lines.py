@@ -32,6 +32,11 @@ def request_line(key: str, body: bytes) -> bytes:
     return head.encode() + body + b"}\n"
 
 
+def key_of(line: bytes) -> str:
+    """The key of a line that `request_line` made."""
+    return line.split(b'"', 4)[3].decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A request that was answered, usably or not."""
@@ -98,7 +103,7 @@ def _errored(key: str, status: int | None, error: object) -> Errored:
     if status is None and isinstance(code, int) and not isinstance(code, bool):
         status = code
     if status is not None:
-        kind = "rate_limited" if status == 429 else f"http_{status}"
+        kind = "rate_limited" if status == 429 else f"http_{status}"[:_MAX_KIND]
     else:
         kind = re.sub(r"[^a-z0-9_]+", "_", str(code or "error").lower())[:_MAX_KIND]
     message = one_line(str(said.get("message") or said.get("detail") or said))

@@ -168,6 +168,10 @@ class Ledger:
         )
         return dollars
 
+    def charge(self, model: str, estimate: tuple[int, int]) -> None:
+        """Counts as spent what is under way elsewhere, within the limit or not."""
+        self._spent += self._grains(model, *estimate, 0)
+
     def release(self, ticket: Ticket) -> None:
         """Gives a reservation back: the call failed and used nothing."""
         self._close(ticket)

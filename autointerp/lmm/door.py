@@ -17,14 +17,13 @@ from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.letters import Mailbox
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
-from autointerp.lmm.request import Client, Completion, Images, Message, Request, TextPart
+from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
 from autointerp.schema import Usage
 
 R = TypeVar("R", bound=Reply)
 
 _LONGEST_WAIT = 60.0
-_LONGER_REPLY = 4
 _PATIENCE = 32
 _UNSENT = ("image", "over_budget")
 """Failures that say nothing about the endpoint."""
@@ -159,7 +158,7 @@ class Door:
                 excerpt = _excerpt(completion.text)
                 if is_refusal(completion.text):
                     return Failure("refused", excerpt, attempts)
-                question = _again(request, completion, str(e))
+                question = asked_again(request, completion, str(e))
                 if not last:
                     self.tally.retries["malformed"] += 1
                 continue
@@ -286,17 +285,6 @@ def _backoff(attempt: int, retry_after: float | None, chance: random.Random) -> 
     if retry_after is not None:
         return retry_after + chance.uniform(0.0, 0.25)
     return min(_LONGEST_WAIT, 0.5 * 2 ** (attempt - 1)) * chance.uniform(0.5, 1.0)
-
-
-def _again(request: Request, completion: Completion, problem: str) -> Request:
-    """The question once more, with what was wrong; a reply that was cut off gets more room instead."""
-    if completion.finish == "length":
-        return replace(request, max_tokens=request.max_tokens * _LONGER_REPLY)
-    said = Message(role="assistant", parts=(TextPart(completion.text or "(nothing)"),))
-    ask = (
-        f"That reply cannot be used: {problem}. Answer again with the one JSON object that was asked for, nothing else."
-    )
-    return replace(request, messages=(*request.messages, said, Message(role="user", parts=(TextPart(ask),))))
 
 
 def _excerpt(text: str) -> str:

@@ -21,6 +21,7 @@ from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.openai_client import ComplaintError, OpenAIClient
+from autointerp.lmm.reading import count_of
 from autointerp.lmm.request import Completion, ImagePart, Images, Message, Request, TextPart
 from autointerp.replies import Reply, reply_schema
 
@@ -170,7 +171,9 @@ class EmbeddingsClient:
         usage = answer.get("usage")
         used = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         text = VectorReply(vector=encoded(vector)).model_dump_json()
-        return Completion(text, used if isinstance(used, int) else 0, 0, 0, "stop", None, request.model, limits)
+        return Completion(
+            text, count_of(used if isinstance(used, int) else 0), 0, 0, "stop", None, request.model, limits
+        )
 
     async def aclose(self) -> None:
         """Closes the connections."""

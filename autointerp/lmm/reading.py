@@ -12,6 +12,9 @@ from autointerp.lmm.stated import LONGEST_WAIT, Limits
 
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 
+_MOST_TOKENS = 2**53
+"""The largest of the whole numbers that JSON carries without loss."""
+
 
 def read_completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
     """The completion that a body holds.
@@ -36,14 +39,27 @@ def _completion(body: Mapping[str, object], limits: Limits | None) -> Completion
         text = "".join(part.get("text", "") for part in text)
     return Completion(
         text=encodable(text or ""),
-        input_tokens=int(usage.get("prompt_tokens") or 0),
-        output_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
+        input_tokens=(tokens := count_of(usage.get("prompt_tokens"))),
+        output_tokens=count_of(usage.get("completion_tokens")),
+        cached_tokens=min(tokens, count_of(details.get("cached_tokens"))),
         finish=str(choice.get("finish_reason") or "stop"),
         refusal=encodable(str(refusal)) if refusal else None,
         model=encodable(str(body.get("model") or "")),
         limits=limits,
     )
+
+
+def count_of(said: object) -> int:
+    """A number of tokens within 0 and 2⁵³, whatever was said; infinitely many are taken for no word on it.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: likewise.
+    """
+    try:
+        return max(0, min(int(said or 0), _MOST_TOKENS))  # pyright: ignore[reportArgumentType]
+    except OverflowError:
+        return 0
 
 
 def encodable(text: str) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from PIL import Image
@@ -12,6 +12,8 @@ from PIL import Image
 from autointerp.config import Detail
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.stated import Limits
+
+_LONGER_REPLY = 4
 
 Role = Literal["active", "silent", "judged"]
 """What the prompt says of an image: the feature fires on it, is silent on it, or that is the question."""
@@ -113,6 +115,17 @@ class Completion:
     """The model name that the endpoint says it used."""
     limits: Limits | None = None
     """What it stated of its rate limits."""
+
+
+def asked_again(request: Request, completion: Completion, problem: str) -> Request:
+    """The question once more, with what was wrong; a reply that was cut off gets more room instead."""
+    if completion.finish == "length":
+        return replace(request, max_tokens=request.max_tokens * _LONGER_REPLY)
+    said = Message(role="assistant", parts=(TextPart(completion.text or "(nothing)"),))
+    ask = (
+        f"That reply cannot be used: {problem}. Answer again with the one JSON object that was asked for, nothing else."
+    )
+    return replace(request, messages=(*request.messages, said, Message(role="user", parts=(TextPart(ask),))))
 
 
 class Images(Protocol):

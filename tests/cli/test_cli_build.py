@@ -67,7 +67,7 @@ def test_a_job_with_failures_lists_them_and_exits_with_1(capsys: pytest.CaptureF
 
     out = capsys.readouterr().out
     assert caught.value.exit_code == 1
-    assert "1 features failed and stay pending" in out
+    assert "1 feature failed and stays pending" in out
     assert "  feature 4: explain: timeout: no answer" in out
     assert "run the same command again to go on" in out
     assert "never" not in out

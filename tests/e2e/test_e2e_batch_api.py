@@ -13,7 +13,8 @@ from standin.planted import Population
 from standin.records import explanations, failures, scores, whole_lines
 
 from autointerp.jobs.batch_watching import IDLE_ROUNDS, batch_run
-from autointerp.lmm.batch_book import AnyEvent, Book
+from autointerp.lmm.batch_book import Book
+from autointerp.lmm.batch_events import AnyEvent
 
 
 @pytest.fixture

@@ -5,18 +5,8 @@ from pathlib import Path
 import pytest
 
 from autointerp.errors import RunError
-from autointerp.lmm.batch_book import (
-    MANIFEST,
-    AnyEvent,
-    Book,
-    Ended,
-    Finished,
-    Planned,
-    Started,
-    Taken,
-    Uploaded,
-    Written,
-)
+from autointerp.lmm.batch_book import MANIFEST, Book
+from autointerp.lmm.batch_events import AnyEvent, Ended, Finished, Planned, Started, Taken, Uploaded, Written
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 
@@ -109,3 +99,38 @@ def test_a_broken_line_names_file_and_line(tmp_path: Path):
 
     with pytest.raises(RunError, match=r"manifest\.jsonl:2: "):
         Book(tmp_path, writing=False)
+
+
+def test_a_missing_line_is_told_from_those_that_need_it(tmp_path: Path):
+    """The line of a file's writing was deleted, those of its start and of its results were not."""
+    for number, event in enumerate([Started(file="requests-00001.jsonl", batch="b"), Taken(answered=(A,))]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / MANIFEST).write_text(event.model_dump_json() + "\n")
+
+        with pytest.raises(
+            RunError, match=r"manifest\.jsonl: speaks of .* the line that says it was written is missing"
+        ):
+            Book(folder, writing=False)
+
+
+def test_recording_a_stage_anew_drops_its_unsent_files_only(tmp_path: Path):
+    """The first was not sent, the second runs; late answers to the first are welcome, but it is not written again."""
+    book = book_of(
+        tmp_path,
+        written(1, A),
+        written(2, B),
+        Started(file="requests-00002.jsonl", batch="b"),
+        Planned(stage="explain"),
+    )
+
+    assert [file.state for file in book.files.values()] == ["abandoned", "started"]
+    assert (book.waits(A), book.lacks(A), book.waits(B)) == (False, True, True)
+    assert dict(book.unanswered) == {}
+
+
+def test_a_question_waits_in_the_last_file_alone(tmp_path: Path):
+    book = book_of(tmp_path, written(1, A, B), written(2, B), Ended(file="requests-00001.jsonl", status="rewritten"))
+
+    assert dict(book.unanswered) == {A: "rewritten"}
+    assert book.waits(B)

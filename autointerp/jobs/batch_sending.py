@@ -1,0 +1,75 @@
+"""Which files of requests go to the endpoint: those that were not sent, without what was answered meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from autointerp.jobs.batch_budgets import Ledgers
+from autointerp.jobs.batch_plans import BatchPlan
+from autointerp.lmm.batch_api import BatchApi
+from autointerp.lmm.batch_book import BatchFile, Book
+from autointerp.lmm.batch_events import Started, Taken, Uploaded
+from autointerp.lmm.batch_files import abandon, without_answered
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.letters import read_letter
+
+
+def note_answered(plan: BatchPlan, book: Book) -> None:
+    """Enters which questions of files that were not sent have been answered otherwise, as by the command itself.
+
+    Raises:
+        SettingsError: the cache cannot be opened.
+    """
+    with ExitStack() as stack:
+        caches: dict[str, Cache] = {}
+        folders = {stage.name: stage.cache for stage in plan.stages}
+        for file in [f for f in book.files.values() if f.unsent and f.stage in folders]:
+            folder = folders[file.stage]
+            if folder not in caches:
+                caches[folder] = stack.enter_context(Cache(Path(folder)))
+            cache = caches[folder]
+            there = [k for k in sorted(file.open) if cache.get(k) is not None or read_letter(cache, k) is not None]
+            if there:
+                book.add(Taken(answered=tuple(there)))
+
+
+def hold(book: Book, ledgers: Ledgers, *, under_way: bool) -> None:
+    """Reserves what older files may cost that are sent now; those that the budget does not cover are given up.
+
+    Their questions are then written again, as far as it does.
+    """
+    for file in list(book.files.values()):
+        if file.running and under_way:
+            ledgers.count(file)
+        elif file.unsent and file.upload is not None:
+            ledgers.count(file)  # perhaps started by a command that did not live to hear of it
+        elif file.unsent and not (book.folder / file.name).exists():
+            abandon(book, file, "lost")
+        elif file.unsent and not ledgers.covers(file):
+            abandon(book, file, "over budget")
+
+
+def send(book: Book) -> Iterator[BatchFile]:
+    """Uploads and starts what is not with an endpoint yet; every step is entered when it is done.
+
+    Raises:
+        EndpointError: the endpoint does not take one.
+    """
+    with ExitStack() as stack:
+        apis: dict[str | None, BatchApi] = {}
+        for file in [f for f in book.files.values() if f.unsent]:
+            if file.base_url not in apis:
+                apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
+            yield _send_one(book, file, apis[file.base_url])
+
+
+def _send_one(book: Book, file: BatchFile, api: BatchApi) -> BatchFile:
+    started = api.started(file.upload) if file.upload is not None else None
+    if started is None:
+        file = without_answered(book, file)
+        if file.upload is None:
+            book.add(Uploaded(file=file.name, id=api.upload(book.folder / file.name)))
+        assert file.upload is not None
+        started = api.start(file.upload, file.name)
+    book.add(Started(file=file.name, batch=started))
+    return file
