@@ -27,10 +27,11 @@ from autointerp.replies import Reply
 from autointerp.schema import Usage
 from autointerp.scoring.sampling import make_pool
 from benchmarks.token_levers import REGION, SCREEN_SHEET, rows_of
+from benchmarks.tokens_table import JUDGES, put, table
 from benchmarks.truth.__main__ import mapped
 from benchmarks.truth.features import Planted
 from benchmarks.truth.harvest import LARGE, explanation_of, harvest
-from benchmarks.truth.judges import CROWDED, GOOD, PERFECT, Errs, Knowing, KnowingDoor, shown_in
+from benchmarks.truth.judges import PERFECT, Errs, Knowing, KnowingDoor, shown_in
 from benchmarks.truth.ours import Protocol, Trial, score, settings
 from benchmarks.truth.running import features_of
 from benchmarks.truth.widths import SLACK, least_images
@@ -40,7 +41,6 @@ R = TypeVar("R", bound=Reply)
 
 WIDTH = 0.2
 KINDS = ("true", "extra_alike")
-JUDGES = (PERFECT, GOOD, CROWDED)
 MOST_IMAGES = 1200
 """Judged a feature at most; a width that takes more counts as not reached."""
 SCREENS = ((200, 24, 12), (400, 24, 16), (800, 24, 20), (1600, 36, 24), (3300, 48, 32), (3300, 96, 64))
@@ -156,8 +156,6 @@ def _spent(plan: Plan, planted: Planted, kind: str, run: str, asked: Counter[Ask
 
 def main() -> None:
     """Parses, runs, prints."""
-    from benchmarks.tokens_table import put, table
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, default=15)
     parser.add_argument("--images", type=int, default=100_000)
