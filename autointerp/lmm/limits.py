@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
@@ -99,9 +100,10 @@ class Limiter:
         self._wake()
 
     def _loop_time(self) -> float:
-        # Kept, since a display asks from a thread of its own.
-        self._loop = self._loop or asyncio.get_running_loop()
-        return self._loop.time()
+        # Kept, since a display asks from a thread of its own, where none runs.
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+        return self._loop.time() if self._loop is not None else 0.0
 
     async def _enter(self, slot: "Slot") -> None:
         if self._gate.places < int(self.limit):
