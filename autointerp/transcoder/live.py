@@ -10,8 +10,8 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.groups import Ints
 from autointerp.transcoder.population import Population, PopulationImage
+from autointerp.transcoder.splits import held_out_groups
 from autointerp.transcoder.tokens import TokenBatch
 
 
@@ -58,7 +58,7 @@ class ImageSource:
         rows, columns = backbone.patch_grid
         self._per_image = rows * columns if first.kind == "patches" else 1
         self.d_in, self.d_out = first.width, last.width
-        held = _held_groups(population, seed, held_out)
+        held = held_out_groups(population.groups, share=held_out, seed=seed, where=population.root)
         away = np.isin(population.groups, held)
         self._training = [i for i, out in zip(population.images, away, strict=True) if not out]
         self._measuring = [i for i, out in zip(population.images, away, strict=True) if out]
@@ -122,11 +122,3 @@ class ImageSource:
             for side, name in zip(sides, self._hookpoints, strict=True):
                 side.append(taken[name].float().cpu().reshape(-1, taken[name].shape[-1]))
         return TokenBatch(*(torch.cat(side) for side in sides))
-
-
-def _held_groups(population: Population, seed: int, share: float) -> Ints:
-    found = np.unique(population.groups)
-    n_held = max(1, round(share * len(found))) if share else 0
-    if n_held >= len(found):
-        raise SettingsError(f"{population.root}: has only {len(found)} image groups; hold less out")
-    return np.random.default_rng((seed, 0)).permutation(found)[:n_held]

@@ -16,6 +16,25 @@ LARGE = 0.1
 """A group with more than this share of the smallest part is dealt out before the others."""
 
 
+def held_out_groups(groups: Ints, *, share: float, seed: int, where: object) -> Ints:
+    """The groups that a coder's training leaves out, ascending.
+
+    Args:
+        groups: all there are, each at least once.
+        share: of the groups, in [0, 1); at least one group if above 0.
+        seed: of the draw.
+        where: what holds them, for a message.
+
+    Raises:
+        SettingsError: none would be left to learn from.
+    """
+    found = np.unique(groups)
+    n_held = max(1, round(share * len(found))) if share else 0
+    if n_held >= len(found):
+        raise SettingsError(f"{where}: has only {len(found)} image groups; hold less out")
+    return np.sort(np.random.default_rng((seed, 0)).permutation(found)[:n_held])
+
+
 class Parts(NamedTuple):
     """Positions of the images in each part, ascending."""
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.transcoder.splits import held_out_groups
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.tokens import TokenBatch
 
@@ -163,10 +164,7 @@ def _held_groups(store: ActivationStore, seed: int, share: float) -> Ints:
     found = np.zeros(0, dtype=np.int64)
     for number in range(len(store.manifest.shards)):
         found = np.union1d(found, store.column(number, "groups").numpy())
-    n_held = max(1, round(share * len(found))) if share else 0
-    if n_held >= len(found):
-        raise SettingsError(f"{store.folder}: has only {len(found)} image groups; hold less out")
-    return np.sort(np.random.default_rng((seed, 0)).permutation(found)[:n_held])
+    return held_out_groups(found, share=share, seed=seed, where=store.folder)
 
 
 def _joined(first: TokenBatch | None, second: TokenBatch) -> TokenBatch:
