@@ -1,0 +1,1 @@
+"""Several explanations of one feature: candidates, clustered by meaning, weighed by inverse probability."""

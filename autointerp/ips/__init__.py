@@ -1,0 +1,1 @@
+"""Inverse probability scaling: rewards divided by how often their outcome was sampled."""
