@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from autointerp.images.picture import Rendering
-from autointerp.schema import Record
+from autointerp.record import Record
 
 Detail = Literal["auto", "low", "high"]
 """The `detail` that is asked for with an image; `auto` asks for none, and endpoints then look at high detail."""
@@ -43,6 +43,35 @@ class RegionSettings(Record):
     """JPEG quality."""
 
 
+class CandidateSettings(Record):
+    """How several explanations of one feature are sampled, told apart and chosen."""
+
+    n: int = Field(default=8, ge=2, le=64)
+    """Explanations sampled of each feature."""
+    diverse: bool = False
+    """Keep the best of every meaning that beats chance; else the best of all alone."""
+    subset: PositiveInt = 4
+    """Active images that every second candidate is shown, drawn from those shown to the others."""
+    temperature: float = Field(default=1.0, ge=0, le=2)
+    """At which candidates are sampled; each has a seed of its own."""
+    n_active: PositiveInt = 12
+    """Held-out active images on which candidates are compared; nothing is scored on them afterwards."""
+    n_silent: PositiveInt = 24
+    """Held-out silent images likewise."""
+    judge: str | None = Field(default=None, min_length=1)
+    """Who judges candidates, at the explainer's own server; None is the explainer."""
+    embedder: ModelSettings | None = ModelSettings(model="local")
+    """Who embeds candidates to tell their meanings apart; None leaves every pair to the judge."""
+    same: float = Field(default=0.9, ge=-1, le=1)
+    """Cosine from which two texts mean the same."""
+    different: float = Field(default=0.3, ge=-1, le=1)
+    """Cosine below which they do not; of pairs between the two the judge decides."""
+    epsilon: float = Field(default=0.0, ge=0, le=1)
+    """Frequencies of a meaning below this count as it in its inverse probability weight."""
+    beta: float = Field(default=1.0, ge=0, le=8)
+    """Power of the score in the shares."""
+
+
 class ExplainSettings(Record):
     """What the explainer is shown and asked."""
 
@@ -60,6 +89,8 @@ class ExplainSettings(Record):
     """How the prompt speaks of activation: strong/weaker, the raw number, or not at all."""
     region: RegionSettings = RegionSettings()
     """Regions and picture size."""
+    candidates: CandidateSettings | None = None
+    """Several explanations are sampled and chosen from; None asks once."""
     hierarchy: bool = False
     """Broader features first; narrower ones are told their parents' explanations and asked what is special here."""
     domain: str | None = None

@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
-
-class Record(BaseModel):
-    """A frozen value, born complete; an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from autointerp.candidates import Sampled
+from autointerp.record import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +178,22 @@ class Explanation(Record):
     """Image ids shown as active, in the order of the prompt."""
     contrast: tuple[int, ...] = ()
     """Image ids shown as silent, in the order of the prompt."""
+    sampled: Sampled | None = None
+    """Where several explanations were sampled: all of them, and how `text` was chosen."""
     usage: Usage
     created: str
     """ISO 8601, UTC."""
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Image ids on which it must not be scored: those shown, and those by which it was chosen."""
+        return (*self.images, *self.contrast, *(self.sampled.judged_on if self.sampled else ()))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Its texts where it is a disjunction of several explanations; else none."""
+        kept = self.sampled.kept if self.sampled else ()
+        return tuple(c.text for c in kept) if len(kept) > 1 else ()
 
 
 class Control(Record):
@@ -211,6 +221,21 @@ class Verdict(Record):
     """Inverse of the chance that the image was judged for this feature."""
 
 
+class PartScore(Record):
+    """How one explanation of several does by itself, on the same images as all of them together."""
+
+    text: str
+    value: float
+    """The scorer's own measure."""
+    low: float
+    high: float
+    """`low` and `high` bound a 95 % interval."""
+    precision: float
+    """Share of the images it fits that fire the feature, 0 to 1."""
+    recall: float
+    """Share of the images that fire the feature which it fits, 0 to 1: what this explanation accounts for."""
+
+
 class Scored(Record):
     """A verdict on one explanation."""
 
@@ -226,6 +251,8 @@ class Scored(Record):
     details: dict[str, float | int | str | bool | None]
     controls: dict[str, Control]
     verdicts: tuple[Verdict, ...] = ()
+    parts: tuple[PartScore, ...] = ()
+    """Where the explanation is a disjunction of several: each by itself, in its order."""
     judge: str
     prompt: str
     usage: Usage = Usage()

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError
-from autointerp.schema import SILENT_STRATA, STRATA, Record
+from autointerp.record import Record
+from autointerp.schema import SILENT_STRATA, STRATA
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 DENSITY_EDGES = tuple(float(edge) for edge in np.arange(-8, 0.5, 0.5))

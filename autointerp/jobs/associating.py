@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.scoring.exact import benjamini_hochberg, hypergeometric_tail
 from autointerp.scoring.statistics import wilson
 from autointerp.transcoder.harvest.entries import Peaks

@@ -14,8 +14,8 @@ from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_book import Book
 from autointerp.lmm.batch_events import Planned
+from autointerp.record import Record
 from autointerp.remote.path import Location, as_path
-from autointerp.schema import Record
 from autointerp.session import is_local
 from autointerp.version import __version__
 

@@ -14,7 +14,7 @@ from autointerp.jobs.batch_taking import CollectResult
 from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
-from autointerp.schema import Record
+from autointerp.record import Record
 
 OVER_BUDGET = "over budget"
 _NOTHING = "1 tokens"

@@ -57,7 +57,7 @@ class Bench:
     def case(self, feature: Feature, door: Door) -> Case:
         """The trial of one feature's explanation."""
         explanation = self.index[feature.id]
-        images = images_of(self.dump, feature, (*explanation.images, *explanation.contrast))
+        images = images_of(self.dump, feature, explanation.seen)
         grid, settings = self.dump.info.patch_grid, self.judge.settings
         pool = make_pool(feature, explanation, images, settings, grid=grid, n_images=self.dump.info.n_images)
         checked = holds(self.controlled, feature.id)

@@ -10,10 +10,11 @@ import numpy as np
 
 from autointerp.errors import RunError, SettingsError
 from autointerp.jobs.adopting import is_adopted
+from autointerp.record import Record
 from autointerp.runs.folder import Run, RunInfo, open_run
 from autointerp.runs.index import holds
 from autointerp.runs.scores import ScoreIndex
-from autointerp.schema import Record, Scored, Unscored, Verdict
+from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.scoring.comparison import Contrast, holm, paired, unpaired
 from autointerp.scoring.matching import KEEPER, matched
 

@@ -13,8 +13,8 @@ from autointerp.jobs.planning import measured_features
 from autointerp.jobs.rehearsing import Part, Question, Questions, Rehearsal
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost
+from autointerp.record import Record
 from autointerp.remote.path import Location
-from autointerp.schema import Record
 from autointerp.session import find_price
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from autointerp.jobs.associating import Association
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.evaluation import Effect, Estimate, Nesting
 from autointerp.transcoder.storage import HeldOut
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from autointerp.jobs.batch_plans import FOLDER as BATCH
 from autointerp.jobs.randomised import separations_of
+from autointerp.record import Record
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.parts import places
-from autointerp.schema import Record, Scored, Usage
+from autointerp.schema import Scored, Usage
 from autointerp.scoring.discoveries import discoveries, false_positive_rate
 from autointerp.scoring.separation import Separation, headline
 from autointerp.scoring.statistics import mean_interval

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from autointerp.errors import SettingsError
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.population import Population, read_population

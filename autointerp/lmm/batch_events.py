@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from autointerp.lmm.dialect import Dialect
-from autointerp.schema import Record
+from autointerp.record import Record
 
 
 class Planned(Record):

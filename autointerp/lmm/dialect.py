@@ -4,7 +4,7 @@ import hashlib
 import re
 from typing import Literal
 
-from autointerp.schema import Record
+from autointerp.record import Record
 
 
 class Dialect(Record):

@@ -7,8 +7,9 @@ from pydantic import Field, ValidationError
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
 from autointerp.lmm.request import Completion
+from autointerp.record import Record
 from autointerp.replies import Reply
-from autointerp.schema import Record, Usage
+from autointerp.schema import Usage
 
 
 def letter_key(key: str) -> str:

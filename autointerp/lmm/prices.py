@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 
 from autointerp.errors import SettingsError
-from autointerp.schema import Record
+from autointerp.record import Record
 
 if TYPE_CHECKING:
     from decimal import Decimal

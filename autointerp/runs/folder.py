@@ -14,10 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
+from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
-from autointerp.schema import Explanation, FailureRecord, Record, Score, Scored, Unscored
+from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
 
 FORMAT = "autointerp-run/1"
 

@@ -15,9 +15,9 @@ import numpy as np
 from pydantic import Field, PositiveInt, ValidationError
 
 from autointerp.errors import RunError
+from autointerp.record import Record
 from autointerp.runs.folder import Run, open_run, replace_file
 from autointerp.runs.index import Ints
-from autointerp.schema import Record
 
 Stage = Literal["explain", "score"]
 

@@ -7,7 +7,8 @@ from pydantic import Field, ValidationError
 
 from autointerp.config import Detail, ScoreSettings
 from autointerp.errors import SettingsError
-from autointerp.schema import Record, Usage
+from autointerp.record import Record
+from autointerp.schema import Usage
 
 FORMAT = "autointerp-calibration/1"
 WEAK = 0.5

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.scoring.statistics import Z95, Floats, mean_interval, t_quantile, wilson
 
 FEW, MANY = 10, 5000

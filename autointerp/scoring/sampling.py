@@ -171,7 +171,7 @@ def make_pool(
         n_images: size of the population.
     """
     chance = Random(f"judged:{settings.seed}:{feature.id}")
-    shown = (*explanation.images, *explanation.contrast)
+    shown = explanation.seen
     left = strata(held_out(feature, images, shown))
     ordered: dict[str, tuple[Exemplar, ...]] = {}
     for name in STRATA:

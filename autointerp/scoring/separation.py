@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from autointerp.schema import Record, Score, Scored
+from autointerp.record import Record
+from autointerp.schema import Score, Scored
 from autointerp.scoring.comparison import Contrast, paired, unpaired
 from autointerp.scoring.statistics import Floats
 

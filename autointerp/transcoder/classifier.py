@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.quality import Quality
 
 FORMAT = "autointerp-classifier/1"

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from autointerp.schema import Record
+from autointerp.record import Record
 
 
 class CoderForm(Record):

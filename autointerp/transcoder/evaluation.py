@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.groups import Ints
 from autointerp.transcoder.quality import Z95, Floats

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from scipy.special import expit
 from scipy.stats import norm, rankdata
 
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.groups import Ints
 from autointerp.transcoder.splits import Bools
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autointerp.clock import now
 from autointerp.errors import SettingsError, one_line
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig, TrainSettings
 from autointerp.transcoder.sparsify import CONFIG as SPARSIFY_CONFIG

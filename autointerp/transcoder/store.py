@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.tokens import TokenBatch
 
 FORMAT = "autointerp-activations/1"

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig, TrainSettings
 

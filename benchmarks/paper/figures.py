@@ -8,9 +8,10 @@ import numpy as np
 
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.evaluated import CoderFigures
+from autointerp.record import Record
 from autointerp.reports.arithmetic import Estimate, mean_estimate, share_estimate
 from autointerp.runs.folder import Run, open_run
-from autointerp.schema import Record, Score, Scored
+from autointerp.schema import Score, Scored
 from autointerp.scoring.separation import Separation, separations
 from autointerp.transcoder.evaluation import Effect
 from autointerp.transcoder.harvest.entries import Peaks

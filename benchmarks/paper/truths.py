@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.evaluation import Estimate, Images, area

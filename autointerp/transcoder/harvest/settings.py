@@ -2,7 +2,7 @@
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from autointerp.schema import Record
+from autointerp.record import Record
 
 
 class HarvestSettings(Record):

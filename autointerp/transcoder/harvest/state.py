@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from autointerp.errors import SettingsError
-from autointerp.schema import Record
+from autointerp.record import Record
 from autointerp.transcoder.harvest.collector import Arrays, Collector
 from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.population import Population

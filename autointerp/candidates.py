@@ -1,0 +1,82 @@
+"""What becomes of several explanations that were sampled of one feature: candidates, clusters of meaning, shares."""
+
+from pydantic import Field
+
+from autointerp.record import Record
+
+ALTERNATIVES = "; or "
+"""Joins explanations into their disjunction."""
+
+
+class Candidate(Record):
+    """One sampled explanation, with what it scored on the images that are kept for choosing."""
+
+    text: str
+    concepts: tuple[str, ...]
+    images: tuple[int, ...]
+    """Active image ids that the explainer saw when it wrote this one."""
+    score: float | None
+    """Youden's J, 2 · balanced accuracy - 1, negative ones as 0: 0 is chance, 1 perfect; None where the judge's
+    answers are missing."""
+    p: float | None
+    """Chance of as many more yes among the active images if yes fell on images blindly (Fisher's exact test)."""
+
+
+class Cluster(Record):
+    """Candidates that mean the same."""
+
+    members: tuple[int, ...]
+    """Indices of its candidates."""
+    best: int
+    """Index of the member with the highest score."""
+    score: float
+    """Mean of its members, in [0, 1]."""
+    p: float
+    """Of the best member, corrected for the number of clusters (Holm 1979)."""
+    kept: bool
+    """Whether the best member is one of the feature's explanations."""
+    share_score: float
+    """Share of it in what a sampler by score draws: its members' scores among those of all."""
+    share_ips: float
+    """The same under inverse probability weights: by its mean score, however often it was sampled."""
+
+    @property
+    def size(self) -> int:
+        """Candidates in it."""
+        return len(self.members)
+
+
+class Sampled(Record):
+    """A feature's candidates and what was chosen of them."""
+
+    asked: int
+    """Times the explainer was asked."""
+    none: int = 0
+    """Replies that saw no common property."""
+    failed: int = 0
+    """Replies that could not be used."""
+    candidates: tuple[Candidate, ...] = ()
+    """A reply that saw several unrelated properties stands here as one for each of them if meanings are told apart."""
+    clusters: tuple[Cluster, ...] = ()
+    """The largest share under inverse probability weights first; empty where only the best was wanted."""
+    collapse: float | None = None
+    """Chance that two different candidates mean the same; None where meanings were not told apart, or of one alone."""
+    beats_chance: bool = False
+    """Whether the explanation beat chance on the images kept for choosing; else it is only the best there was."""
+    judged_on: tuple[int, ...] = Field(default=())
+    """Image ids kept for choosing, on which nothing is scored afterwards."""
+
+    @property
+    def kept(self) -> tuple[Candidate, ...]:
+        """The explanations chosen, in the order of their clusters."""
+        return tuple(self.candidates[c.best] for c in self.clusters if c.kept)
+
+
+def disjunction(texts: list[str] | tuple[str, ...]) -> str:
+    """One text that holds for an image where any of the texts does."""
+    return ALTERNATIVES.join(text.rstrip(" .;") for text in texts)
+
+
+def alternatives(text: str) -> tuple[str, ...]:
+    """The texts of a disjunction; of another text, itself alone."""
+    return tuple(text.split(ALTERNATIVES))
