@@ -82,6 +82,12 @@ class DomainReply(Reply):
         return self
 
 
+class SameReply(Reply):
+    """Answer to the question whether two descriptions mean the same."""
+
+    same: Annotated[Literal["yes", "no"], AnyCase]
+
+
 Fit = Literal["yes", "unsure", "no"]
 BELIEF: dict[Fit, float] = {"yes": 1.0, "unsure": 0.5, "no": 0.0}
 """How the three answers enter the arithmetic."""

@@ -32,7 +32,15 @@ MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
 
-EXPECTED_OUTPUT = {"explain": 220, "domain": 160, "intruder": 12, "choice": 12, "naming": 12, "localisation": 40}
+EXPECTED_OUTPUT = {
+    "explain": 220,
+    "domain": 160,
+    "intruder": 12,
+    "choice": 12,
+    "naming": 12,
+    "localisation": 40,
+    "same": 8,
+}
 """Tokens of a usual reply, thinking not counted; the ledger corrects it from the first replies."""
 PER_VERDICT = 9
 """Tokens of one `"image_12": "unsure",`."""

@@ -44,7 +44,7 @@ class Message:
     parts: tuple[TextPart | ImagePart, ...]
 
 
-Task = Literal["explain", "domain", "judge", "intruder", "choice", "naming", "localisation", "embed"]
+Task = Literal["explain", "domain", "judge", "intruder", "choice", "naming", "localisation", "same", "embed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Request:
     task: Task
     """What is asked; the embedded model goes by it, a remote one only reads the messages."""
     subject: str
-    """judge, choice, localisation: the explanation in question; naming: all of them, a line each; domain: its name;
-    explain, intruder, embed: empty."""
+    """judge, choice, localisation: the explanation in question; naming, same: all of them, a line each; domain: its
+    name; explain, intruder, embed: empty."""
     messages: tuple[Message, ...]
     reply_schema: str
     """JSON schema of the reply, as canonical JSON text."""

@@ -160,18 +160,30 @@ def make_pool(
     grid: tuple[int, int] | None,
     n_images: int,
 ) -> Pool:
-    """Orders the held-out images by seed and feature alone.
+    """The held-out images of an explanation: neither seen when it was made, nor near-duplicates of such.
 
     Args:
         feature: with all its exemplars.
-        explanation: whose shown images, with their near-duplicates, are left out.
+        explanation: whose images, with their near-duplicates, are left out.
         images: rows of every image of the feature and of the explanation.
         settings: how many are judged, and how rendered.
         grid: rows and columns of the dump's heat maps.
         n_images: size of the population.
     """
+    return pool_of(feature, explanation.seen, images, settings, grid=grid, n_images=n_images)
+
+
+def pool_of(
+    feature: Feature,
+    shown: Sequence[int],
+    images: Images,
+    settings: ScoreSettings,
+    *,
+    grid: tuple[int, int] | None,
+    n_images: int,
+) -> Pool:
+    """Orders the held-out images by seed and feature alone; `shown` are left out, the rest as for `make_pool`."""
     chance = Random(f"judged:{settings.seed}:{feature.id}")
-    shown = explanation.seen
     left = strata(held_out(feature, images, shown))
     ordered: dict[str, tuple[Exemplar, ...]] = {}
     for name in STRATA:

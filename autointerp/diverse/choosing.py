@@ -1,0 +1,129 @@
+"""Which candidates a feature keeps: clusters, whether they beat chance, and the share of each under two samplers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import numpy.typing as npt
+
+from autointerp.candidates import Candidate, Cluster
+from autointerp.config import CandidateSettings
+from autointerp.ips.weights import scaled_rewards
+
+LEVEL = 0.05
+"""Of the tests against chance."""
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Fits:
+    """What the judge said of one text on the images kept for choosing."""
+
+    yes: Bools
+    """[n], whether the text clearly fits."""
+    belief: npt.NDArray[np.float64]
+    """[n], 0 no, 0.5 unsure, 1 yes; NaN where no usable answer came."""
+    active: Bools
+    """[n], whether the feature fires."""
+
+    @property
+    def score(self) -> float | None:
+        """Youden's J, 2 · balanced accuracy - 1, not below 0 (Youden 1950); None where a side has no answer."""
+        known = np.isfinite(self.belief)
+        sides = [self.belief[known & (self.active == side)] for side in (True, False)]
+        if not all(len(side) for side in sides):
+            return None
+        return max(0.0, float(sides[0].mean() - sides[1].mean()))
+
+    def p(self, among: Bools | None = None) -> float:
+        """Of as many yes among the active images by chance; among all images answered, or those of them marked."""
+        known = np.isfinite(self.belief) if among is None else np.isfinite(self.belief) & among
+        active, silent = known & self.active, known & ~self.active
+        return fisher(
+            int(np.sum(self.yes & active)), int(active.sum()), int(np.sum(self.yes & silent)), int(silent.sum())
+        )
+
+
+def fisher(yes_active: int, n_active: int, yes_silent: int, n_silent: int) -> float:
+    """One-sided exact test (Fisher 1922): chance that at least so many of all yes fall on active images.
+
+    Args:
+        yes_active: of the active images.
+        n_active: active images.
+        yes_silent: of the silent images.
+        n_silent: silent images.
+    """
+    yes, n = yes_active + yes_silent, n_active + n_silent
+    ways = sum(comb(n_active, k) * comb(n_silent, yes - k) for k in range(yes_active, min(yes, n_active) + 1))
+    return ways / comb(n, yes)
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number, in their order (Holm 1979)."""
+    out, highest = [0.0] * len(ps), 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
+        highest = max(highest, min(1.0, ps[i] * (len(ps) - rank)))
+        out[i] = highest
+    return out
+
+
+def clustered(candidates: Sequence[Candidate], labels: Sequence[int], settings: CandidateSettings) -> list[Cluster]:
+    """Clusters with their shares, the one with the largest share under inverse probability weights first.
+
+    With s the scores and c the clusters, a sampler by score draws cluster c with a chance proportional to Σ s_i^β over
+    its members; with weights w_i = s_i^β / max(n_c/N, ε) it draws it by its mean score, however often it came up.
+
+    Args:
+        candidates: [n], scored; a score that is missing counts as 0 in the shares.
+        labels: [n], the cluster of each.
+        settings: β and ε.
+    """
+    scores = np.array([c.score or 0.0 for c in candidates], float)
+    plain = scores**settings.beta
+    plain[scores == 0] = 0.0
+    weighted = scaled_rewards(plain, labels, group_size=len(labels), epsilon=settings.epsilon)
+    members = {label: [i for i, own in enumerate(labels) if own == label] for label in dict.fromkeys(labels)}
+    best = {label: max(own, key=lambda i: (scores[i], -i)) for label, own in members.items()}
+    ps = holm([_p(candidates[i]) for i in best.values()])
+    out = [
+        Cluster(
+            members=tuple(own),
+            best=best[label],
+            score=float(scores[own].mean()),
+            p=p,
+            kept=p <= LEVEL,
+            share_score=_share(plain, own),
+            share_ips=_share(weighted, own),
+        )
+        for (label, own), p in zip(members.items(), ps, strict=True)
+    ]
+    return sorted(out, key=lambda c: (-c.share_ips, c.members))
+
+
+def _p(candidate: Candidate) -> float:
+    return 1.0 if candidate.p is None else candidate.p
+
+
+def _share(weights: npt.NDArray[np.float64], members: Sequence[int]) -> float:
+    whole = float(weights.sum())
+    return float(weights[list(members)].sum()) / whole if whole else 0.0
+
+
+def adding(texts: Sequence[tuple[str, Fits]]) -> list[str]:
+    """Of kept explanations those that account for images which the better ones before them do not, the best first.
+
+    A wider or a narrower wording of what is already said adds nothing, and would only blur the whole.
+
+    Args:
+        texts: each with what the judge said of it.
+    """
+    order = sorted(texts, key=lambda t: -(t[1].score or 0.0))
+    out: list[str] = []
+    left: Bools | None = None
+    for text, fits in order:
+        if left is None or fits.p(left) <= LEVEL:
+            out.append(text)
+            left = ~fits.yes if left is None else left & ~fits.yes
+    return out

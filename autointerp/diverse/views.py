@@ -1,0 +1,37 @@
+"""What each candidate explanation is made from: all that is shown of the feature, or a few images of it."""
+
+from itertools import cycle
+from random import Random
+
+from autointerp.config import CandidateSettings
+from autointerp.evidence import Shown
+from autointerp.schema import Exemplar
+
+
+def draw_views(shown: Shown, settings: CandidateSettings, *, feature: int, seed: int) -> list[Shown]:
+    """What the explainer is shown for each candidate, [n].
+
+    Every second one sees all active images, each time in another order; the others see a few, dealt so that each image
+    is in as many of these sets as any other, to within one. An explanation that holds for few of the images has a
+    chance only where few are shown. All of them see the same silent images, and nobody sees any other image.
+
+    Args:
+        shown: what one explanation would be made from; the first view is this itself.
+        settings: how many candidates, and how many images the smaller views have.
+        feature: id, and
+        seed: what the draw depends on.
+    """
+    chance = Random(f"views:{seed}:{feature}")
+    deal = cycle(_shuffled(shown.active, chance))
+    size = min(settings.subset, len(shown.active))
+    views = [shown]
+    for i in range(1, settings.n):
+        part = [next(deal) for _ in range(size)] if i % 2 else _shuffled(shown.active, chance)
+        views.append(Shown(active=tuple(part), contrast=shown.contrast))
+    return views
+
+
+def _shuffled(exemplars: tuple[Exemplar, ...], chance: Random) -> list[Exemplar]:
+    out = list(exemplars)
+    chance.shuffle(out)
+    return out
