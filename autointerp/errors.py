@@ -6,6 +6,7 @@ AutointerpError
 ├── RunError        a run folder that cannot be used
 ├── PromptError     a template that cannot be found or filled
 ├── SettingsError   an option or a configuration value
+│   └── ExtraError  what an extra of the package would bring is not installed
 ├── EndpointError   an endpoint that is not there or cannot do the work
 └── ImageError      one image that cannot be decoded (recorded as a failure, not shown)
 ```
@@ -30,6 +31,10 @@ class PromptError(AutointerpError):
 
 class SettingsError(AutointerpError):
     """An option has a value that cannot be used."""
+
+
+class ExtraError(SettingsError, ImportError):
+    """An extra of the package is not installed; also an ImportError, for whoever imports a module that needs it."""
 
 
 class EndpointError(AutointerpError):

@@ -87,7 +87,7 @@ def harvest(
     Example: `autointerp harvest images/ my-dump --coder coders/matryoshka --labels labels.csv`
     """
     from autointerp.cli.build import build_settings, print_json
-    from autointerp.transcoder.needs import TRAIN, need
+    from autointerp.needs import TRAIN, need
 
     need("harvesting", TRAIN, "train")
     from autointerp.jobs.harvesting import harvest as job

@@ -117,7 +117,7 @@ def train_transcoder(
     Example: `autointerp train transcoder activations/ --out coders/first --widths 128,512,2048 --k 32`
     """
     from autointerp.cli.build import build_settings
-    from autointerp.transcoder.needs import TRAIN, need
+    from autointerp.needs import TRAIN, need
 
     need("training", TRAIN, "train")
     from autointerp.jobs.storing import StoreSettings

@@ -54,7 +54,7 @@ def activations(
     Example: `autointerp train activations images/ --out activations/`
     """
     from autointerp.cli.build import build_settings, print_json
-    from autointerp.transcoder.needs import TRAIN, need
+    from autointerp.needs import TRAIN, need
 
     need("training", TRAIN, "train")
     from autointerp.jobs.storing import StoreSettings, store_activations

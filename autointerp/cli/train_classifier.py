@@ -82,7 +82,7 @@ def classifier(
     Example: `autointerp train classifier images/ --out runs/classifier --head linear`
     """
     from autointerp.cli.build import build_settings, print_json
-    from autointerp.transcoder.needs import TRAIN, need
+    from autointerp.needs import TRAIN, need
 
     need("training", TRAIN, "train")
     from autointerp.jobs.classifying import train_classifier

@@ -75,7 +75,7 @@ def evaluate(
     Example: `autointerp train evaluate activations/ --coder coders/first --images images/ --classifier classifier/`
     """
     from autointerp.cli.build import build_settings, print_json
-    from autointerp.transcoder.needs import TRAIN, need
+    from autointerp.needs import TRAIN, need
 
     need("training", TRAIN, "train")
     from autointerp.jobs.evaluated import EvaluateSettings

@@ -19,7 +19,7 @@ from autointerp.errors import SettingsError
     ids=" ".join,
 )
 def test_without_the_extra_a_command_names_it(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("autointerp.transcoder.needs.find_spec", lambda name: None if name == "imagehash" else name)
+    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name == "imagehash" else name)
 
     error = CliRunner().invoke(app, command).exception
 

@@ -1,5 +1,8 @@
 """The weights as numbers one can check by hand."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -99,3 +102,9 @@ def test_a_group_with_one_valid_sample_has_no_collapse_index():
 
 def test_distinct_outcomes_leave_the_invalid_out():
     np.testing.assert_array_equal(distinct(["a", None, "a", "b", "c", "c"], group_size=3), [1, 2])
+
+
+def test_the_weights_do_not_load_torch():
+    code = "import sys, autointerp.ips.weights; sys.exit('torch' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

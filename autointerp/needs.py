@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from autointerp.errors import SettingsError
+from autointerp.errors import ExtraError
 
 TRAIN = ("torch", "safetensors", "scipy", "imagehash")
 """Modules of the extra `train`."""
+
+RL = ("torch", "transformers", "accelerate", "datasets", "trl")
+"""Modules of the extra `rl`."""
 
 
 def need(what: str, modules: Sequence[str], extra: str) -> None:
@@ -18,7 +21,7 @@ def need(what: str, modules: Sequence[str], extra: str) -> None:
         extra: of this package, that brings them.
 
     Raises:
-        SettingsError: one is missing.
+        ExtraError: one is missing.
     """
     if missing := [name for name in modules if find_spec(name) is None]:
-        raise SettingsError(f"{what} needs {', '.join(missing)}: pip install 'autointerp-vision[{extra}]'")
+        raise ExtraError(f"{what} needs {', '.join(missing)}: pip install 'autointerp-vision[{extra}]'")

@@ -1,0 +1,50 @@
+"""Rewards and outcomes of several processes are put together in the same order: two processes over gloo."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autointerp.needs import RL
+
+for module in RL:
+    pytest.importorskip(module, reason="the extra `rl` is not installed")
+
+SCRIPT = Path(__file__).parent / "one_of_two_processes.py"
+
+
+def both() -> list[list[dict[str, object]]]:
+    """What each process says, line by line."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    shared |= {"PYTHONPATH": str(SCRIPT.parents[2]), "GLOO_SOCKET_IFNAME": "lo"}
+    running = [
+        subprocess.Popen(
+            [sys.executable, SCRIPT],
+            env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    ended = [process.communicate(timeout=300) for process in running]
+    assert [process.returncode for process in running] == [0, 0], ended
+    return [[json.loads(line) for line in said.splitlines() if line.startswith('{"')] for said, _ in ended]
+
+
+@pytest.mark.slow
+def test_a_group_that_two_processes_share_is_weighted_as_one_and_a_fault_of_one_stops_both():
+    first, second = both()
+
+    assert first == second
+    seen, fault = first
+    assert seen["rewards"] == pytest.approx([4 / 3, 8 / 3, 4, 16])
+    assert seen["weight"] == [2]
+    assert str(fault["error"]).startswith("outcome_fn returned 1 outcomes for 2 completions")
