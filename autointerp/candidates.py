@@ -71,6 +71,14 @@ class Sampled(Record):
         """The explanations chosen, in the order of their clusters."""
         return tuple(self.candidates[c.best] for c in self.clusters if c.kept)
 
+    @property
+    def frequent_is_best(self) -> bool | None:
+        """Whether a meaning that came up most often has the highest score too; None where none were told apart."""
+        if not self.clusters:
+            return None
+        most, best = max(c.size for c in self.clusters), max(c.score for c in self.clusters)
+        return any(c.size == most and c.score == best for c in self.clusters)
+
 
 def disjunction(texts: list[str] | tuple[str, ...]) -> str:
     """One text that holds for an image where any of the texts does."""

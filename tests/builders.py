@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.request import ImagePart, Message, Request, TextPart
 from autointerp.replies import Reply, judge_reply, reply_schema
@@ -61,3 +62,32 @@ def explanation(
         usage=Usage(input_tokens=10, output_tokens=5, calls=1),
         created="2026-01-31T12:00:00Z",
     )
+
+
+def sampled(*texts: str, dropped: Sequence[str] = (), collapse: float | None = 0.5, chance: bool = True) -> Sampled:
+    """One candidate a text, each a cluster of its own: those of `texts` are kept, those of `dropped` are not."""
+    all_texts = (*texts, *dropped)
+    share = 1 / len(all_texts) if all_texts else 0.0
+    return Sampled(
+        asked=len(all_texts),
+        candidates=tuple(Candidate(text=t, concepts=(t,), images=(0,), score=0.5, p=0.01) for t in all_texts),
+        clusters=tuple(
+            Cluster(
+                members=(i,),
+                best=i,
+                score=0.5,
+                p=0.02,
+                kept=i < len(texts),
+                share_score=share,
+                share_ips=share,
+            )
+            for i in range(len(all_texts))
+        ),
+        collapse=collapse,
+        beats_chance=chance,
+    )
+
+
+def several(*texts: str, number: int = 3) -> Explanation:
+    """A disjunction of several explanations that were sampled."""
+    return explanation(number, text=disjunction(texts)).model_copy(update={"sampled": sampled(*texts)})

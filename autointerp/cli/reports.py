@@ -64,9 +64,9 @@ def status(run: o.RUN, json: o.JSON = False) -> None:
             f"mean {scorer.mean:.3f} [{scorer.low:.3f}, {scorer.high:.3f}]" if scorer.mean is not None else "none yet"
         )
         typer.echo(f"  {scorer.scorer:<11} {mean}, {scorer.n:,} features, {scorer.unscored:,} unscored")
-    for line in (s.associated, s.shuffled):
+    for name, line in (("sampled", s.several), ("relevance", s.associated), ("relevance", s.shuffled)):
         if line:
-            typer.echo(f"  relevance   {line}")
+            typer.echo(f"  {name:<11} {line}")
     for c in s.controls:
         interval = "" if c.low is None else f" [{c.low:+.3f}, {c.high:+.3f}]"
         typer.echo(

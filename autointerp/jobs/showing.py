@@ -10,7 +10,7 @@ from autointerp.contact import contact_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.remote.path import Location
 from autointerp.runs.folder import open_run
-from autointerp.schema import Explanation, Feature, Scored, Unscored
+from autointerp.schema import Explanation, Feature, PartScore, Scored, Unscored
 from autointerp.session import open_renderer
 
 
@@ -31,8 +31,14 @@ class FeatureView:
         for s in self.scores:
             value = f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" if isinstance(s, Scored) else html.escape(s.reason)
             lines.append(f"{html.escape(s.scorer)}: {value}")
+            lines += [_part(part) for part in s.parts] if isinstance(s, Scored) else []
         data = base64.b64encode(self.sheet).decode()
         return "<br>".join(lines) + f'<br><img src="data:image/png;base64,{data}" alt="contact sheet">'
+
+
+def _part(part: PartScore) -> str:
+    figures = f"{part.value:.2f} [{part.low:.2f}, {part.high:.2f}], precision {part.precision:.2f}"
+    return f"&emsp;{html.escape(part.text)}: {figures}, recall {part.recall:.2f}"
 
 
 def show(dump: Location, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:

@@ -1,6 +1,7 @@
 """`autointerp status`: how far a run is and what its scores are so far."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from autointerp.scoring.statistics import mean_interval
 
 EMBEDDING = "embedding"
 """The one scorer whose values, mean cosines, may be below 0."""
+
+Collapse = tuple[bool, float | None]
+"""Whether a feature keeps several explanations; its collapse index."""
 
 
 class ScorerStatus(Record):
@@ -58,6 +62,8 @@ class RunStatus(Record):
     """Relevance over the run: features that carry the attribute more often than chance; None where not tested."""
     shuffled: str | None
     """How often the second pass finds an error, beside how often in shuffled sets; None where there were none."""
+    several: str | None
+    """Features that keep several explanations, and how collapsed the candidates were; None where none were sampled."""
     usage: Usage
     """Of all explanations and scores, answers from the cache included."""
 
@@ -71,8 +77,12 @@ def status(run: str | Path) -> RunStatus:
     opened = open_run(run)
     info, usage = opened.info, Usage()
     explained: dict[int, tuple[bool, bool]] = {}
+    sampled: dict[int, Collapse] = {}
     for e in opened.explanations():
         explained[e.feature] = (e.none, e.mixed)
+        sampled.pop(e.feature, None)
+        if e.sampled is not None:
+            sampled[e.feature] = (len(e.parts) > 1, e.sampled.collapse)
         usage += e.usage
     scorers, judged = _scorers(opened)
     controls = separations_of(opened, seed=info.score.settings.seed if info.score else 0)
@@ -93,6 +103,7 @@ def status(run: str | Path) -> RunStatus:
         scorers=scorers,
         associated=_associated(opened),
         shuffled=_shuffled(opened),
+        several=_several(list(sampled.values())),
         usage=usage + judged,
     )
 
@@ -115,6 +126,14 @@ def _shuffled(run: Run) -> str | None:
         f"in {mixed.value:.3f} [{mixed.low:.3f}, {mixed.high:.3f}] of {rate.n_shuffled:,} shuffled sets "
         f"(p = {rate.p:.2g})"
     )
+
+
+def _several(sampled: Sequence[Collapse]) -> str | None:
+    if not sampled:
+        return None
+    known = [index for _, index in sampled if index is not None]
+    mean = f"; mean collapse index {sum(known) / len(known):.3f} over {len(known):,}" if known else ""
+    return f"{sum(several for several, _ in sampled):,} of {len(sampled):,} features keep several explanations{mean}"
 
 
 def _scorers(run: Run) -> tuple[tuple[ScorerStatus, ...], Usage]:

@@ -8,6 +8,7 @@ from autointerp.reports.arithmetic import log_heights
 from autointerp.reports.data import ReportData
 from autointerp.reports.pictures import PictureBook, Thumb
 from autointerp.reports.relatives import Families, Family
+from autointerp.reports.sampled import SCORER, Meanings, meanings_of
 from autointerp.reports.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
 from autointerp.reports.strips import Strip, pictures_of
 from autointerp.reports.wording import count, number, share, usage_words
@@ -74,6 +75,8 @@ class Card:
     usage: str
     family: Family | None
     """The broader and narrower features around it; None where there are none."""
+    meanings: Meanings | None
+    """Where its explanation was chosen from several sampled ones."""
 
 
 def gather(
@@ -169,6 +172,7 @@ def _card(
         failures=failures,
         usage=usage_words(explanation.usage) if explanation is not None else "",
         family=family,
+        meanings=meanings_of(explanation, evidence.scores.get(SCORER)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The summary's figures: each scorer's mean, and relevance over the run, with intervals and controls."""
+"""The summary's figures: each scorer's mean, relevance over the run, and sampled explanations, with intervals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,10 +7,11 @@ import numpy as np
 
 from autointerp.reports.arithmetic import Estimate, bin_counts, mean_estimate, share_estimate
 from autointerp.reports.cards import Bar
+from autointerp.reports.columns import Column
 from autointerp.reports.controls import Against, against_of
 from autointerp.reports.data import ReportData
 from autointerp.reports.scorelines import Axis, Mark, ScorerPlan, control_mark
-from autointerp.reports.tally import Column, Relevance, Tally
+from autointerp.reports.tally import Relevance, Tally
 from autointerp.reports.wording import (
     ScorerWords,
     count,
@@ -116,6 +117,38 @@ def share_figures(data: ReportData, counted: Tally) -> Iterator[Figure]:
             " as published. On 20 images even 20 of 20 only shows that the true share is above 86 %."
         )
         yield _share_figure("Relevant features, by label", relevant, meaning)
+
+
+def sampled_figures(counted: Tally) -> Iterator[Figure]:
+    """Where several explanations were sampled of each feature: how many were kept, and how collapsed they were."""
+    kept, collapse, misled = counted.sampled.kept, counted.sampled.collapse, counted.sampled.misled
+    n = kept.known
+    if len(n):
+        rows = (("one", n == 1), ("two", n == 2), ("three or more", n > 2), ("none", n == 0))
+        basis = "features by explanations that beat chance: " + " · ".join(
+            f"{name} {count(int(of.sum()))}" for name, of in rows
+        )
+        meaning = (
+            "Share of features that keep two explanations or more, different in meaning, each of which beat chance on"
+            " images kept for choosing. The headline scores all of them together, as one text."
+        )
+        several = Column(kept.features[np.isfinite(kept.values)], (n > 1).astype(np.float64))
+        yield replace(_share_figure("Features with several explanations", several, meaning), basis=basis)
+    if len(collapse.known):
+        words = ScorerWords(
+            "Collapse index",
+            "Collapse",
+            "Chance that two different candidates of a feature mean the same: 1 where the explainer always says one"
+            " thing, near 0 where it hardly says anything twice. It speaks of the explainer and says nothing on whether"
+            " an explanation is right.",
+        )
+        yield _mean_figure(words, Column(np.arange(len(collapse.known)), collapse.known), Axis(0.0, 1.0, None), 0)
+    if len(known := misled.known):
+        meaning = (
+            "Share of features of which the meaning that came up most often is not the one with the highest score:"
+            " whoever takes the most frequent answer is misled there."
+        )
+        yield _share_figure("Most frequent is not the best", Column(np.arange(len(known)), known), meaning)
 
 
 def _named_figure(domain: str, column: Column, relevance: Relevance) -> Figure:

@@ -76,17 +76,22 @@ def _pages(data: ReportData, counted: Tally, plan: ScorerPlan, choice: Choice, b
             columns=[scorer_words(s) for s in plan.columns],
             headline=plan.columns.index(plan.headline) if plan.headline is not None else None,
             against=any(figure.against for figure in summary.figures),
+            sampled=any(card.meanings is not None for card in shown),
             guessing=any(axis.chance is not None for axis in plan.axes.values()),
             widths=sorted({card.width for card in shown}),
             made=book.made.keys(),
             pictures=map(Markup, picture_lines(book)),
             broken=book.broken,
             # Both files are our own, so they go in as they are; the policy lets no other script run.
-            style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+            style=Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _styles(counted))),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )
+
+
+def _styles(counted: Tally) -> list[str]:
+    return ["report.css", "sampled.css"] if len(counted.sampled.kept.known) else ["report.css"]
 
 
 def _tree(

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.reports.arithmetic import even_ranks
+from autointerp.reports.columns import Column
 from autointerp.reports.controls import Banner, banner_of
 from autointerp.reports.data import ReportData
-from autointerp.reports.figures import Figure, mean_figures, share_figures
+from autointerp.reports.figures import Figure, mean_figures, sampled_figures, share_figures
 from autointerp.reports.scorelines import CHANCE, ScorerPlan, axis_of
-from autointerp.reports.tally import MIXED, NONE, ONE, Column, Tally
+from autointerp.reports.tally import MIXED, NONE, ONE, Tally
 from autointerp.reports.wording import count, dollars, headline_of, plural, scorer_order, scorer_words
 from autointerp.schema import Usage
 
@@ -51,6 +52,8 @@ class Summary:
     features: str
     states: tuple[StateShare, ...]
     figures: tuple[Figure, ...]
+    sampled: tuple[Figure, ...]
+    """Of sampled explanations; empty where none were."""
     costs: tuple[Cost, ...]
     price_note: str
     selection: str
@@ -120,6 +123,7 @@ def summarise(data: ReportData, counted: Tally, choice: Choice, plan: ScorerPlan
         features=plural(len(counted.features), "feature"),
         states=_states(counted, data.n_features),
         figures=(*mean_figures(data, counted, plan), *share_figures(data, counted)),
+        sampled=tuple(sampled_figures(counted)),
         costs=_costs((("Explaining", counted.explaining), ("Judging", counted.judging), ("Together", total))),
         price_note=_price_note(total, len(counted.states.features)),
         selection=choice.sentence,

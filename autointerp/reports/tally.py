@@ -4,31 +4,18 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from autointerp.reports.columns import Column, Growing
 from autointerp.reports.data import ReportData
 from autointerp.reports.particulars import unanswered
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Usage
 
 ONE, NONE, MIXED = 0.0, 1.0, 2.0
 """What an explanation says: one property, no common property, several."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One figure a feature."""
-
-    features: NDArray[np.int64]
-    """Distinct, ascending."""
-    values: NDArray[np.float64]
-    """NaN where there is no verdict."""
-
-    @property
-    def known(self) -> NDArray[np.float64]:
-        """The figures without the missing ones."""
-        return self.values[np.isfinite(self.values)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,18 @@ class Relevance:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledTally:
+    """Features whose explanations were chosen from several sampled ones."""
+
+    kept: Column
+    """Explanations that beat chance, for each of them; 0 also where there is no common property."""
+    collapse: Column
+    """Collapse index, 0 to 1, where meanings were told apart."""
+    misled: Column
+    """There: 1.0 where the most frequent meaning is not the best one, else 0.0."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """Everything the summary is made from."""
 
@@ -79,6 +78,7 @@ class Tally:
     relevance: Relevance
     domains: dict[str, Column]
     """By domain: whether its second pass found something, 1.0 or 0.0."""
+    sampled: SampledTally
     failed: NDArray[np.int64]
     """Features whose explanation failed and is still missing, ascending."""
     failures: tuple[FailureGroup, ...]
@@ -92,24 +92,6 @@ class Tally:
     def features(self) -> NDArray[np.int64]:
         """Every feature that has an explanation or an open failure, ascending."""
         return np.union1d(self.states.features, self.failed)
-
-
-@dataclass(slots=True)
-class _Growing:
-    """A column while it is read; a later figure for a feature replaces the earlier."""
-
-    features: "array[int]" = field(default_factory=lambda: array("q"))
-    values: "array[float]" = field(default_factory=lambda: array("d"))
-
-    def add(self, feature: int, value: float) -> None:
-        self.features.append(feature)
-        self.values.append(value)
-
-    def column(self) -> Column:
-        features = np.frombuffer(self.features, dtype=np.int64) if self.features else np.empty(0, np.int64)
-        values = np.frombuffer(self.values, dtype=np.float64) if self.values else np.empty(0)
-        distinct, first = np.unique(features[::-1], return_index=True)
-        return Column(distinct, values[::-1][first])
 
 
 @dataclass(slots=True)
@@ -132,7 +114,8 @@ class _UsageSum:
 
 def tally(data: ReportData) -> Tally:
     """Reads explanations, scores and failures once each."""
-    states, domains, explaining, explainers = _read_explanations(data.explanations())
+    told = _read_explanations(data.explanations())
+    states = told.states.column()
     read = _read_scores(data.scores())
     scores = {name: growing.column() for name, growing in read.values.items()}
     groups = _grouped(data.failures())
@@ -153,38 +136,66 @@ def tally(data: ReportData) -> Tally:
         label_shares=read.relevance.label_shares.column(),
         unanswered=dict(read.unanswered),
         relevance=read.relevance.whole(),
-        domains=domains,
+        domains={name: growing.column() for name, growing in sorted(told.domains.items())},
+        sampled=told.sampled.whole(),
         failed=failed,
         failures=failures,
-        explaining=explaining,
+        explaining=told.usage.usage(),
         judging=read.usage.usage(),
-        explainers=explainers,
+        explainers=tuple(sorted(told.models)),
         judges=tuple(sorted(read.judges)),
     )
 
 
-def _read_explanations(
-    explanations: Iterable[Explanation],
-) -> tuple[Column, dict[str, Column], Usage, tuple[str, ...]]:
-    states, usage = _Growing(), _UsageSum()
-    domains: defaultdict[str, _Growing] = defaultdict(_Growing)
-    models: set[str] = set()
+@dataclass(slots=True)
+class _Sampled:
+    kept: Growing = field(default_factory=Growing)
+    collapse: Growing = field(default_factory=Growing)
+    misled: Growing = field(default_factory=Growing)
+
+    def add(self, explanation: Explanation) -> None:
+        found = explanation.sampled
+        if found is None and not self.kept.features:
+            return
+        best = found.frequent_is_best if found is not None else None
+        collapse = found.collapse if found is not None else None
+        # A later explanation without these figures has to replace an earlier one's.
+        n = nan if found is None else max(1.0, float(len(found.kept))) if found.beats_chance else 0.0
+        self.kept.add(explanation.feature, n)
+        self.collapse.add(explanation.feature, nan if collapse is None else collapse)
+        self.misled.add(explanation.feature, nan if best is None else float(not best))
+
+    def whole(self) -> SampledTally:
+        return SampledTally(self.kept.column(), self.collapse.column(), self.misled.column())
+
+
+@dataclass(slots=True)
+class _Explained:
+    states: Growing = field(default_factory=Growing)
+    domains: defaultdict[str, Growing] = field(default_factory=lambda: defaultdict(Growing))
+    sampled: _Sampled = field(default_factory=_Sampled)
+    usage: _UsageSum = field(default_factory=_UsageSum)
+    models: set[str] = field(default_factory=set)
+
+
+def _read_explanations(explanations: Iterable[Explanation]) -> _Explained:
+    read = _Explained()
     for explanation in explanations:
-        states.add(explanation.feature, NONE if explanation.none else MIXED if explanation.mixed else ONE)
+        read.states.add(explanation.feature, NONE if explanation.none else MIXED if explanation.mixed else ONE)
         if explanation.domain is not None:
-            domains[explanation.domain.domain].add(explanation.feature, float(explanation.domain.found))
-        usage.add(explanation.usage)
-        models.add(explanation.model)
-    found = {name: growing.column() for name, growing in sorted(domains.items())}
-    return states.column(), found, usage.usage(), tuple(sorted(models))
+            read.domains[explanation.domain.domain].add(explanation.feature, float(explanation.domain.found))
+        read.sampled.add(explanation)
+        read.usage.add(explanation.usage)
+        read.models.add(explanation.model)
+    return read
 
 
 @dataclass(slots=True)
 class _Relevance:
-    label_shares: _Growing = field(default_factory=_Growing)
-    p: _Growing = field(default_factory=_Growing)
-    named: _Growing = field(default_factory=_Growing)
-    shuffled: _Growing = field(default_factory=_Growing)
+    label_shares: Growing = field(default_factory=Growing)
+    p: Growing = field(default_factory=Growing)
+    named: Growing = field(default_factory=Growing)
+    shuffled: Growing = field(default_factory=Growing)
     base_rate: float | None = None
     exact: bool = True
 
@@ -215,8 +226,8 @@ class _Relevance:
 
 @dataclass(slots=True)
 class _Scores:
-    values: defaultdict[str, _Growing] = field(default_factory=lambda: defaultdict(_Growing))
-    controls: dict[str, defaultdict[str, _Growing]] = field(default_factory=dict)
+    values: defaultdict[str, Growing] = field(default_factory=lambda: defaultdict(Growing))
+    controls: dict[str, defaultdict[str, Growing]] = field(default_factory=dict)
     unanswered: Counter[str] = field(default_factory=Counter)
     relevance: _Relevance = field(default_factory=_Relevance)
     usage: _UsageSum = field(default_factory=_UsageSum)
@@ -230,7 +241,7 @@ def _read_scores(scores: Iterable[Score]) -> _Scores:
         if not isinstance(score, Scored):
             continue
         for name, control in score.controls.items():
-            read.controls.setdefault(score.scorer, defaultdict(_Growing))[name].add(score.feature, control.value)
+            read.controls.setdefault(score.scorer, defaultdict(Growing))[name].add(score.feature, control.value)
         if n := unanswered(score):
             read.unanswered[score.scorer] += n
         if score.scorer == "relevance":

@@ -94,6 +94,8 @@ NAMES: Mapping[str, str] = {
     "auprc": "AUPRC",
     "pearson": "Pearson's r",
     "corrected": "corrected F1",
+    "union_f1": "any part fits, F1",
+    "overlap": "claimed by several parts",
     "likeness": "likeness to the text, AUROC",
     "label_share": "attribute among active images",
     "lift": "lift over the base rate",

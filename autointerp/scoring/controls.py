@@ -1,6 +1,6 @@
 """The same images under explanations that should lose: a constant one, another feature's, the nearest neighbour's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -43,8 +43,7 @@ async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: 
     waiting: Failure | None = None
     replicates = case.settings.bootstrap
     drawn = resample(judged, replicates=replicates, seed=seed)
-    # Where the own explanation was judged with care one by one, so are its rivals.
-    look = replace(case.judge.look, per_call=1) if said.looked else case.judge.look
+    look = case.judge.look_again(said)
     for name, text in _texts(case).items():
         told = await case.judge.beliefs(text, said.items, case.door, look)
         if isinstance(told, Failure):
@@ -63,16 +62,16 @@ async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: 
 
 
 async def ask_ahead(case: Case, said: Failure) -> None:
-    """Gives a batch job the questions of the controls with the feature's own, where they ask of the same images.
+    """Gives a batch job the questions of parts and controls with the whole's, where they ask of the same images.
 
     Args:
         case: the trial.
         said: what became of the feature's own questions; only for those of a batch job anything is asked.
     """
     settings = case.settings
-    if said.kind != DEFERRED or not case.controlled or settings.interval is not None or settings.n_screen:
+    if said.kind != DEFERRED or settings.interval is not None or settings.n_screen:
         return
-    for text in _texts(case).values():
+    for text in (*case.explanation.parts, *(_texts(case).values() if case.controlled else ())):
         await case.judge.beliefs(text, case.sample.items, case.door, case.judge.look)
 
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
-from autointerp.schema import Control, Feature
-from autointerp.scoring.controls import ask_ahead, explained_otherwise
+from autointerp.lmm.calls import DEFERRED, Failure
+from autointerp.schema import Control, Feature, Usage
+from autointerp.scoring.controls import Otherwise, ask_ahead, explained_otherwise
 from autointerp.scoring.judge import Verdicts
+from autointerp.scoring.parts import Apart, judged_apart
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.resampling import Judged, Replicates, interval_of, percentiles, permuted_f1, resample
 from autointerp.scoring.rounds import CLEARED, columns
@@ -22,6 +23,7 @@ from autointerp.scoring.statistics import (
     specificity_samples,
     weighted_rates,
 )
+from autointerp.scoring.trials import lacking
 
 NAME = "detection"
 Details = dict[str, float | int | str | bool | None]
@@ -49,26 +51,24 @@ def silent_covered(feature: Feature, n_images: int) -> float:
 
 async def detection(case: Case) -> Outcome:
     """F1 over the population, each judgement weighted by 1/probability, with a stratified bootstrap interval."""
-    settings, pool = case.settings, case.pool
+    settings = case.settings
     if case.explanation.none:
         return case.unscored(NAME, "the explainer found no common property")
-    if (n := len(pool.active)) < settings.min_active:
-        return case.unscored(
-            NAME, f"{n} held-out active images, {settings.min_active} are needed; show fewer or harvest more"
-        )
-    if (n := len(pool.silent)) < settings.min_silent:
-        return case.unscored(
-            NAME, f"{n} held-out silent images, {settings.min_silent} are needed; harvest some (stratum silent)"
-        )
+    if (reason := lacking(case, silent=True)) is not None:
+        return case.unscored(NAME, reason)
     said = await case.verdicts()
     if isinstance(said, Failure):
         await ask_ahead(case, said)
         return said
     judged, seed = columns(said), settings.seed + case.feature.id
     drawn = resample(judged, replicates=settings.bootstrap, seed=seed)
-    f1 = interval_of(f1_samples, judged, drawn)
     # What controls are held against: after a screening the careful look alone, as they themselves were not screened.
     plain = columns(said, both_looks=False) if said.looked else judged
+    beside = await _beside(case, said, judged, drawn, plain)
+    if isinstance(beside, Failure):
+        return beside
+    apart, others = beside
+    f1 = interval_of(f1_samples, judged, drawn)
     dealt, p = permuted_f1(plain, replicates=settings.bootstrap, seed=seed)
     n = len(said.all)
     controls = {
@@ -84,15 +84,33 @@ async def detection(case: Case) -> Outcome:
     # A calibration knows the errors of one look. Of those that pass two, it would take out too much.
     if case.judge_rates is not None and not said.looked:
         details |= _corrected(case.judge_rates, judged, drawn, seed)
-    usage = None
+    return case.scored(
+        NAME,
+        f1,
+        n,
+        details | apart.details | others.p_values,
+        controls | others.controls,
+        judged=said,
+        verdicts=said.all,
+        parts=apart.scores,
+        more=apart.usage + others.usage,
+    )
+
+
+async def _beside(
+    case: Case, said: Verdicts, judged: Judged, drawn: Replicates, plain: Judged
+) -> tuple[Apart, Otherwise] | Failure:
+    """The other texts on the same images: the explanation's parts, and the controls where the feature carries them."""
+    apart = await judged_apart(case, said, judged, drawn)
+    if isinstance(apart, Failure) and apart.kind != DEFERRED:
+        return apart
+    # A batch job that is still to answer for the parts takes the controls as well.
+    others = Otherwise({}, {}, Usage())
     if case.controlled:
-        others = await explained_otherwise(case, said, plain, seed)
-        if isinstance(others, Failure):
-            return others
-        controls |= others.controls
-        details |= others.p_values
-        usage = others.usage
-    return case.scored(NAME, f1, n, details, controls, judged=said, verdicts=said.all, more=usage)
+        others = await explained_otherwise(case, said, plain, case.settings.seed + case.feature.id)
+    if isinstance(others, Failure):
+        return others
+    return apart if isinstance(apart, Failure) else (apart, others)
 
 
 def _always_yes(judged: Judged) -> float:

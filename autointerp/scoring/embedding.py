@@ -60,10 +60,11 @@ async def embedding(case: Case) -> Outcome:
         details["p_silent"] = p_of_labels(active, silent, draw)
         details["centred"] = monosemanticity(centred(active.vectors, silent.vectors), active.weight, active.group)
         if not case.explanation.none:
-            told = await embedder.texts([case.explanation.text])
+            # The vector of a disjunction lies between its parts, near none of them.
+            told = await embedder.texts(case.explanation.parts or [case.explanation.text])
             if isinstance(told, Failure):
                 return told
-            details |= _likeness(told[0].astype(np.float64), active, silent, draw)
+            details |= _likeness(told.astype(np.float64), active, silent, draw)
     return case.scored(NAME, alike(active, draw), len(active.weight), details, controls)
 
 
@@ -101,13 +102,19 @@ def _crops(seen: Sequence[Embedded], case: Case) -> Crops:
     return Crops(vectors, stands_for * np.where(silent, 1.0, share), stands_for, group.astype(np.int64))
 
 
-def _likeness(text: Floats, active: Crops, silent: Crops, draw: Draw) -> Details:
+def _likeness(texts: Floats, active: Crops, silent: Crops, draw: Draw) -> Details:
     """How much more like the explanation the active crops are: AUROC of the cosine, and difference of mean cosines.
 
     AUROC does not see an explanation that is too wide or too narrow as long as it ranks well (NeuronEval, arXiv
     2506.05774), hence a detail and no score.
+
+    Args:
+        texts: vectors of the explanation's parts, of itself where it has none; the likest counts. [texts, d].
+        active: crops that fire the feature.
+        silent: those that do not.
+        draw: of the interval.
     """
-    near, far = active.vectors @ text, silent.vectors @ text
+    near, far = (np.max(side.vectors @ texts.T, axis=1) for side in (active, silent))
     found = auroc_interval(near, far, active, silent, draw)
     gap = np.average(near, weights=active.stands_for) - np.average(far, weights=silent.stands_for)
     return {

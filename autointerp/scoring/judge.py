@@ -96,6 +96,10 @@ class Judge:
         s = self.settings
         return Look(s.layout, s.per_call, s.columns, s.region.side)
 
+    def look_again(self, said: "Verdicts") -> Look:
+        """For further texts on images that one was judged on: one by one where that was screened first."""
+        return replace(self.look, per_call=1) if said.looked else self.look
+
     def requests(self, text: str, sample: Sample) -> list[Request]:
         """The questions about one explanation, in one round."""
         return [self._request(text, items, self.look) for items in sample.calls(self.settings.per_call)]

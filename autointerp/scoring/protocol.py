@@ -11,7 +11,7 @@ from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
 from autointerp.replies import Reply
-from autointerp.schema import Control, Explanation, Feature, Scored, Unscored, Usage, Verdict
+from autointerp.schema import Control, Explanation, Feature, PartScore, Scored, Unscored, Usage, Verdict
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED, Judge, Verdicts
 from autointerp.scoring.rivals import RivalTexts
@@ -140,6 +140,7 @@ class Case:
         *,
         judged: Verdicts | Answers[R] | None = None,
         verdicts: tuple[Verdict, ...] = (),
+        parts: tuple[PartScore, ...] = (),
         more: Usage | None = None,
     ) -> Scored:
         """A verdict on the explanation.
@@ -152,7 +153,8 @@ class Case:
             controls: the same measure under hypotheses that should lose.
             judged: the answers behind it; None for a score without any.
             verdicts: to be kept with the score.
-            more: what controls cost beyond `judged`.
+            parts: each explanation of several by itself.
+            more: what parts and controls cost beyond `judged`.
         """
         carries = scorer not in SHARED or next((s for s in self.scorers if s in SHARED), None) == scorer
         used = judged.usage if judged and carries else Usage()
@@ -167,6 +169,7 @@ class Case:
             details=dict(details),
             controls=dict(controls),
             verdicts=verdicts,
+            parts=parts,
             judge=judged.model if judged else "",
             prompt=prompt,
             usage=used + more if more else used,

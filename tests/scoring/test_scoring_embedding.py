@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import exemplars, explanation, feature, image_rows
+from builders import exemplars, explanation, feature, image_rows, several
 from hypothesis import given
 from hypothesis import strategies as st
 from trial import ByImage, make_case, scored
@@ -265,3 +265,21 @@ def test_without_silent_images_there_is_no_control(cache: Cache):
     assert score.value == pytest.approx(1.0)
     assert score.controls == {}
     assert "p_silent" not in score.details
+
+
+class Many(Fake):
+    """Embeds the text `first` on the first axis, any other on the second."""
+
+    async def texts(self, texts: Sequence[str]) -> Vectors | Failure:
+        self.told += texts
+        return np.array([(1.0, 0.0, 0.0) if t == "first" else (0.0, 1.0, 0.0) for t in texts], np.float32)
+
+
+def test_a_crop_is_as_like_several_explanations_as_to_the_likest_of_them(cache: Cache):
+    # Active images are on two axes in turn, each of which one part names; silent ones are on the third.
+    fake = Many(lambda image: (0.0, 0.0, 1.0) if image >= 100 else (1.0, 0.0, 0.0) if image % 2 else (0.0, 1.0, 0.0))
+
+    score = scored(verdict(trial(cache, fake, said=several("first", "second"))))
+
+    assert fake.told == ["first", "second"]
+    assert (score.details["likeness"], score.details["likeness_gap"]) == pytest.approx((1.0, 1.0))

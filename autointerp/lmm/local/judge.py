@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from autointerp.candidates import alternatives
 from autointerp.lmm.local.eye import View
 from autointerp.lmm.local.tables import Floats, Tables
 from autointerp.lmm.local.wording import parse
@@ -23,7 +24,12 @@ def judge(explanation: str, views: Sequence[View], weights: Tables, encode: Call
 
 
 def beliefs(explanation: str, views: Sequence[View], weights: Tables, encode: Callable[[str], Floats]) -> list[float]:
-    """How well the explanation holds for each crop, 0 to 1."""
+    """How well the explanation holds for each crop, 0 to 1; of several explanations in one text the best counts."""
+    each = [_beliefs(text, views, weights, encode) for text in alternatives(explanation)]
+    return [max(said) for said in zip(*each, strict=True)]
+
+
+def _beliefs(explanation: str, views: Sequence[View], weights: Tables, encode: Callable[[str], Floats]) -> list[float]:
     parsed = parse(explanation)
     looks = np.ones(len(views), dtype=np.float32)
     if parsed.properties:

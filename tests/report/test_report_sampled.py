@@ -1,0 +1,268 @@
+"""What the report says of several sampled explanations of a feature."""
+
+from pathlib import Path
+
+import pytest
+from builders import sampled
+from report_pages import HOSTILE, page_of
+from report_world import World, explained, scored, unscored
+
+from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
+from autointerp.reports.figures import Figure, sampled_figures
+from autointerp.reports.sampled import Meanings, meanings_of
+from autointerp.reports.tally import tally
+from autointerp.schema import Explanation, PartScore, Scored
+
+RED, BLUE, VAGUE = "red circle", "blue square", "a shape"
+
+
+def candidate(text: str, score: float | None = 0.5, p: float | None = 0.004) -> Candidate:
+    return Candidate(text=text, concepts=(text,), images=(0,), score=score, p=p)
+
+
+def cluster(*members: int, kept: bool, score: float, shares: tuple[float, float], p: float = 0.004) -> Cluster:
+    return Cluster(
+        members=members, best=members[0], score=score, p=p, kept=kept, share_score=shares[0], share_ips=shares[1]
+    )
+
+
+EIGHT = Sampled(
+    asked=10,
+    none=1,
+    failed=1,
+    candidates=(*[candidate(RED)] * 5, *[candidate(BLUE, 0.8)] * 2, candidate(VAGUE, 0.1, 0.4)),
+    clusters=(
+        cluster(5, 6, kept=True, score=0.8, shares=(0.38, 0.57)),
+        cluster(0, 1, 2, 3, 4, kept=True, score=0.5, shares=(0.6, 0.36)),
+        cluster(7, kept=False, score=0.1, shares=(0.02, 0.07), p=0.4),
+    ),
+    # 5·4 + 2·1 of the 8·7 ordered pairs.
+    collapse=22 / 56,
+    beats_chance=True,
+    judged_on=tuple(range(100, 116)),
+)
+"""Five say red circle, two blue square, one something vague."""
+
+
+def said(feature: int = 1, found: Sampled = EIGHT, **more: object) -> Explanation:
+    text = disjunction([c.text for c in found.kept]) or "a red wheel"
+    return explained(feature, **({"text": text, "sampled": found} | more))  # pyright: ignore[reportArgumentType]
+
+
+def part(text: str, value: float, recall: float) -> PartScore:
+    return PartScore(text=text, value=value, low=value - 0.1, high=value + 0.1, precision=0.9, recall=recall)
+
+
+def judged(feature: int = 1) -> Scored:
+    return scored(feature, 0.75, parts=(part(BLUE, 0.5, 0.4), part(RED, 0.7, 0.6)))
+
+
+def meant(explanation: Explanation, score: Scored | None = None) -> Meanings:
+    found = meanings_of(explanation, score)
+    assert found is not None
+    return found
+
+
+def figures(world: World) -> dict[str, Figure]:
+    return {f.title: f for f in sampled_figures(tally(world.data()))}
+
+
+def test_each_kept_explanation_has_its_own_figures():
+    found = meant(said(), judged())
+
+    blue, red = found.kept
+    assert [m.text for m in found.kept] == [BLUE, RED]
+    assert blue.figures is not None
+    assert red.figures is not None
+    assert (blue.figures.f1, blue.figures.interval) == ("0.50", "0.40 to 0.60")
+    assert (red.figures.precision, red.figures.recall) == ("0.90", "0.60")
+    assert (red.figures.low, red.figures.place, red.figures.high) == (60.0, 70.0, 80.0)
+
+
+def test_shares_are_of_frequency_of_score_and_under_inverse_probability():
+    blue, red = meant(said()).kept
+
+    assert [(s.title, s.text) for s in red.shares] == [("said", "62 %"), ("score", "60 %"), ("IPS", "36 %")]
+    assert [s.percent for s in blue.shares] == [25.0, 38.0, 57.0]
+    assert red.said == "said 5 of 8 times"
+    assert red.chosen_by == "score 0.50, p = .004"
+
+
+def test_what_was_not_kept_is_folded_away_with_its_figures():
+    found = meant(said(), judged())
+
+    (vague,) = found.dropped
+    assert found.dropped_title == "Meanings not kept (1)"
+    assert (vague.text, vague.said, vague.chosen_by) == (VAGUE, "said 1 of 8 times", "score 0.10, p = .40")
+    assert vague.figures is None
+
+
+def test_collapse_chance_and_replies_are_told_in_words():
+    found = meant(said())
+
+    assert found.basis == "2 of 3 meanings, 8 candidates sampled"
+    assert found.collapse == "Collapse index 0.39: two candidates drawn at random mean the same in 39 % of draws."
+    assert found.chance == "Each explanation kept beats chance on the 16 images kept for choosing."
+    assert found.counts == (
+        "Asked 10 times; 1 of the replies saw no common property; 1 of the replies could not be used."
+    )
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (1.0, "Collapse index 1.00: all candidates mean the same."),
+        (0.0, "Collapse index 0.00: no two candidates mean the same."),
+        (None, ""),
+    ],
+)
+def test_a_collapse_index_at_its_ends_needs_no_percentage(index: float | None, words: str):
+    assert meant(said(found=sampled(RED, collapse=index))).collapse == words
+
+
+def test_one_kept_explanation_has_the_wholes_figures():
+    score = scored(1, 0.5, details={"precision": 0.25, "recall": 0.75})
+
+    (only,) = meant(said(found=sampled(RED, dropped=[BLUE])), score).kept
+
+    assert only.figures is not None
+    assert (only.figures.f1, only.figures.precision, only.figures.recall) == ("0.50", "0.25", "0.75")
+
+
+def test_an_unscored_feature_has_meanings_and_no_figures():
+    found = meanings_of(said(), unscored(1))
+
+    assert found is not None
+    assert [m.figures for m in found.kept] == [None, None]
+
+
+def test_where_nothing_beat_chance_the_one_shown_is_only_the_best_there_was():
+    found = meant(said(found=sampled(dropped=[RED, BLUE], chance=False), text=BLUE))
+
+    assert [m.text for m in found.kept] == [BLUE]
+    assert [m.text for m in found.dropped] == [RED]
+    assert not found.beats
+    assert found.chance.endswith("this is only the best there was.")
+
+
+def test_where_only_the_best_was_wanted_the_other_candidates_are_folded_away():
+    best = Sampled(asked=3, candidates=(candidate(RED, 0.2), candidate(BLUE, 0.7), candidate(VAGUE, None, None)))
+
+    found = meant(said(found=best, text=BLUE))
+
+    assert (found.title, found.basis) == ("Explanation kept", "the best of 3 candidates sampled")
+    assert [(m.text, m.said, m.shares) for m in found.kept] == [(BLUE, "", ())]
+    assert [(m.text, m.chosen_by) for m in found.dropped] == [(RED, "score 0.20, p = .004"), (VAGUE, "not scored")]
+    assert found.dropped_title == "Candidates not kept (2)"
+
+
+def test_where_all_replies_saw_nothing_in_common_none_is_kept():
+    found = meant(said(found=Sampled(asked=8, none=8), text="", none=True))
+
+    assert (found.title, found.basis, found.kept) == ("No explanation kept", "no candidate came", ())
+    assert (found.counts, found.chance) == ("Asked 8 times; 8 of the replies saw no common property.", "")
+
+
+def test_an_explanation_that_was_not_sampled_has_no_meanings():
+    assert meanings_of(explained(1), scored(1, 0.5)) is None
+
+
+def test_a_card_shows_the_whole_the_parts_and_the_fold_out(world: World, tmp_path: Path):
+    world.explanations, world.scores = [said()], [judged()]
+
+    page = page_of(world, tmp_path)
+
+    words = " ".join(page.text.split())
+    card = words[words.index("Feature 1 fires on") :]
+    for text in (
+        "blue square; or red circle",
+        "Detection, weighted F1 0.75",
+        "Explanations kept 2 of 3 meanings",
+        "F1 0.50 0.40 to 0.60 precision 0.90 recall 0.40",
+        "said 25 % score 38 % IPS 57 %",
+        "Meanings not kept (1) a shape",
+    ):
+        assert text in card
+    bars = [attrs["width"] for attrs in page.all("rect") if attrs.get("class") == "part"]
+    assert bars == ["25.0%", "38.0%", "57.0%", "62.5%", "60.0%", "36.0%", "12.5%", "2.0%", "7.0%"]
+
+
+def test_a_run_without_sampled_explanations_has_no_trace_of_them(world: World, tmp_path: Path):
+    world.explanations, world.scores = [explained(1), explained(2)], [scored(1, 0.5)]
+    page_of(world, tmp_path)
+    plain = (tmp_path / "report.html").read_text()
+    world.explanations = [said(), explained(2)]
+    page_of(world, tmp_path)
+    sampled_one = (tmp_path / "report.html").read_text()
+
+    traces = ("meanings", "IPS", "Collapse", "shares")
+
+    assert [trace for trace in traces if trace in plain] == []
+    assert [trace for trace in traces if trace in sampled_one] == list(traces)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_candidates_add_no_tag_and_no_attribute(text: str, tmp_path: Path):
+    def told(word: str) -> World:
+        found = sampled(word, f"{word}.", dropped=[word])
+        parts = (part(word, 0.5, 0.4), part(f"{word}.", 0.5, 0.4))
+        # The disjunction is told elsewhere; whether it is escaped is not in question here.
+        return World(explanations=[said(found=found, text="two")], scores=[scored(1, 0.5, parts=parts)])
+
+    plain = page_of(told("harmless"), tmp_path)
+
+    page = page_of(told(text), tmp_path)
+
+    assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
+    assert [sorted(attrs) for _, attrs in page.tags] == [sorted(attrs) for _, attrs in plain.tags]
+
+
+def test_the_summary_counts_features_by_explanations_that_beat_chance(world: World):
+    world.explanations = [
+        said(1),
+        said(2, sampled(RED, collapse=1.0)),
+        said(3, sampled(RED, BLUE, VAGUE, collapse=0.0)),
+        said(4, Sampled(asked=8, none=8), text="", none=True),
+        said(5, sampled(dropped=[RED], collapse=1.0, chance=False), text=RED),
+        explained(6),
+    ]
+
+    figure = figures(world)["Features with several explanations"]
+
+    assert figure.value == "40.0 %"
+    assert figure.basis == ("features by explanations that beat chance: one 1 · two 1 · three or more 1 · none 2")
+
+
+def test_the_summary_has_the_mean_collapse_index_of_those_that_have_one(world: World):
+    world.explanations = [said(1, sampled(RED, collapse=c, dropped=[BLUE])) for c in (0.25, 0.75)]
+    world.explanations = [
+        e.model_copy(update={"feature": i})
+        for i, e in enumerate([*world.explanations, said(found=sampled(RED, collapse=None))])
+    ]
+
+    figure = figures(world)["Collapse index"]
+
+    assert (figure.value, figure.basis) == ("0.50", "mean over 2 features")
+
+
+def test_the_most_frequent_meaning_may_not_be_the_best(world: World):
+    # Of feature 1 red is said most and blue scores best; of feature 2 all are equal.
+    world.explanations = [said(1), said(2, sampled(RED, BLUE))]
+
+    figure = figures(world)["Most frequent is not the best"]
+
+    assert (figure.value, figure.basis) == ("50.0 %", "1 of 2 features")
+
+
+def test_of_a_feature_explained_again_the_last_explanation_counts(world: World):
+    world.explanations = [said(1), said(2), explained(1)]
+
+    kept = tally(world.data()).sampled.kept
+
+    assert kept.known.tolist() == [2.0]
+
+
+def test_a_run_without_sampled_explanations_has_no_figures_of_them(world: World):
+    world.explanations = [explained(1)]
+
+    assert figures(world) == {}
