@@ -34,7 +34,9 @@ class Cluster(Record):
     p: float
     """Of the best member, corrected for the number of clusters (Holm 1979)."""
     kept: bool
-    """Whether the best member is one of the feature's explanations."""
+    """Whether the best member beats chance, and so is one of the feature's explanations."""
+    adds: bool = True
+    """Of a kept one: whether it accounts for images that better ones do not. The disjunction leaves the others out."""
     share_score: float
     """Share of it in what a sampler by score draws: its members' scores among those of all."""
     share_ips: float

@@ -8,7 +8,7 @@ from autointerp.clock import now
 from autointerp.config import ExplainSettings, ModelSettings
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
-from autointerp.lmm.calls import DEFERRED, Failure
+from autointerp.lmm.calls import DEFERRED, Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import ImagePart, Request, Role, Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
@@ -41,15 +41,22 @@ class Explainer:
 
     def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:
         """The questions for one feature, all independent of each other's answers."""
-        return self._requests(draw_shown(feature, images, self.settings), images)
+        shown = draw_shown(feature, images, self.settings)
+        return (self.first(shown, images), *self.passes(shown, images)) if shown.active else ()
 
-    def _requests(self, shown: Shown, images: Images, parents: Sequence[str] = ()) -> tuple[Request, ...]:
-        if not shown.active:
-            return ()
-        first = self._request("explain", "", self.prompt, ExplainReply, shown, images, parents)
-        if self.domain is None:
-            return (first,)
-        return first, self._second_pass(self.domain, shown.active, images)
+    def first(self, shown: Shown, images: Images, parents: Sequence[str] = ()) -> Request:
+        """The question what the images that fire have in common.
+
+        Args:
+            shown: what is shown, at least one active image.
+            images: rows of its images.
+            parents: explanations of broader features that fire on them too.
+        """
+        return self._request("explain", "", self.prompt, ExplainReply, shown, images, parents)
+
+    def passes(self, shown: Shown, images: Images) -> tuple[Request, ...]:
+        """The second pass, where there is one."""
+        return () if self.domain is None else (self._second_pass(self.domain, shown.active, images),)
 
     def _second_pass(self, domain: Prompt, active: tuple[Exemplar, ...], images: Images) -> Request:
         # A fresh question: it does not see the first answer, nor the silent images.
@@ -78,31 +85,59 @@ class Explainer:
             EndpointError: no request of this run can succeed.
         """
         shown = draw_shown(feature, images, self.settings)
-        requests = self._requests(shown, images, tuple(parents.values()))
-        if not requests:
-            return _failure(feature, "explain", Failure("image", _nothing_to_show(feature), 0))
-        answer = await door.ask(requests[0], ExplainReply)
+        if not shown.active:
+            return failed(feature, "explain", Failure("image", nothing_to_show(feature), 0))
+        answer = await door.ask(self.first(shown, images, tuple(parents.values())), ExplainReply)
         if isinstance(answer, Failure):
             if answer.kind == DEFERRED:
-                # The second passes wait for nothing: asked for now, they spare a day.
-                for _, request, _ in self._second_passes(requests[1:], shown, images, shuffled):
-                    await door.ask(request, DomainReply)
-            return _failure(feature, "explain", answer)
+                await self.ask_ahead(shown, images, door, shuffled)
+            return failed(feature, "explain", answer)
+        return await self.complete(feature, shown, images, door, answer, shuffled, tuple(parents))
+
+    async def ask_ahead(self, shown: Shown, images: Images, door: Door, shuffled: tuple[Exemplar, ...]) -> None:
+        """Puts the second passes into a batch: they wait for nothing, and asked for now they spare a day."""
+        for _, request, _ in self._second_passes(shown, images, shuffled):
+            await door.ask(request, DomainReply)
+
+    async def complete(
+        self,
+        feature: Feature,
+        shown: Shown,
+        images: Images,
+        door: Door,
+        answer: Answer[ExplainReply],
+        shuffled: tuple[Exemplar, ...] = (),
+        parents: tuple[int, ...] = (),
+    ) -> Explanation | FailureRecord:
+        """Asks the second passes and makes the record of a first answer.
+
+        Args:
+            feature: with its evidence.
+            shown: what the answer is about.
+            images: as for `explain`.
+            door: as for `explain`.
+            answer: to the first question.
+            shuffled: as for `explain`.
+            parents: ids of the broader features that the first question told of.
+
+        Raises:
+            EndpointError: no request of this run can succeed.
+        """
         usage = answer.usage
         found: dict[str, DomainFinding] = {}
-        for stage, request, active in self._second_passes(requests[1:], shown, images, shuffled):
+        for stage, request, active in self._second_passes(shown, images, shuffled):
             second = await door.ask(request, DomainReply)
             if isinstance(second, Failure):
-                return _failure(feature, f"explain:{stage}", second)
+                return failed(feature, f"explain:{stage}", second)
             found[stage] = _finding(second.value, self.settings.domain or "", active)
             usage += second.usage
-        return self._record(feature, shown, answer.value, answer.model, found, usage, tuple(parents))
+        return self._record(feature, shown, answer.value, answer.model, found, usage, parents)
 
     def _second_passes(
-        self, planned: Sequence[Request], shown: Shown, images: Images, shuffled: tuple[Exemplar, ...]
+        self, shown: Shown, images: Images, shuffled: tuple[Exemplar, ...]
     ) -> Iterator[tuple[str, Request, tuple[Exemplar, ...]]]:
         """Stage, question and images: of the feature, and of the shuffled set where there is one."""
-        for request in planned:
+        for request in self.passes(shown, images):
             yield "domain", request, shown.active
         if self.domain is not None and shuffled:
             yield "shuffled", self._second_pass(self.domain, shuffled, images), shuffled
@@ -210,13 +245,15 @@ def _ids(numbers: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
     return tuple(ids[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(ids))
 
 
-def _nothing_to_show(feature: Feature) -> str:
+def nothing_to_show(feature: Feature) -> str:
+    """Why no active image can be shown."""
     if not feature.active:
         return "the dump has no image on which it fires"
     return "none of its activation strata has two images in the dump, one to show and one to hold out"
 
 
-def _failure(feature: Feature, stage: str, failure: Failure) -> FailureRecord:
+def failed(feature: Feature, stage: str, failure: Failure) -> FailureRecord:
+    """The record of a feature that stays pending."""
     return FailureRecord(
         feature=feature.id,
         stage=stage,

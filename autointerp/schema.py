@@ -191,9 +191,15 @@ class Explanation(Record):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Its texts where it is a disjunction of several explanations; else none."""
+        """Each explanation where several were kept; else none. `text` is the disjunction of those that add to it."""
         kept = self.sampled.kept if self.sampled else ()
         return tuple(c.text for c in kept) if len(kept) > 1 else ()
+
+    @property
+    def adds(self) -> tuple[bool, ...]:
+        """Which of `parts` the disjunction is made of."""
+        clusters = self.sampled.clusters if self.parts and self.sampled else ()
+        return tuple(c.adds for c in clusters if c.kept)
 
 
 class Control(Record):
@@ -225,6 +231,8 @@ class PartScore(Record):
     """How one explanation of several does by itself, on the same images as all of them together."""
 
     text: str
+    adds: bool = True
+    """Whether it is part of the whole; else others account for the images that it fits."""
     value: float
     """The scorer's own measure."""
     low: float

@@ -41,6 +41,41 @@ def explain(
     least: Annotated[
         float, typer.Option("--least", min=0.0, max=1.0, help="Smallest side of a crop, as a fraction of the image's.")
     ] = 0.3,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            "--candidates",
+            min=2,
+            max=64,
+            help="Sample so many explanations of each feature and keep the best. [default: 1; with --diverse 8]",
+            show_default=False,
+        ),
+    ] = None,
+    diverse: Annotated[
+        bool,
+        typer.Option("--diverse", help="Keep the best explanation of each meaning that beats chance, not one alone."),
+    ] = False,
+    subset: Annotated[
+        int, typer.Option("--subset", min=1, help="Active images that every second candidate is made from.")
+    ] = 4,
+    candidate_temperature: Annotated[
+        float, typer.Option("--candidate-temperature", min=0.0, max=2.0, help="At which candidates are sampled.")
+    ] = 1.0,
+    candidate_judge: Annotated[
+        str | None,
+        typer.Option("--candidate-judge", help="Who judges candidates, at the same server. [default: the explainer]"),
+    ] = None,
+    embedder: Annotated[
+        str,
+        typer.Option(
+            "--embedder",
+            help="With --diverse, who tells meanings apart: `local`, a model of an embeddings endpoint, or `none`: the "
+            "judge alone.",
+        ),
+    ] = "local",
+    embedder_base_url: Annotated[
+        str | None, typer.Option("--embedder-base-url", help="The embedder's server, ending in /v1.")
+    ] = None,
     hierarchy: Annotated[
         bool,
         typer.Option("--hierarchy", help="Broader features first; tell narrower ones their parents' explanations."),
@@ -78,12 +113,14 @@ def explain(
 ) -> None:
     """Explain features of a dump: show their top-activating crops to a multimodal model.
 
-    Run the same command again to go on after a stop, or to try failed features again.
+    Run the same command again to go on after a stop, or to try failed features again. With --candidates 8 --diverse
+    each feature gets as many explanations as it has meanings (docs/ips.md).
 
     Example: `autointerp explain DUMP --features 0-511,600 --run runs/first --model gpt-5-mini`
     """
     from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, finish, model_name, servers
+    from autointerp.cli.candidates import candidate_settings
     from autointerp.cli.progress import Live
     from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
@@ -101,6 +138,15 @@ def explain(
         detail=detail,
         seed=seed,
     )
+    plan = candidate_settings(
+        candidates,
+        diverse=diverse,
+        subset=subset,
+        temperature=candidate_temperature,
+        judge=candidate_judge,
+        embedder=embedder,
+        embedder_base_url=embedder_base_url,
+    )
     region = build_settings(RegionSettings, side=side, mass=mass, margin=margin, least=least)
     settings = build_settings(
         ExplainSettings,
@@ -111,6 +157,7 @@ def explain(
         renderings=tuple(rendering or ("outline", "crop")),
         levels=levels,
         region=region,
+        candidates=plan,
         hierarchy=hierarchy,
         domain=domain,
         n_shuffled=n_shuffled,

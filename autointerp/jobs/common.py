@@ -157,10 +157,12 @@ class Recorder:
         if record.kind == "over_budget":
             self._stop.ask("over budget")
 
-    def explained(self, outcome: Explanation | FailureRecord) -> None:
-        """A feature is explained, or failed, or is left to a later look."""
+    def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
+        """A feature is explained (`gaps`: without these answers), or failed, or is left to a later look."""
         if isinstance(outcome, Explanation):
             self._writer.explanation(outcome)
+            for gap in gaps:
+                self.gap(gap)
         elif self.postponed([outcome]):
             return
         else:

@@ -14,7 +14,9 @@ from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.ancestry import ancestry_of
+from autointerp.jobs.candidates import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
+from autointerp.jobs.embedding import open_embedder
 from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
@@ -88,10 +90,9 @@ def explain(
     engine = engine or EngineSettings()
     check_urls((asked.base_url, *engine.more_base_urls))
     explainer = make_explainer(opened, asked, settings, prompts)
+    asks, embeds = asker(explainer, opened, prompts), embedder_of_candidates(settings)
     chosen = choose(opened, features, width=width, sample=sample, seed=seed)
-    stage = ExplainStage(
-        model=asked, settings=explainer.settings, prompts={p.name: p.digest[:12] for p in explainer.prompts}
-    )
+    stage = ExplainStage(model=asked, settings=settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
     info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
     progress, stop = progress or Silent(), stop or Stop()
     result = JobResult(run=Path(run), selected=0, before=0)
@@ -106,7 +107,7 @@ def explain(
         recorder = Recorder(writer, result, progress, stop, outbox)
         if engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
-            progress.note(forecast(opened, explainer, left, engine.budget, prices, engine.more_base_urls))
+            progress.note(forecast(opened, asks, left, engine.budget, prices, engine.more_base_urls))
 
         async def one(feature: Feature, door: Door) -> None:
             if feature.row.n_active == 0 and not feature.active:
@@ -115,13 +116,20 @@ def explain(
             # Reads row groups of other features; meanwhile the others go on.
             shuffled = await asyncio.to_thread(shuffler.draw, feature) if shuffler.wants(feature.id) else ()
             images = images_of(opened, feature, [e.image for e in shuffled])
-            outcome = await explainer.explain(feature, images, door, shuffled, ancestry.texts(feature))
-            recorder.explained(outcome)
+            outcome = await explained(asks, feature, images, door, shuffled, ancestry.texts(feature))
+            recorder.explained(outcome.record, outcome.gaps)
 
         async def main() -> None:
+            nonlocal asks
             if not len(left):
                 return
-            async with open_door(asked, engine, opened, cache=cache, prices=prices, outbox=outbox) as door:
+            async with (
+                open_door(
+                    asked, engine, opened, cache=cache, prices=prices, outbox=outbox, others=judges(asks)
+                ) as door,
+                open_embedder(embeds, engine, opened, cache=cache) as embedder,
+            ):
+                asks = with_embedder(asks, embedder)
                 result.tally = door.tally
                 with progress.show("explain", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
                     # Half as many again as are in flight: their pictures are made while others wait for answers.

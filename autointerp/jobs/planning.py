@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError
 from autointerp.explainer import Explainer
@@ -47,7 +48,12 @@ def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:
 
 
 def forecast(
-    dump: Dump, explainer: Explainer, ids: Ints, budget: str, prices: Path | None, more_base_urls: tuple[str, ...] = ()
+    dump: Dump,
+    explainer: Explainer | Sampler,
+    ids: Ints,
+    budget: str,
+    prices: Path | None,
+    more_base_urls: tuple[str, ...] = (),
 ) -> str:
     """One line: what explaining these features is expected to take, and how far the budget goes.
 

@@ -31,8 +31,9 @@ class Apart:
 async def judged_apart(case: Case, said: Verdicts, judged: Judged, drawn: Replicates) -> Apart | Failure:
     """Asks about each part of a disjunction; nothing is asked of an explanation that is none.
 
-    A part holds for no image for which the whole does not: silent images that a screening by the whole cleared count
-    as not fitting, and are not asked about again. The others are put before the judge as the whole was, after a
+    A part of the whole holds for no image for which the whole does not: silent images that a screening by the whole
+    cleared count as not fitting, and are not asked about again. (Of a kept explanation that is wider than the whole
+    this flatters the precision, after a screening only.) The others are put before the judge as the whole was, after a
     screening one by one.
 
     Args:
@@ -94,7 +95,9 @@ def _figures(
     usage: Usage,
 ) -> Apart:
     parts = [_answering(judged, said, column) for column in columns]
-    both = _answering(judged, said, [_any(beliefs) for beliefs in zip(*columns, strict=True)])
+    adds = case.explanation.adds
+    adding = [column for column, own in zip(columns, adds, strict=True) if own]
+    both = _answering(judged, said, [_any(beliefs) for beliefs in zip(*adding, strict=True)])
     union = interval_of(f1_samples, both, drawn)
     details: Details = {
         "union_f1": union.value,
@@ -104,7 +107,8 @@ def _figures(
     }
     if missing := sum(belief is None for column in columns for belief in column):
         details["parts_unanswered"] = missing
-    scores = [_score(text, part, drawn) for text, part in zip(case.explanation.parts, parts, strict=True)]
+    each = zip(case.explanation.parts, adds, parts, strict=True)
+    scores = [_score(text, part, drawn).model_copy(update={"adds": own}) for text, own, part in each]
     return Apart(tuple(scores), details, usage)
 
 

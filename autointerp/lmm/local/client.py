@@ -36,6 +36,8 @@ SIDE = 224
 """Tiles are rendered at no more than what the network reads."""
 CROP_SHARE, WHOLE_SHARE = 0.35, 0.65
 """Weights of the region alone and of the whole image where a request shows both."""
+SAME = 0.55
+"""Cosine of two texts from which they are said to mean the same; no unrelated ones come near it."""
 MAX_VIEWS = 65_536
 """Views remembered, some 2 kB each."""
 
@@ -119,6 +121,8 @@ def _reply(request: Request, seen: "dict[TileKey, View]") -> str:
     if request.task == "localisation":
         views = [seen[_key(tile, side)] for part in parts for tile, side in _windows(part)]
         return pointed(_beliefs(request.subject, views)).model_dump_json()
+    if request.task == "same":
+        return _same(request.subject)
     judged = _by_number(parts, "judged", seen)
     if request.task == "intruder":
         return json.dumps({"odd": odd_one(list(judged.values()))})
@@ -148,6 +152,13 @@ def _beliefs(explanation: str, views: "Collection[View]") -> list[float]:
     from autointerp.lmm.local.text import text_encoder
 
     return beliefs(explanation, list(views), tables(), text_encoder().encode)
+
+
+def _same(subject: str) -> str:
+    from autointerp.lmm.local.sentences import meaning_of
+
+    first, second = (meaning_of(text) for text in subject.split("\n"))
+    return json.dumps({"same": "yes" if float(first @ second) >= SAME else "no"})
 
 
 def _no_error_told() -> DomainReply:

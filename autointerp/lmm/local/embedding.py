@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autointerp.lmm.embedding import RENDERING, VectorReply, encoded
 from autointerp.lmm.local.client import SIDE, local_model_name, unmarked
+from autointerp.lmm.local.sentences import meaning_of
 from autointerp.lmm.request import Completion, Images, Request, TextPart
 
 if TYPE_CHECKING:
@@ -45,19 +46,6 @@ class LocalEmbeddings:
         # One at a time: torch already uses every core for one.
         with self._busy:
             return meaning_of(what) if isinstance(what, str) else _seen(what)
-
-
-def meaning_of(text: str) -> "Floats":
-    """[384], unit length: half the whole text, half its first phrase, as the judge reads it."""
-    from autointerp.lmm.local.judge import target
-    from autointerp.lmm.local.tables import tables
-    from autointerp.lmm.local.text import text_encoder
-    from autointerp.lmm.local.wording import parse
-
-    parsed = parse(text)
-    # A text about looks alone has no things in it; its words are all there is.
-    whole = parsed.meaning or text
-    return target(whole, parsed.head or whole, tables(), text_encoder().encode)
 
 
 def _seen(picture: "Image") -> "Floats":

@@ -1,0 +1,48 @@
+"""The options of explaining by several candidates."""
+
+from typing import TYPE_CHECKING
+
+from autointerp.cli.build import build_settings
+from autointerp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from autointerp.config import CandidateSettings
+
+NONE = "none"
+"""As an embedder: nobody."""
+
+
+def candidate_settings(
+    candidates: int | None,
+    *,
+    diverse: bool,
+    subset: int,
+    temperature: float,
+    judge: str | None,
+    embedder: str,
+    embedder_base_url: str | None,
+) -> "CandidateSettings | None":
+    """How candidates are sampled; None where one explanation is asked for.
+
+    Raises:
+        SettingsError: an option that says nothing without others.
+    """
+    from autointerp.config import CandidateSettings, ModelSettings
+
+    if candidates is None and not diverse:
+        if judge is not None:
+            raise SettingsError("--candidate-judge: there is one explanation only; add --candidates or --diverse")
+        return None
+    if embedder == NONE and embedder_base_url is not None:
+        raise SettingsError("--embedder none with --embedder-base-url: leave one of them out")
+    who = None if embedder == NONE else build_settings(ModelSettings, model=embedder, base_url=embedder_base_url)
+    sampled = {} if candidates is None else {"n": candidates}
+    return build_settings(
+        CandidateSettings,
+        **sampled,
+        diverse=diverse,
+        subset=subset,
+        temperature=temperature,
+        judge=judge,
+        embedder=who,
+    )
