@@ -18,6 +18,8 @@ class Candidate(Record):
     score: float | None
     """Youden's J, 2 · balanced accuracy - 1, negative ones as 0: 0 is chance, 1 perfect; None where the judge's
     answers are missing."""
+    f1: float | None = None
+    """Over the population, as far as those images can tell: by it the explanation as a whole is put together."""
     p: float | None
     """Chance of as many more yes among the active images if yes fell on images blindly (Fisher's exact test)."""
 

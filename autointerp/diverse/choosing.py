@@ -10,6 +10,7 @@ import numpy.typing as npt
 from autointerp.candidates import Candidate, Cluster
 from autointerp.config import CandidateSettings
 from autointerp.ips.weights import scaled_rewards
+from autointerp.scoring.statistics import weighted_rates
 
 LEVEL = 0.05
 """Of the tests against chance."""
@@ -27,6 +28,8 @@ class Fits:
     """[n], 0 no, 0.5 unsure, 1 yes; NaN where no usable answer came."""
     active: Bools
     """[n], whether the feature fires."""
+    weight: npt.NDArray[np.float64]
+    """[n], images of the population that each stands for."""
 
     @property
     def score(self) -> float | None:
@@ -36,6 +39,17 @@ class Fits:
         if not all(len(side) for side in sides):
             return None
         return max(0.0, float(sides[0].mean() - sides[1].mean()))
+
+    @property
+    def f1(self) -> float | None:
+        """Over the population, of the images answered; None where a side has no answer."""
+        return None if self.score is None else self.f1_with(np.zeros(len(self.yes), bool))
+
+    def f1_with(self, others: Bools) -> float:
+        """The same of "this fits, or one of the others does", [n]."""
+        known = np.isfinite(self.belief)
+        claimed = (self.yes | others)[known].astype(float)
+        return weighted_rates(self.active[known].astype(float), claimed, self.weight[known]).f1
 
     def p(self, among: Bools | None = None) -> float:
         """Of as many yes among the active images by chance; among all images answered, or those of them marked."""
@@ -112,18 +126,24 @@ def _share(weights: npt.NDArray[np.float64], members: Sequence[int]) -> float:
 
 
 def adding(texts: Sequence[tuple[str, Fits]]) -> list[str]:
-    """Of kept explanations those that account for images which the better ones before them do not, the best first.
+    """The kept explanations whose disjunction does best: one after the other as long as F1 over the population rises.
 
-    A wider or a narrower wording of what is already said adds nothing, and would only blur the whole.
+    Each must also beat chance among the images that those before it leave. So a wider or a narrower wording of what is
+    said already, which would only blur the whole, stays out.
 
     Args:
-        texts: each with what the judge said of it.
+        texts: at least one, each with what the judge said of it; every side has an answer.
     """
-    order = sorted(texts, key=lambda t: -(t[1].score or 0.0))
     out: list[str] = []
-    left: Bools | None = None
-    for text, fits in order:
-        if left is None or fits.p(left) <= LEVEL:
-            out.append(text)
-            left = ~fits.yes if left is None else left & ~fits.yes
+    claimed = np.zeros(len(texts[0][1].yes), bool)
+    reached = 0.0
+    left = list(texts)
+    while left:
+        text, fits = max(left, key=lambda t: t[1].f1_with(claimed))
+        f1 = fits.f1_with(claimed)
+        if out and (f1 <= reached or fits.p(~claimed) > LEVEL):
+            break
+        out.append(text)
+        claimed, reached = claimed | fits.yes, f1
+        left = [t for t in left if t[0] != text]
     return out

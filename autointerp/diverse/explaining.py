@@ -248,14 +248,15 @@ def _candidate(said: _Said, trial: Tried) -> Candidate:
         concepts=said.concepts,
         images=tuple(e.image for e in said.view.active),
         score=score,
+        f1=trial.fits.f1,
         p=None if score is None else trial.fits.p(),
     )
 
 
 def _best(candidates: Sequence[Candidate], clusters: Sequence[Cluster]) -> int:
-    """Index of the one with the highest score; among equals that of the largest share, then the first said."""
+    """Index of the one with the highest F1; among equals that of the largest share, then the first said."""
     order = [c.best for c in clusters] or range(len(candidates))
-    return max(order, key=lambda i: candidates[i].score or 0.0)
+    return max(order, key=lambda i: candidates[i].f1 or 0.0)
 
 
 def _beats(candidates: Sequence[Candidate], best: int) -> bool:

@@ -64,4 +64,5 @@ async def tried(text: str, sample: Sample, judge: Judge, door: Door) -> Tried | 
         return said
     belief = np.array([np.nan if v.belief is None else v.belief for v in said.all], float)
     active = np.array([v.active for v in said.all], bool)
-    return Tried(Fits(belief == 1, belief, active), said.usage, said.gaps)
+    weight = np.array([v.weight for v in said.all], float)
+    return Tried(Fits(belief == 1, belief, active, weight), said.usage, said.gaps)

@@ -145,7 +145,7 @@ def _cluster(found: Sampled, cluster: Cluster, scored: dict[str, PartFigures]) -
     return Meaning(
         text=text,
         said=f"said {count(cluster.size)} of {plural(n, 'time')}",
-        chosen_by=f"score {number(cluster.score)}, {p_words(cluster.p)}",
+        chosen_by=f"score {number(cluster.score)}, {p_words(cluster.p)}" + _beside(cluster),
         shares=(
             _share("said", cluster.size / n),
             _share("score", cluster.share_score),
@@ -153,6 +153,11 @@ def _cluster(found: Sampled, cluster: Cluster, scored: dict[str, PartFigures]) -
         ),
         figures=scored.get(text),
     )
+
+
+def _beside(cluster: Cluster) -> str:
+    """Of a kept explanation that the whole does without."""
+    return "" if cluster.adds or not cluster.kept else "; not in the text above, which does better without it"
 
 
 def _candidate(candidate: Candidate, scored: dict[str, PartFigures]) -> Meaning:
