@@ -161,7 +161,6 @@ def test_with_json_stderr_is_events_and_stdout_the_result(planted: Population, s
 
 
 def test_second_interrupt_ends_at_once_and_says_how_to_go_on(planted: Population, seers: list[StandIn], tmp_path: Path):
-
     seer = seers[0]
     slow = threading.Event()
 
@@ -180,7 +179,10 @@ def test_second_interrupt_ends_at_once_and_says_how_to_go_on(planted: Population
         process.send_signal(signal.SIGINT)
         assert b"stopping when what is in flight is done" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        try:
+            _, err = process.communicate(timeout=60)
+        finally:
+            process.kill()  # leaving the block waits for it, however long
     seer.on_call, seer.delay = None, 0.0
     rest = subprocess.run(command, capture_output=True, env=os.environ, timeout=60, check=False)
 
