@@ -34,13 +34,28 @@ async def embedder_on(
 ) -> AsyncIterator[None]:
     """Gives the bench an embedder while the context lasts; does nothing where `model` is None.
 
+    Raises:
+        SettingsError: as `open_embedder`.
+    """
+    async with open_embedder(model if bench else None, engine, dump, cache=cache) as embedder:
+        if bench is not None and embedder is not None:
+            bench.embedder = embedder
+        yield
+
+
+@asynccontextmanager
+async def open_embedder(
+    model: ModelSettings | None, engine: EngineSettings, dump: Dump, *, cache: Path | None
+) -> AsyncIterator[DoorEmbedder | None]:
+    """The way to an embedder; None where `model` is None.
+
     It has a limiter of its own, since it may be another server than the judge's, and no share in the budget.
 
     Raises:
         SettingsError: the address cannot be used, there is no key, or the cache cannot be written.
     """
-    if bench is None or model is None:
-        yield
+    if model is None:
+        yield None
         return
     limiter = Limiter(
         engine.concurrency,
@@ -52,10 +67,9 @@ async def embedder_on(
     try:
         with Cache(cache_folder(cache)) as store:
             client, close = _client(model, engine, store)
-            door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=_estimate)
-            bench.embedder = DoorEmbedder(door, model.model)
             try:
-                yield
+                door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=_estimate)
+                yield DoorEmbedder(door, model.model)
             finally:
                 if close is not None:
                     await close.aclose()
