@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from autointerp.version import __version__
 
 if TYPE_CHECKING:
-    from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
+    from autointerp.config import (
+        EngineSettings,
+        ExplainSettings,
+        ModelSettings,
+        RegionSettings,
+        ScoreSettings,
+        TuneSettings,
+    )
     from autointerp.dump.importers.folder import import_folder
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from autointerp.jobs.showing import show
     from autointerp.jobs.status import status
     from autointerp.jobs.training import train_transcoder
+    from autointerp.jobs.tuning import tune
     from autointerp.runs.folder import open_run
 
 _HOME = {
@@ -42,6 +50,7 @@ _HOME = {
     "ModelSettings": "autointerp.config",
     "RegionSettings": "autointerp.config",
     "ScoreSettings": "autointerp.config",
+    "TuneSettings": "autointerp.config",
     "adopt": "autointerp.jobs.adopting",
     "batch_calibrate": "autointerp.jobs.batch_planning",
     "batch_collect": "autointerp.jobs.batch_collecting",
@@ -69,6 +78,7 @@ _HOME = {
     "status": "autointerp.jobs.status",
     "train_classifier": "autointerp.jobs.classifying",
     "train_transcoder": "autointerp.jobs.training",
+    "tune": "autointerp.jobs.tuning",
 }
 
 __all__ = [
@@ -78,6 +88,7 @@ __all__ = [
     "ModelSettings",
     "RegionSettings",
     "ScoreSettings",
+    "TuneSettings",
     "__version__",
     "adopt",
     "batch_calibrate",
@@ -106,6 +117,7 @@ __all__ = [
     "status",
     "train_classifier",
     "train_transcoder",
+    "tune",
 ]
 
 

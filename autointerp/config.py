@@ -162,6 +162,43 @@ class ScoreSettings(Record):
     """Who embeds crops and explanations: `local`, or a model of an endpoint with embeddings."""
 
 
+class TuneSettings(Record):
+    """How an explainer is trained by what its explanations are worth."""
+
+    method: Literal["ips", "grpo"] = "ips"
+    """`ips` divides a reward by how often its meaning was sampled; `grpo` does not."""
+    group: int = Field(default=8, ge=2, le=64)
+    """Explanations sampled of a feature at a time, G."""
+    batch: PositiveInt = 4
+    """Features of one step."""
+    steps: PositiveInt = 200
+    """Steps of the optimiser."""
+    learning_rate: PositiveFloat = 1e-6
+    """Of AdamW, the same throughout; with LoRA take ten times as much."""
+    kl: float = Field(default=0.04, ge=0)
+    """Weight of the divergence from the model as it was given; 0 spares the memory of a second one."""
+    alpha: float = Field(default=1.0, ge=0, le=8)
+    """Power of the inverse frequency: 1 is the full correction, 0 none."""
+    epsilon: float = Field(default=0.0, ge=0, le=1)
+    """Frequencies of a meaning below this count as it."""
+    lora: PositiveInt | None = None
+    """Rank of the adapters that are trained; None trains every weight."""
+    temperature: float = Field(default=1.0, gt=0, le=2)
+    """At which explanations are sampled; at 1 frequencies are the model's own."""
+    max_tokens: PositiveInt = 256
+    """Bound on a reply; one that is cut off cannot be used and earns nothing."""
+    forward: PositiveInt | None = None
+    """Replies in one pass forward and back, of which memory depends; None is a whole group."""
+    checkpointing: bool = False
+    """Activations are computed twice instead of kept: slower, with less memory."""
+    save_every: PositiveInt = 50
+    """Steps between states to go on from."""
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the features that are never trained on, only measured before and after."""
+    seed: NonNegativeInt = 0
+    """Of the split, the order, the sampling and the adapters."""
+
+
 class EngineSettings(Record):
     """How the endpoint is used; nothing here changes an answer."""
 

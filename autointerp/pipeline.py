@@ -117,10 +117,11 @@ def _run(main: Callable[[], Coroutine[None, None, T]]) -> T:
         try:
             return runner.run(main())
         except BaseExceptionGroup as e:
-            raise _first_cause(e) from None
+            raise first_cause(e) from None
 
 
-def _first_cause(error: BaseException) -> BaseException:
+def first_cause(error: BaseException) -> BaseException:
+    """The first exception of a group, of groups of groups, or the exception itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

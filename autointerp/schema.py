@@ -286,7 +286,7 @@ class FailureRecord(Record):
 
     feature: int
     stage: str
-    """`explain`, `explain:domain`, `explain:shuffled` or `score:<scorer>`."""
+    """`explain`, `explain:domain`, `explain:shuffled`, `score:<scorer>`, `tune:judge` or `tune:same`."""
     kind: str
     """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image."""
     message: str

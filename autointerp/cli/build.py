@@ -25,6 +25,7 @@ _OPTION = {
     "n_silent": "--silent",
     "n_screen": "--screen",
     "n_controls": "--controls",
+    "group": "--candidates",
 }
 EXIT_FAILURES = 1
 

@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import batch, calibrate, compare, dumps, estimating, harvest, merge, reports, scoring, train, work
+from autointerp.cli import (
+    batch,
+    calibrate,
+    compare,
+    dumps,
+    estimating,
+    harvest,
+    merge,
+    reports,
+    scoring,
+    train,
+    tune,
+    work,
+)
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
@@ -26,6 +39,7 @@ app.add_typer(train.training, name="train")
 app.command()(harvest.harvest)
 app.command()(work.explain)
 app.command()(scoring.score)
+app.command()(tune.tune)
 app.command()(merge.merge)
 app.command()(calibrate.calibrate)
 app.add_typer(batch.batching, name="batch")

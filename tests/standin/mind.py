@@ -20,6 +20,7 @@ TASKS = {
     '"better"': "choice",
     '"description"': "naming",
     '"x0"': "localisation",
+    '"same"': "same",
 }
 """What is asked, by a key of the reply that the prompt spells out; `explain` where there is none of them."""
 
@@ -51,6 +52,7 @@ def read(payload: Mapping[str, object]) -> Question:
     messages = payload["messages"]
     assert isinstance(messages, list)
     parts = next(m["content"] for m in messages if m["role"] == "user")
+    parts = [{"type": "text", "text": parts}] if isinstance(parts, str) else parts
     text = "\n".join(p["text"] for p in parts if p["type"] == "text")
     task = next((name for key, name in TASKS.items() if key in text), "explain")
     blocks: dict[tuple[str, int], Seen] = {}
@@ -158,12 +160,19 @@ def _place(question: Question) -> dict[str, object]:
     return place | {"found": True, "x1": round(box.x1 * across), "y1": round(box.y1 * down)}
 
 
+def _same(question: Question) -> dict[str, object]:
+    """Whether two descriptions mean the same kinds of object."""
+    first, second = re.findall(r"^Description [AB]: (.*)", question.text, re.MULTILINE)
+    return {"same": "yes" if kinds(first.lower()) == kinds(second.lower()) else "no"}
+
+
 _ANSWERS: Mapping[str, Callable[[Question], dict[str, object]]] = {
     "judge": _judge,
     "intruder": _odd,
     "choice": _better,
     "naming": _description,
     "localisation": _place,
+    "same": _same,
 }
 
 

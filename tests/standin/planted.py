@@ -184,6 +184,7 @@ def plant(
     n_top: int = N_TOP,
     n_band: int = N_BAND,
     marks: str = "heat",
+    labels: bool = True,
 ) -> Population:
     """Writes the dump.
 
@@ -194,6 +195,7 @@ def plant(
         n_top: exemplars of stratum `top`.
         n_band: exemplars of each of q1 to q3.
         marks: `heat`, `box`, `none`: what exemplars say of the region; `wrong`: heat in a corner without the object.
+        labels: whether images have one.
     """
     scenes, features = make_scenes(n_images), tuple(features)
     info = DumpInfo(
@@ -213,7 +215,7 @@ def plant(
         for scene in scenes:
             pointed = any(shape == "triangle" for _, shape in scene.pairs)
             name = "+".join(f"{c} {s}" for c, s in sorted(scene.pairs))
-            data, row = draw(scene), {"attribute": pointed, "group": scene.group, "label": name}
+            data, row = draw(scene), {"attribute": pointed, "group": scene.group, "label": name if labels else None}
             if scene.image % 2:
                 writer.add_image(scene.image, data=data, size=scene.size, **row)
                 continue

@@ -1,0 +1,285 @@
+"""`autointerp tune`: trains an explainer by what its explanations of a dump's features are worth."""
+
+import importlib.metadata
+import signal
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autointerp.clock import now
+from autointerp.config import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
+from autointerp.diverse.judging import judging_settings
+from autointerp.diverse.meaning import Meanings
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.images.renderer import Renderer
+from autointerp.ips.asking import Halted, Judged
+from autointerp.ips.policy import sees
+from autointerp.ips.rewards import Group
+from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_policy
+from autointerp.jobs.background import Background
+from autointerp.jobs.bench import make_judge
+from autointerp.jobs.common import choose, reference
+from autointerp.jobs.embedding import open_embedder
+from autointerp.jobs.planning import make_explainer
+from autointerp.jobs.rewarding import Rewarder
+from autointerp.jobs.scenes import Scenes
+from autointerp.jobs.tune_features import parted, schedule, usable_features
+from autointerp.jobs.tune_folder import Features, Measure, TuneFolder, TuneInfo, measured
+from autointerp.lmm.address import check_urls
+from autointerp.lmm.door import Tally
+from autointerp.pipeline import Stop
+from autointerp.prompts import load_prompt
+from autointerp.remote.path import Location
+from autointerp.session import open_door, open_renderer, resolve_model
+from autointerp.version import __version__
+
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
+Told = Callable[[int, int, Mapping[str, float]], None]
+"""Takes the steps done, of how many, and the figures of the last one."""
+
+
+@dataclass
+class TuneResult:
+    """What `tune` did."""
+
+    folder: Path
+    model: Path
+    """Of the trained model."""
+    step: int
+    """Steps done in all."""
+    steps: int
+    before: dict[str, Measure] | None = None
+    """Of the held-out features, before the first step."""
+    after: dict[str, Measure] | None = None
+    """After the last one."""
+    features: int = 0
+    """Trained on."""
+    held_out: int = 0
+    """Measured."""
+    left_out: int = 0
+    """Features with too few images to show some and judge by others."""
+    tally: Tally = field(default_factory=Tally)
+    """Of the judge's calls made now."""
+    spent: float = 0.0
+    """Of the budget, in its unit; tokens without a budget."""
+    seconds: float = 0.0
+    stopped: str | None = None
+    """Why it ended early; the same command goes on from the last checkpoint."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """All that is settled before the model is loaded."""
+
+    dump: Dump
+    source: str
+    settings: TuneSettings
+    choosing: CandidateSettings
+    judge: ModelSettings
+    engine: EngineSettings
+    prompts: Path | None
+    cache: Path | None
+    prices: Path | None
+
+
+def tune(
+    dump: Location,
+    out: str | Path,
+    *,
+    model: str,
+    judge: str | ModelSettings,
+    features: str | Iterable[int] = "all",
+    width: int | None = None,
+    sample: int | None = None,
+    settings: TuneSettings | None = None,
+    explaining: ExplainSettings | None = None,
+    choosing: CandidateSettings | None = None,
+    engine: EngineSettings | None = None,
+    prompts: Path | None = None,
+    cache: Path | None = None,
+    prices: Path | None = None,
+    allow_outside: bool = False,
+    told: Told | None = None,
+    stop: Stop | None = None,
+) -> TuneResult:
+    """Trains an explainer; called again with the same arguments, it goes on from the last checkpoint.
+
+    Args:
+        dump: folder of the feature dump, or its URL.
+        out: folder to write, made if missing.
+        model: the policy: a folder, or a name on the Hugging Face hub.
+        judge: name of the judge, or all its settings.
+        features: `all`, `0-511,600`, `@FILE`, or ids.
+        width: only features of this nested prefix.
+        sample: only this many of them, drawn by the settings' seed.
+        settings: how it is trained.
+        explaining: what it is shown and asked.
+        choosing: how many held-out images replies are judged on, and how meanings are told apart.
+        engine: how the judge's endpoint is used.
+        prompts: folder of your own templates, which override the shipped ones.
+        cache: folder of the judge's answers; `cache/` or AUTOINTERP_CACHE by default.
+        prices: your own price file.
+        allow_outside: whether the dump's image paths may be absolute or leave its folder.
+        told: hears of each step.
+        stop: asked from outside to end after the step that is being done.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    started, settings, stop = time.monotonic(), settings or TuneSettings(), stop or Stop()
+    refuse(settings)
+    asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
+    engine, choosing = engine or EngineSettings(), choosing or CandidateSettings()
+    if choosing.embedder is not None:
+        choosing = choosing.model_copy(update={"embedder": resolve_model(choosing.embedder)})
+    check_urls((asked.base_url, *engine.more_base_urls))
+    opened = open_dump(dump, allow_outside=allow_outside)
+    source = str(Path(model).resolve()) if Path(model).is_dir() else model
+    work = _Work(opened, source, settings, choosing, asked, engine, prompts, cache, prices)
+    renderer = open_renderer(opened)
+    try:
+        scenes = _scenes(work, explaining or ExplainSettings(seed=settings.seed), renderer, eyes=sees(source))
+        chosen = choose(opened, features, width=width, sample=sample, seed=settings.seed)
+        usable, broken = usable_features(opened, chosen.tolist(), scenes)
+        parts = parted(usable, settings)
+        with TuneFolder(Path(out), _info(work, scenes, parts)) as folder:
+            for record in broken:
+                folder.failure(record)
+            result = _result(folder, parts, left_out=len(chosen) - len(usable), steps=settings.steps)
+            if not folder.info.finished:
+                _train(work, scenes, folder, result, told, stop)
+    finally:
+        renderer.close()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eyes: bool) -> Scenes:
+    if not eyes:  # a label once an image, not once a rendering
+        explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
+    explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
+    explainer = make_explainer(work.dump, ModelSettings(model=work.source), explaining, work.prompts)
+    looking = judging_settings(work.choosing, seed=work.settings.seed)
+    return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
+
+
+def _info(work: _Work, scenes: Scenes, parts: Features) -> TuneInfo:
+    same = load_prompt("same", work.prompts)
+    judge = make_judge(work.judge, scenes.judging, (), work.prompts)
+    ours = work.choosing.model_dump(mode="json", include={"n_active", "n_silent", "embedder", "same", "different"})
+    if isinstance(ours["embedder"], dict):
+        ours["embedder"] = ours["embedder"]["model"]
+    return TuneInfo(
+        version=__version__,
+        versions={name: _version_of(name) for name in LIBRARIES},
+        created=now(),
+        dump=reference(work.dump),
+        features=parts,
+        settings={
+            "model": work.source,
+            **work.settings.model_dump(mode="json"),
+            "explain": scenes.explaining.model_dump(mode="json"),
+            "judge": work.judge.model_dump(mode="json", exclude={"base_url"}),
+            "judging": ours,
+            "prompts": {p.name: p.digest[:12] for p in (*scenes.prompts, *judge.prompts, same)},
+        },
+    )
+
+
+def _version_of(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _result(folder: TuneFolder, parts: Features, *, left_out: int, steps: int) -> TuneResult:
+    info = folder.info
+    return TuneResult(
+        folder=folder.path,
+        model=folder.path / MODEL,
+        step=steps if info.finished else step_of(newest(folder.path)),
+        steps=steps,
+        before=info.before,
+        after=info.after,
+        features=len(parts.train),
+        held_out=len(parts.held_out),
+        left_out=left_out,
+    )
+
+
+def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, told: Told | None, stop: Stop) -> None:
+    settings = work.settings
+    folder.begin(result.step)
+
+    def step_done(step: int, figures: Mapping[str, float]) -> None:
+        folder.metric(step, figures)
+        if told is not None:
+            told(step, settings.steps, figures)
+
+    def held_out(step: int, groups: Sequence[Group]) -> None:
+        figures = {name: [float(getattr(g, name)) for g in groups] for name in Group._fields[1:]}
+        folder.update(**{"before" if step == 0 else "after": measured(figures, settings.seed)})
+
+    with Background(lambda: _rewarder(work, scenes, folder)) as judging, _interruptible(stop):
+
+        def judge(features: Sequence[int], replies: Sequence[str]) -> list[Judged]:
+            return judging.run(lambda rewarder: rewarder.judged(features, replies, group=settings.group))
+
+        plan = Plan(
+            source=work.source,
+            asks=scenes.ask,
+            judging=judge,
+            train=schedule(folder.info.features.train, settings),
+            held_out=folder.info.features.held_out,
+            settings=settings,
+            folder=folder.path,
+        )
+        try:
+            done = tune_policy(plan, told=step_done, measured=held_out, stopping=lambda: stop.reason is not None)
+            result.stopped = None if done else stop.reason
+        except Halted as e:
+            done, result.stopped = False, str(e)
+        if done:
+            folder.update(finished=True)
+        door = judging.value.door
+        result.tally, result.spent = door.tally, door.spent
+    result.step = settings.steps if done else step_of(newest(folder.path))
+    result.before, result.after = folder.info.before, folder.info.after
+
+
+@asynccontextmanager
+async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIterator[Rewarder]:
+    """The judge, and the embedder where there is one, for as long as the context lasts."""
+    async with AsyncExitStack() as stack:
+        door = await stack.enter_async_context(
+            open_door(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices)
+        )
+        embedder = await stack.enter_async_context(
+            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache)
+        )
+        meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder)
+        judge = make_judge(work.judge, scenes.judging, (), work.prompts)
+        yield Rewarder(scenes, judge, meanings, door, folder.failure)
+
+
+@contextmanager
+def _interruptible(stop: Stop) -> Iterator[None]:
+    """The first Ctrl-C ends the training after its step, with a checkpoint; the second one at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def asked(number: int, frame: object) -> None:
+        stop.ask("interrupted")
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, asked)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
