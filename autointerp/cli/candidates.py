@@ -46,3 +46,16 @@ def candidate_settings(
         judge=judge,
         embedder=who,
     )
+
+
+def counted_candidates(candidates: int | None, *, diverse: bool) -> "CandidateSettings | None":
+    """The same as far as an estimate asks for it: the rest has its defaults.
+
+    Raises:
+        SettingsError: too few or too many.
+    """
+    from autointerp.config import CandidateSettings
+
+    if candidates is None and not diverse:
+        return None
+    return build_settings(CandidateSettings, **({} if candidates is None else {"n": candidates}), diverse=diverse)

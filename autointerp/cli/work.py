@@ -41,20 +41,8 @@ def explain(
     least: Annotated[
         float, typer.Option("--least", min=0.0, max=1.0, help="Smallest side of a crop, as a fraction of the image's.")
     ] = 0.3,
-    candidates: Annotated[
-        int | None,
-        typer.Option(
-            "--candidates",
-            min=2,
-            max=64,
-            help="Sample so many explanations of each feature and keep the best. [default: 1; with --diverse 8]",
-            show_default=False,
-        ),
-    ] = None,
-    diverse: Annotated[
-        bool,
-        typer.Option("--diverse", help="Keep the best explanation of each meaning that beats chance, not one alone."),
-    ] = False,
+    candidates: o.CANDIDATES = None,
+    diverse: o.DIVERSE = False,
     subset: Annotated[
         int, typer.Option("--subset", min=1, help="Active images that every second candidate is made from.")
     ] = 4,

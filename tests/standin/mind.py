@@ -20,6 +20,7 @@ TASKS = {
     '"better"': "choice",
     '"description"': "naming",
     '"x0"': "localisation",
+    '"same"': "same",
 }
 """What is asked, by a key of the reply that the prompt spells out; `explain` where there is none of them."""
 
@@ -36,6 +37,8 @@ class Question:
     silent: tuple[Seen, ...]
     judged: tuple[Seen, ...]
     """Those without a role in the prompt."""
+    seed: int = 0
+    """Of the request."""
 
 
 def parts_with_uuid(payload: Mapping[str, object]) -> list[dict[str, dict[str, str] | str | None]]:
@@ -50,7 +53,8 @@ def read(payload: Mapping[str, object]) -> Question:
     """Takes the first user message apart; what follows it (a question asked again) changes nothing."""
     messages = payload["messages"]
     assert isinstance(messages, list)
-    parts = next(m["content"] for m in messages if m["role"] == "user")
+    content: object = next(m["content"] for m in messages if m["role"] == "user")
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     text = "\n".join(p["text"] for p in parts if p["type"] == "text")
     task = next((name for key, name in TASKS.items() if key in text), "explain")
     blocks: dict[tuple[str, int], Seen] = {}
@@ -71,7 +75,9 @@ def read(payload: Mapping[str, object]) -> Question:
     by_role = {role: _in_order(blocks, role) for role in ("Active", "Silent", "")}
     if task == "domain":
         return Question(task, text, by_role[""], (), ())
-    return Question(task, text, by_role["Active"], by_role["Silent"], tuple(sheet) or by_role[""])
+    seed = payload.get("seed", 0)
+    assert isinstance(seed, int)
+    return Question(task, text, by_role["Active"], by_role["Silent"], tuple(sheet) or by_role[""], seed)
 
 
 @lru_cache(maxsize=10_000)
@@ -158,12 +164,18 @@ def _place(question: Question) -> dict[str, object]:
     return place | {"found": True, "x1": round(box.x1 * across), "y1": round(box.y1 * down)}
 
 
+def _same(question: Question) -> dict[str, object]:
+    first, second = re.findall(r"^Description [AB]: (.*)", question.text, re.MULTILINE)
+    return {"same": "yes" if kinds(first.lower()) == kinds(second.lower()) else "no"}
+
+
 _ANSWERS: Mapping[str, Callable[[Question], dict[str, object]]] = {
     "judge": _judge,
     "intruder": _odd,
     "choice": _better,
     "naming": _description,
     "localisation": _place,
+    "same": _same,
 }
 
 
