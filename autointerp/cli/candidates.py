@@ -18,6 +18,8 @@ def candidate_settings(
     diverse: bool,
     subset: int,
     temperature: float,
+    n_active: int,
+    n_silent: int,
     judge: str | None,
     embedder: str,
     embedder_base_url: str | None,
@@ -43,6 +45,21 @@ def candidate_settings(
         diverse=diverse,
         subset=subset,
         temperature=temperature,
+        n_active=n_active,
+        n_silent=n_silent,
         judge=judge,
         embedder=who,
     )
+
+
+def counted_candidates(candidates: int | None, *, diverse: bool) -> "CandidateSettings | None":
+    """The same as far as an estimate asks for it: the rest has its defaults.
+
+    Raises:
+        SettingsError: too few or too many.
+    """
+    from autointerp.config import CandidateSettings
+
+    if candidates is None and not diverse:
+        return None
+    return build_settings(CandidateSettings, **({} if candidates is None else {"n": candidates}), diverse=diverse)

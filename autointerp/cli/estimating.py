@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from autointerp.jobs.estimating import Alternative, Amount, Estimate, ModelEstimate
 
 FOOTNOTE = "~: image tokens by a disputed or unknown rule; thinking tokens of reasoning models come on top"
+SAMPLED = (
+    "with candidates: as if no two had the same words and one were kept; scoring asks as much again about each of "
+    "several kept, and --diverse asks of some pairs, in a few words, whether they mean the same"
+)
 
 
 def estimate(
@@ -30,6 +34,8 @@ def estimate(
     n_shuffled: Annotated[
         int, typer.Option("--n-shuffled", min=0, help="With --domain: features also asked about a shuffled image set.")
     ] = 20,
+    candidates: o.CANDIDATES = None,
+    diverse: o.DIVERSE = False,
     scorers: Annotated[str, typer.Option("--scorers", help="Comma-separated, as for `score`.")] = DEFAULT_SCORERS,
     interval: Annotated[
         float | None, typer.Option("--interval", help="Judging on until detection's interval is this narrow.")
@@ -55,6 +61,7 @@ def estimate(
     Example: `autointerp estimate DUMP --features all --models gpt-5-mini,claude-haiku-5.5`
     """
     from autointerp.cli.build import build_settings, print_json, servers
+    from autointerp.cli.candidates import counted_candidates
     from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
     from autointerp.jobs.estimating import MODELS
     from autointerp.jobs.estimating import estimate as job
@@ -81,7 +88,13 @@ def estimate(
         width=width,
         sample=sample,
         seed=seed,
-        settings=build_settings(ExplainSettings, domain=domain, n_shuffled=n_shuffled, seed=seed),
+        settings=build_settings(
+            ExplainSettings,
+            candidates=counted_candidates(candidates, diverse=diverse),
+            domain=domain,
+            n_shuffled=n_shuffled,
+            seed=seed,
+        ),
         scoring=scoring,
         detail=build_settings(ModelSettings, model="any", detail=detail).detail,
         prompts=prompts,
@@ -93,6 +106,8 @@ def estimate(
         print_json(found.model_dump(mode="json"))
     else:
         _print(found)
+        if candidates or diverse:
+            typer.echo(SAMPLED)
 
 
 def _print(found: "Estimate") -> None:

@@ -113,3 +113,17 @@ RAY_ADDRESS = Annotated[
     str | None,
     typer.Option("--ray-address", help="With --engine ray: of a running cluster. Without it: one is begun here."),
 ]
+CANDIDATES = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        min=2,
+        max=64,
+        help="Sample so many explanations of each feature and keep the best. [default: 1; with --diverse 8]",
+        show_default=False,
+    ),
+]
+DIVERSE = Annotated[
+    bool,
+    typer.Option("--diverse", help="Keep the best explanation of each meaning that beats chance, not one alone."),
+]

@@ -41,26 +41,18 @@ def explain(
     least: Annotated[
         float, typer.Option("--least", min=0.0, max=1.0, help="Smallest side of a crop, as a fraction of the image's.")
     ] = 0.3,
-    candidates: Annotated[
-        int | None,
-        typer.Option(
-            "--candidates",
-            min=2,
-            max=64,
-            help="Sample so many explanations of each feature and keep the best. [default: 1; with --diverse 8]",
-            show_default=False,
-        ),
-    ] = None,
-    diverse: Annotated[
-        bool,
-        typer.Option("--diverse", help="Keep the best explanation of each meaning that beats chance, not one alone."),
-    ] = False,
+    candidates: o.CANDIDATES = None,
+    diverse: o.DIVERSE = False,
     subset: Annotated[
         int, typer.Option("--subset", min=1, help="Active images that every second candidate is made from.")
     ] = 4,
     candidate_temperature: Annotated[
         float, typer.Option("--candidate-temperature", min=0.0, max=2.0, help="At which candidates are sampled.")
     ] = 1.0,
+    choose_active: Annotated[
+        int, typer.Option("--choose-active", min=1, help="Held-out active images on which candidates are compared.")
+    ] = 12,
+    choose_silent: Annotated[int, typer.Option("--choose-silent", min=1, help="Held-out silent images likewise.")] = 24,
     candidate_judge: Annotated[
         str | None,
         typer.Option("--candidate-judge", help="Who judges candidates, at the same server. [default: the explainer]"),
@@ -143,6 +135,8 @@ def explain(
         diverse=diverse,
         subset=subset,
         temperature=candidate_temperature,
+        n_active=choose_active,
+        n_silent=choose_silent,
         judge=candidate_judge,
         embedder=embedder,
         embedder_base_url=embedder_base_url,

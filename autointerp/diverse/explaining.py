@@ -89,8 +89,14 @@ class Sampler:
             return ()
         views = self._views(feature, shown)
         first = [explainer.first(view, images) for explainer, view in views]
-        judged = self.judge.requests(TYPICAL, self._sample(feature, shown, images)) * len(views)
+        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images)) * len(views)
         return (*first, *judged, *self.explainer.passes(shown, images))
+
+    def choosing(self, feature: Feature, shown: Shown, images: Images) -> Sample:
+        """The images on which candidates are compared; the judge's questions about them are asked of each wording."""
+        ids = [e.image for e in (*shown.active, *shown.contrast)]
+        grid, settings = self.explainer.grid, self.judge.settings
+        return choosing_sample(feature, ids, images, settings, grid=grid, n_images=self.n_images)
 
     async def explain(
         self,
@@ -108,7 +114,7 @@ class Sampler:
         shown = draw_shown(feature, images, self.explainer.settings)
         if not shown.active:
             return Explained(failed(feature, "explain", Failure("image", nothing_to_show(feature), 0)))
-        sample = self._sample(feature, shown, images)
+        sample = self.choosing(feature, shown, images)
         if not sample.active or not sample.silent:
             return Explained(failed(feature, "explain", Failure("image", _nothing_to_choose_by(sample), 0)))
         answers = await self._ask(feature, shown, images, door, tuple(parents.values()))
@@ -139,11 +145,6 @@ class Sampler:
         seeds = [{"temperature": self.plan.temperature, "seed": model.seed + i} for i in range(len(views))]
         own = [replace(explainer, model=model.model_copy(update=seed)) for seed in seeds]
         return list(zip(own, views, strict=True))
-
-    def _sample(self, feature: Feature, shown: Shown, images: Images) -> Sample:
-        ids = [e.image for e in (*shown.active, *shown.contrast)]
-        grid, settings = self.explainer.grid, self.judge.settings
-        return choosing_sample(feature, ids, images, settings, grid=grid, n_images=self.n_images)
 
     async def _ask(
         self, feature: Feature, shown: Shown, images: Images, door: Door, parents: Sequence[str]

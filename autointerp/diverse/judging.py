@@ -1,6 +1,7 @@
 """How well a candidate does on held-out images that are kept for choosing, and for nothing else."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -49,8 +50,9 @@ def choosing_sample(
         n_images: size of the population.
     """
     pool = pool_of(feature, shown, images, settings, grid=grid, n_images=n_images)
-    wanted = pool.spread(settings.n_active, settings.n_silent)
-    return pool.sample({name: min(n, len(pool.ordered[name]) // 2) for name, n in wanted.items()})
+    # Halved before they are dealt, so that a stratum with many makes up for one with few.
+    halves = replace(pool, ordered={name: own[: len(own) // 2] for name, own in pool.ordered.items() if len(own) > 1})
+    return halves.sample(halves.spread(settings.n_active, settings.n_silent))
 
 
 async def tried(text: str, sample: Sample, judge: Judge, door: Door) -> Tried | Failure:

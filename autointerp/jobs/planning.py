@@ -60,13 +60,14 @@ def forecast(
     Raises:
         SettingsError: the budget or the price file cannot be read.
     """
-    limit, price = parse_budget(budget), find_price(explainer.model, prices, more_base_urls)
-    Ledger(limit, {explainer.model.model: price})  # refuses dollars where the price is not known
+    asked = [explainer.model] if isinstance(explainer, Explainer) else [explainer.model, explainer.judge.model]
+    limit, priced = parse_budget(budget), {m.model: find_price(m, prices, more_base_urls) for m in asked}
+    Ledger(limit, priced)  # refuses dollars where a price is not known
     features = measured_features(dump, ids, explainer.settings.seed)
     used = 0.0
     for feature in features:
         for request in explainer.requests(feature, images_of(dump, feature)):
-            tokens = estimate(request)
+            tokens, price = estimate(request), priced[request.model]
             in_dollars = cost(price, tokens.input_tokens, tokens.output_tokens, 0) if price else 0.0
             used += in_dollars if limit.unit == "usd" else sum(tokens)
     each = used / len(features)

@@ -8,11 +8,15 @@ from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple, TypeVar
 
+from autointerp.candidates import Sampled
 from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown
+from autointerp.explainer import Explainer
 from autointerp.images.render import picture_size
 from autointerp.jobs.bench import make_judge
+from autointerp.jobs.candidates import asker
 from autointerp.jobs.common import images_of
 from autointerp.jobs.planning import make_explainer
 from autointerp.lmm.calls import Answer, Failure
@@ -70,22 +74,26 @@ class Rehearsal:
     _scored: dict[tuple[ExplainSettings, ScoreSettings, bool], Questions] = field(default_factory=dict)
 
     def explaining(self, settings: ExplainSettings) -> Questions:
-        """Of the explainer; a second pass counts once more for features that have a shuffled set."""
+        """Of the explainer; a second pass counts once more for features that have a shuffled set.
+
+        Of several candidates each counts as judged, as if no two had the same words; questions whether two of them
+        mean the same are left out, since their number depends on the words.
+        """
         if settings not in self._explained:
-            explainer = make_explainer(self.dump, ANY, settings, self.prompts)
+            asks = self._asks(settings)
             out: Questions = Counter()
             for feature in self.features:
-                requests = explainer.requests(feature, images_of(self.dump, feature))
+                requests = asks.requests(feature, images_of(self.dump, feature))
                 out.update(_question("explain", r) for r in requests)
                 out.update(_question("shuffled", r) for r in requests if r.task == "domain")
             self._explained[settings] = out
         return self._explained[settings]
 
     def scoring(self, explain: ExplainSettings, settings: ScoreSettings, *, convinced: bool) -> Questions:
-        """Of the judge.
+        """Of the judge, about one explanation: where several are kept, each is asked about besides.
 
         Args:
-            explain: what the explainer is shown, which is held back from the judge.
+            explain: what the explainer is shown and candidates are chosen by, which is held back from the judge.
             settings: which scorers, and what the judge is shown.
             convinced: whether the judge finds that the explanation fits exactly the images that fire the feature; else
                 it tosses a coin and no interval is narrow enough, so that judging on ends with the calls or the images.
@@ -98,12 +106,18 @@ class Rehearsal:
             self._scored[key] = out
         return self._scored[key]
 
+    def _asks(self, settings: ExplainSettings) -> Explainer | Sampler:
+        return asker(make_explainer(self.dump, ANY, settings, self.prompts), self.dump, self.prompts)
+
     async def _asked(
         self, feature: Feature, explain: ExplainSettings, settings: ScoreSettings, convinced: bool
     ) -> list[Request]:
         images, grid = images_of(self.dump, feature), self.dump.info.patch_grid
         shown = draw_shown(feature, images, explain)
         said = _stand_in(feature, (e.image for e in shown.active), (e.image for e in shown.contrast))
+        if isinstance(asks := self._asks(explain), Sampler):
+            by = tuple(i.exemplar.image for i in asks.choosing(feature, shown, images).items)
+            said = said.model_copy(update={"sampled": Sampled(asked=asks.plan.n, judged_on=by)})
         names = tuple(name for name in settings.scorers if name not in SILENT_SCORERS)
         # Replicates behind intervals cost time here and no tokens.
         quick = settings.model_copy(update={"bootstrap": 100})

@@ -10,7 +10,7 @@ from autointerp.errors import one_line
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.reading import read_completion
 from autointerp.lmm.request import Completion, Request
-from autointerp.replies import DomainReply, ExplainReply, PointReply, Reply, judge_reply, number_reply
+from autointerp.replies import DomainReply, ExplainReply, PointReply, Reply, SameReply, judge_reply, number_reply
 
 MOST_LINES = 50_000
 """Requests in one file; source: https://platform.openai.com/docs/guides/batch, read 2026-11-23."""
@@ -142,6 +142,8 @@ def reply_of(shape: str) -> type[Reply]:
             return DomainReply
         case "localisation":
             return PointReply
+        case "same":
+            return SameReply
         case "judge":
             return judge_reply(int(rest[0]))
         case _:

@@ -17,7 +17,7 @@ from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.letters import Mailbox
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
-from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
+from autointerp.lmm.request import Client, Completion, Images, Request, Task, asked_again
 from autointerp.replies import Reply
 from autointerp.schema import Usage
 
@@ -201,7 +201,7 @@ class Door:
                 if e.kind in UNASKED:
                     return Failure(e.kind, e.message, 0)
                 error = e
-                self._give_up_if_hopeless(e, last=attempt == self._attempts)
+                self._give_up_if_hopeless(e, request.task, last=attempt == self._attempts)
                 if not e.again:
                     return Failure(e.kind, e.message, attempt)
                 if attempt < self._attempts:
@@ -210,11 +210,12 @@ class Door:
         assert error is not None
         return Failure(error.kind, error.message, self._attempts)
 
-    def _give_up_if_hopeless(self, error: CallError, *, last: bool) -> None:
+    def _give_up_if_hopeless(self, error: CallError, task: Task, *, last: bool) -> None:
         if error.remedy is not None:
             self._hopeless = error.remedy
         elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):
-            self._hopeless = f"{error.message}; is the server up and --base-url right?"
+            option = "--embedder-base-url" if task == "embed" else "--base-url"
+            self._hopeless = f"{error.message}; is the server up and {option} right?"
         elif last or not error.again:
             self._lost += 1
         if self._lost > max(_PATIENCE, self._limiter.ceiling):

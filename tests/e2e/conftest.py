@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from standin.commands import Command, Done, Result, run
-from standin.planted import Population, plant
+from standin.favourite import favourite
+from standin.planted import MIXED, Population, plant
 from standin.server import StandIn
 
 
@@ -13,6 +14,19 @@ from standin.server import StandIn
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Population:
     """Twelve features over 300 images; not to be written to."""
     return plant(tmp_path_factory.mktemp("planted") / "dump")
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Population:
+    """Five features with enough silent images to choose candidates by; not to be written to."""
+    return plant(tmp_path_factory.mktemp("mixed") / "dump", features=MIXED, n_top=40, n_silent=80)
+
+
+@pytest.fixture
+def fond(seer: StandIn) -> StandIn:
+    """Its explainer has a favourite: it names one property only."""
+    seer.text_of = favourite
+    return seer
 
 
 @pytest.fixture

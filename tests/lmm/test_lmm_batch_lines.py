@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autointerp.lmm.batch_lines import Answered, Errored, LineError, read_result, reply_of, request_line, shape_of
 from autointerp.lmm.request import Request, Task
-from autointerp.replies import DomainReply, ExplainReply, PointReply, Reply, judge_reply, number_reply
+from autointerp.replies import DomainReply, ExplainReply, PointReply, Reply, SameReply, judge_reply, number_reply
 
 COMPLETION = {
     "model": "m-2026",
@@ -126,6 +126,7 @@ def test_a_key_that_the_endpoint_repeats_is_taken_out_before_the_line_is_cut(mon
         ("explain", ExplainReply, "explain"),
         ("domain", DomainReply, "domain"),
         ("localisation", PointReply, "localisation"),
+        ("same", SameReply, "same"),
         ("judge", judge_reply(12), "judge:12"),
         ("intruder", number_reply("odd", 5), "intruder:odd:5"),
         ("choice", number_reply("better", 2), "choice:better:2"),

@@ -37,6 +37,8 @@ class Question:
     silent: tuple[Seen, ...]
     judged: tuple[Seen, ...]
     """Those without a role in the prompt."""
+    seed: int = 0
+    """Of the request."""
 
 
 def parts_with_uuid(payload: Mapping[str, object]) -> list[dict[str, dict[str, str] | str | None]]:
@@ -51,8 +53,8 @@ def read(payload: Mapping[str, object]) -> Question:
     """Takes the first user message apart; what follows it (a question asked again) changes nothing."""
     messages = payload["messages"]
     assert isinstance(messages, list)
-    parts = next(m["content"] for m in messages if m["role"] == "user")
-    parts = [{"type": "text", "text": parts}] if isinstance(parts, str) else parts
+    content: object = next(m["content"] for m in messages if m["role"] == "user")
+    parts = content if isinstance(content, list) else [{"type": "text", "text": content}]
     text = "\n".join(p["text"] for p in parts if p["type"] == "text")
     task = next((name for key, name in TASKS.items() if key in text), "explain")
     blocks: dict[tuple[str, int], Seen] = {}
@@ -73,7 +75,9 @@ def read(payload: Mapping[str, object]) -> Question:
     by_role = {role: _in_order(blocks, role) for role in ("Active", "Silent", "")}
     if task == "domain":
         return Question(task, text, by_role[""], (), ())
-    return Question(task, text, by_role["Active"], by_role["Silent"], tuple(sheet) or by_role[""])
+    seed = payload.get("seed", 0)
+    assert isinstance(seed, int)
+    return Question(task, text, by_role["Active"], by_role["Silent"], tuple(sheet) or by_role[""], seed)
 
 
 @lru_cache(maxsize=10_000)

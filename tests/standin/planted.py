@@ -67,7 +67,7 @@ def kinds(text: str) -> frozenset[Pair]:
     """`red circle`, `red`, `square`, or several joined with ` or `, as the kinds of object meant."""
     out: set[Pair] = set()
     for clause in text.split(" or "):
-        words = clause.replace(",", " ").split()
+        words = clause.replace(",", " ").replace(";", " ").split()
         colours = [c for c in COLOURS if c in words]
         shapes = [s for s in SHAPES if s in words]
         if colours or shapes:
@@ -90,6 +90,15 @@ NAMES = (
     "circle",
 )
 FEATURES = tuple(Planted(name, kinds(name)) for name in NAMES)
+MIXED_NAMES = (
+    "green triangle",
+    "blue circle or red square",
+    "blue square",
+    "square or red triangle",
+    "green circle or red triangle",
+)
+"""Three of them have two concepts; squares are three times as many as red triangles."""
+MIXED = tuple(Planted(name, kinds(name)) for name in MIXED_NAMES)
 
 
 def tints() -> tuple[tuple[int, int, int], ...]:
@@ -183,6 +192,7 @@ def plant(
     n_images: int = N_IMAGES,
     n_top: int = N_TOP,
     n_band: int = N_BAND,
+    n_silent: int = N_SILENT,
     marks: str = "heat",
     labels: bool = True,
 ) -> Population:
@@ -194,6 +204,7 @@ def plant(
         n_images: at most as many as there are tints.
         n_top: exemplars of stratum `top`.
         n_band: exemplars of each of q1 to q3.
+        n_silent: of a uniform draw from the silent images.
         marks: `heat`, `box`, `none`: what exemplars say of the region; `wrong`: heat in a corner without the object.
         labels: whether images have one.
     """
@@ -224,14 +235,20 @@ def plant(
             path.write_bytes(data)
             writer.add_image(scene.image, path=f"images/{scene.image}.png", size=scene.size, **row)
         for number, feature in enumerate(features):
-            row, exemplars = _evidence(number, feature, scenes, info, n_top, n_band, marks)
+            row, exemplars = _evidence(number, feature, scenes, info, (n_top, n_band, n_silent), marks)
             writer.add_feature(row, exemplars)
     return Population(folder, scenes, features)
 
 
 def _evidence(
-    number: int, feature: Planted, scenes: Sequence[Scene], info: DumpInfo, n_top: int, n_band: int, marks: str
+    number: int,
+    feature: Planted,
+    scenes: Sequence[Scene],
+    info: DumpInfo,
+    sizes: tuple[int, int, int],
+    marks: str,
 ) -> tuple[FeatureRow, list[Exemplar]]:
+    n_top, n_band, n_silent = sizes
     chance = Random(f"evidence:{number}")
     fires = sorted((s for s in scenes if activation(feature, s) > 1), key=lambda s: (-activation(feature, s), s.image))
     top, rest = fires[:n_top], fires[n_top:]
@@ -244,9 +261,9 @@ def _evidence(
     words = {word for pair in feature.pairs for word in pair}
     alike = [s for s in silent if any(words & set(pair) for pair in s.pairs)]
     guided = chance.sample(alike, min(N_GUIDED, len(alike)))
-    drawn = chance.sample([s for s in silent if s not in guided], N_SILENT)
+    drawn = chance.sample([s for s in silent if s not in guided], n_silent)
     out += [_exemplar(feature, s, "guided", len(guided) / len(alike), "none") for s in guided]
-    out += [_exemplar(feature, s, "silent", N_SILENT / (len(silent) - len(guided)), "none") for s in drawn]
+    out += [_exemplar(feature, s, "silent", n_silent / (len(silent) - len(guided)), "none") for s in drawn]
     pointed = sum(any(shape == "triangle" for _, shape in s.pairs) for s in fires)
     strongest = activation(feature, fires[0]) if fires else 0.0
     row = FeatureRow(number, info.width_of(number), len(fires), strongest, pointed, None)

@@ -13,6 +13,7 @@ from types import TracebackType
 
 from aiohttp import web
 from standin.mind import Question, answer, as_text, parts_with_uuid, read
+from standin.vectors import vector_of
 
 TRANSIENT = (
     "429",
@@ -78,6 +79,8 @@ class StandIn:
     calls: list[Call] = field(default_factory=list)
     answered: Counter[str] = field(default_factory=Counter)
     """Bodies whose usable answer was written to a client that was still there."""
+    embedded: list[str] = field(default_factory=list)
+    """Texts whose vectors were asked for."""
     last_headers: Mapping[str, str] = field(default_factory=dict)
     named: int = 0
     """Pictures that were looked up."""
@@ -125,6 +128,7 @@ class StandIn:
         self._over = asyncio.Event()
         app = web.Application(client_max_size=1 << 28)
         app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post("/v1/embeddings", self._embed)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -133,6 +137,14 @@ class StandIn:
         self._ready.set()
         await self._over.wait()
         await runner.cleanup()
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        if asked["model"] == "nobody":
+            return _error(404, "The model `nobody` does not exist.")
+        (text,) = asked["input"]
+        self.embedded.append(text)
+        return web.json_response({"data": [{"index": 0, "embedding": vector_of(text)}]})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
