@@ -21,7 +21,6 @@ from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
 
 FORMAT = "autointerp-run/1"
-
 RECORDS = ("explanations.jsonl", "scores.jsonl")
 _REMEDY = {
     "explain": "use the same, or name another folder with --run",
