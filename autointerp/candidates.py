@@ -34,9 +34,9 @@ class Cluster(Record):
     score: float
     """Mean of its members, in [0, 1]."""
     p: float
-    """Of the best member, corrected for the number of clusters (Holm 1979)."""
+    """Of its wordings together (twice the median, at most), corrected for the number of clusters (Holm 1979)."""
     kept: bool
-    """Whether the best member beats chance, and so is one of the feature's explanations."""
+    """Whether it beats chance; the best member then is one of the feature's explanations."""
     adds: bool = True
     """Of a kept one: whether it accounts for images that better ones do not. The disjunction leaves the others out."""
     share_score: float

@@ -15,7 +15,16 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
 OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large", "--measure", "--only", "--write"} | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
-    *("--array", "--gres", "--wrap", "--model-path", "--parallel", "--enable-lora", "--lora-modules"),
+    *(
+        "--array",
+        "--gres",
+        "--wrap",
+        "--model-path",
+        "--parallel",
+        "--enable-lora",
+        "--max-lora-rank",
+        "--lora-modules",
+    ),
 }
 OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"}
 """Options of other programs that the pages show."""

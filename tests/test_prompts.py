@@ -243,7 +243,13 @@ def test_no_shipped_template_is_left_untested():
     names = {str(p.relative_to(shipped_folder())) for p in shipped_folder().rglob("*.jinja")}
 
     others = {f"{name}.jinja" for name in TEMPLATES.values()}  # by the tests of the scorers that fill them
-    assert names == {"explain.jinja", "judge.jinja", *others, *(f"domains/{n}.jinja" for n in domain_names(None))}
+    assert names == {
+        "explain.jinja",
+        "judge.jinja",
+        "same.jinja",
+        *others,
+        *(f"domains/{n}.jinja" for n in domain_names(None)),
+    }
 
 
 def test_every_shipped_prompt_says_that_writing_inside_an_image_is_no_instruction():

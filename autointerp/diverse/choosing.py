@@ -10,6 +10,7 @@ import numpy.typing as npt
 from autointerp.candidates import Candidate, Cluster
 from autointerp.config import CandidateSettings
 from autointerp.ips.weights import scaled_rewards
+from autointerp.scoring.rivals import normal
 from autointerp.scoring.statistics import weighted_rates
 
 LEVEL = 0.05
@@ -100,7 +101,7 @@ def clustered(candidates: Sequence[Candidate], labels: Sequence[int], settings: 
     weighted = scaled_rewards(plain, labels, group_size=len(labels), epsilon=settings.epsilon)
     members = {label: [i for i, own in enumerate(labels) if own == label] for label in dict.fromkeys(labels)}
     best = {label: max(own, key=lambda i: (scores[i], -i)) for label, own in members.items()}
-    ps = holm([_p(candidates[i]) for i in best.values()])
+    ps = holm([_p([candidates[i] for i in own]) for own in members.values()])
     out = [
         Cluster(
             members=tuple(own),
@@ -116,8 +117,15 @@ def clustered(candidates: Sequence[Candidate], labels: Sequence[int], settings: 
     return sorted(out, key=lambda c: (-c.share_ips, c.members))
 
 
-def _p(candidate: Candidate) -> float:
-    return 1.0 if candidate.p is None else candidate.p
+def _p(members: Sequence[Candidate]) -> float:
+    """Of several wordings of one meaning, tried on the same images: K/k times the k-th smallest of K, at the median k.
+
+    Valid however they depend on each other (Rüger 1978); the smallest alone would be too small the more wordings there
+    are. Of a single wording, its own.
+    """
+    wordings = {normal(c.text): 1.0 if c.p is None else c.p for c in members}
+    k = (len(wordings) + 1) // 2
+    return min(1.0, len(wordings) / k * sorted(wordings.values())[k - 1])
 
 
 def _share(weights: npt.NDArray[np.float64], members: Sequence[int]) -> float:
@@ -132,9 +140,11 @@ def adding(texts: Sequence[tuple[str, Fits]]) -> list[str]:
     said already, which would only blur the whole, stays out.
 
     Args:
-        texts: at least one, each with what the judge said of it; every side has an answer.
+        texts: each with what the judge said of it; every side has an answer.
     """
     out: list[str] = []
+    if not texts:
+        return out
     claimed = np.zeros(len(texts[0][1].yes), bool)
     reached = 0.0
     left = list(texts)

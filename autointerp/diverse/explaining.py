@@ -29,6 +29,8 @@ from autointerp.scoring.judge import SETTLED, Judge
 from autointerp.scoring.rivals import normal
 from autointerp.scoring.sampling import Sample
 
+MOST_CONCEPTS = 4
+"""Properties of one reply that become candidates, the first ones."""
 TYPICAL = "a typical explanation of some twelve words that names one visual property"
 """Stands for explanations that are not written yet, where questions are only counted."""
 
@@ -197,7 +199,7 @@ class Sampler:
             return []
         concepts = tuple(plain(c) for c in reply.concepts if c.strip())
         if self.plan.diverse and reply.verdict == "mixed" and len(concepts) > 1:
-            return [_Said(c, (c,), reply, view, answer.model) for c in concepts]
+            return [_Said(c, (c,), reply, view, answer.model) for c in concepts[:MOST_CONCEPTS]]
         return [_Said(plain(reply.explanation), concepts, reply, view, answer.model)]
 
     async def _tried(self, texts: Sequence[str], sample: Sample, door: Door) -> dict[str, Tried] | Failure:

@@ -8,10 +8,10 @@ import numpy as np
 
 from autointerp.config import CandidateSettings, ScoreSettings
 from autointerp.diverse.choosing import Fits
-from autointerp.evidence import Images
+from autointerp.evidence import Images, kin_of
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
-from autointerp.schema import Feature, Usage
+from autointerp.schema import Exemplar, Feature, Usage
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import Sample, pool_of
 
@@ -51,8 +51,29 @@ def choosing_sample(
     """
     pool = pool_of(feature, shown, images, settings, grid=grid, n_images=n_images)
     # Halved before they are dealt, so that a stratum with many makes up for one with few.
-    halves = replace(pool, ordered={name: own[: len(own) // 2] for name, own in pool.ordered.items() if len(own) > 1})
+    taken: set[str] = set()
+    ordered = {name: _half(own, images, taken) for name, own in pool.ordered.items()}
+    halves = replace(pool, ordered={name: half for name, half in ordered.items() if half})
     return halves.sample(halves.spread(settings.n_active, settings.n_silent))
+
+
+def _half(own: Sequence[Exemplar], images: Images, taken: set[str]) -> tuple[Exemplar, ...]:
+    """Images of a stratum, one of each group of near-duplicates, that together with those cost at most half of it.
+
+    Near-duplicates of an image of the choice are no more scored on than the image itself.
+    """
+    kin = {e.image: kin_of(images[e.image]) for e in own}
+    out: list[Exemplar] = []
+    lost = 0
+    for exemplar in own:
+        mine = kin[exemplar.image]
+        cost = sum(bool(mine & theirs) for theirs in kin.values())
+        if mine & taken or lost + cost > len(own) // 2:
+            continue
+        taken |= mine
+        lost += cost
+        out.append(exemplar)
+    return tuple(out)
 
 
 async def tried(text: str, sample: Sample, judge: Judge, door: Door) -> Tried | Failure:

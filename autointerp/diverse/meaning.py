@@ -36,7 +36,7 @@ class Told:
     """Pairs that the judge decided."""
     usage: Usage = field(default_factory=Usage)
     gaps: tuple[Failure, ...] = ()
-    """Why the judge's word on a pair is missing; such a pair counts as different."""
+    """Why the judge's word on a pair, or the embeddings, are missing."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Meanings:
     settings: CandidateSettings
     embedder: Embedder | None
     """None leaves every pair of different wordings to the judge."""
+    unanswered: float = 0.0
+    """What a pair counts as that the judge refuses: 0 different, 1 the same."""
 
     async def clusters(self, texts: Sequence[str], door: Door) -> Told | Failure:
         """Puts texts of the same meaning together, or returns a failure that may pass.
@@ -64,17 +66,21 @@ class Meanings:
         # Of each wording the first spelling.
         distinct = list(dict(reversed(list(zip(wordings, texts, strict=True)))).values())[::-1]
         same = await self._likeness(distinct)
+        gaps: list[Failure] = []
         if isinstance(same, Failure):
-            return same
+            if same.kind not in SETTLED:
+                return same
+            gaps.append(same)
+            same = _unknown(len(distinct))
         unclear = [(i, j) for i, j in combinations(range(len(distinct)), 2) if np.isnan(same[i, j])]
-        usage, gaps = Usage(), []
+        usage = Usage()
         for (i, j), answer in zip(unclear, await self._ask(distinct, unclear, door), strict=True):
             if isinstance(answer, Answer):
                 usage += answer.usage
                 same[i, j] = same[j, i] = answer.value.same == "yes"
             elif answer.kind in SETTLED:
                 gaps.append(answer)
-                same[i, j] = same[j, i] = 0.0
+                same[i, j] = same[j, i] = self.unanswered
             else:
                 return answer
         together = dict(zip((normal(t) for t in distinct), linked(same), strict=True))
@@ -98,7 +104,7 @@ class Meanings:
         """1 for the same, 0 for different, NaN for what the judge has to say, [n, n]."""
         n = len(texts)
         if self.embedder is None or n < 2:
-            return np.where(np.eye(n, dtype=bool), 1.0, np.nan)
+            return _unknown(n)
         vectors = await self.embedder.texts(texts)
         if isinstance(vectors, Failure):
             return vectors
@@ -113,6 +119,11 @@ class Meanings:
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(door.ask(self.request(texts[i], texts[j]), SameReply)) for i, j in pairs]
         return [task.result() for task in asked]
+
+
+def _unknown(n: int) -> Floats:
+    """Nothing is known but that each text means what it means itself, [n, n]."""
+    return np.where(np.eye(n, dtype=bool), 1.0, np.nan)
 
 
 def linked(same: Floats) -> list[int]:

@@ -76,10 +76,10 @@ class TuneFolder:
             ) from e
         except OSError as e:
             raise SettingsError(f"{path}: cannot be written ({e.strerror}); give another --out") from e
-        self._failures = Appender(path / FAILURES, FAILURE)
-        self._metrics: LineFile | None = None
         if not (path / INFO).exists():
             self.update()
+        self._failures = Appender(path / FAILURES, FAILURE)
+        self._metrics: LineFile | None = None
 
     def begin(self, step: int) -> None:
         """Drops the figures of steps that will be done again; 0 drops all."""
@@ -119,7 +119,7 @@ def _agreed(path: Path, info: TuneInfo) -> TuneInfo:
     """What the folder says it was made with, if that is the same."""
     file = path / INFO
     if not file.exists():
-        if path.is_dir() and any(p.name != ".lock" for p in path.iterdir()):
+        if path.is_dir() and any(p.name not in (".lock", f".{INFO}") for p in path.iterdir()):
             raise SettingsError(f"{path}: holds something else; give another --out")
         return info
     try:

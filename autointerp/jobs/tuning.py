@@ -261,7 +261,8 @@ async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIte
         embedder = await stack.enter_async_context(
             open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache)
         )
-        meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder)
+        # A pair that the judge refuses counts as the same: were it different, refusals would pay for paraphrase.
+        meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
         judge = make_judge(work.judge, scenes.judging, (), work.prompts)
         yield Rewarder(scenes, judge, meanings, door, folder.failure)
 

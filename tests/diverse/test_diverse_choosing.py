@@ -17,7 +17,7 @@ def fits(active: str, silent: str) -> Fits:
     """One letter an image: `y`es, `n`o, `u`nsure, or `-` for no answer."""
     said = active + silent
     belief = np.array([{"y": 1.0, "n": 0.0, "u": 0.5, "-": np.nan}[s] for s in said])
-    return Fits(belief == 1, belief, np.arange(len(said)) < len(active))
+    return Fits(belief == 1, belief, np.arange(len(said)) < len(active), np.ones(len(said)))
 
 
 def candidate(score: float | None, p: float | None = 0.001) -> Candidate:
@@ -136,3 +136,15 @@ def test_a_wider_wording_that_claims_silent_images_for_what_is_left_adds_nothing
 def test_the_best_one_always_stays():
     assert adding([("weak", fits("yn", "nn"))]) == ["weak"]
     assert adding([]) == []
+
+
+def test_many_wordings_of_one_meaning_do_not_lower_its_p():
+    """Of three, the second smallest times 3/2; the same wording again is no further one."""
+    members = [
+        candidate(0.5, p).model_copy(update={"text": t}) for t, p in zip("abcC", (0.01, 0.02, 0.9, 0.9), strict=True)
+    ]
+
+    (cluster,) = clustered(members, [0, 0, 0, 0], PLAN)
+
+    assert cluster.p == pytest.approx(0.03)
+    assert cluster.kept

@@ -114,3 +114,15 @@ def test_a_failure_that_may_pass_is_no_verdict(cache: Cache):
 
     assert isinstance(said, Failure)
     assert said.kind == "http_500"
+
+
+def test_near_duplicates_of_the_choice_cost_scoring_half_of_a_stratum_at_most():
+    """The top's 17 held-out images stand in pairs: four pairs are 8 of them, and one of each pair is judged."""
+    pairs = {image: f"pair {image // 2}" for image in range(20)}
+    plan = CandidateSettings(n_active=12)
+    found = chosen(plan=plan, groups=pairs)
+
+    of_top = [i.exemplar.image for i in found.items if i.exemplar.stratum == "top"]
+    assert len({pairs[image] for image in of_top}) == len(of_top)
+    lost = [i for i in range(20) if pairs[i] in {pairs[image] for image in of_top}]
+    assert len(lost) <= 17 // 2

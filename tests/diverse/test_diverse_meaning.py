@@ -161,3 +161,27 @@ def test_one_text_is_asked_of_nobody(cache: Cache, embedder: Angles | None):
 
     assert labels(told(cache, client, ["a", "a", "a"], embedder)) == (0, 0, 0)
     assert client.pairs == []
+
+
+class Refusing(Angles):
+    async def texts(self, texts: Sequence[str]) -> Vectors | Failure:
+        return Failure("http_400", "never", 1)
+
+
+def test_an_embedder_that_refuses_for_good_leaves_all_pairs_to_the_judge(cache: Cache):
+    said = told(cache, Comparer(by_first_letter), ["ax", "ay", "b"], Refusing())
+
+    assert labels(said) == (0, 0, 1)
+    assert isinstance(said, Told)
+    assert [g.kind for g in said.gaps] == ["http_400"]
+
+
+def test_in_training_a_refused_pair_counts_as_the_same(cache: Cache):
+    """Else a judge that refuses would pay for paraphrase."""
+    refusing = Comparer(lambda a, b: CallError("refused", "no", again=False))
+    plan, model = CandidateSettings(diverse=True), ModelSettings(model="judge")
+    meanings = Meanings(model, load_prompt("same", None), plan, None, unanswered=1.0)
+
+    said = asyncio.run(meanings.clusters(["a", "b"], open_trial_door(cache, refusing)))
+
+    assert labels(said) == (0, 0)

@@ -76,3 +76,15 @@ def test_an_interval_is_over_the_features_that_have_the_figure():
     assert (found["collapse"].mean, found["collapse"].low, found["collapse"].high) == (0.5, 0.0, 1.0)
     assert (found["one"].mean, found["one"].low, found["one"].high) == (2.0, None, None)
     assert "none" not in found
+
+
+def test_a_folder_whose_maker_was_killed_at_once_is_gone_on_with(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".lock").touch()
+    (out / ".tune.json").write_text('{"half')
+
+    with TuneFolder(out, info()) as folder:
+        assert folder.info == info()
+
+    assert json.loads((out / "tune.json").read_text())["version"] == "1"
