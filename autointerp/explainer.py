@@ -8,7 +8,7 @@ from autointerp.clock import now
 from autointerp.config import ExplainSettings, ModelSettings
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
-from autointerp.lmm.calls import DEFERRED, Answer, Failure
+from autointerp.lmm.calls import DEFERRED, Answer, Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import ImagePart, Request, Role, Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
@@ -86,12 +86,12 @@ class Explainer:
         """
         shown = draw_shown(feature, images, self.settings)
         if not shown.active:
-            return failed(feature, "explain", Failure("image", nothing_to_show(feature), 0))
+            return failed(feature.id, "explain", Failure("image", nothing_to_show(feature), 0))
         answer = await door.ask(self.first(shown, images, tuple(parents.values())), ExplainReply)
         if isinstance(answer, Failure):
             if answer.kind == DEFERRED:
                 await self.ask_ahead(shown, images, door, shuffled)
-            return failed(feature, "explain", answer)
+            return failed(feature.id, "explain", answer)
         return await self.complete(feature, shown, images, door, answer, shuffled, tuple(parents))
 
     async def ask_ahead(self, shown: Shown, images: Images, door: Door, shuffled: tuple[Exemplar, ...]) -> None:
@@ -128,7 +128,7 @@ class Explainer:
         for stage, request, active in self._second_passes(shown, images, shuffled):
             second = await door.ask(request, DomainReply)
             if isinstance(second, Failure):
-                return failed(feature, f"explain:{stage}", second)
+                return failed(feature.id, f"explain:{stage}", second)
             found[stage] = _finding(second.value, self.settings.domain or "", active)
             usage += second.usage
         return self._record(feature, shown, answer.value, answer.model, found, usage, parents)
@@ -250,15 +250,3 @@ def nothing_to_show(feature: Feature) -> str:
     if not feature.active:
         return "the dump has no image on which it fires"
     return "none of its activation strata has two images in the dump, one to show and one to hold out"
-
-
-def failed(feature: Feature, stage: str, failure: Failure) -> FailureRecord:
-    """The record of a feature that stays pending."""
-    return FailureRecord(
-        feature=feature.id,
-        stage=stage,
-        kind=failure.kind,
-        message=failure.message,
-        attempts=failure.attempts,
-        created=now(),
-    )

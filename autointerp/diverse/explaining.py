@@ -17,9 +17,9 @@ from autointerp.diverse.judging import Tried, choosing_sample, tried
 from autointerp.diverse.meaning import Meanings, Told
 from autointerp.diverse.views import draw_views
 from autointerp.evidence import Images, Shown, draw_shown
-from autointerp.explainer import Explainer, failed, nothing_to_show
+from autointerp.explainer import Explainer, nothing_to_show
 from autointerp.ips.weights import collapse_index
-from autointerp.lmm.calls import DEFERRED, Answer, Failure
+from autointerp.lmm.calls import DEFERRED, Answer, Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
 from autointerp.prompts import Prompt, plain
@@ -115,29 +115,29 @@ class Sampler:
         """
         shown = draw_shown(feature, images, self.explainer.settings)
         if not shown.active:
-            return Explained(failed(feature, "explain", Failure("image", nothing_to_show(feature), 0)))
+            return Explained(failed(feature.id, "explain", Failure("image", nothing_to_show(feature), 0)))
         sample = self.choosing(feature, shown, images)
         if not sample.active or not sample.silent:
-            return Explained(failed(feature, "explain", Failure("image", _nothing_to_choose_by(sample), 0)))
+            return Explained(failed(feature.id, "explain", Failure("image", _nothing_to_choose_by(sample), 0)))
         answers = await self._ask(feature, shown, images, door, tuple(parents.values()))
         if (waits := _passing(answers)) is not None:
             if waits.kind == DEFERRED:
                 await self.explainer.ask_ahead(shown, images, door, shuffled)
-            return Explained(failed(feature, "explain", waits))
+            return Explained(failed(feature.id, "explain", waits))
         settled = [a for _, a in answers if isinstance(a, Failure)]
         replies = [(view, a) for view, a in answers if isinstance(a, Answer)]
         if not replies:
-            return Explained(failed(feature, "explain", settled[0]))
+            return Explained(failed(feature.id, "explain", settled[0]))
         chosen = await self._chosen(replies, sample, door)
         if isinstance(chosen, Failure):
-            return Explained(failed(feature, "explain:choosing", chosen))
+            return Explained(failed(feature.id, "explain:choosing", chosen))
         answer, sampled, gaps = chosen
         sampled = sampled.model_copy(update={"asked": len(answers), "failed": len(settled)})
         record = await self.explainer.complete(feature, shown, images, door, answer, shuffled, tuple(parents))
         if isinstance(record, FailureRecord):
             return Explained(record)
-        gap_records = [failed(feature, "explain", f) for f in settled]
-        gap_records += [failed(feature, "explain:choosing", f) for f in gaps]
+        gap_records = [failed(feature.id, "explain", f) for f in settled]
+        gap_records += [failed(feature.id, "explain:choosing", f) for f in gaps]
         return Explained(record.model_copy(update={"sampled": sampled}), tuple(gap_records))
 
     def _views(self, feature: Feature, shown: Shown) -> list[tuple[Explainer, Shown]]:

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autointerp.clock import now
 from autointerp.diverse.judging import Tried, tried
 from autointerp.diverse.meaning import Meanings, Told
 from autointerp.ips.asking import Halted, Judged
 from autointerp.jobs.scenes import Scenes
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.lmm.parse import ReplyError, parse_reply
 from autointerp.prompts import plain
@@ -83,15 +82,7 @@ class Rewarder:
 
     def _note(self, feature: int, stage: str, gaps: Sequence[Failure]) -> None:
         for gap in gaps:
-            record = FailureRecord(
-                feature=feature,
-                stage=stage,
-                kind=gap.kind,
-                message=gap.message,
-                attempts=gap.attempts,
-                created=now(),
-            )
-            self.failed(record)
+            self.failed(failed(feature, stage, gap))
 
 
 def explanation(reply: str) -> str | None:

@@ -8,7 +8,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from autointerp.clock import now
 from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
@@ -24,13 +23,13 @@ from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gat
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
-from autointerp.schema import FailureRecord, Feature
+from autointerp.schema import Feature
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.scorers import SCORERS
 from autointerp.scoring.separation import headline
@@ -249,20 +248,9 @@ def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, 
         return
     for name, outcome in outcomes:
         if isinstance(outcome, Failure):
-            recorder.failure(_failed(case.feature, name, outcome))
+            recorder.failure(failed(case.feature.id, f"score:{name}", outcome))
         else:
             writer.score(outcome)
     for gap in case.gaps:
-        recorder.gap(_failed(case.feature, outcomes[0][0], gap))
+        recorder.gap(failed(case.feature.id, f"score:{outcomes[0][0]}", gap))
     recorder.through(failed=any(isinstance(outcome, Failure) for _, outcome in outcomes))
-
-
-def _failed(feature: Feature, scorer: str, failure: Failure) -> FailureRecord:
-    return FailureRecord(
-        feature=feature.id,
-        stage=f"score:{scorer}",
-        kind=failure.kind,
-        message=failure.message,
-        attempts=failure.attempts,
-        created=now(),
-    )

@@ -5,13 +5,13 @@ from random import Random
 
 import numpy as np
 
-from autointerp.clock import now
 from autointerp.config import TuneSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import ImageError, SettingsError
 from autointerp.jobs.common import only
 from autointerp.jobs.scenes import Scenes
 from autointerp.jobs.tune_folder import Features
+from autointerp.lmm.calls import Failure, failed
 from autointerp.schema import FailureRecord
 
 
@@ -28,10 +28,7 @@ def usable_features(dump: Dump, ids: Sequence[int], scenes: Scenes) -> tuple[lis
             if scenes.usable(feature):
                 found.append(feature.id)
         except ImageError as e:
-            record = FailureRecord(
-                feature=feature.id, stage="tune:explain", kind="image", message=str(e), attempts=0, created=now()
-            )
-            broken.append(record)
+            broken.append(failed(feature.id, "tune:explain", Failure("image", str(e), 0)))
     if not found:
         raise SettingsError(f"{dump.path}: none of the features has images to show and others to judge by")
     return found, broken

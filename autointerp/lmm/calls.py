@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from autointerp.clock import now
 from autointerp.lmm.stated import Limits
-from autointerp.schema import Usage
+from autointerp.schema import FailureRecord, Usage
 
 T = TypeVar("T")
 
@@ -67,3 +68,21 @@ class Failure:
     kind: str
     message: str
     attempts: int
+
+
+def failed(feature: int, stage: str, failure: Failure) -> FailureRecord:
+    """The record of a question about a feature that came to nothing.
+
+    Args:
+        feature: id.
+        stage: as FailureRecord says.
+        failure: what became of it.
+    """
+    return FailureRecord(
+        feature=feature,
+        stage=stage,
+        kind=failure.kind,
+        message=failure.message,
+        attempts=failure.attempts,
+        created=now(),
+    )
