@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autointerp.version import __version__
 
 if TYPE_CHECKING:
-    from autointerp.config import (
+    from autointerp.settings import (
         EngineSettings,
         ExplainSettings,
         ModelSettings,
@@ -45,12 +45,12 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AutointerpError": "autointerp.errors",
-    "EngineSettings": "autointerp.config",
-    "ExplainSettings": "autointerp.config",
-    "ModelSettings": "autointerp.config",
-    "RegionSettings": "autointerp.config",
-    "ScoreSettings": "autointerp.config",
-    "TuneSettings": "autointerp.config",
+    "EngineSettings": "autointerp.settings",
+    "ExplainSettings": "autointerp.settings",
+    "ModelSettings": "autointerp.settings",
+    "RegionSettings": "autointerp.settings",
+    "ScoreSettings": "autointerp.settings",
+    "TuneSettings": "autointerp.settings",
     "adopt": "autointerp.jobs.adopting",
     "batch_calibrate": "autointerp.jobs.batch_planning",
     "batch_collect": "autointerp.jobs.batch_collecting",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from autointerp.config import RegionSettings
+from autointerp.settings import RegionSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import ImageError, SettingsError
 from autointerp.evidence import strata

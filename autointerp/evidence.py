@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.config import ExplainSettings
+from autointerp.settings import ExplainSettings
 from autointerp.schema import BAND_STRATA, Exemplar, Feature, ImageRow
 
 Images = Mapping[int, ImageRow]

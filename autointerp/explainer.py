@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from autointerp.clock import now
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
 from autointerp.lmm.calls import DEFERRED, Answer, Failure, failed

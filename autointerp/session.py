@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autointerp.config import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.images.render import picture_size

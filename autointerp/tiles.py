@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from autointerp.config import RegionSettings
+from autointerp.settings import RegionSettings
 from autointerp.images.picture import Rendering, Tile
 from autointerp.images.region import region_of
 from autointerp.schema import Box, Exemplar, ImageRow

@@ -20,7 +20,7 @@ from figures import machine, stated, verdict
 from stub import running
 
 from autointerp.clock import now
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.common import images_of, reference
 from autointerp.jobs.explaining import make_explainer

@@ -20,7 +20,7 @@ from pathlib import Path
 from dumps import photograph, write_dump
 from figures import machine
 
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.common import images_of
 from autointerp.jobs.planning import make_explainer

@@ -149,7 +149,7 @@ def _client() -> Iterator[str]:
 
 def measure() -> dict[str, float]:
     """Bytes a feature of a dump of default size, of its records, and of the cache."""
-    from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
+    from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
     from autointerp.jobs.explaining import explain
     from autointerp.jobs.scoring import score
     from benchmarks.scale_dump import write

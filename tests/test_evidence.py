@@ -7,7 +7,7 @@ from builders import exemplars, feature, image_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.config import ExplainSettings
+from autointerp.settings import ExplainSettings
 from autointerp.evidence import draw_shown, held_out, kin_of, spread
 from autointerp.schema import Feature
 

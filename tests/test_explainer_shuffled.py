@@ -11,7 +11,7 @@ import pytest
 from builders import exemplars, feature, image_rows
 from scripted import NoImages
 
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter

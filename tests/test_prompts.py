@@ -6,7 +6,7 @@ from builders import exemplars, explanation, feature, image_rows, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import PromptError
 from autointerp.explainer import Explainer
 from autointerp.lmm.request import ImagePart, Request, TextPart

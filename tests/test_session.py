@@ -1,6 +1,6 @@
 import pytest
 
-from autointerp.config import ModelSettings
+from autointerp.settings import ModelSettings
 from autointerp.session import find_price
 
 OWN = "a server of your own"

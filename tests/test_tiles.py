@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.config import RegionSettings
+from autointerp.settings import RegionSettings
 from autointerp.schema import Box, Exemplar, ImageRow
 from autointerp.tiles import borrowed_box, region_box, tile_of
 

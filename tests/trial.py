@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from builders import exemplars, explanation, image_rows
 from scripted import NoImages
 
-from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError

@@ -72,7 +72,7 @@ def calibrate(
     from autointerp.cli.batch import finish_planning
     from autointerp.cli.build import build_settings, model_name, servers
     from autointerp.cli.progress import Live
-    from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
+    from autointerp.settings import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.batch_planning import batch_calibrate
     from autointerp.jobs.calibrating import calibrate as ask
 

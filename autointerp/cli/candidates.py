@@ -6,7 +6,7 @@ from autointerp.cli.build import build_settings
 from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from autointerp.config import CandidateSettings
+    from autointerp.settings import CandidateSettings
 
 NONE = "none"
 """As an embedder: nobody."""
@@ -29,7 +29,7 @@ def candidate_settings(
     Raises:
         SettingsError: an option that says nothing without others.
     """
-    from autointerp.config import CandidateSettings, ModelSettings
+    from autointerp.settings import CandidateSettings, ModelSettings
 
     if candidates is None and not diverse:
         if judge is not None:
@@ -58,7 +58,7 @@ def counted_candidates(candidates: int | None, *, diverse: bool) -> "CandidateSe
     Raises:
         SettingsError: too few or too many.
     """
-    from autointerp.config import CandidateSettings
+    from autointerp.settings import CandidateSettings
 
     if candidates is None and not diverse:
         return None

@@ -62,7 +62,7 @@ def estimate(
     """
     from autointerp.cli.build import build_settings, print_json, servers
     from autointerp.cli.candidates import counted_candidates
-    from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+    from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
     from autointerp.jobs.estimating import MODELS
     from autointerp.jobs.estimating import estimate as job
 

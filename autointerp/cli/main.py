@@ -7,46 +7,52 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli import (
-    batch,
-    calibrate,
-    compare,
-    dumps,
-    estimating,
-    harvest,
-    merge,
-    reports,
-    scoring,
-    train,
-    tune,
-    work,
-)
+from autointerp.cli.generate import Lazy, defaults, lazy
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.version import __version__
 
+COMMANDS = {
+    "demo": "demo",
+    "inspect": "inspect",
+    "harvest": "harvest",
+    "explain": "explain",
+    "score": "score",
+    "tune": "tune",
+    "merge": "merge",
+    "calibrate": "calibrate",
+    "report": "report",
+    "compare": "compare",
+    "status": "status",
+    "estimate": "estimate",
+}
+"""Each command, and its module in `autointerp.commands`. A command is added here."""
+
+GROUPS = {
+    "import": ("Turn foreign files into a dump.", {"folder": "import_folder"}),
+    "train": (
+        "Train what makes features: classifiers and sparse coders.",
+        {
+            "activations": "train_activations",
+            "classifier": "train_classifier",
+            "evaluate": "train_evaluate",
+            "transcoder": "train_transcoder",
+        },
+    ),
+    "batch": (
+        "Have the questions of `explain`, `score` or `calibrate` answered by a batch job, at half the price.",
+        {"submit": "batch_submit", "status": "batch_status", "collect": "batch_collect", "run": "batch_run"},
+    ),
+}
+"""Groups of commands: what each says of itself, and its commands."""
+
 app = typer.Typer(
     name="autointerp",
+    cls=Lazy,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(work.demo)
-app.command()(dumps.inspect)
-app.add_typer(dumps.importing, name="import")
-app.add_typer(train.training, name="train")
-app.command()(harvest.harvest)
-app.command()(work.explain)
-app.command()(scoring.score)
-app.command()(tune.tune)
-app.command()(merge.merge)
-app.command()(calibrate.calibrate)
-app.add_typer(batch.batching, name="batch")
-app.command()(reports.report)
-app.command()(compare.compare)
-app.command()(reports.status)
-app.command()(estimating.estimate)
 
 
 def _version(asked: bool) -> None:
@@ -76,42 +82,34 @@ def root(
     `autointerp report RUN`.
     """
     if config is not None:
-        context.default_map = _defaults(config)
+        context.default_map = defaults(config, program(), _tables(config))
 
 
-def _defaults(path: Path) -> dict[str, object]:
+def program() -> Lazy:
+    """The whole command line."""
+    inner = {name: lazy(_group(name, help_text), modules) for name, (help_text, modules) in GROUPS.items()}
+    return lazy(app, COMMANDS, inner)
+
+
+def _group(name: str, help_text: str) -> typer.Typer:
+    group = typer.Typer(name=name, cls=Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+    group.callback(help=help_text)(lambda: None)
+    return group
+
+
+def _tables(path: Path) -> dict[str, object]:
     try:
-        tables = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError as e:
         raise SettingsError(f"--config {path}: no such file") from e
     except (OSError, ValueError) as e:
         raise SettingsError(f"--config {path}: {e}") from e
-    return _checked(path, "", typer.main.get_group(app), tables)
-
-
-def _checked(path: Path, name: str, command: object, table: object) -> dict[str, object]:
-    """A command's table with its keys as parameters; of a group of commands, a table of such tables."""
-    if (inner := getattr(command, "commands", None)) is None:
-        known = {p.name: p for p in getattr(command, "params", ())}
-        given = {key.replace("-", "_"): value for key, value in table.items()} if isinstance(table, dict) else {}
-        if unknown := sorted(given.keys() - known.keys()):
-            raise SettingsError(f"--config {path}: [{name}] has no option {unknown[0]!r}")
-        # One text for a repeatable option is one value, not a list of letters.
-        several = {key for key, p in known.items() if getattr(p, "multiple", False)}
-        return {key: [value] if key in several and isinstance(value, str) else value for key, value in given.items()}
-    out: dict[str, object] = {}
-    for key, value in table.items() if isinstance(table, dict) else ():
-        where = f"{name}.{key}" if name else key
-        if key not in inner or not isinstance(value, dict):
-            raise SettingsError(f"--config {path}: [{where}] is no command; there is {', '.join(inner)}")
-        out[key] = _checked(path, where, inner[key], value)
-    return out
 
 
 def main() -> None:
     """Runs the command line."""
     try:
-        app()
+        program()(prog_name="autointerp")
     except AutointerpError as e:
         sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
         raise SystemExit(2) from None

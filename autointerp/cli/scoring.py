@@ -12,7 +12,7 @@ from autointerp.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autointerp.config import ModelSettings
+    from autointerp.settings import ModelSettings
     from autointerp.runs.folder import RunInfo
 
 DEFAULT_SCORERS = "detection,accuracy,relevance"
@@ -154,7 +154,7 @@ def score(
     from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
     from autointerp.cli.spreading import shard_and_crew
-    from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
+    from autointerp.settings import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.batch_planning import batch_score
     from autointerp.jobs.remote_runs import part_name, refuse_url, run_at, url_of
     from autointerp.jobs.scoring import score as ask
@@ -238,7 +238,7 @@ def score(
 def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSettings":
     """Who judges: the one named, else the run's explainer with its server."""
     from autointerp.cli.build import build_settings
-    from autointerp.config import ModelSettings
+    from autointerp.settings import ModelSettings
     from autointerp.jobs.adopting import is_adopted
 
     explainer = made.explain.model

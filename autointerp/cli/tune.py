@@ -10,7 +10,7 @@ from autointerp.cli import options as o
 from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from autointerp.config import ModelSettings
+    from autointerp.settings import ModelSettings
     from autointerp.jobs.tune_folder import Measure
     from autointerp.jobs.tuning import TuneResult
 
@@ -133,7 +133,7 @@ def tune(
     --judge-model gpt-5-mini --features 0-511`
     """
     from autointerp.cli.build import build_settings, servers
-    from autointerp.config import (
+    from autointerp.settings import (
         CandidateSettings,
         EngineSettings,
         ExplainSettings,
@@ -216,7 +216,7 @@ def tune(
 
 def _embedder(name: str, base_url: str | None) -> "ModelSettings | None":
     from autointerp.cli.build import build_settings
-    from autointerp.config import ModelSettings
+    from autointerp.settings import ModelSettings
 
     return None if name == "none" else build_settings(ModelSettings, model=name, base_url=base_url)
 

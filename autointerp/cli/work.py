@@ -115,7 +115,7 @@ def explain(
     from autointerp.cli.candidates import candidate_settings
     from autointerp.cli.progress import Live
     from autointerp.cli.spreading import shard_and_crew
-    from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
+    from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, RegionSettings
     from autointerp.jobs.batch_planning import batch_explain
     from autointerp.jobs.explaining import explain as ask
     from autointerp.jobs.remote_runs import part_name, refuse_url, run_at, url_of
@@ -211,7 +211,7 @@ def demo(
     """
     from autointerp.cli.build import build_settings, finish, servers
     from autointerp.cli.progress import Live
-    from autointerp.config import EngineSettings, ModelSettings
+    from autointerp.settings import EngineSettings, ModelSettings
     from autointerp.jobs.demo import run_demo
 
     first, more = servers(base_url)

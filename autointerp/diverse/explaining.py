@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
-from autointerp.config import CandidateSettings, ExplainSettings, ModelSettings
+from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 from autointerp.diverse.choosing import LEVEL, adding, clustered
 from autointerp.diverse.judging import Tried, choosing_sample, tried
 from autointerp.diverse.meaning import Meanings, Told

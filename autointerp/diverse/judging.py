@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autointerp.config import CandidateSettings, ScoreSettings
+from autointerp.settings import CandidateSettings, ScoreSettings
 from autointerp.diverse.choosing import Fits
 from autointerp.evidence import Images, kin_of
 from autointerp.lmm.calls import Failure

@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.config import CandidateSettings, ModelSettings
+from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request

@@ -3,7 +3,7 @@
 from itertools import cycle
 from random import Random
 
-from autointerp.config import CandidateSettings
+from autointerp.settings import CandidateSettings
 from autointerp.evidence import Shown
 from autointerp.schema import Exemplar
 

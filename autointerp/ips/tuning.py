@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from autointerp.config import TuneSettings
+from autointerp.settings import TuneSettings
 from autointerp.errors import SettingsError
 from autointerp.ips.asking import Asks, Judged, Judging
 from autointerp.ips.rewards import Group, Rewards, means

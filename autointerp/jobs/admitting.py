@@ -1,6 +1,6 @@
 """Which scoring settings are admitted: scorers that exist, enough images, options that are not idle."""
 
-from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.scoring.scorers import SCORERS
 from autointerp.session import is_local

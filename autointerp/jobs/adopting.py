@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.common import JobResult, reference

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from autointerp.config import Detail, ExplainSettings, ScoreSettings
+from autointerp.settings import Detail, ExplainSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import refuse_idle_interval
 

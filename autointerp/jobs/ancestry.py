@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from autointerp.config import ExplainSettings
+from autointerp.settings import ExplainSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.runs.folder import Run

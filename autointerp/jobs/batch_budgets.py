@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from autointerp.config import ModelSettings
+from autointerp.settings import ModelSettings
 from autointerp.jobs.admitting import screeners
 from autointerp.jobs.batch_plans import AnyStage, BatchPlan, ScorePlan
 from autointerp.lmm.batch_book import BatchFile

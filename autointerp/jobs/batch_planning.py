@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.batch_plans import (
     CalibratePlan,

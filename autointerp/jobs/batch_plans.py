@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import filelock
 from pydantic import Field, ValidationError
 
-from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_book import Book

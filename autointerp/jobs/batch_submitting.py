@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.batch_budgets import Ledgers, models_of
 from autointerp.jobs.batch_plans import (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.jobs.common import images_of

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
-from autointerp.config import ScoreSettings
+from autointerp.settings import ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.images.picture import Tile

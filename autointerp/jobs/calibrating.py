@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.clock import now
-from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.format import INFO_FILE
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import EndpointError, SettingsError

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from autointerp.config import CandidateSettings, ExplainSettings, ModelSettings
+from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 from autointerp.diverse.explaining import Explained, Sampler
 from autointerp.diverse.judging import judging_settings
 from autointerp.diverse.meaning import Meanings

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.jobs.common import JobResult, Progress
 from autointerp.jobs.explaining import explain
 from autointerp.jobs.reporting import report

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.jobs.bench import Bench

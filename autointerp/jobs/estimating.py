@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from autointerp.config import Detail, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import Detail, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import named_scorers, refuse_too_few

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.config import EngineSettings, ExplainSettings, ModelSettings
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.ancestry import ancestry_of

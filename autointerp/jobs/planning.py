@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError

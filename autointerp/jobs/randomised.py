@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.adopting import is_adopted
 from autointerp.jobs.common import JobResult, Progress

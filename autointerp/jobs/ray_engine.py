@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.errors import AutointerpError, EndpointError, one_line
 from autointerp.jobs.common import JobResult
 from autointerp.jobs.ray_cluster import connected, here

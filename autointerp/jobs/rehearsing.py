@@ -9,7 +9,7 @@ from random import Random
 from typing import Literal, NamedTuple, TypeVar
 
 from autointerp.candidates import Sampled
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from autointerp.config import ExplainSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ScoreSettings
 from autointerp.diverse.judging import choosing_sample
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError

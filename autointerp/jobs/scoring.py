@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import named_scorers, refuse_screener, refuse_too_few, screeners

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.lmm.budget import Budget, parse_budget
 
 LEAST = {"usd": 1e-9, "tokens": 1.0}

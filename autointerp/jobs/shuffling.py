@@ -2,7 +2,7 @@
 
 from random import Random
 
-from autointerp.config import ExplainSettings
+from autointerp.settings import ExplainSettings
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown, kin_of, lowest_hashed, strata
 from autointerp.jobs.common import images_of

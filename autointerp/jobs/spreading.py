@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.dump.reader import Dump
 from autointerp.jobs.common import N_KEPT, JobResult, Progress
 from autointerp.jobs.merging import MergeResult, held, merge, merging

@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from autointerp.config import TuneSettings
+from autointerp.settings import TuneSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import ImageError, SettingsError
 from autointerp.jobs.common import only

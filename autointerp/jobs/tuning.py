@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.clock import now
-from autointerp.config import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
+from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
 from autointerp.diverse.judging import judging_settings
 from autointerp.diverse.meaning import Meanings
 from autointerp.dump.reader import Dump, open_dump

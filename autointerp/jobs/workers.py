@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.errors import AutointerpError, SettingsError
 from autointerp.jobs.common import JobResult
 from autointerp.jobs.sharding import Shard

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pybase64
 from pydantic import AfterValidator
 
-from autointerp.config import ModelSettings
+from autointerp.settings import ModelSettings
 from autointerp.errors import SettingsError
 from autointerp.images.picture import Picture
 from autointerp.lmm.cache import Cache

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from autointerp.config import Detail
+from autointerp.settings import Detail
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.stated import Limits
 

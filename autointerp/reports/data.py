@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.config import RegionSettings
+from autointerp.settings import RegionSettings
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.separation import Separation

@@ -12,7 +12,7 @@ import filelock
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
 from autointerp.record import Record
 from autointerp.remote.path import local_path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from autointerp.config import Detail, ScoreSettings
+from autointerp.settings import Detail, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.schema import Usage

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.images.picture import Picture
 from autointerp.images.render import snug_side
 from autointerp.lmm.calls import Answer, Failure

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from autointerp.clock import now
-from autointerp.config import ScoreSettings
+from autointerp.settings import ScoreSettings
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request

@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import pairwise
 from random import Random
 
-from autointerp.config import ScoreSettings
+from autointerp.settings import ScoreSettings
 from autointerp.evidence import Images, held_out, kin_of_all, spread, strata
 from autointerp.images.picture import Rendering, Tile
 from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Explanation, Feature, ImageRow

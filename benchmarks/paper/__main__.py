@@ -15,7 +15,7 @@ import platform
 import sys
 from pathlib import Path
 
-from autointerp.config import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.transcoder.classifier import load_classifier
 from autointerp.version import __version__
 from benchmarks.paper import stages

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.classifying import train_classifier
 from autointerp.jobs.evaluated import EvaluateSettings, Evaluation

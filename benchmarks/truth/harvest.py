@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autointerp.config import ExplainSettings
+from autointerp.settings import ExplainSettings
 from autointerp.evidence import draw_shown
 from autointerp.planted.evidence import inclusion, systematic
 from autointerp.schema import Exemplar, Explanation, Feature, FeatureRow, ImageRow, Usage

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from autointerp.config import ModelSettings, ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.prompts import Prompt, load_prompt

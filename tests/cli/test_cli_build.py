@@ -5,7 +5,7 @@ import pytest
 import typer
 
 from autointerp.cli.build import build_settings, finish, model_name
-from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.common import JobResult
 from autointerp.lmm.door import Tally

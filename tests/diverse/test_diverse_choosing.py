@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from autointerp.candidates import Candidate
-from autointerp.config import CandidateSettings
+from autointerp.settings import CandidateSettings
 from autointerp.diverse.choosing import Fits, adding, clustered, fisher, holm
 
 PLAN = CandidateSettings(diverse=True)

@@ -6,7 +6,7 @@ import numpy as np
 from builders import exemplars, explanation, feature, image_rows, sampled
 from trial import ByImage, open_trial_door
 
-from autointerp.config import CandidateSettings, ModelSettings
+from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.diverse.judging import Tried, choosing_sample, judging_settings, tried
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from trial import ByImage, open_trial_door
 
-from autointerp.config import CandidateSettings, ModelSettings
+from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.diverse.meaning import Meanings, Told, linked
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from builders import exemplars
 
-from autointerp.config import CandidateSettings
+from autointerp.settings import CandidateSettings
 from autointerp.diverse.views import draw_views
 from autointerp.evidence import Shown
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from standin.commands import Command, Result, run, says
 
-from autointerp.config import ScoreSettings
+from autointerp.settings import ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.images.picture import Picture
 from autointerp.jobs.boards import Plan, make_plan

@@ -11,7 +11,7 @@ from standin.commands import Done, run, says
 from standin.planted import NAMES, Population
 from standin.server import StandIn
 
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.jobs.adopting import adopt
 from autointerp.jobs.comparing import compare
 from autointerp.jobs.scoring import score

@@ -16,7 +16,7 @@ from standin.eyes import look, pixels
 from standin.planted import FEATURES, PAIRS, kinds
 from standin.records import scores
 
-from autointerp.config import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.errors import EndpointError
 from autointerp.jobs.common import JobResult
 from autointerp.jobs.scoring import score

@@ -11,7 +11,7 @@ from standin.planted import FEATURES, Planted, Population, plant
 from standin.records import explanations, f1, scores
 from standin.server import StandIn
 
-from autointerp.config import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.errors import RunError, SettingsError
 from autointerp.jobs.adopting import adopt, is_adopted
 from autointerp.jobs.scoring import score

@@ -16,7 +16,7 @@ from standin.planted import FEATURES, Population, plant
 from standin.server import StandIn
 
 import autointerp
-from autointerp.config import CandidateSettings, ModelSettings, TuneSettings
+from autointerp.settings import CandidateSettings, ModelSettings, TuneSettings
 from autointerp.needs import RL
 from autointerp.pipeline import Stop
 

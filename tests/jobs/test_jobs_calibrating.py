@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from autointerp import session
-from autointerp.config import EngineSettings, ScoreSettings
+from autointerp.settings import EngineSettings, ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Plan, make_plan

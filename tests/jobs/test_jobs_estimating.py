@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from standin.planted import plant
 
-from autointerp.config import ExplainSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.estimating import Alternative, Estimate, estimate
 

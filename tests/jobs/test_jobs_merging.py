@@ -5,7 +5,7 @@ import filelock
 import pytest
 from builders import explanation
 
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.errors import RunError
 from autointerp.jobs.merging import MergeResult, agreed, held, merge, merging
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, open_run

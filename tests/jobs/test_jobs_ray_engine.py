@@ -1,6 +1,6 @@
 import numpy as np
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.jobs.ray_engine import Begin, Mailbox, Order, _orders
 from autointerp.jobs.sharding import Shard
 from autointerp.jobs.spreading import Report

@@ -1,6 +1,6 @@
 import pytest
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.jobs.shares import Purse, after, share_of
 from autointerp.lmm.budget import parse_budget
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.config import EngineSettings
+from autointerp.settings import EngineSettings
 from autointerp.jobs.common import JobResult, Silent
 from autointerp.jobs.spreading import Board, Report, features_text, n_pieces
 from autointerp.lmm.door import Tally

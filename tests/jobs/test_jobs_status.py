@@ -4,7 +4,7 @@ from pathlib import Path
 
 from builders import explanation, sampled, several
 
-from autointerp.config import ExplainSettings, ModelSettings
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.jobs.status import status
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation

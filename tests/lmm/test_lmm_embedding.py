@@ -12,7 +12,7 @@ from aiohttp import web
 from builders import picture
 from exchange import JPEGS, KEY, Pictures
 
-from autointerp.config import ModelSettings
+from autointerp.settings import ModelSettings
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache

@@ -7,7 +7,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from autointerp.config import ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
 from autointerp.reports.data import Kin, ReportData

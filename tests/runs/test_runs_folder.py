@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from builders import explanation
 
-from autointerp.config import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.schema import Control, FailureRecord, Scored, Unscored

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.config import RegionSettings, ScoreSettings
+from autointerp.settings import RegionSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import (

@@ -7,7 +7,7 @@ from builders import exemplars, explanation, feature, image_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.config import ScoreSettings
+from autointerp.settings import ScoreSettings
 from autointerp.schema import Box, Exemplar, Feature
 from autointerp.scoring.sampling import Item, Sample, draw_sample
 

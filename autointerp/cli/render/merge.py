@@ -1,43 +1,27 @@
-"""The command that joins shards: `autointerp merge`."""
+"""What `autointerp merge` prints."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli import options as o
+from autointerp.cli.build import EXIT_FAILURES, print_json
 
 if TYPE_CHECKING:
+    from autointerp.commands.merge import Merge
     from autointerp.jobs.merging import MergeResult
 
 N_NAMED = 8
 """Missing shards that are listed."""
 
 
-def merge(
-    run: o.RUN,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the parts, in RUN/parts/merged/.")] = False,
-    json: o.JSON = False,
-) -> None:
-    """Merge the shards of a run into it: what `explain --shard` and `score --shard` wrote.
-
-    It may be interrupted and run again; shards that are not done yet can be merged later.
-
-    Example: `autointerp merge runs/first`
-    """
-    from autointerp.cli.build import EXIT_FAILURES, print_json
-    from autointerp.jobs.merging import merge as job
-    from autointerp.jobs.remote_runs import run_at, url_of
-
-    with run_at(run) as folder:
-        result = job(folder, keep=keep)
-        result.run = url_of(result.run, folder, run)
-    if json:
+def show(result: "MergeResult", settings: "Merge", *, as_json: bool) -> int:
+    """Prints what was merged and what is missing; exit code 1 if shards are missing."""
+    if as_json:
         print_json(_as_json(result))
     else:
         for line in _lines(result):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    return 0 if result.complete else EXIT_FAILURES
 
 
 def _as_json(result: "MergeResult") -> dict[str, object]:

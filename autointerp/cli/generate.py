@@ -1,0 +1,225 @@
+"""Makes the command line from the commands' settings records; a command is loaded only when it is called."""
+
+import ast
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from autointerp.errors import SettingsError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from autointerp.options import Command, Leaf
+
+COMMANDS = "autointerp.commands"
+RENDER = "autointerp.cli.render"
+
+
+class Lazy(TyperGroup):
+    """A group of commands whose modules are loaded when one of them is called, or when all of their options are listed.
+
+    Its own help needs only the first line of each, which is read from the source without loading it.
+    """
+
+    modules: Mapping[str, str]
+    """The module of each command, without its package."""
+    groups: "Mapping[str, Lazy]"
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Every name, in the order of the table."""
+        return [*self.modules, *self.groups]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The command of this name; None where there is none."""
+        if cmd_name in self.groups:
+            return self.groups[cmd_name]
+        return made(cmd_name, self.modules[cmd_name]) if cmd_name in self.modules else None
+
+    def format_help(self, ctx: typer.Context, formatter: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Writes the help, for which no command is loaded."""
+        brief = Lazy.__new__(Lazy)
+        brief.__dict__ |= self.__dict__
+        brief.get_command = lambda _, name: (
+            self.groups.get(name) or TyperCommand(name, help=summary(self.modules[name]))
+        )
+        TyperGroup.format_help(brief, ctx, formatter)  # pyright: ignore[reportArgumentType]
+
+
+def lazy(app: typer.Typer, modules: Mapping[str, str], groups: "Mapping[str, Lazy] | None" = None) -> Lazy:
+    """The group of an app with these commands.
+
+    Args:
+        app: holds the group's help and its own options.
+        modules: of each command by name, without their package.
+        groups: further groups inside it.
+    """
+    group = typer.main.get_group(app)
+    assert isinstance(group, Lazy)
+    group.modules, group.groups = modules, groups or {}
+    return group
+
+
+def record_of(module: "ModuleType") -> "type[Command]":
+    """The settings record that a command's module defines."""
+    from autointerp.options import Command
+
+    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
+    return next(c for c in own if issubclass(c, Command))
+
+
+@cache
+def made(name: str, module: str) -> TyperCommand:
+    """The command as the command line has it."""
+    loaded = importlib.import_module(f"{COMMANDS}.{module}")
+    record = record_of(loaded)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    has_json = find_spec(f"{RENDER}.{module}") is not None
+    app.command(name, help=inspect.getdoc(record), **_look())(_function(record, loaded, module, has_json))
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+def _look() -> dict[str, dict[str, list[str]]]:
+    return {"context_settings": {"help_option_names": ["-h", "--help"]}}
+
+
+def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_json: bool) -> Callable[..., None]:
+    """What Typer calls: from the options that were given to the record, to the work, to what is printed."""
+    from autointerp.options import leaves
+    from autointerp.settings import PANELS
+
+    options = sorted(leaves(record), key=lambda leaf: (leaf.argument is None, PANELS.index(leaf.panel)))
+    former = {old.lstrip("-").replace("-", "_"): leaf for leaf in options for old in leaf.option.was}
+
+    def function(**given: object) -> None:
+        from autointerp.cli.progress import Live
+
+        as_json = bool(given.pop("json", False))
+        progress = Live(as_json=as_json)
+        values = {key: value for key, value in given.items() if value is not None and value != []}
+        for key in values.keys() & former.keys():
+            leaf = former[key]
+            progress.note(f"--{key.replace('_', '-')} is now {leaf.names[0]}; the old name goes with the next version")
+            values.setdefault(leaf.key, values.pop(key))
+        settings = record.given(values)
+        result = loaded.run(settings, progress=progress)
+        code = importlib.import_module(f"{RENDER}.{module}").show(result, settings, as_json=as_json)
+        if code:
+            raise typer.Exit(code)
+
+    parameters = [_parameter(leaf) for leaf in options]
+    parameters += [_hidden(key, leaf) for key, leaf in former.items()]
+    if has_json:
+        json = typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel="Output")
+        parameters.append(inspect.Parameter("json", _KEYWORD, default=False, annotation=Annotated[bool, json]))
+    function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - Typer reads it
+    function.__annotations__ = {p.name: p.annotation for p in parameters}
+    return function
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _parameter(leaf: "Leaf") -> inspect.Parameter:
+    shown: dict[str, object] = {"help": leaf.help, "show_default": _default(leaf) or False}
+    if leaf.option.env:
+        shown["envvar"] = list(leaf.option.env)
+    if leaf.argument is not None:
+        shown["metavar"] = leaf.argument.metavar or leaf.key.upper()
+        default = inspect.Parameter.empty if leaf.required else None
+        note = typer.Argument(**shown)  # pyright: ignore[reportArgumentType]
+        kind = list[str] if leaf.several else str
+        return inspect.Parameter(leaf.key, _KEYWORD, default=default, annotation=Annotated[kind, note])
+    least, most = leaf.bounds
+    names = list(leaf.names)
+    if leaf.option.negative is not None:
+        names[0] = f"{names[0]}/{leaf.option.negative}"
+    shown |= {"rich_help_panel": leaf.panel, "metavar": leaf.option.metavar, "min": least, "max": most}
+    shown |= {"click_type": _choice(leaf.choices)} if leaf.choices else {}
+    note = typer.Option(*names, **shown)  # pyright: ignore[reportArgumentType]
+    return inspect.Parameter(leaf.key, _KEYWORD, default=None, annotation=Annotated[_type(leaf), note])
+
+
+def _hidden(key: str, leaf: "Leaf") -> inspect.Parameter:
+    note = typer.Option(f"--{key.replace('_', '-')}", hidden=True, help=f"Now {leaf.names[0]}.")
+    return inspect.Parameter(key, _KEYWORD, default=None, annotation=Annotated[_type(leaf), note])
+
+
+def _type(leaf: "Leaf") -> object:
+    """The type as Typer knows it; what is not a number, a switch or a file is text that the record reads."""
+    kind = leaf.kind if leaf.kind in (bool, int, float, Path) else str
+    return list[kind] | None if leaf.several else kind | None
+
+
+def _choice(choices: tuple[str, ...]) -> object:
+    from typer._click.types import Choice
+
+    return Choice(choices)
+
+
+def _default(leaf: "Leaf") -> str | None:
+    """How the help states the default; None where there is nothing to state."""
+    if leaf.option.default is not None:
+        return leaf.option.default
+    if leaf.default is None or leaf.default is False or leaf.default == () or leaf.required:
+        return None
+    if leaf.default is True:
+        return leaf.names[0].lstrip("-")
+    if isinstance(leaf.default, tuple):
+        return ", ".join(str(item) for item in leaf.default)
+    return str(leaf.default)
+
+
+@cache
+def summary(module: str) -> str:
+    """The help of a command up to the first empty line, read from its source."""
+    spec = find_spec(f"{COMMANDS}.{module}")
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    records = (n for n in tree.body if isinstance(n, ast.ClassDef) and any(_is_command(base) for base in n.bases))
+    return (ast.get_docstring(next(records)) or "").partition("\n\n")[0]
+
+
+def _is_command(base: ast.expr) -> bool:
+    return isinstance(base, ast.Name) and base.id.endswith("Command")
+
+
+def defaults(path: Path, group: TyperGroup, tables: Mapping[str, object], within: str = "") -> dict[str, object]:
+    """A file's tables as defaults of the commands, keys named as their options.
+
+    Raises:
+        SettingsError: a table that is no command, or a key that is none of its options; names the file.
+    """
+    context = typer.Context(group)
+    out: dict[str, object] = {}
+    for key, value in tables.items():
+        where = f"{within}.{key}" if within else key
+        command = group.get_command(context, key)
+        if command is None or not isinstance(value, dict):
+            names = ", ".join(group.list_commands(context))
+            raise SettingsError(f"--config {path}: [{where}] is no command; there is {names}")
+        if isinstance(command, TyperGroup):
+            out[key] = defaults(path, command, value, where)
+        else:
+            out[key] = _table(path, where, command, value)
+    return out
+
+
+def _table(path: Path, where: str, command: TyperCommand, table: Mapping[str, object]) -> dict[str, object]:
+    known = {p.name: p for p in command.params}
+    given = {key.replace("-", "_"): value for key, value in table.items()}
+    if unknown := sorted(given.keys() - known.keys()):
+        raise SettingsError(f"--config {path}: [{where}] has no option {unknown[0]!r}")
+    # One text for a repeatable option is one value, not a list of letters.
+    several = {key for key, p in known.items() if getattr(p, "multiple", False)}
+    return {key: [value] if key in several and isinstance(value, str) else value for key, value in given.items()}

@@ -1,0 +1,1 @@
+"""One module a command: its settings record, and `run`, which does the work."""

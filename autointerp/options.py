@@ -1,0 +1,368 @@
+"""Settings records as options: what a field needs besides its type, and the way from options to a record and back.
+
+A command has one record. Its fields, and those of the records it is composed of, are its options: the command line, a
+TOML file, the environment, keyword arguments in Python, a recorded batch plan and the documentation are read from it.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from autointerp.errors import SettingsError
+from autointerp.record import Record
+
+Path = tuple[str, ...]
+R = TypeVar("R")
+MAIN = "Options"
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a field of a settings record says of itself as an option, where its name and type do not say it.
+
+    Args:
+        names: how it is written, e.g. `--top`; by default the field's name with hyphens. Further ones are synonyms.
+        negative: how a switch that is on by default is turned off, e.g. `--raw`.
+        was: former names, accepted for one more version with a line that names the successor.
+        env: the environment variables that give it, the first one that is set.
+        panel: the panel of the help that lists it; by default that of its record.
+        metavar: how the help writes its value.
+        missing: what to say where it is required and not given.
+        default: how the help states a default that the type cannot state.
+        help: what it means, where the docstring under the field does not say it well.
+    """
+
+    names: tuple[str, ...] = ()
+    negative: str | None = None
+    was: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    panel: str | None = None
+    metavar: str | None = None
+    missing: str | None = None
+    default: str | None = None
+    help: str | None = None
+
+    def __init__(self, *names: str, was: str | tuple[str, ...] = (), env: str | tuple[str, ...] = (), **more: str):
+        """Takes the names as arguments."""
+        put = object.__setattr__
+        put(self, "names", names)
+        put(self, "was", (was,) if isinstance(was, str) else was)
+        put(self, "env", (env,) if isinstance(env, str) else env)
+        for name in ("negative", "panel", "metavar", "missing", "default", "help"):
+            put(self, name, more.pop(name, None))
+        assert not more, f"unknown: {', '.join(more)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """Marks a field that is given by its place.
+
+    Args:
+        metavar: how the help writes it; by default the field's name.
+        option: whether the command line takes it by name all the same, and only Python by place.
+    """
+
+    metavar: str | None = None
+    option: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """How a record stands in another, where its fields are options of other names, or not all of them are options.
+
+    Args:
+        options: by field: another `Option` instead of its own.
+        only: the fields that are options; None for all.
+        switch: of a record that may be None: the fields any of which makes it one. Other fields alone are refused.
+        panel: the panel of the help, instead of the record's own.
+    """
+
+    options: Mapping[str, Option] = field(default_factory=dict)
+    only: tuple[str, ...] | None = None
+    switch: tuple[str, ...] = ()
+    panel: str | None = None
+
+
+class Settings(Record):
+    """A record whose fields are options. The docstring under a field is its help."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    panel: ClassVar[str] = MAIN
+    """The panel of the help that lists the fields."""
+    changes_answers: ClassVar[bool] = True
+    """Whether a run depends on the fields, so that another value needs another run."""
+
+
+class Command(Settings):
+    """The settings of a command, all that was asked for. The docstring of the record is the command's help."""
+
+    @classmethod
+    def given(cls, options: Mapping[str, object]) -> Self:
+        """The record from options by name, e.g. `top=4`, or from whole records by field, e.g. `settings=…`.
+
+        Raises:
+            SettingsError: the command has no such option, or it does not take the value.
+        """
+        try:
+            return cls.model_validate(_nested(cls, options))
+        except ValidationError as e:
+            raise SettingsError(said(cls, e)) from e
+
+
+class Place(NamedTuple):
+    """A field that an option sets."""
+
+    path: Path
+    within: Path | None
+    """The record around it that may be None."""
+    switch: bool
+    """Whether giving the option is what makes that record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One option of a command."""
+
+    key: str
+    """The name in Python and TOML."""
+    places: tuple[Place, ...]
+    """The fields that it sets."""
+    option: Option
+    argument: Argument | None
+    """None for what the command line takes by name."""
+    by_place: bool
+    """Whether Python takes it by place."""
+    annotation: object
+    info: FieldInfo
+    default: object
+    """The value where it is not given; None where it is required."""
+    panel: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """How it is written on the command line."""
+        return self.option.names or (f"--{self.key.replace('_', '-')}",)
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return self.names[0] if self.argument is None else self.key
+
+    @property
+    def help(self) -> str:
+        """What it means."""
+        return " ".join((self.option.help or self.info.description or "").split())
+
+    @property
+    def required(self) -> bool:
+        """Whether the command cannot do without."""
+        return self.info.is_required() and all(place.within is None for place in self.places)
+
+    @property
+    def several(self) -> bool:
+        """Whether it may be repeated."""
+        return get_origin(plain(self.annotation)) is tuple
+
+    @property
+    def kind(self) -> object:
+        """The type of a single value."""
+        kind = plain(self.annotation)
+        return plain(get_args(kind)[0]) if self.several else kind
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values to choose from; empty where any is taken."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def bounds(self) -> tuple[float | None, float | None]:
+        """The least and the greatest value, as far as they belong to the range."""
+        marks = (*self.info.metadata, *(m for a in _alternatives(self.annotation) for m in _metadata(a)))
+        least = next((m.ge for m in marks if isinstance(m, Ge)), None)
+        if least is None and self.kind is int:
+            least = next((cast("int", m.gt) + 1 for m in marks if isinstance(m, Gt)), None)
+        most = next((m.le for m in marks if isinstance(m, Le)), None)
+        return cast("float | None", least), cast("float | None", most)
+
+
+@cache
+def leaves(command: type[Settings]) -> tuple[Leaf, ...]:
+    """The options of a command, in the order of its fields; an option sets all fields of its name."""
+    found: dict[str, Leaf] = {}
+    for leaf in _walk(command, (), Group(), None, None):
+        there = found.get(leaf.key)
+        found[leaf.key] = leaf if there is None else replace(there, places=there.places + leaf.places)
+    return tuple(found.values())
+
+
+def _walk(
+    record: type[BaseModel], path: Path, group: Group, within: Path | None, instance: BaseModel | None
+) -> Iterator[Leaf]:
+    """The options of a record at a path; `instance` is what stands there by default."""
+    panel = group.panel or cast("str", getattr(record, "panel", MAIN))
+    for name, info in record.model_fields.items():
+        if group.only is not None and name not in group.only:
+            continue
+        here, marks = (*path, name), {type(m): m for m in info.metadata}
+        required = info.is_required() and instance is None
+        default = (
+            None if required else getattr(instance, name) if instance else info.get_default(call_default_factory=True)
+        )
+        inner = _record_of(info.annotation)
+        if inner is not None and Option not in marks:
+            around = marks.get(Group, Group())
+            yield from _walk(inner, here, around, here if around.switch else within, cast("BaseModel | None", default))
+            continue
+        option = group.options.get(name) or marks.get(Option) or Option()
+        mark = marks.get(Argument)
+        argument = None if mark is None or mark.option else mark
+        key = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
+        place = Place(here, within, switch=name in group.switch)
+        yield Leaf(
+            key, (place,), option, argument, mark is not None, info.annotation, info, default, option.panel or panel
+        )
+
+
+def plain(annotation: object) -> object:
+    """A type without None and without what annotates it; `str` for one of several types."""
+    kinds = [a for a in _alternatives(annotation) if a is not NoneType]
+    kind = kinds[0] if len(kinds) == 1 else str
+    return plain(get_args(kind)[0]) if get_origin(kind) is Annotated else kind
+
+
+def _alternatives(annotation: object) -> tuple[object, ...]:
+    return get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+
+
+def _metadata(annotation: object) -> tuple[object, ...]:
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+
+
+def _record_of(annotation: object) -> type[BaseModel] | None:
+    kind = plain(annotation)
+    return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
+
+
+def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str, object]:
+    """Options by name as the nested values that the record is validated from."""
+    by_key = {leaf.key: leaf for leaf in leaves(command)}
+    fields = command.model_fields
+    whole = {n for n, v in options.items() if n in fields and (n not in by_key or isinstance(v, BaseModel | Mapping))}
+    out = {name: options[name] for name in whole}
+    single = {name: value for name, value in options.items() if name not in whole}
+    if unknown := sorted(single.keys() - by_key.keys()):
+        raise SettingsError(f"{unknown[0]}: no such option; there is {', '.join(by_key)}")
+    given = [(by_key[name], value) for name, value in single.items()]
+    made = {p.within for leaf, value in given for p in leaf.places if p.switch and value not in (None, False)}
+    for leaf, value in given:
+        places = [p for p in leaf.places if p.within is None or p.within in made or _at(command, out, p.within)]
+        if not places:
+            _refuse_idle(by_key, leaf)
+        for place in places:
+            _put(command, out, place.path, value)
+    # A record that is required is looked into, so that the error names the option and not the record.
+    for name, info in fields.items():
+        if _record_of(info.annotation) is not None and info.is_required():
+            out.setdefault(name, {})
+    return out
+
+
+def _refuse_idle(by_key: Mapping[str, Leaf], leaf: Leaf) -> None:
+    within = leaf.places[0].within
+    others = [o.name for o in by_key.values() if any(p.switch and p.within == within for p in o.places)]
+    if leaf.name not in others:
+        raise SettingsError(f"{leaf.name}: it means nothing alone; add {' or '.join(others)}")
+
+
+def _fields(value: object) -> dict[str, object]:
+    """The fields that were given for a record; of the others its class knows the defaults."""
+    if isinstance(value, Settings):
+        return {name: getattr(value, name) for name in value.model_fields_set}
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def _at(record: type[BaseModel], out: Mapping[str, object], path: Path) -> object:
+    """What stands at a path: what was given, else what stands there by default."""
+    value: object = out
+    for step in path:
+        info = record.model_fields[step]
+        value = value.get(step, info.default) if isinstance(value, Mapping) else getattr(value, step, None)
+        record = _record_of(info.annotation) or record
+    return value
+
+
+def _put(record: type[BaseModel], out: dict[str, object], path: Path, value: object) -> None:
+    """Puts a value at a path, into a copy of the records on the way."""
+    for step in path[:-1]:
+        info = record.model_fields[step]
+        inner = out[step] = _fields(out.get(step, info.default))
+        out, record = inner, _record_of(info.annotation) or record
+    out[path[-1]] = value
+
+
+def said(command: type[Settings], error: ValidationError) -> str:
+    """What is wrong with the options, in one line that names the one to change."""
+    first = error.errors(include_url=False)[0]
+    place = tuple(part for part in first["loc"] if isinstance(part, str))
+    leaf = next((o for o in leaves(command) if any(p.path == place[: len(p.path)] for p in o.places)), None)
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    if leaf is None:
+        # A check of a whole record names the options itself.
+        return reason
+    if first["type"] == "missing":
+        return leaf.option.missing or f"{leaf.name}: it is required and not given"
+    if first["type"] == "value_error" and reason.startswith("--"):
+        return reason
+    value = first["input"]
+    return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
+
+
+def python_function(command: type[Command], run: Callable[..., R]) -> Callable[..., R]:
+    """The command as a Python function: its arguments by place, its options as keywords, and whole records by field.
+
+    Args:
+        command: its record.
+        run: does the work of a record; further keyword arguments that are no options are handed to it.
+    """
+    options = leaves(command)
+    by_place = [leaf.key for leaf in options if leaf.by_place]
+    extra = [p for p in inspect.signature(run).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+    def function(*args: object, **keywords: object) -> R:
+        if len(args) > len(by_place):
+            raise TypeError(f"{run.__name__}() takes {len(by_place)} arguments by place, not {len(args)}")
+        given = dict(zip(by_place, args, strict=False))
+        if twice := given.keys() & keywords.keys():
+            raise TypeError(f"{run.__name__}() got {sorted(twice)[0]} twice")
+        further = {p.name: keywords.pop(p.name) for p in extra if p.name in keywords}
+        return run(command.given(given | keywords), **further)
+
+    function.__name__ = function.__qualname__ = _snake(command.__name__)
+    function.__module__ = run.__module__
+    function.__doc__ = _documented(command, options)
+    function.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess] - read by help()
+        [_parameter(leaf) for leaf in sorted(options, key=lambda leaf: not leaf.by_place)] + extra
+    )
+    return function
+
+
+def _parameter(leaf: Leaf) -> inspect.Parameter:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD if leaf.by_place else inspect.Parameter.KEYWORD_ONLY
+    default = inspect.Parameter.empty if leaf.required else leaf.default
+    return inspect.Parameter(leaf.key, kind, default=default, annotation=leaf.annotation)
+
+
+def _documented(command: type[Command], options: Sequence[Leaf]) -> str:
+    lines = "\n".join(f"    {leaf.key}: {leaf.help}" for leaf in options)
+    return f"{inspect.getdoc(command)}\n\nArgs:\n{lines}\n\nRaises:\n    AutointerpError: says how to mend it."
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))

@@ -1,0 +1,484 @@
+"""The settings that commands are composed of: each option once, with its type, default, bounds and help."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from autointerp.images.picture import Rendering
+from autointerp.options import Argument, Command, Group, Option, Settings
+
+PANELS = (
+    "Options",
+    "Which features",
+    "Model",
+    "What the explainer is shown and asked",
+    "Several explanations",
+    "What the judge is shown and asked",
+    "Screening",
+    "Single scorers",
+    "Pictures",
+    "Training",
+    "Endpoint and limits",
+    "Files",
+    "Many machines",
+    "Output",
+)
+"""The panels of the help, in their order: what is used most stands first."""
+
+Detail = Literal["auto", "low", "high"]
+"""The `detail` that is asked for with an image; `auto` asks for none, and endpoints then look at high detail."""
+
+LOCAL = "local"
+"""The model name that means the embedded model; it is followed by `@` and a digest once it is resolved."""
+
+
+class ModelName(str):
+    """The name of a model as its endpoint knows it, or `local` for the embedded model."""
+
+    __slots__ = ()
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the embedded model is meant."""
+        return self == LOCAL or self.startswith(f"{LOCAL}@")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A string of at least one character."""
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
+
+
+BUDGET = re.compile(
+    r"(?P<dollar>\$)?\s*(?P<number>\d+(\.\d+)?|\.\d+)\s*(?P<scale>[kmb])?\s*(?P<unit>usd|tok|tokens?)?", re.I
+)
+SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
+
+
+class Budget(str):
+    """The most that a run may use, such as `2.50usd`, `$2.50`, `3M tokens` or `3000000tok`.
+
+    The letters k, M and B stand for 10³, 10⁶ and 10⁹.
+
+    Raises:
+        ValueError: the text is none of these, or not above zero.
+    """
+
+    limit: float
+    """Dollars, or tokens in and out together."""
+    unit: Literal["usd", "tokens"]
+
+    def __new__(cls, text: str) -> Self:
+        """Reads the text."""
+        match = BUDGET.fullmatch(text.strip())
+        unit: str = (match["unit"] or "").lower() if match else ""
+        if match is None or bool(match["dollar"]) == bool(unit):
+            raise ValueError("write it as 2.50usd, $2.50, 3M tokens or 3000000tok")
+        limit = float(match["number"]) * SCALES[(match["scale"] or "").lower()]
+        if limit <= 0:
+            raise ValueError("it must be above zero; leave it out for no limit")
+        self = super().__new__(cls, text)
+        self.limit, self.unit = limit, "tokens" if unit.startswith("tok") else "usd"
+        return self
+
+    @classmethod
+    def of(cls, limit: float, unit: Literal["usd", "tokens"]) -> Self:
+        """The budget of so many dollars or whole tokens."""
+        return cls(f"{limit:.12f}usd" if unit == "usd" else f"{int(limit)} tokens")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        """Pickles the text alone."""
+        return type(self), (str(self),)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A string that is a budget."""
+        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema())
+
+
+class FeatureSelection(str):
+    """A choice of features: `all`, numbers and ranges such as `0-511,600`, or `@FILE` with one on each line.
+
+    The path of a file is made absolute, so that the choice means the same in another folder.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str | Iterable[int]) -> Self:
+        """Takes the text, or the ids."""
+        text = value.strip() if isinstance(value, str) else ",".join(str(int(f)) for f in value)
+        return super().__new__(cls, f"@{Path(text[1:]).absolute()}" if text.startswith("@") else text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A string, or a list of ids."""
+        kinds = core_schema.union_schema([core_schema.str_schema(), core_schema.list_schema(core_schema.int_schema())])
+        return core_schema.no_info_after_validator_function(cls, kinds)
+
+
+def split_at_commas(value: object) -> object:
+    """Texts such as `a,b` as one tuple of their parts; anything else as it is."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas)]
+"""Several names: repeated, or in one text with commas between them."""
+
+
+class ModelSettings(Settings):
+    """Which model answers, and how it samples. Everything here is part of the cache key, except `base_url`."""
+
+    panel: ClassVar[str] = "Model"
+
+    model: Annotated[
+        ModelName,
+        Option(
+            env="AUTOINTERP_MODEL",
+            missing="name a model with --model: one that your endpoint knows, e.g. gpt-5-mini, "
+            "or `local` for the embedded one",
+        ),
+    ]
+    """The name of the model as your endpoint knows it, e.g. gpt-5-mini, or `local` for the embedded model."""
+    base_url: str | None = None
+    """The address of an OpenAI-compatible server, ending in /v1; None is OpenAI itself."""
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    """The sampling temperature of the replies; it is left out where the endpoint refuses it."""
+    max_tokens: PositiveInt = 2000
+    """The most tokens of one reply, thinking included; a reply that is cut is asked for again with more."""
+    seed: NonNegativeInt = 0
+    """The seed of every random choice; it is also sent to the endpoint."""
+    detail: Detail = "auto"
+    """How finely the endpoint looks at images: `low` costs less with some families of models."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        return {"model": value} if isinstance(value, str) else value
+
+
+class RegionSettings(Settings):
+    """Where a feature fired in an image, and how the region is rendered."""
+
+    panel: ClassVar[str] = "Pictures"
+
+    mass: float = Field(default=0.9, gt=0, le=1)
+    """The share of the activation mass around the peak that a crop holds."""
+    margin: float = Field(default=0.15, ge=0, le=1)
+    """The context around a crop on each side, as a fraction of that side."""
+    least: float = Field(default=0.3, ge=0, le=1)
+    """The smallest side of a crop, as a fraction of the image's own side."""
+    side: int = Field(default=448, ge=16, le=4096)
+    """The longest side of a picture, in pixels; pictures are never upscaled."""
+    quality: Annotated[int, Option("--jpeg-quality")] = Field(default=85, ge=1, le=95)
+    """The JPEG quality of the pictures."""
+
+
+class CandidateSettings(Settings):
+    """How several explanations of one feature are sampled, told apart and chosen."""
+
+    panel: ClassVar[str] = "Several explanations"
+
+    n: Annotated[int, Option("--candidates", default="1; with --diverse 8")] = Field(default=8, ge=2, le=64)
+    """How many explanations of each feature are sampled; the best is kept."""
+    diverse: bool = False
+    """Keep the best explanation of each meaning that beats chance, and not the best of all alone."""
+    subset: PositiveInt = 4
+    """How many active images every second candidate is made from."""
+    temperature: Annotated[float, Option("--candidate-temperature")] = Field(default=1.0, ge=0, le=2)
+    """The temperature at which candidates are sampled; each has a seed of its own."""
+    n_active: Annotated[PositiveInt, Option("--choose-active")] = 12
+    """How many held-out active images candidates are compared on; nothing is scored on them afterwards."""
+    n_silent: Annotated[PositiveInt, Option("--choose-silent")] = 24
+    """How many held-out silent images candidates are compared on."""
+    judge: Annotated[ModelName | None, Option("--candidate-judge", default="the explainer")] = None
+    """The model that judges candidates, at the explainer's own server."""
+    embedder: Annotated[
+        ModelSettings | None,
+        Group(
+            only=("model", "base_url"),
+            options={
+                "model": Option(
+                    "--embedder",
+                    help="The model that tells meanings apart: `local`, a model of an endpoint with embeddings, or "
+                    "`none`, which leaves every pair to the judge.",
+                ),
+                "base_url": Option("--embedder-base-url", help="The address of the embedder's server, ending in /v1."),
+            },
+            panel="Several explanations",
+        ),
+    ] = ModelSettings(model=ModelName(LOCAL))
+    """The model that embeds candidates to tell their meanings apart; None leaves every pair to the judge."""
+    same: Annotated[float, Option("--same-meaning")] = Field(default=0.9, ge=-1, le=1)
+    """The cosine from which two texts mean the same."""
+    different: Annotated[float, Option("--different-meaning")] = Field(default=0.3, ge=-1, le=1)
+    """The cosine below which two texts differ in meaning; between `same` and this the judge decides."""
+    epsilon: Annotated[float, Option("--ips-epsilon")] = Field(default=0.0, ge=0, le=1)
+    """The least frequency of a meaning in its inverse probability weight; a lower one counts as this."""
+    beta: Annotated[float, Option("--ips-beta")] = Field(default=1.0, ge=0, le=8)
+    """The power of the score in the shares."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody(cls, value: object) -> object:
+        if isinstance(value, dict) and isinstance(who := value.get("embedder"), dict) and who.get("model") == "none":
+            if who.get("base_url") is not None:
+                raise ValueError("--embedder none with --embedder-base-url: leave one of them out")
+            return value | {"embedder": None}
+        return value
+
+
+class ExplainSettings(Settings):
+    """What the explainer is shown and asked."""
+
+    panel: ClassVar[str] = "What the explainer is shown and asked"
+
+    n_top: Annotated[NonNegativeInt, Option("--top")] = 8
+    """How many images of the highest activations are shown."""
+    n_bands: Annotated[NonNegativeInt, Option("--bands")] = 8
+    """How many images of lower activations are shown, spread evenly over the activation bands."""
+    n_contrast: Annotated[NonNegativeInt, Option("--contrast")] = 4
+    """How many look-alikes on which the feature is silent are shown beside them."""
+    shown: Literal["drawn", "highest"] = "drawn"
+    """Which images of the `top` stratum are shown: drawn at random, or the highest."""
+    renderings: Annotated[tuple[Rendering, ...], Option("--rendering")] = Field(
+        default=("outline", "crop"), min_length=1
+    )
+    """How each active image is shown; repeat it for several renderings of each."""
+    levels: Literal["words", "numbers", "none"] = "words"
+    """How the prompt states activations: as strong or weaker, as numbers, or not at all."""
+    region: RegionSettings = RegionSettings()
+    """Regions and picture size."""
+    candidates: Annotated[CandidateSettings | None, Group(switch=("n", "diverse"))] = None
+    """How several explanations are sampled and chosen from; None asks once."""
+    hierarchy: bool = False
+    """Explain broader features first, and tell narrower ones the explanations of their parents."""
+    domain: str | None = None
+    """The domain of a second pass, e.g. physical-plausibility: a template of prompts/domains/."""
+    n_shuffled: NonNegativeInt = 20
+    """How many features the second pass is also asked about with a shuffled image set, as a control."""
+    seed: NonNegativeInt = 0
+    """The seed of every random choice; it is also sent to the endpoint."""
+
+
+class ScoreSettings(Settings):
+    """What the judge is shown and asked."""
+
+    panel: ClassVar[str] = "What the judge is shown and asked"
+
+    scorers: Names = ("detection", "accuracy", "relevance")
+    """The scorers that run, with commas between them."""
+    n_active: Annotated[PositiveInt, Option("--active")] = 24
+    """How many held-out active images of each feature are judged, spread over the strata."""
+    n_silent: Annotated[PositiveInt, Option("--silent")] = 36
+    """How many held-out silent images of each feature are judged."""
+    min_active: PositiveInt = 5
+    """The fewest held-out active images with which a feature is scored."""
+    min_silent: PositiveInt = 5
+    """The fewest held-out silent images with which a feature is scored by detection."""
+    layout: Literal["sheet", "separate"] = "sheet"
+    """Whether a call shows one numbered contact sheet, or separate pictures."""
+    per_call: int = Field(default=12, ge=1, le=64)
+    """How many images are judged in one call; 1 judges each image alone."""
+    columns: PositiveInt = 4
+    """How many columns a contact sheet has."""
+    rendering: Annotated[Rendering, Option("--judge-rendering", "--rendering")] = "crop"
+    """How a judged image is rendered; a judge sees no marks by default."""
+    region: Annotated[
+        RegionSettings,
+        Group(
+            only=("side", "quality"),
+            options={
+                "side": Option("--judge-side", "--side"),
+                "quality": Option("--judge-jpeg-quality"),
+            },
+            panel="What the judge is shown and asked",
+        ),
+    ] = RegionSettings(side=224)
+    """Regions, which are those of the explainer unless they are given here, and picture size."""
+    seed: NonNegativeInt = 0
+    """The seed of every random choice; it is also sent to the endpoint."""
+    bootstrap: int = Field(default=2000, ge=100, le=100_000)
+    """How many bootstrap replicates each interval comes from."""
+    interval: float | None = Field(default=None, gt=0, lt=1)
+    """Judge on until the 95 % interval of detection is this narrow, e.g. 0.1."""
+    max_calls: PositiveInt = 40
+    """The most calls for one feature with --interval, the first round included."""
+    n_screen: Annotated[NonNegativeInt, Option("--screen", panel="Screening")] = 0
+    """How many silent images are screened on sheets first; a weighted part of them is then judged alone."""
+    screen_model: Annotated[ModelName | None, Option(panel="Screening")] = None
+    """The model that screens, at the judge's own server; by default the judge."""
+    screen_per_call: Annotated[int, Option(panel="Screening")] = Field(default=36, ge=2, le=64)
+    """How many images a screening sheet shows."""
+    screen_side: Annotated[int, Option(panel="Screening")] = Field(default=128, ge=16, le=4096)
+    """The longest side of a screened image, in pixels."""
+    n_controls: Annotated[NonNegativeInt, Option("--controls")] = 20
+    """How many features are judged under other explanations too, as controls; 0 for none."""
+    n_intruder: Annotated[int, Option(panel="Single scorers")] = Field(default=10, ge=1, le=1000)
+    """How many odd-one-out questions `intruder` asks about a feature."""
+    intruder_of: Annotated[int, Option(panel="Single scorers")] = Field(default=5, ge=3, le=16)
+    """How many crops each of these questions shows, one of them silent."""
+    n_choice: Annotated[int, Option(panel="Single scorers")] = Field(default=12, ge=1, le=1000)
+    """How many pairs of an active and a silent crop `choice` asks about; each is asked in both orders."""
+    n_naming: Annotated[int, Option(panel="Single scorers")] = Field(default=4, ge=1, le=1000)
+    """How many questions which explanation fits `naming` asks about a feature."""
+    naming_of: Annotated[int, Option(panel="Single scorers")] = Field(default=5, ge=2, le=12)
+    """How many explanations each of these questions offers, one of them the feature's own."""
+    naming_crops: Annotated[PositiveInt, Option(panel="Single scorers")] = 4
+    """How many active crops each of these questions shows."""
+    n_localisation: Annotated[int, Option(panel="Single scorers")] = Field(default=12, ge=1, le=1000)
+    """How many active images the judge points on for `localisation`."""
+    n_embedding: Annotated[PositiveInt, Option(panel="Single scorers")] = 48
+    """How many active and how many silent images `embedding` embeds."""
+    embedder: Annotated[
+        ModelSettings,
+        Group(
+            only=("model", "base_url"),
+            options={
+                "model": Option(
+                    "--embedder",
+                    help="The model that embeds for the scorer `embedding`: `local`, or a model of an endpoint with "
+                    "embeddings.",
+                ),
+                "base_url": Option("--embedder-base-url", help="The address of the embedder's server, ending in /v1."),
+            },
+            panel="Single scorers",
+        ),
+    ] = ModelSettings(model=ModelName(LOCAL))
+    """The model that embeds crops and explanations: `local`, or a model of an endpoint with embeddings."""
+
+
+class TuneSettings(Settings):
+    """How an explainer is trained by the scores of its explanations."""
+
+    panel: ClassVar[str] = "Training"
+
+    method: Literal["ips", "grpo"] = "ips"
+    """Whether a reward is divided by how often its meaning was sampled (`ips`) or not (`grpo`)."""
+    group: Annotated[int, Option("--candidates")] = Field(default=8, ge=2, le=64)
+    """How many explanations of a feature are sampled at a time."""
+    batch: PositiveInt = 4
+    """How many features one step takes."""
+    steps: PositiveInt = 200
+    """How many steps the optimiser takes."""
+    learning_rate: PositiveFloat = 1e-6
+    """The learning rate of AdamW, the same throughout; with --lora ten times as much is usual."""
+    kl: float = Field(default=0.04, ge=0)
+    """The weight of the divergence from the model as it was given; 0 saves the memory of a second model."""
+    alpha: float = Field(default=1.0, ge=0, le=8)
+    """The power of the inverse frequency: 1 is the full correction, 0 is none."""
+    epsilon: float = Field(default=0.0, ge=0, le=1)
+    """The least frequency of a meaning; a lower one counts as this."""
+    lora: Annotated[PositiveInt | None, Option(default="every weight")] = None
+    """The rank of the adapters that are trained instead of every weight."""
+    temperature: float = Field(default=1.0, gt=0, le=2)
+    """The temperature at which explanations are sampled; at 1 frequencies are the model's own."""
+    max_tokens: PositiveInt = 256
+    """The most tokens of a sampled reply; one that is cut off earns nothing."""
+    forward: Annotated[PositiveInt | None, Option(default="--candidates")] = None
+    """How many replies one pass forward and back takes; memory grows with it."""
+    checkpointing: bool = False
+    """Compute activations twice instead of keeping them: this is slower and takes less memory."""
+    save_every: PositiveInt = 50
+    """How many steps lie between two states to go on from."""
+    held_out: float = Field(default=0.1, ge=0, lt=1)
+    """The share of the features that are never trained on, only measured before and after."""
+    seed: NonNegativeInt = 0
+    """The seed of every random choice; it is also sent to the endpoint."""
+
+
+class EngineSettings(Settings):
+    """How the endpoint is used; nothing here changes an answer."""
+
+    panel: ClassVar[str] = "Endpoint and limits"
+    changes_answers: ClassVar[bool] = False
+
+    concurrency: PositiveInt = 64
+    """The most requests in flight; the limiter finds what the endpoint takes below it."""
+    requests_per_minute: PositiveFloat | None = None
+    """The rate limit of your account, if you know it."""
+    tokens_per_minute: PositiveFloat | None = None
+    """The token limit of your account, if you know it."""
+    timeout: PositiveFloat = 120.0
+    """How many seconds one call may take."""
+    attempts: PositiveInt = 6
+    """How many calls are made for one question before it is recorded as a failure."""
+    more_base_urls: tuple[str, ...] = ()
+    """Further servers of the same model; a request goes to the least loaded of all."""
+    image_uuids: bool = False
+    """Name pictures that a vLLM server has seen instead of sending them again; for vLLM only."""
+    budget: Budget | None = None
+    """Stop cleanly before this start of the command uses more than this: 2.50usd or 3M tokens."""
+
+
+class Execution(Settings):
+    """Where a command is worked on; nothing here changes an answer."""
+
+    panel: ClassVar[str] = "Many machines"
+    changes_answers: ClassVar[bool] = False
+
+    batch: bool = False
+    """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
+    shard: str | None = None
+    """Work on one piece of the features alone, counted from 0: of eight, 0/8 to 7/8; `autointerp merge` joins them."""
+    engine: Literal["local", "ray"] = "local"
+    """Whether this process does the work, or the actors of a Ray cluster."""
+    actors: Annotated[PositiveInt | None, Option(was="--workers", default="2")] = None
+    """How many actors share the work and the limits with --engine ray, each with a core of its own."""
+    ray_address: str | None = None
+    """The address of a running Ray cluster; without it one is begun on this machine."""
+
+
+Location = Annotated[str, BeforeValidator(str)]
+"""A folder or a file by its path, or a URL such as `s3://bucket/dump`."""
+
+
+class OfDump(Command):
+    """Commands that read a feature dump."""
+
+    dump: Annotated[Location, Argument()]
+    """The folder of the feature dump, or its URL, such as s3://bucket/dump."""
+    allow_outside: Annotated[bool, Option(panel="Files")] = False
+    """Trust the image paths of the dump even where they leave its folder."""
+
+
+class OfRun(Command):
+    """Commands that read a run."""
+
+    run: Annotated[Location, Argument()]
+    """The folder of the run, or its URL, such as s3://bucket/run."""
+
+
+class OfFeatures(Command):
+    """Commands that work on a choice of features."""
+
+    features: Annotated[FeatureSelection, Option(panel="Which features")] = FeatureSelection("all")
+    """The features: `all`, numbers and ranges such as 0-511,600, or @FILE with one on each line."""
+    width: Annotated[int | None, Option(panel="Which features")] = None
+    """Only features of this nested prefix of the dictionary."""
+    sample: Annotated[int | None, Option(panel="Which features")] = None
+    """Only this many features, drawn by --seed."""
+
+
+class WithFiles(Command):
+    """Commands that ask a model, with files of your own."""
+
+    prompts: Annotated[Path | None, Option(panel="Files")] = None
+    """A folder of your own prompt templates, which override the shipped ones."""
+    cache: Annotated[Path | None, Option(env="AUTOINTERP_CACHE", panel="Files", default="cache/")] = None
+    """The folder of the answers."""
+    prices: Annotated[Path | None, Option(panel="Files")] = None
+    """A file of your own prices, TOML or JSON (docs/configuration.md)."""
