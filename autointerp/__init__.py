@@ -9,14 +9,6 @@ from typing import TYPE_CHECKING
 from autointerp.version import __version__
 
 if TYPE_CHECKING:
-    from autointerp.settings import (
-        EngineSettings,
-        ExplainSettings,
-        ModelSettings,
-        RegionSettings,
-        ScoreSettings,
-        TuneSettings,
-    )
     from autointerp.dump.importers.folder import import_folder
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
@@ -42,6 +34,14 @@ if TYPE_CHECKING:
     from autointerp.jobs.training import train_transcoder
     from autointerp.jobs.tuning import tune
     from autointerp.runs.folder import open_run
+    from autointerp.settings import (
+        EngineSettings,
+        ExplainSettings,
+        ModelSettings,
+        RegionSettings,
+        ScoreSettings,
+        TuneSettings,
+    )
 
 _HOME = {
     "AutointerpError": "autointerp.errors",

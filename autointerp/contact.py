@@ -6,12 +6,12 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from autointerp.settings import RegionSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import ImageError, SettingsError
 from autointerp.evidence import strata
 from autointerp.images.renderer import Renderer
 from autointerp.schema import STRATA, Exemplar, Feature
+from autointerp.settings import RegionSettings
 from autointerp.tiles import region_box, tile_of
 
 COLUMNS, SIDE, GAP, TITLE = 8, 144, 6, 26

@@ -7,8 +7,8 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.settings import ExplainSettings
 from autointerp.schema import BAND_STRATA, Exemplar, Feature, ImageRow
+from autointerp.settings import ExplainSettings
 
 Images = Mapping[int, ImageRow]
 Ints = npt.NDArray[np.int64]

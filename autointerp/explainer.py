@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from autointerp.clock import now
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
 from autointerp.lmm.calls import DEFERRED, Answer, Failure, failed
@@ -14,6 +13,7 @@ from autointerp.lmm.request import ImagePart, Request, Role, Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
 from autointerp.replies import DomainReply, ExplainReply, Reply, reply_schema
 from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.tiles import region_box, tile_of
 
 

@@ -4,12 +4,14 @@ A command has one record. Its fields, and those of the records it is composed of
 TOML file, the environment, keyword arguments in Python, a recorded batch plan and the documentation are read from it.
 """
 
+import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
+from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,9 +20,11 @@ from pydantic.fields import FieldInfo
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 
-Path = tuple[str, ...]
+Steps = tuple[str, ...]
 R = TypeVar("R")
 MAIN = "Options"
+HANDED_ON = ("progress", "outbox", "stop")
+"""Keywords of a command's function that are no options."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,7 @@ class Option:
         missing: what to say where it is required and not given.
         default: how the help states a default that the type cannot state.
         help: what it means, where the docstring under the field does not say it well.
+        several: whether it may be repeated although the field takes one value, since other fields take the others.
     """
 
     names: tuple[str, ...] = ()
@@ -48,13 +53,22 @@ class Option:
     missing: str | None = None
     default: str | None = None
     help: str | None = None
+    several: bool = False
 
-    def __init__(self, *names: str, was: str | tuple[str, ...] = (), env: str | tuple[str, ...] = (), **more: str):
+    def __init__(
+        self,
+        *names: str,
+        several: bool = False,
+        was: str | tuple[str, ...] = (),
+        env: str | tuple[str, ...] = (),
+        **more: str,
+    ):
         """Takes the names as arguments."""
         put = object.__setattr__
         put(self, "names", names)
         put(self, "was", (was,) if isinstance(was, str) else was)
         put(self, "env", (env,) if isinstance(env, str) else env)
+        put(self, "several", several)
         for name in ("negative", "panel", "metavar", "missing", "default", "help"):
             put(self, name, more.pop(name, None))
         assert not more, f"unknown: {', '.join(more)}"
@@ -71,6 +85,11 @@ class Argument:
 
     metavar: str | None = None
     option: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Marks text that is a path, unless it is a URL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +134,23 @@ class Command(Settings):
         except ValidationError as e:
             raise SettingsError(said(cls, e)) from e
 
+    def absolute(self) -> Self:
+        """The same with every path made absolute, so that it means the same in another folder."""
+        changed: dict[str, object] = {}
+        for name, info in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, Path):
+                changed[name] = value.absolute()
+            elif isinstance(value, str) and "://" not in value and _marks_place(info):
+                changed[name] = str(Path(value).absolute())
+        return self.model_copy(update=changed)
 
-class Place(NamedTuple):
+
+class Target(NamedTuple):
     """A field that an option sets."""
 
-    path: Path
-    within: Path | None
+    path: Steps
+    within: Steps | None
     """The record around it that may be None."""
     switch: bool
     """Whether giving the option is what makes that record."""
@@ -132,7 +162,7 @@ class Leaf:
 
     key: str
     """The name in Python and TOML."""
-    places: tuple[Place, ...]
+    targets: tuple[Target, ...]
     """The fields that it sets."""
     option: Option
     argument: Argument | None
@@ -163,18 +193,18 @@ class Leaf:
     @property
     def required(self) -> bool:
         """Whether the command cannot do without."""
-        return self.info.is_required() and all(place.within is None for place in self.places)
+        return self.info.is_required() and all(place.within is None for place in self.targets)
 
     @property
     def several(self) -> bool:
         """Whether it may be repeated."""
-        return get_origin(plain(self.annotation)) is tuple
+        return self.option.several or get_origin(plain(self.annotation)) is tuple
 
     @property
     def kind(self) -> object:
         """The type of a single value."""
         kind = plain(self.annotation)
-        return plain(get_args(kind)[0]) if self.several else kind
+        return plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -198,12 +228,12 @@ def leaves(command: type[Settings]) -> tuple[Leaf, ...]:
     found: dict[str, Leaf] = {}
     for leaf in _walk(command, (), Group(), None, None):
         there = found.get(leaf.key)
-        found[leaf.key] = leaf if there is None else replace(there, places=there.places + leaf.places)
+        found[leaf.key] = leaf if there is None else replace(there, targets=there.targets + leaf.targets)
     return tuple(found.values())
 
 
 def _walk(
-    record: type[BaseModel], path: Path, group: Group, within: Path | None, instance: BaseModel | None
+    record: type[BaseModel], path: Steps, group: Group, within: Steps | None, instance: BaseModel | None
 ) -> Iterator[Leaf]:
     """The options of a record at a path; `instance` is what stands there by default."""
     panel = group.panel or cast("str", getattr(record, "panel", MAIN))
@@ -224,7 +254,7 @@ def _walk(
         mark = marks.get(Argument)
         argument = None if mark is None or mark.option else mark
         key = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
-        place = Place(here, within, switch=name in group.switch)
+        place = Target(here, within, switch=name in group.switch)
         yield Leaf(
             key, (place,), option, argument, mark is not None, info.annotation, info, default, option.panel or panel
         )
@@ -245,6 +275,11 @@ def _metadata(annotation: object) -> tuple[object, ...]:
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
+def _marks_place(info: FieldInfo) -> bool:
+    marks = [*info.metadata, *(m for a in _alternatives(info.annotation) for m in _metadata(a))]
+    return any(isinstance(m, Place) for m in marks)
+
+
 def _record_of(annotation: object) -> type[BaseModel] | None:
     kind = plain(annotation)
     return kind if isinstance(kind, type) and issubclass(kind, Settings) else None
@@ -260,9 +295,9 @@ def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str,
     if unknown := sorted(single.keys() - by_key.keys()):
         raise SettingsError(f"{unknown[0]}: no such option; there is {', '.join(by_key)}")
     given = [(by_key[name], value) for name, value in single.items()]
-    made = {p.within for leaf, value in given for p in leaf.places if p.switch and value not in (None, False)}
+    made = {p.within for leaf, value in given for p in leaf.targets if p.switch and value not in (None, False)}
     for leaf, value in given:
-        places = [p for p in leaf.places if p.within is None or p.within in made or _at(command, out, p.within)]
+        places = [p for p in leaf.targets if p.within is None or p.within in made or _at(command, out, p.within)]
         if not places:
             _refuse_idle(by_key, leaf)
         for place in places:
@@ -275,8 +310,8 @@ def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str,
 
 
 def _refuse_idle(by_key: Mapping[str, Leaf], leaf: Leaf) -> None:
-    within = leaf.places[0].within
-    others = [o.name for o in by_key.values() if any(p.switch and p.within == within for p in o.places)]
+    within = leaf.targets[0].within
+    others = [o.name for o in by_key.values() if any(p.switch and p.within == within for p in o.targets)]
     if leaf.name not in others:
         raise SettingsError(f"{leaf.name}: it means nothing alone; add {' or '.join(others)}")
 
@@ -288,7 +323,7 @@ def _fields(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _at(record: type[BaseModel], out: Mapping[str, object], path: Path) -> object:
+def _at(record: type[BaseModel], out: Mapping[str, object], path: Steps) -> object:
     """What stands at a path: what was given, else what stands there by default."""
     value: object = out
     for step in path:
@@ -298,7 +333,7 @@ def _at(record: type[BaseModel], out: Mapping[str, object], path: Path) -> objec
     return value
 
 
-def _put(record: type[BaseModel], out: dict[str, object], path: Path, value: object) -> None:
+def _put(record: type[BaseModel], out: dict[str, object], path: Steps, value: object) -> None:
     """Puts a value at a path, into a copy of the records on the way."""
     for step in path[:-1]:
         info = record.model_fields[step]
@@ -311,7 +346,7 @@ def said(command: type[Settings], error: ValidationError) -> str:
     """What is wrong with the options, in one line that names the one to change."""
     first = error.errors(include_url=False)[0]
     place = tuple(part for part in first["loc"] if isinstance(part, str))
-    leaf = next((o for o in leaves(command) if any(p.path == place[: len(p.path)] for p in o.places)), None)
+    leaf = next((o for o in leaves(command) if any(p.path == place[: len(p.path)] for p in o.targets)), None)
     reason = str(first["msg"]).removeprefix("Value error, ")
     if leaf is None:
         # A check of a whole record names the options itself.
@@ -324,33 +359,46 @@ def said(command: type[Settings], error: ValidationError) -> str:
     return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
-def python_function(command: type[Command], run: Callable[..., R]) -> Callable[..., R]:
-    """The command as a Python function: its arguments by place, its options as keywords, and whole records by field.
+class Work(Generic[R]):
+    """The function that does the work of a command; its module is loaded when it is first called.
+
+    Called with a command's arguments by place, its options as keywords, and whole records by field.
 
     Args:
-        command: its record.
-        run: does the work of a record; further keyword arguments that are no options are handed to it.
+        record: the settings of the command.
+        where: the module and the function, as `package.module:function`. The function takes the record, and what is
+            handed on as keywords.
     """
-    options = leaves(command)
-    by_place = [leaf.key for leaf in options if leaf.by_place]
-    extra = [p for p in inspect.signature(run).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
-    def function(*args: object, **keywords: object) -> R:
+    def __init__(self, record: type[Command], where: str) -> None:
+        self.record = record
+        self._where = where
+        self.__name__ = self.__qualname__ = _snake(record.__name__)
+        self.__module__ = record.__module__
+        self.__doc__ = _documented(record)
+        self.__signature__ = _signature(record)
+
+    def run(self, settings: Command, **handed_on: object) -> R:
+        """Does the work of a record."""
+        module, _, name = self._where.partition(":")
+        return getattr(importlib.import_module(module), name)(settings, **handed_on)
+
+    def __call__(self, *args: object, **keywords: object) -> R:
+        """Does the work of the options."""
+        by_place = [leaf.key for leaf in leaves(self.record) if leaf.by_place]
         if len(args) > len(by_place):
-            raise TypeError(f"{run.__name__}() takes {len(by_place)} arguments by place, not {len(args)}")
+            raise TypeError(f"{self.__name__}() takes {len(by_place)} arguments by place, not {len(args)}")
         given = dict(zip(by_place, args, strict=False))
         if twice := given.keys() & keywords.keys():
-            raise TypeError(f"{run.__name__}() got {sorted(twice)[0]} twice")
-        further = {p.name: keywords.pop(p.name) for p in extra if p.name in keywords}
-        return run(command.given(given | keywords), **further)
+            raise TypeError(f"{self.__name__}() got {sorted(twice)[0]} twice")
+        handed_on = {name: keywords.pop(name) for name in HANDED_ON if name in keywords}
+        return self.run(self.record.given(given | keywords), **handed_on)
 
-    function.__name__ = function.__qualname__ = _snake(command.__name__)
-    function.__module__ = run.__module__
-    function.__doc__ = _documented(command, options)
-    function.__signature__ = inspect.Signature(  # pyright: ignore[reportFunctionMemberAccess] - read by help()
-        [_parameter(leaf) for leaf in sorted(options, key=lambda leaf: not leaf.by_place)] + extra
-    )
-    return function
+
+def _signature(record: type[Command]) -> inspect.Signature:
+    options = sorted(leaves(record), key=lambda leaf: not leaf.by_place)
+    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in HANDED_ON]
+    return inspect.Signature([*map(_parameter, options), *more])
 
 
 def _parameter(leaf: Leaf) -> inspect.Parameter:
@@ -359,9 +407,9 @@ def _parameter(leaf: Leaf) -> inspect.Parameter:
     return inspect.Parameter(leaf.key, kind, default=default, annotation=leaf.annotation)
 
 
-def _documented(command: type[Command], options: Sequence[Leaf]) -> str:
-    lines = "\n".join(f"    {leaf.key}: {leaf.help}" for leaf in options)
-    return f"{inspect.getdoc(command)}\n\nArgs:\n{lines}\n\nRaises:\n    AutointerpError: says how to mend it."
+def _documented(record: type[Command]) -> str:
+    lines = "\n".join(f"    {leaf.key}: {leaf.help}" for leaf in leaves(record))
+    return f"{inspect.getdoc(record)}\n\nArgs:\n{lines}\n\nRaises:\n    AutointerpError: says how to mend it."
 
 
 def _snake(name: str) -> str:

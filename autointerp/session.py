@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.balancing import Balancer
 from autointerp.lmm.batch_client import BatchClient, Outbox
-from autointerp.lmm.budget import Ledger, parse_budget
+from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.door import Door
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
@@ -24,9 +23,8 @@ from autointerp.lmm.openai_client import OpenAIClient
 from autointerp.lmm.prices import Price, Rates, price_of
 from autointerp.lmm.request import Client, Request
 from autointerp.lmm.uuid_client import UuidClient
+from autointerp.settings import LOCAL, EngineSettings, ModelSettings
 
-LOCAL = "local"
-"""The model name that means the embedded model."""
 _INSIDE = (".local", ".internal", ".lan", ".svc")
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
@@ -64,16 +62,11 @@ def resolve_model(settings: ModelSettings) -> ModelSettings:
     Raises:
         AutointerpError: the embedded model is not installed.
     """
-    if not is_local(settings.model):
+    if not settings.model.is_local:
         return settings
     from autointerp.lmm.local.client import local_model_name
 
-    return settings.model_copy(update={"model": local_model_name(), "base_url": None})
-
-
-def is_local(model: str) -> bool:
-    """Whether a resolved name means the embedded model."""
-    return model == LOCAL or model.startswith(f"{LOCAL}@")
+    return settings.of(local_model_name()).model_copy(update={"base_url": None})
 
 
 def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str] = ()) -> Price | None:
@@ -83,7 +76,7 @@ def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str]
         SettingsError: the price file cannot be used.
     """
     today = datetime.datetime.now(datetime.UTC).date()
-    if is_local(settings.model):
+    if settings.model.is_local:
         return price_of(LOCAL, on=today, overrides=None)
     listed = price_of(settings.model, on=today, overrides=prices)
     if listed is not None and prices is not None and listed.source == str(prices):
@@ -140,9 +133,9 @@ async def open_door(
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
-    asked = [model.model_copy(update={"model": name}) for name in (model.model, *others)]
-    known = {m.model: find_price(m, prices, engine.more_base_urls) for m in asked}
-    ledger = Ledger(parse_budget(engine.budget) if engine.budget else None, known)
+    asked = [model.of(name) for name in (model.model, *others)]
+    known: dict[str, Price | None] = {m.model: find_price(m, prices, engine.more_base_urls) for m in asked}
+    ledger = Ledger(engine.budget, known)
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
@@ -170,7 +163,7 @@ def _client(
     if outbox is not None:
         deferring = outbox.client(model.base_url, cache)
         return deferring, deferring
-    if is_local(model.model):
+    if model.model.is_local:
         from autointerp.lmm.local.client import LocalClient
 
         return LocalClient(), None

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from autointerp.images.picture import Rendering
-from autointerp.options import Argument, Command, Group, Option, Settings
+from autointerp.options import Argument, Command, Group, Option, Place, Settings
 
 PANELS = (
     "Options",
@@ -28,6 +28,8 @@ PANELS = (
     "What the judge is shown and asked",
     "Screening",
     "Single scorers",
+    "Controls and corrections",
+    "Descriptions from elsewhere",
     "Pictures",
     "Training",
     "Endpoint and limits",
@@ -135,26 +137,35 @@ def split_at_commas(value: object) -> object:
     return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
 
 
+def all_addresses(value: object) -> object:
+    """Each address once, in order; also from texts with commas or spaces, as an environment variable holds them."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(dict.fromkeys(url for text in texts for url in text.replace(",", " ").split()))
+
+
+def first_address(value: object) -> object:
+    """The first of several addresses."""
+    several = all_addresses(value)
+    return next(iter(several), None) if isinstance(several, tuple) else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas)]
 """Several names: repeated, or in one text with commas between them."""
 
 
-class ModelSettings(Settings):
-    """Which model answers, and how it samples. Everything here is part of the cache key, except `base_url`."""
+class ModelChoice(Settings):
+    """Which model answers, and how it samples, where the command may choose the model."""
 
     panel: ClassVar[str] = "Model"
 
-    model: Annotated[
-        ModelName,
-        Option(
-            env="AUTOINTERP_MODEL",
-            missing="name a model with --model: one that your endpoint knows, e.g. gpt-5-mini, "
-            "or `local` for the embedded one",
-        ),
-    ]
+    model: ModelName | None = None
     """The name of the model as your endpoint knows it, e.g. gpt-5-mini, or `local` for the embedded model."""
-    base_url: str | None = None
-    """The address of an OpenAI-compatible server, ending in /v1; None is OpenAI itself."""
+    base_url: Annotated[str | None, BeforeValidator(first_address), Option(env="AUTOINTERP_BASE_URL", several=True)] = (
+        None
+    )
+    """An OpenAI-compatible server, e.g. http://localhost:8000/v1; without it, OpenAI. Repeat it for several servers."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """The sampling temperature of the replies; it is left out where the endpoint refuses it."""
     max_tokens: PositiveInt = 2000
@@ -167,7 +178,28 @@ class ModelSettings(Settings):
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, value: object) -> object:
-        return {"model": value} if isinstance(value, str) else value
+        """Takes a name alone, and the settings of a model where it is named."""
+        if isinstance(value, str):
+            return {"model": value}
+        return value.model_dump() if isinstance(value, ModelChoice) and not isinstance(value, cls) else value
+
+    def of(self, name: str) -> "ModelSettings":
+        """The settings of a model by its name."""
+        return ModelSettings.model_validate(self.model_dump() | {"model": name})
+
+
+class ModelSettings(ModelChoice):
+    """Which model answers, and how it samples. Everything here is part of the cache key, except `base_url`."""
+
+    model: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride, reportGeneralTypeIssues] - frozen
+        ModelName,
+        Option(
+            env="AUTOINTERP_MODEL",
+            missing="name a model with --model: one that your endpoint knows, e.g. gpt-5-mini, "
+            "or `local` for the embedded one",
+        ),
+    ]
+    """The name of the model as your endpoint knows it, e.g. gpt-5-mini, or `local` for the embedded model."""
 
 
 class RegionSettings(Settings):
@@ -325,7 +357,7 @@ class ScoreSettings(Settings):
     """How many images a screening sheet shows."""
     screen_side: Annotated[int, Option(panel="Screening")] = Field(default=128, ge=16, le=4096)
     """The longest side of a screened image, in pixels."""
-    n_controls: Annotated[NonNegativeInt, Option("--controls")] = 20
+    n_controls: Annotated[NonNegativeInt, Option("--controls", panel="Controls and corrections")] = 20
     """How many features are judged under other explanations too, as controls; 0 for none."""
     n_intruder: Annotated[int, Option(panel="Single scorers")] = Field(default=10, ge=1, le=1000)
     """How many odd-one-out questions `intruder` asks about a feature."""
@@ -416,8 +448,8 @@ class EngineSettings(Settings):
     """How many seconds one call may take."""
     attempts: PositiveInt = 6
     """How many calls are made for one question before it is recorded as a failure."""
-    more_base_urls: tuple[str, ...] = ()
-    """Further servers of the same model; a request goes to the least loaded of all."""
+    more_base_urls: Annotated[tuple[str, ...], BeforeValidator(all_addresses), Option("--base-url")] = ()
+    """The servers of the model where there are several, the first of them or only the further ones."""
     image_uuids: bool = False
     """Name pictures that a vLLM server has seen instead of sending them again; for vLLM only."""
     budget: Budget | None = None
@@ -442,7 +474,7 @@ class Execution(Settings):
     """The address of a running Ray cluster; without it one is begun on this machine."""
 
 
-Location = Annotated[str, BeforeValidator(str)]
+Location = Annotated[str, BeforeValidator(str), Place()]
 """A folder or a file by its path, or a URL such as `s3://bucket/dump`."""
 
 
@@ -471,6 +503,28 @@ class OfFeatures(Command):
     """Only features of this nested prefix of the dictionary."""
     sample: Annotated[int | None, Option(panel="Which features")] = None
     """Only this many features, drawn by --seed."""
+
+
+JUDGE = Group(
+    options={
+        "model": Option(
+            "--judge-model",
+            "--model",
+            env="AUTOINTERP_JUDGE_MODEL",
+            help="The judge; by default the run's explainer, though a model of another family judges more fairly.",
+        ),
+        "base_url": Option(
+            "--judge-base-url",
+            "--base-url",
+            env="AUTOINTERP_JUDGE_BASE_URL",
+            several=True,
+            help="The judge's server. Repeat it for several servers of the same model.",
+        ),
+    }
+)
+"""How a judge stands in a command."""
+JUDGE_ENGINE = Group(options={"more_base_urls": Option("--judge-base-url")})
+"""How the use of the judge's endpoint stands in a command."""
 
 
 class WithFiles(Command):

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from random import Random
 
-from autointerp.settings import RegionSettings
 from autointerp.images.picture import Rendering, Tile
 from autointerp.images.region import region_of
 from autointerp.schema import Box, Exemplar, ImageRow
+from autointerp.settings import RegionSettings
 
 WHOLE = 0.8
 """A region that covers more of its image than this is shown as the whole image."""

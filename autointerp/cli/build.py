@@ -1,67 +1,19 @@
-"""From options to settings, and from results to what is printed."""
+"""From results to what is printed."""
 
 import dataclasses
 import json
 import shlex
 import sys
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
-from pydantic import BaseModel, ValidationError
-
-from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
     from autointerp.jobs.common import JobResult
 
-S = TypeVar("S", bound=BaseModel)
-
-_OPTION = {
-    "n_top": "--top",
-    "n_bands": "--bands",
-    "n_contrast": "--contrast",
-    "renderings": "--rendering",
-    "n_active": "--active",
-    "n_silent": "--silent",
-    "n_screen": "--screen",
-    "n_controls": "--controls",
-    "group": "--candidates",
-}
 EXIT_FAILURES = 1
-
-
-def build_settings(kind: type[S], **values: object) -> S:
-    """The settings, or one line that names the option.
-
-    Raises:
-        SettingsError: a value that the settings do not take.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as e:
-        first = e.errors(include_url=False)[0]
-        field = str(first["loc"][0])
-        option = _OPTION.get(field, "--" + field.replace("_", "-"))
-        raise SettingsError(f"{option} {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}") from e
-
-
-def model_name(model: str | None) -> str:
-    """The model's name.
-
-    Raises:
-        SettingsError: none was given.
-    """
-    if model:
-        return model
-    raise SettingsError(
-        "name a model with --model: one that your endpoint knows, e.g. gpt-5-mini, or `local` for the embedded one"
-    )
-
-
-def servers(given: list[str] | None) -> tuple[str | None, tuple[str, ...]]:
-    """The first address, and the further ones; also from a text with commas, as an environment variable holds them."""
-    urls = list(dict.fromkeys(url for text in given or () for url in text.replace(",", " ").split()))
-    return (urls[0] if urls else None), tuple(urls[1:])
+EXIT_INPUT = 2
 
 
 def plural(n: int, what: str) -> str:
@@ -74,15 +26,24 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> None:
-    """Prints what a job did, and exits with 1 if failures were recorded."""
+def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
+    """Prints what a job did, and gives the exit code: 1 if failures were recorded."""
     if as_json:
         print_json(_as_json(result))
     else:
         for line in _lines(did, result, next_step):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    return 0 if result.complete else EXIT_FAILURES
+
+
+def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
+    """Says that a command was recorded for a batch job, and what comes next."""
+    if as_json:
+        print_json({"run": str(run), "recorded": command})
+        return
+    typer.echo(f"recorded for a batch job: {command}, {what}; nothing was asked")
+    typer.echo(f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:")
+    typer.echo(f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on")
 
 
 def _as_json(result: "JobResult") -> dict[str, object]:

@@ -17,7 +17,7 @@ from autointerp.errors import SettingsError
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from autointerp.options import Command, Leaf
+    from autointerp.options import Command, Leaf, Work
 
 COMMANDS = "autointerp.commands"
 RENDER = "autointerp.cli.render"
@@ -32,25 +32,25 @@ class Lazy(TyperGroup):
     modules: Mapping[str, str]
     """The module of each command, without its package."""
     groups: "Mapping[str, Lazy]"
+    only_summaries = False
+    """Whether commands are only listed, so that none of them is loaded."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Every name, in the order of the table."""
         return [*self.modules, *self.groups]
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | TyperGroup | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> "TyperCommand | Lazy | None":  # pyright: ignore[reportIncompatibleMethodOverride]
         """The command of this name; None where there is none."""
-        if cmd_name in self.groups:
-            return self.groups[cmd_name]
-        return made(cmd_name, self.modules[cmd_name]) if cmd_name in self.modules else None
+        if cmd_name not in self.modules:
+            return self.groups.get(cmd_name)
+        module = self.modules[cmd_name]
+        return TyperCommand(cmd_name, help=summary(module)) if self.only_summaries else made(cmd_name, module)
 
     def format_help(self, ctx: typer.Context, formatter: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Writes the help, for which no command is loaded."""
-        brief = Lazy.__new__(Lazy)
-        brief.__dict__ |= self.__dict__
-        brief.get_command = lambda _, name: (
-            self.groups.get(name) or TyperCommand(name, help=summary(self.modules[name]))
-        )
-        TyperGroup.format_help(brief, ctx, formatter)  # pyright: ignore[reportArgumentType]
+        whole, self.only_summaries = self.only_summaries, True
+        super().format_help(ctx, formatter)  # pyright: ignore[reportArgumentType]
+        self.only_summaries = whole
 
 
 def lazy(app: typer.Typer, modules: Mapping[str, str], groups: "Mapping[str, Lazy] | None" = None) -> Lazy:
@@ -67,29 +67,26 @@ def lazy(app: typer.Typer, modules: Mapping[str, str], groups: "Mapping[str, Laz
     return group
 
 
-def record_of(module: "ModuleType") -> "type[Command]":
-    """The settings record that a command's module defines."""
-    from autointerp.options import Command
+def work_of(module: "ModuleType") -> "Work[object]":
+    """What a command's module says does the work."""
+    from autointerp.options import Work
 
-    own = [c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__]
-    return next(c for c in own if issubclass(c, Command))
+    return next(value for value in vars(module).values() if isinstance(value, Work))
 
 
 @cache
 def made(name: str, module: str) -> TyperCommand:
     """The command as the command line has it."""
     loaded = importlib.import_module(f"{COMMANDS}.{module}")
-    record = record_of(loaded)
+    record = work_of(loaded).record
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
     has_json = find_spec(f"{RENDER}.{module}") is not None
-    app.command(name, help=inspect.getdoc(record), **_look())(_function(record, loaded, module, has_json))
+    app.command(name, help=inspect.getdoc(record), context_settings={"help_option_names": ["-h", "--help"]})(
+        _function(record, loaded, module, has_json)
+    )
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
     return command
-
-
-def _look() -> dict[str, dict[str, list[str]]]:
-    return {"context_settings": {"help_option_names": ["-h", "--help"]}}
 
 
 def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_json: bool) -> Callable[..., None]:
@@ -111,7 +108,7 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
             progress.note(f"--{key.replace('_', '-')} is now {leaf.names[0]}; the old name goes with the next version")
             values.setdefault(leaf.key, values.pop(key))
         settings = record.given(values)
-        result = loaded.run(settings, progress=progress)
+        result = work_of(loaded).run(settings, progress=progress)
         code = importlib.import_module(f"{RENDER}.{module}").show(result, settings, as_json=as_json)
         if code:
             raise typer.Exit(code)
@@ -130,7 +127,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def _parameter(leaf: "Leaf") -> inspect.Parameter:
-    shown: dict[str, object] = {"help": leaf.help, "show_default": _default(leaf) or False}
+    shown: dict[str, object] = {"help": leaf.help + _note(leaf), "show_default": False}
     if leaf.option.env:
         shown["envvar"] = list(leaf.option.env)
     if leaf.argument is not None:
@@ -144,7 +141,7 @@ def _parameter(leaf: "Leaf") -> inspect.Parameter:
     if leaf.option.negative is not None:
         names[0] = f"{names[0]}/{leaf.option.negative}"
     shown |= {"rich_help_panel": leaf.panel, "metavar": leaf.option.metavar, "min": least, "max": most}
-    shown |= {"click_type": _choice(leaf.choices)} if leaf.choices else {}
+    shown |= {"metavar": leaf.option.metavar or f"[{'|'.join(leaf.choices)}]"} if leaf.choices else {}
     note = typer.Option(*names, **shown)  # pyright: ignore[reportArgumentType]
     return inspect.Parameter(leaf.key, _KEYWORD, default=None, annotation=Annotated[_type(leaf), note])
 
@@ -160,23 +157,15 @@ def _type(leaf: "Leaf") -> object:
     return list[kind] | None if leaf.several else kind | None
 
 
-def _choice(choices: tuple[str, ...]) -> object:
-    from typer._click.types import Choice
-
-    return Choice(choices)
-
-
-def _default(leaf: "Leaf") -> str | None:
-    """How the help states the default; None where there is nothing to state."""
-    if leaf.option.default is not None:
-        return leaf.option.default
-    if leaf.default is None or leaf.default is False or leaf.default == () or leaf.required:
-        return None
-    if leaf.default is True:
-        return leaf.names[0].lstrip("-")
-    if isinstance(leaf.default, tuple):
-        return ", ".join(str(item) for item in leaf.default)
-    return str(leaf.default)
+def _note(leaf: "Leaf") -> str:
+    """How the help states a default, or that there is none."""
+    stated = leaf.option.default
+    if leaf.required:
+        return "" if leaf.argument is not None else " [required]"
+    if stated is None and leaf.default not in (None, False, ()):
+        stated = ", ".join(str(item) for item in leaf.default) if isinstance(leaf.default, tuple) else str(leaf.default)
+        stated = leaf.names[0].lstrip("-") if leaf.default is True else stated
+    return "" if stated is None else f" [default: {stated}]"
 
 
 @cache
@@ -194,7 +183,7 @@ def _is_command(base: ast.expr) -> bool:
     return isinstance(base, ast.Name) and base.id.endswith("Command")
 
 
-def defaults(path: Path, group: TyperGroup, tables: Mapping[str, object], within: str = "") -> dict[str, object]:
+def defaults(path: Path, group: Lazy, tables: Mapping[str, object], within: str = "") -> dict[str, object]:
     """A file's tables as defaults of the commands, keys named as their options.
 
     Raises:
@@ -208,7 +197,7 @@ def defaults(path: Path, group: TyperGroup, tables: Mapping[str, object], within
         if command is None or not isinstance(value, dict):
             names = ", ".join(group.list_commands(context))
             raise SettingsError(f"--config {path}: [{where}] is no command; there is {names}")
-        if isinstance(command, TyperGroup):
+        if isinstance(command, Lazy):
             out[key] = defaults(path, command, value, where)
         else:
             out[key] = _table(path, where, command, value)

@@ -10,9 +10,9 @@ from autointerp.cli import options as o
 from autointerp.errors import SettingsError
 
 if TYPE_CHECKING:
-    from autointerp.settings import ModelSettings
     from autointerp.jobs.tune_folder import Measure
     from autointerp.jobs.tuning import TuneResult
+    from autointerp.settings import ModelSettings
 
 JUDGE = Annotated[
     str | None,
@@ -133,6 +133,7 @@ def tune(
     --judge-model gpt-5-mini --features 0-511`
     """
     from autointerp.cli.build import build_settings, servers
+    from autointerp.needs import RL, need
     from autointerp.settings import (
         CandidateSettings,
         EngineSettings,
@@ -141,7 +142,6 @@ def tune(
         RegionSettings,
         TuneSettings,
     )
-    from autointerp.needs import RL, need
 
     if not judge_model:
         raise SettingsError(

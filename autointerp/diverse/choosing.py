@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from autointerp.candidates import Candidate, Cluster
-from autointerp.settings import CandidateSettings
 from autointerp.ips.weights import scaled_rewards
 from autointerp.scoring.rivals import normal
 from autointerp.scoring.statistics import weighted_rates
+from autointerp.settings import CandidateSettings
 
 LEVEL = 0.05
 """Of the tests against chance."""

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
-from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 from autointerp.diverse.choosing import LEVEL, adding, clustered
 from autointerp.diverse.judging import Tried, choosing_sample, tried
 from autointerp.diverse.meaning import Meanings, Told
@@ -28,6 +27,7 @@ from autointerp.schema import Exemplar, Explanation, FailureRecord, Feature, Usa
 from autointerp.scoring.judge import SETTLED, Judge
 from autointerp.scoring.rivals import normal
 from autointerp.scoring.sampling import Sample
+from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 
 MOST_CONCEPTS = 4
 """Properties of one reply that become candidates, the first ones."""

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autointerp.settings import CandidateSettings, ScoreSettings
 from autointerp.diverse.choosing import Fits
 from autointerp.evidence import Images, kin_of
 from autointerp.lmm.calls import Failure
@@ -14,6 +13,7 @@ from autointerp.lmm.door import Door
 from autointerp.schema import Exemplar, Feature, Usage
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import Sample, pool_of
+from autointerp.settings import CandidateSettings, ScoreSettings
 
 
 class Tried(NamedTuple):

@@ -11,7 +11,6 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
@@ -21,6 +20,7 @@ from autointerp.schema import Usage
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED
 from autointerp.scoring.rivals import normal
+from autointerp.settings import CandidateSettings, ModelSettings
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]

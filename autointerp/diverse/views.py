@@ -3,9 +3,9 @@
 from itertools import cycle
 from random import Random
 
-from autointerp.settings import CandidateSettings
 from autointerp.evidence import Shown
 from autointerp.schema import Exemplar
+from autointerp.settings import CandidateSettings
 
 
 def draw_views(shown: Shown, settings: CandidateSettings, *, feature: int, seed: int) -> list[Shown]:

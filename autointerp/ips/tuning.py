@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from autointerp.settings import TuneSettings
 from autointerp.errors import SettingsError
 from autointerp.ips.asking import Asks, Judged, Judging
 from autointerp.ips.rewards import Group, Rewards, means
 from autointerp.needs import RL, need
+from autointerp.settings import TuneSettings
 
 need("tuning", RL, "rl")  # before the imports below, which would name one module and no remedy
 

@@ -1,9 +1,8 @@
 """Which scoring settings are admitted: scorers that exist, enough images, options that are not idle."""
 
-from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.scoring.scorers import SCORERS
-from autointerp.session import is_local
+from autointerp.settings import ModelSettings, ScoreSettings
 
 
 def named_scorers(settings: ScoreSettings) -> tuple[str, ...]:
@@ -52,7 +51,7 @@ def refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
         return
     if not settings.n_screen:
         raise SettingsError("--screen-model without --screen: say how many silent images it screens, e.g. --screen 400")
-    if is_local(judge.model) or is_local(settings.screen_model):
+    if judge.model.is_local or settings.screen_model.is_local:
         raise SettingsError(
             f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local"
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.common import JobResult, reference
@@ -16,6 +15,7 @@ from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.runs.foreign import Foreign, open_foreign
 from autointerp.runs.index import holds
 from autointerp.schema import Explanation, Usage
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings
 from autointerp.version import __version__
 
 FOREIGN = "foreign"
@@ -72,7 +72,9 @@ def adopt(
 
 def _info(dump: Dump, foreign: Foreign) -> RunInfo:
     stage = ExplainStage(
-        model=ModelSettings(model=foreign.name), settings=ExplainSettings(), prompts={FOREIGN: foreign.digest[:12]}
+        model=ModelSettings(model=ModelName(foreign.name)),
+        settings=ExplainSettings(),
+        prompts={FOREIGN: foreign.digest[:12]},
     )
     return RunInfo(version=__version__, created=now(), dump=reference(dump), explain=stage)
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from autointerp.settings import Detail, ExplainSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import refuse_idle_interval
+from autointerp.settings import Detail, ExplainSettings, ScoreSettings
 
 SHEETS = (12, 24)
 """Images on a sheet, of those that are put beside the plan."""

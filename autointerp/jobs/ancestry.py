@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from autointerp.settings import ExplainSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.runs.folder import Run
 from autointerp.runs.index import ExplanationIndex, Ints, holds
 from autointerp.schema import Feature
+from autointerp.settings import ExplainSettings
 
 
 class Ancestry:

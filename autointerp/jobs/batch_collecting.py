@@ -1,11 +1,13 @@
 """`autointerp batch collect`: puts the results of batch jobs into the cache, in whatever state they come."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from autointerp.commands.batch_collect import BatchCollect
 from autointerp.errors import SettingsError
-from autointerp.jobs.batch_plans import at_work, read_plan
+from autointerp.jobs.batch_kinds import KINDS
+from autointerp.jobs.batch_plans import Kind, at_work, read_plan
 from autointerp.jobs.batch_taking import CollectResult, Taker
 from autointerp.jobs.common import Progress
 from autointerp.lmm.batch_api import BatchApi, GoneError, RemoteBatch
@@ -18,6 +20,7 @@ GONE = "gone"
 
 def batch_collect(
     run: str | Path,
+    kinds: Mapping[str, Kind],
     files: Sequence[str | Path] = (),
     *,
     keep: bool = False,
@@ -30,6 +33,7 @@ def batch_collect(
 
     Args:
         run: folder of the run, or of a calibration.
+        kinds: by name, the commands that can be recorded.
         files: output of `vllm run-batch` or downloaded; empty to ask the endpoint.
         keep: leaves the files of requests, and what was downloaded, in `RUN/batch`.
         progress: is told how far batches are.
@@ -37,7 +41,7 @@ def batch_collect(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    plan = read_plan(run)
+    plan = read_plan(run, kinds)
     paths = [Path(file) for file in files]
     for path in paths:
         if not path.is_file():
@@ -114,3 +118,12 @@ def _remove(book: Book, result: CollectResult) -> None:
         if not file.open:
             (book.folder / file.name).unlink()
             result.removed.append(file.name)
+
+
+def run(settings: BatchCollect, *, progress: Progress | None = None) -> CollectResult:
+    """Takes in the results.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    return batch_collect(settings.run, KINDS, settings.files, keep=settings.keep, progress=progress)

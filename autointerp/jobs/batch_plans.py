@@ -1,22 +1,22 @@
 """What `--batch` records: the stages that a batch job is to answer, each with all that its command was told."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Protocol, cast
 
 import filelock
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_book import Book
 from autointerp.lmm.batch_events import Planned
-from autointerp.record import Record
-from autointerp.remote.path import Location, as_path
-from autointerp.session import is_local
+from autointerp.lmm.cache import cache_folder
+from autointerp.options import Command
+from autointerp.settings import EngineSettings, ModelSettings
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -26,109 +26,103 @@ ORDER = ("calibrate", "explain", "score")
 """Of the stages: each may read what those before it wrote."""
 
 
-class ExplainPlan(Record):
-    """`autointerp explain`, as it was asked for."""
+class StageResult(Protocol):
+    """What going through a stage did."""
 
-    stage: Literal["explain"] = "explain"
-    dump: str
-    features: str
-    width: int | None
-    sample: int | None
-    seed: int
-    model: ModelSettings
-    settings: ExplainSettings
-    engine: EngineSettings
-    prompts: str | None
-    cache: str
-    prices: str | None
-    allow_outside: bool
+    selected: int
+    done: int
+    failed: int
+    deferred: int
+    stopped: str | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        ...
+
+
+class Plannable(Protocol):
+    """The settings of a command that can be recorded for a batch job."""
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage; a folder may hold several calibrations."""
+        ...
+
+    @property
+    def engine(self) -> EngineSettings:
+        """How the endpoint is used."""
+        ...
+
+    @property
+    def prices(self) -> Path | None:
+        """The user's own price file."""
+        ...
+
+    @property
+    def cache(self) -> Path | None:
+        """The folder of the answers."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A command that can be recorded for a batch job."""
+
+    record: type[Command]
+    run: Callable[..., StageResult]
+    """Called with the settings, `outbox` and `progress`."""
+    models: Callable[..., list[ModelSettings]]
+    """The models that are asked, from the settings."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A recorded command."""
+
+    kind: Kind
+    settings: Plannable
 
     @property
     def name(self) -> str:
-        """Of the stage."""
-        return self.stage
-
-
-class ScorePlan(Record):
-    """`autointerp score`, as it was asked for."""
-
-    stage: Literal["score"] = "score"
-    features: str
-    judge: ModelSettings
-    settings: ScoreSettings
-    engine: EngineSettings
-    dump: str | None
-    calibration: str | None
-    random_dump: str | None
-    prompts: str | None
-    cache: str
-    prices: str | None
-    allow_outside: bool
+        """The name of the stage."""
+        return self.settings.stage
 
     @property
-    def name(self) -> str:
-        """Of the stage."""
-        return self.stage
+    def models(self) -> list[ModelSettings]:
+        """The models that are asked.
 
-
-class CalibratePlan(Record):
-    """`autointerp calibrate`, as it was asked for."""
-
-    stage: Literal["calibrate"] = "calibrate"
-    model: ModelSettings
-    out: str
-    calls: int
-    seed: int
-    settings: ScoreSettings
-    engine: EngineSettings
-    prompts: str | None
-    cache: str
-    prices: str | None
-    keep_images: str | None
+        Raises:
+            RunError: the run cannot be read.
+        """
+        return self.kind.models(self.settings)
 
     @property
-    def name(self) -> str:
-        """Of the stage: a folder may hold the calibrations of several judges."""
-        return f"{self.stage} {Path(self.out).name}"
+    def cache(self) -> Path:
+        """The folder of the answers."""
+        return cache_folder(self.settings.cache)
 
 
-Stage = Annotated[ExplainPlan | ScorePlan | CalibratePlan, Field(discriminator="stage")]
-AnyStage = ExplainPlan | ScorePlan | CalibratePlan
+@dataclass(frozen=True)
+class BatchPlan:
+    """The recorded commands, in the order of ORDER, at most one of a name."""
 
-
-class BatchPlan(Record):
-    """plan.json."""
-
-    format: Literal["autointerp-batch/1"] = FORMAT
-    version: str
-    """Of the program that wrote it."""
     stages: tuple[Stage, ...]
-    """In the order of ORDER; at most one of a name."""
 
 
-def absolute(path: Location | None) -> str | None:
-    """A path that holds from any working folder."""
-    return None if path is None else str(as_path(path).resolve())
-
-
-def absolute_features(features: str) -> str:
-    """The choice of features, its file by a path that holds from any working folder."""
-    text = features.strip()
-    return f"@{absolute(text[1:])}" if text.startswith("@") else text
-
-
-def check_model(model: ModelSettings, engine: EngineSettings | None = None) -> None:
+def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> None:
     """Refuses what must not be recorded, or what no batch job reaches.
 
     Raises:
         SettingsError: the embedded model, an address that cannot be used or holds a password, or several addresses.
     """
-    more = engine.more_base_urls if engine is not None else ()
-    check_urls((model.base_url, *more))
-    refuse_local(model)
-    if more:
+    urls = {*(model.base_url for model in models[:1]), *engine.more_base_urls}
+    check_urls(urls)
+    for model in models:
+        refuse_local(model)
+    if len(urls) > 1:
         raise SettingsError(
-            f"--batch with {1 + len(more)} addresses: a batch job goes to one endpoint; give a single --base-url"
+            f"--batch with {len(urls)} addresses: a batch job goes to one endpoint; give a single --base-url"
         )
 
 
@@ -138,7 +132,7 @@ def refuse_local(model: ModelSettings) -> None:
     Raises:
         SettingsError: it is this one.
     """
-    if is_local(model.model):
+    if model.model.is_local:
         raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
 
 
@@ -147,12 +141,30 @@ def folder_of(run: str | Path) -> Path:
     return Path(run) / FOLDER
 
 
-def read_plan(run: str | Path) -> BatchPlan:
+def read_plan(run: str | Path, kinds: Mapping[str, Kind]) -> BatchPlan:
     """The stages recorded for a run.
+
+    Args:
+        run: the run's folder.
+        kinds: by name, the commands that can be recorded.
 
     Raises:
         RunError: there are none, or the plan cannot be read; names the file.
     """
+    file = folder_of(run) / PLAN
+    return BatchPlan(tuple(_stage(Path(run), file, number, raw, kinds) for number, raw in enumerate(_raw_stages(run))))
+
+
+def planned(run: str | Path) -> tuple[str, ...]:
+    """The names of the commands that are recorded for a run.
+
+    Raises:
+        RunError: there are none, or the plan cannot be read; names the file.
+    """
+    return tuple(str(raw.get("stage")) for raw in _raw_stages(run) if isinstance(raw, dict))
+
+
+def _raw_stages(run: str | Path) -> list[object]:
     file = folder_of(run) / PLAN
     try:
         raw = json.loads(file.read_bytes())
@@ -162,38 +174,65 @@ def read_plan(run: str | Path) -> BatchPlan:
         ) from e
     except (OSError, ValueError) as e:
         raise RunError(f"{file}: cannot be read ({e}); give the command with --batch again") from e
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("stages"), list):
         found = raw.get("format") if isinstance(raw, dict) else None
         raise RunError(
             f"{file}: format is {found!r}, this version reads {FORMAT!r}; give the command with --batch again"
         )
+    return raw["stages"]
+
+
+def _stage(run: Path, file: Path, number: int, raw: object, kinds: Mapping[str, Kind]) -> Stage:
+    name = raw.get("stage") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or not isinstance(name, str) or name not in kinds:
+        raise RunError(
+            f"{file}: stages.{number}: stage is {name!r}, not one of {', '.join(kinds)}; give the command with --batch "
+            "again"
+        )
+    kind = kinds[name]
+    values = {key: value for key, value in raw.items() if key != "stage"}
+    if "run" in kind.record.model_fields:
+        values["run"] = run
     try:
-        return BatchPlan.model_validate(raw)
+        return Stage(kind, cast("Plannable", kind.record.model_validate(values)))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) for part in (f"stages.{number}", *first["loc"]))
         raise RunError(f"{file}: {where}: {first['msg']}; give the command with --batch again") from e
 
 
-def record(run: str | Path, stage: AnyStage) -> BatchPlan:
-    """Adds a stage to the run's plan, in place of one of the same name.
+def record(run: str | Path, kind: str, settings: Command) -> None:
+    """Adds a command to the run's plan, in place of one of the same stage.
+
+    Args:
+        run: folder of the run.
+        kind: the name of the command.
+        settings: of the command; its paths are recorded as absolute ones.
 
     Raises:
         RunError: the plan that is there cannot be read, or another autointerp is at work on the batch.
     """
+    name = cast("Plannable", settings).stage
+    settings = settings.model_copy(update={"cache": cache_folder(cast("Plannable", settings).cache)}).absolute()
+    added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
     with at_work(run) as folder:
-        there = read_plan(run).stages if (folder / PLAN).exists() else ()
-        stages = [*(s for s in there if s.name != stage.name), stage]
-        plan = BatchPlan(version=__version__, stages=tuple(sorted(stages, key=lambda s: ORDER.index(s.stage))))
+        there = _raw_stages(run) if (folder / PLAN).exists() else []
+        stages = [*(s for s in there if isinstance(s, dict) and _name(s) != name), added]
+        stages.sort(key=lambda s: ORDER.index(s["stage"]) if s.get("stage") in ORDER else len(ORDER))
         with Book(folder, writing=True) as book:
-            unsent = [f for f in book.files.values() if f.unsent and f.stage == stage.name]
-            book.add(Planned(stage=stage.name))
+            unsent = [f for f in book.files.values() if f.unsent and f.stage == name]
+            book.add(Planned(stage=name))
             for file in unsent:
                 (folder / file.name).unlink(missing_ok=True)
         draft = folder / f"{PLAN}.draft"
-        draft.write_bytes(plan.model_dump_json(indent=2).encode() + b"\n")
+        plan = {"format": FORMAT, "version": __version__, "stages": stages}
+        draft.write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         draft.replace(folder / PLAN)
-    return plan
+
+
+def _name(raw: Mapping[str, object]) -> str:
+    kind = str(raw.get("stage"))
+    return f"{kind} {Path(str(raw['out'])).name}" if "out" in raw else kind
 
 
 @contextmanager

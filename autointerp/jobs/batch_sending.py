@@ -21,12 +21,12 @@ def note_answered(plan: BatchPlan, book: Book) -> None:
         SettingsError: the cache cannot be opened.
     """
     with ExitStack() as stack:
-        caches: dict[str, Cache] = {}
+        caches: dict[Path, Cache] = {}
         folders = {stage.name: stage.cache for stage in plan.stages}
         for file in [f for f in book.files.values() if f.unsent and f.stage in folders]:
             folder = folders[file.stage]
             if folder not in caches:
-                caches[folder] = stack.enter_context(Cache(Path(folder)))
+                caches[folder] = stack.enter_context(Cache(folder))
             cache = caches[folder]
             there = [k for k in sorted(file.open) if cache.get(k) is not None or read_letter(cache, k) is not None]
             if there:

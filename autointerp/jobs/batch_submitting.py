@@ -3,25 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
-from autointerp.settings import EngineSettings, ModelSettings
+from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, SettingsError
-from autointerp.jobs.batch_budgets import Ledgers, models_of
-from autointerp.jobs.batch_plans import (
-    AnyStage,
-    BatchPlan,
-    CalibratePlan,
-    ExplainPlan,
-    ScorePlan,
-    at_work,
-    read_plan,
-    refuse_local,
-)
+from autointerp.jobs.batch_budgets import Ledgers
+from autointerp.jobs.batch_kinds import KINDS
+from autointerp.jobs.batch_plans import BatchPlan, Kind, Stage, StageResult, at_work, read_plan, refuse_local
 from autointerp.jobs.batch_sending import hold, note_answered, send
-from autointerp.jobs.calibrating import CalibrationResult, calibrate
-from autointerp.jobs.common import JobResult, Progress, Silent
-from autointerp.jobs.explaining import explain
-from autointerp.jobs.scoring import score
+from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.batch_events import Finished
@@ -29,9 +19,9 @@ from autointerp.lmm.batch_files import abandon
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.openai_client import api_key
 from autointerp.lmm.prices import Price, cost
+from autointerp.options import Command
 from autointerp.session import estimate
-
-StageResult = JobResult | CalibrationResult
+from autointerp.settings import Budget, ModelSettings
 
 
 @dataclass
@@ -72,10 +62,11 @@ class SubmitResult:
 
 def batch_submit(
     run: str | Path,
+    kinds: Mapping[str, Kind],
     *,
     files_only: bool = False,
     again: bool = False,
-    budget: str | None = None,
+    budget: Budget | None = None,
     under_way: bool = False,
     progress: Progress | None = None,
 ) -> SubmitResult:
@@ -83,9 +74,10 @@ def batch_submit(
 
     Args:
         run: folder of the run, or of a calibration.
+        kinds: by name, the commands that can be recorded.
         files_only: leaves the files for `vllm run-batch` or the like.
         again: writes again what stands in files that no endpoint works on.
-        budget: `2.50usd` or `3M tokens` for what is written and sent now, of all stages together, at the price of a
+        budget: for what is written and sent now, of all stages together, at the price of a
             batch job; None for those of the recorded commands, each for its own stage.
         under_way: counts against the budget what the endpoint works on, too.
         progress: shows how far it is.
@@ -94,10 +86,10 @@ def batch_submit(
         AutointerpError: something that you can mend; the message says how.
     """
     progress = progress or Silent()
-    plan = read_plan(run)
-    _check_models(run, plan, files_only=files_only)
+    plan = read_plan(run, kinds)
+    _check_models(plan, files_only=files_only)
     with at_work(run) as folder, Book(folder, writing=True) as book:
-        ledgers = Ledgers(run, plan, budget)
+        ledgers = Ledgers(plan, budget)
         note_answered(plan, book)
         if again:
             for file in [f for f in book.files.values() if f.unsent]:
@@ -106,7 +98,7 @@ def batch_submit(
         known = set(book.files)
         if not files_only:
             hold(book, ledgers, under_way=under_way)
-        _replay(Path(run), plan, book, ledgers, progress, result)
+        _replay(plan, book, ledgers, progress, result)
         result.written = [f for name, f in book.files.items() if name not in known]
         _add_up(result, ledgers.prices)
         if not files_only and result.stopped != "interrupted":
@@ -116,10 +108,10 @@ def batch_submit(
     return result
 
 
-def _check_models(run: str | Path, plan: BatchPlan, *, files_only: bool) -> None:
+def _check_models(plan: BatchPlan, *, files_only: bool) -> None:
     """A key is better found missing now than after an hour of making pictures."""
     for stage in plan.stages:
-        for model in models_of(run, stage):
+        for model in stage.models:
             refuse_local(model)
             if not files_only:
                 _check_key(model)
@@ -135,13 +127,13 @@ def _check_key(model: ModelSettings) -> None:
         ) from e
 
 
-def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult) -> None:
+def _replay(plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult) -> None:
     """Goes through the stages in order, as far as each has all its answers."""
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
                 outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, final=final)
-                told = run_stage(run, stage, outbox, progress)
+                told = run_stage(stage, outbox, progress)
                 result.expected += outbox.expected
                 result.results[stage.name] = told
                 result.stopped = told.stopped
@@ -151,7 +143,7 @@ def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: 
         result.finished.append(stage.name)
 
 
-def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress) -> StageResult:
+def run_stage(stage: Stage, outbox: Outbox, progress: Progress) -> StageResult:
     """The recorded command, with its questions going into the outbox.
 
     Raises:
@@ -159,74 +151,9 @@ def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress) ->
     """
     # The budget is the outbox's, and nothing is sent that could be too fast.
     free = {"budget": None, "requests_per_minute": None, "tokens_per_minute": None}
-    engine = stage.engine.model_copy(update=free)
-    match stage:
-        case ExplainPlan():
-            return _explain(run, stage, engine, outbox, progress)
-        case ScorePlan():
-            return _score(run, stage, engine, outbox, progress)
-        case CalibratePlan():
-            return _calibrate(stage, engine, outbox, progress)
-
-
-def _explain(run: Path, stage: ExplainPlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> JobResult:
-    return explain(
-        stage.dump,
-        run,
-        model=stage.model,
-        features=stage.features,
-        width=stage.width,
-        sample=stage.sample,
-        seed=stage.seed,
-        settings=stage.settings,
-        engine=engine,
-        prompts=_path(stage.prompts),
-        cache=Path(stage.cache),
-        prices=_path(stage.prices),
-        allow_outside=stage.allow_outside,
-        progress=progress,
-        outbox=outbox,
-    )
-
-
-def _score(run: Path, stage: ScorePlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> JobResult:
-    return score(
-        run,
-        judge=stage.judge,
-        features=stage.features,
-        settings=stage.settings,
-        engine=engine,
-        dump=stage.dump,
-        calibration=_path(stage.calibration),
-        random_dump=stage.random_dump,
-        prompts=_path(stage.prompts),
-        cache=Path(stage.cache),
-        prices=_path(stage.prices),
-        allow_outside=stage.allow_outside,
-        progress=progress,
-        outbox=outbox,
-    )
-
-
-def _calibrate(stage: CalibratePlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> CalibrationResult:
-    return calibrate(
-        stage.model,
-        out=Path(stage.out),
-        calls=stage.calls,
-        seed=stage.seed,
-        settings=stage.settings,
-        engine=engine,
-        prompts=_path(stage.prompts),
-        cache=Path(stage.cache),
-        prices=_path(stage.prices),
-        keep_images=_path(stage.keep_images),
-        progress=progress,
-        outbox=outbox,
-    )
-
-
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
+    settings = cast("Command", stage.settings)
+    engine = stage.settings.engine.model_copy(update=free)
+    return stage.kind.run(settings.model_copy(update={"engine": engine}), outbox=outbox, progress=progress)
 
 
 def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
@@ -249,3 +176,19 @@ def _send(book: Book, result: SubmitResult, progress: Progress) -> None:
         result.problem = str(e)
     except KeyboardInterrupt:
         result.stopped = "interrupted"
+
+
+def run(settings: BatchSubmit, *, progress: Progress | None = None) -> SubmitResult:
+    """Writes and sends.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    return batch_submit(
+        settings.run,
+        KINDS,
+        files_only=settings.files_only,
+        again=settings.again,
+        budget=settings.budget,
+        progress=progress,
+    )

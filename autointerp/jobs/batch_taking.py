@@ -84,8 +84,8 @@ class Taker:
         self._book = book
         self._result = result
         self._stack = stack
-        self._prices = batch_prices(run, plan)
-        self._caches: dict[str, Cache] = {}
+        self._prices = batch_prices(plan)
+        self._caches: dict[Path, Cache] = {}
         self._complaints: dict[tuple[str, str | None], str] = {}
         self._understood: set[tuple[str, str | None]] = set()
 
@@ -202,7 +202,7 @@ class Taker:
         stages = [s for s in self._plan.stages if file is None or s.name == file.stage] or list(self._plan.stages)
         folder = stages[0].cache
         if folder not in self._caches:
-            self._caches[folder] = self._stack.enter_context(Cache(Path(folder)))
+            self._caches[folder] = self._stack.enter_context(Cache(folder))
         return self._caches[folder]
 
     def _dollars(self, file: BatchFile, said: Completion) -> float | None:

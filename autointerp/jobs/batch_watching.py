@@ -1,28 +1,30 @@
 """`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autointerp.commands.batch_run import BatchRun
+from autointerp.commands.batch_status import BatchJob
 from autointerp.errors import AutointerpError, EndpointError
 from autointerp.jobs.batch_collecting import batch_collect, progress_of
-from autointerp.jobs.batch_plans import ScorePlan, folder_of, read_plan
-from autointerp.jobs.batch_submitting import StageResult, SubmitResult, batch_submit
+from autointerp.jobs.batch_kinds import KINDS
+from autointerp.jobs.batch_plans import Kind, StageResult, folder_of, planned, read_plan
+from autointerp.jobs.batch_submitting import SubmitResult, batch_submit
 from autointerp.jobs.batch_taking import CollectResult
 from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.record import Record
+from autointerp.settings import Budget
 
 OVER_BUDGET = "over budget"
-_NOTHING = "1 tokens"
+_NOTHING = Budget("1 tokens")
 """A budget that no question fits into."""
 IDLE_ROUNDS = 3
 """Rounds in a row that bring no answer before driving ends."""
-POLL = 60.0
-"""Seconds between looks at the endpoint."""
 
 
 class FileStatus(Record):
@@ -56,13 +58,13 @@ class BatchStatus(Record):
     """What to do."""
 
 
-def batch_status(run: str | Path) -> BatchStatus:
+def batch_status(run: str | Path, kinds: Mapping[str, Kind]) -> BatchStatus:
     """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches.
 
     Raises:
         RunError: there is no batch, or its manifest cannot be read.
     """
-    plan = read_plan(run)
+    plan = read_plan(run, kinds)
     with ExitStack() as stack:
         book = stack.enter_context(Book(folder_of(run), writing=False))
         apis: dict[str | None, BatchApi] = {}
@@ -127,7 +129,7 @@ def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str
 def _after(run: str | Path) -> str:
     if not (Path(run) / "run.json").exists():
         return "nothing, all is done"
-    scored = any(isinstance(stage, ScorePlan) for stage in read_plan(run).stages)
+    scored = "score" in planned(run)
     return f"autointerp report {run}" if scored else f"autointerp score {run}, with --batch for a batch job"
 
 
@@ -151,10 +153,11 @@ class DriveResult:
 
 def batch_run(
     run: str | Path,
+    kinds: Mapping[str, Kind],
     *,
-    poll: float = POLL,
+    poll: float,
     keep: bool = False,
-    budget: str | None = None,
+    budget: Budget | None = None,
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> DriveResult:
@@ -162,6 +165,7 @@ def batch_run(
 
     Args:
         run: folder of the run, or of a calibration.
+        kinds: by name, the commands that can be recorded.
         poll: seconds between looks at the endpoint.
         keep: as for `batch_collect`.
         budget: as for `batch_submit`, for each round; what an earlier start sent and nobody collected counts.
@@ -175,17 +179,17 @@ def batch_run(
     idle = 0
     try:
         while True:
-            submitted = batch_submit(run, budget=budget, under_way=True, progress=progress)
+            submitted = batch_submit(run, kinds, budget=budget, under_way=True, progress=progress)
             result.results |= submitted.results
             _refuse_problem(submitted)
             if submitted.stopped == OVER_BUDGET:
-                _finish_what_is_paid(run, poll, keep, progress, sleep, result)
+                _finish_what_is_paid(run, kinds, poll, keep, progress, sleep, result)
             if submitted.complete or submitted.stopped:
                 result.stopped = submitted.stopped
                 return result
             result.rounds += 1
             before = len(result.collected)
-            _wait(run, poll, keep, progress, sleep, result)
+            _wait(run, kinds, poll, keep, progress, sleep, result)
             idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
             if idle >= IDLE_ROUNDS:
                 result.stopped = _why_idle(result.collected[-1])
@@ -201,12 +205,18 @@ def _refuse_problem(submitted: SubmitResult) -> None:
 
 
 def _wait(
-    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
+    run: str | Path,
+    kinds: Mapping[str, Kind],
+    poll: float,
+    keep: bool,
+    progress: Progress,
+    sleep: Callable[[float], None],
+    result: DriveResult,
 ) -> None:
     """Collects until no batch is left that the endpoint works on."""
     said: dict[str, str] = {}
     while True:
-        collected = batch_collect(run, keep=keep, progress=progress)
+        collected = batch_collect(run, kinds, keep=keep, progress=progress)
         result.collected.append(collected)
         for file, state in (collected.running | collected.ended).items():
             if said.get(file) != state:
@@ -218,12 +228,18 @@ def _wait(
 
 
 def _finish_what_is_paid(
-    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
+    run: str | Path,
+    kinds: Mapping[str, Kind],
+    poll: float,
+    keep: bool,
+    progress: Progress,
+    sleep: Callable[[float], None],
+    result: DriveResult,
 ) -> None:
     """Waits for what was sent, and records what its answers settle; no more is asked."""
     result.rounds += 1
-    _wait(run, poll, keep, progress, sleep, result)
-    result.results |= batch_submit(run, files_only=True, budget=_NOTHING, progress=progress).results
+    _wait(run, kinds, poll, keep, progress, sleep, result)
+    result.results |= batch_submit(run, kinds, files_only=True, budget=_NOTHING, progress=progress).results
 
 
 def _why_idle(last: CollectResult) -> str:
@@ -233,4 +249,24 @@ def _why_idle(last: CollectResult) -> str:
         f"{IDLE_ROUNDS} rounds in a row brought no answer{why}; {last.unanswered:,} "
         f"{'question is' if last.unanswered == 1 else 'questions are'} open: "
         "mend that and start again, or give the recorded command without --batch, which asks them directly"
+    )
+
+
+def run_status(settings: BatchJob, *, progress: Progress | None = None) -> BatchStatus:
+    """Reads the batch folder and asks the endpoint.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    return batch_status(settings.run, KINDS)
+
+
+def run(settings: BatchRun, *, progress: Progress | None = None) -> DriveResult:
+    """Submits, waits and collects until all is done.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    return batch_run(
+        settings.run, KINDS, poll=settings.poll, keep=settings.keep, budget=settings.budget, progress=progress
     )

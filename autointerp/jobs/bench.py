@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.jobs.common import images_of
@@ -19,6 +18,7 @@ from autointerp.scoring.rivals import Rivals, RivalTexts
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorers import TEMPLATES
 from autointerp.scoring.statistics import JudgeRates
+from autointerp.settings import ModelSettings, ScoreSettings
 
 NEEDS_RIVALS = ("naming",)
 """Scorers that ask every feature about its rivals."""

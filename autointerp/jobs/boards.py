@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
-from autointerp.settings import ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.images.picture import Tile
@@ -15,6 +14,7 @@ from autointerp.planted.scenes import Scenes, draw_scenes
 from autointerp.schema import BAND_STRATA, Exemplar, Feature
 from autointerp.scoring.habits import Form, Judgement, Origin
 from autointerp.scoring.sampling import Item
+from autointerp.settings import ScoreSettings
 
 N_SCENES = 100_000
 """The population: a concept that fires on 0.1 % of it still has a hundred images."""

@@ -1,6 +1,5 @@
 """`autointerp calibrate`: how far a judge's word can be trusted, measured on planted images whose truth is known."""
 
-import re
 import tempfile
 import time
 from collections import Counter
@@ -10,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.clock import now
-from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.commands.calibrate import Calibrate
 from autointerp.dump.format import INFO_FILE
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import EndpointError, SettingsError
+from autointerp.jobs.batch_plans import check_models, record
 from autointerp.jobs.boards import Asked, Plan, make_plan
 from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.address import check_urls
@@ -28,10 +28,9 @@ from autointerp.scoring.calibration import Calibration, save_calibration, weakne
 from autointerp.scoring.habits import Form, Judgement, find
 from autointerp.scoring.judge import Beliefs, Judge, Look
 from autointerp.session import open_door, resolve_model
+from autointerp.settings import ModelSettings
 from autointerp.version import __version__
 
-CALLS = 180
-"""Calls to the judge by default."""
 N_KEPT = 20
 """Failures that a result lists."""
 
@@ -70,65 +69,39 @@ class CalibrationResult:
         return self.calibration is not None
 
 
-def calibrate(
-    model: str | ModelSettings,
-    *,
-    out: Path | None = None,
-    calls: int = CALLS,
-    seed: int = 0,
-    settings: ScoreSettings | None = None,
-    engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    keep_images: Path | None = None,
-    progress: Progress | None = None,
-    outbox: Outbox | None = None,
-    idle: bool = False,
+def calibrate_judge(
+    o: "Calibrate", *, progress: Progress | None = None, outbox: Outbox | None = None
 ) -> CalibrationResult:
     """Asks a judge about planted images and writes what its answers are worth; run again, it goes on from the cache.
 
     Whole scenes are judged, unlike crops in a run, since a crop would hide how many things there are and where.
 
     Args:
-        model: name of the judge, or all its settings.
-        out: the file to write; `calibration/<model>.json` by default.
-        calls: to the judge, about; a third in the run's own format, a sixth of it again in reversed order, a sixth in
-            the other format of many images and a third with single images.
-        seed: of scenes, draws and orders.
-        settings: how images are shown; those of the runs that the judge is to score.
-        engine: how the endpoint is used.
-        prompts: folder of your own templates.
-        cache: folder of the answers.
-        prices: your own price file.
-        keep_images: where the planted dump is to stay; a temporary folder otherwise.
+        o: the settings of the command.
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
-        idle: only checks the settings.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    asked = resolve_model(ModelSettings(model=model) if isinstance(model, str) else model)
-    settings, progress = settings or ScoreSettings(), progress or Silent()
-    check_urls((asked.base_url, *(engine.more_base_urls if engine else ())))
-    judge = Judge(asked, settings, load_prompt("judge", prompts))
-    target = _target(out, asked.model)
-    plan = make_plan(settings, calls, seed)
-    result = CalibrationResult(target, selected=len(plan.asked), images=keep_images)
-    if idle:
+    asked, settings, progress = resolve_model(o.model), o.settings, progress or Silent()
+    check_urls((asked.base_url, *o.engine.more_base_urls))
+    judge = Judge(asked, settings, load_prompt("judge", o.prompts))
+    target = _writable(o.model_copy(update={"model": asked}).target)
+    plan = make_plan(settings, o.calls, o.seed)
+    result = CalibrationResult(target, selected=len(plan.asked), images=o.keep_images)
+    if o.batch and outbox is None:
         return result
     told = _Told(result, Stop(), progress)
-    with _planted(plan, keep_images, progress) as dump:
+    with _planted(plan, o.keep_images, progress) as dump:
         questions = plan.questions(dump)
 
         async def main() -> None:
-            use = engine or EngineSettings()
-            async with open_door(asked, use, dump, cache=cache, prices=prices, outbox=outbox) as door:
+            async with open_door(asked, o.engine, dump, cache=o.cache, prices=o.prices, outbox=outbox) as door:
                 result.tally = door.tally
                 with progress.show("calibrate", door, len(questions), 0), told.stop.on_interrupt(progress.note):
-                    window = use.concurrency + 2
+                    window = o.engine.concurrency + 2
                     await drive(iter(questions), lambda q: _ask(q, judge, door, told), window=window, stop=told.stop)
 
         run_async(main)
@@ -222,9 +195,8 @@ def _planted(plan: Plan, keep: Path | None, progress: Progress) -> Iterator[Dump
         yield open_dump(target)
 
 
-def _target(out: Path | None, model: str) -> Path:
-    """Where to write, found out before anything is asked."""
-    target = out or Path("calibration") / f"{slug(model)}.json"
+def _writable(target: Path) -> Path:
+    """The file to write, found out before anything is asked."""
     if target.is_dir():
         raise SettingsError(f"--out {target}: is a folder; name a file in it")
     try:
@@ -234,6 +206,25 @@ def _target(out: Path | None, model: str) -> Path:
     return target
 
 
-def slug(model: str) -> str:
-    """A model's name as a file name."""
-    return re.sub(r"[^A-Za-z0-9._@-]+", "-", model).strip("-.") or "model"
+def run(settings: Calibrate, *, progress: Progress | None = None, outbox: Outbox | None = None) -> CalibrationResult:
+    """Asks the judge and writes what its answers are worth; run again, it goes on from the cache.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    if settings.batch:
+        check_models(models(settings), settings.engine)
+    result = calibrate_judge(settings, progress=progress, outbox=outbox)
+    if settings.batch and outbox is None:
+        record(result.out.parent, "calibrate", settings.model_copy(update={"out": result.out, "batch": False}))
+    return result
+
+
+def models(settings: Calibrate) -> list[ModelSettings]:
+    """The models that are asked."""
+    return [settings.model]

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 from autointerp.diverse.explaining import Explained, Sampler
 from autointerp.diverse.judging import judging_settings
 from autointerp.diverse.meaning import Meanings
@@ -18,7 +17,8 @@ from autointerp.lmm.door import Door
 from autointerp.lmm.embedding import DoorEmbedder
 from autointerp.prompts import load_prompt
 from autointerp.schema import Exemplar, Feature
-from autointerp.session import is_local, resolve_model
+from autointerp.session import resolve_model
+from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 
 
 def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> Explainer | Sampler:
@@ -45,13 +45,13 @@ def judge_of(explainer: ModelSettings, plan: CandidateSettings) -> ModelSettings
     """
     if plan.judge is None:
         return explainer.model_copy(update={"temperature": 0.0})
-    if is_local(plan.judge) != is_local(explainer.model):
+    if plan.judge.is_local != explainer.model.is_local:
         raise SettingsError(
             f"--candidate-judge {plan.judge}: candidates are judged at the explainer's own server, and the embedded "
             "model has none; leave it out"
         )
-    name = resolve_model(explainer.model_copy(update={"model": plan.judge})).model
-    return explainer.model_copy(update={"model": name, "temperature": 0.0})
+    name = resolve_model(explainer.of(plan.judge)).model
+    return explainer.of(name).model_copy(update={"temperature": 0.0})
 
 
 def embedder_of_candidates(settings: ExplainSettings) -> ModelSettings | None:

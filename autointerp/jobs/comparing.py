@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from autointerp.commands.compare import Compare
 from autointerp.errors import RunError, SettingsError
 from autointerp.jobs.adopting import is_adopted
+from autointerp.jobs.common import Progress
+from autointerp.jobs.remote_runs import read_run
 from autointerp.record import Record
+from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run, RunInfo, open_run
 from autointerp.runs.index import holds
 from autointerp.runs.scores import ScoreIndex
@@ -71,7 +75,7 @@ class Comparison(Record):
         )
 
 
-def compare(
+def compare_runs(
     run_a: str | Path,
     run_b: str | Path,
     *,
@@ -283,3 +287,14 @@ def _caveats(a: _Side, b: _Side, found: Sequence[Contrast]) -> Iterator[str]:
             f"p (Holm) allows for the {len(varying)} scorers tested; scorers that read the same answers, as detection "
             "and accuracy do, are no independent evidence: choose one beforehand with --scorers to test it alone"
         )
+
+
+def run(settings: Compare, *, progress: Progress | None = None) -> Comparison:
+    """Compares the scores of two runs.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    with read_run(settings.run_a) as a, read_run(settings.run_b) as b:
+        found = compare_runs(a, b, scorers=settings.scorers, seed=settings.seed)
+    return found.named(str(as_path(settings.run_a)), str(as_path(settings.run_b)))

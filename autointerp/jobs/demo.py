@@ -1,45 +1,44 @@
 """`autointerp demo`: the whole job on the bundled dump."""
 
-from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-from autointerp.settings import EngineSettings, ModelSettings
+from autointerp.commands.demo import Demo
+from autointerp.commands.explain import Explain
+from autointerp.commands.report import Report
+from autointerp.commands.score import Score
+from autointerp.jobs import explaining, reporting, scoring
 from autointerp.jobs.common import JobResult, Progress
-from autointerp.jobs.explaining import explain
-from autointerp.jobs.reporting import report
-from autointerp.jobs.scoring import score
+
+
+class Demonstrated(NamedTuple):
+    """What the demonstration did."""
+
+    explained: JobResult
+    scored: JobResult
+    report: Path | str
 
 
 def demo_dump() -> Path:
-    """Where the bundled dump is."""
+    """The folder of the bundled dump."""
     return Path(__file__).parent.parent / "demo" / "dump"
 
 
-def run_demo(
-    out: Path,
-    *,
-    model: ModelSettings,
-    features: str | Iterable[int] = "all",
-    engine: EngineSettings | None = None,
-    progress: Progress | None = None,
-) -> tuple[JobResult, JobResult, Path]:
+def run(settings: Demo, *, progress: Progress | None = None) -> Demonstrated:
     """Explains, scores and reports the bundled dump.
-
-    Args:
-        out: folder for the run, the answers' cache and the report.
-        model: explainer and judge.
-        features: as for `explain`.
-        engine: how the endpoint is used.
-        progress: shows how far it is.
-
-    Returns:
-        What explaining and scoring did, and the report's path.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    run, cache = out / "run", out / "cache"
-    explained = explain(demo_dump(), run, model=model, features=features, engine=engine, cache=cache, progress=progress)
-    scored = score(run, judge=model, engine=engine, dump=demo_dump(), cache=cache, progress=progress)
-    page = report(run, out / "report.html", dump=demo_dump(), title="autointerp demo")
-    return explained, scored, page
+    folder, cache, dump = str(settings.out / "run"), settings.out / "cache", str(demo_dump())
+    chosen = settings.model_dump(include={"features", "width", "sample"})
+    same = {"engine": settings.engine, "cache": cache}
+    explained = explaining.run(
+        Explain(dump=dump, run=folder, model=settings.model, **chosen, **same), progress=progress
+    )
+    scored = scoring.run(Score(run=folder, judge=settings.model, dump=dump, **same), progress=progress)
+    page = reporting.run(
+        Report(run=folder, out=settings.out / "report.html", dump=dump, title="autointerp demo"),
+        progress=progress,
+    )
+    return Demonstrated(explained, scored, page)

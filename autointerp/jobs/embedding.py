@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 from autointerp.dump.reader import Dump
 from autointerp.images.render import picture_size
 from autointerp.jobs.bench import Bench
@@ -16,7 +15,8 @@ from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Client, Request
 from autointerp.scoring.embedding import NAME
-from autointerp.session import is_local, open_renderer, resolve_model
+from autointerp.session import open_renderer, resolve_model
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 
 
 def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSettings | None:
@@ -78,7 +78,7 @@ async def open_embedder(
 
 
 def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, EmbeddingsClient | None]:
-    if is_local(model.model):
+    if model.model.is_local:
         from autointerp.lmm.local.embedding import LocalEmbeddings
 
         return LocalEmbeddings(), None

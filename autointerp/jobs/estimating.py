@@ -1,21 +1,21 @@
 """`autointerp estimate`: tokens and dollars of the planned requests, by model, before anything is sent."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from autointerp.settings import Detail, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.commands.estimate import Estimate
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import named_scorers, refuse_too_few
 from autointerp.jobs.alternatives import Plan, levers
-from autointerp.jobs.common import choose
+from autointerp.jobs.common import Progress, choose
 from autointerp.jobs.planning import measured_features
 from autointerp.jobs.rehearsing import Part, Question, Questions, Rehearsal
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost
 from autointerp.record import Record
-from autointerp.remote.path import Location
 from autointerp.session import find_price
+from autointerp.settings import ModelName, ModelSettings
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
 """Shown where no model is named."""
@@ -66,7 +66,7 @@ class Alternative(Record):
     """Dollars as a multiple of the plan's; tokens where there is no price, or none to pay; None for nothing at all."""
 
 
-class Estimate(Record):
+class Forecast(Record):
     """What a job would take."""
 
     features: int
@@ -77,57 +77,27 @@ class Estimate(Record):
     """For each of the models asked about: the plan first, then what differs from it in one lever."""
 
 
-def estimate(
-    dump: Location,
-    *,
-    models: Sequence[str] = MODELS,
-    alternatives_of: Sequence[str] = (),
-    features: str | Iterable[int] = "all",
-    width: int | None = None,
-    sample: int | None = None,
-    seed: int = 0,
-    settings: ExplainSettings | None = None,
-    scoring: ScoreSettings | None = None,
-    detail: Detail = "auto",
-    prompts: Path | None = None,
-    prices: Path | None = None,
-    base_url: str | None = None,
-    score: bool = True,
-    allow_outside: bool = False,
-) -> Estimate:
+def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[str]) -> Forecast:
     """Builds the requests of a sample of the chosen features, explaining and scoring, and adds them up for each model.
 
     Args:
-        dump: folder of the feature dump.
+        o: the settings of the command.
         models: names as an endpoint knows them.
         alternatives_of: models for which the alternatives to the plan are worked out too.
-        features: as for `explain`, like `width`, `sample` and `seed`.
-        width: only this nested prefix.
-        sample: only this many.
-        seed: of the draw.
-        settings: of explaining.
-        scoring: of scoring.
-        detail: asked for with each image.
-        prompts: your own templates.
-        prices: your own price file.
-        base_url: of the server, since one of your own costs nothing.
-        score: whether scoring is counted, or explaining alone.
-        allow_outside: as for `explain`.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    scored = (scoring or ScoreSettings(seed=seed)) if score else None
-    plan = Plan(settings or ExplainSettings(seed=seed), scored, detail)
+    plan = Plan(o.explain, o.score if o.scoring else None, o.detail)
     if plan.score is not None:
         refuse_too_few(named_scorers(plan.score), plan.score)
-    with open_dump(dump, allow_outside=allow_outside) as opened:
-        chosen = choose(opened, features, width=width, sample=sample, seed=seed)
+    with open_dump(o.dump, allow_outside=o.allow_outside) as opened:
+        chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)
         if not len(chosen):
             raise SettingsError("no feature is left to estimate; name others with --features")
-        rehearsal = Rehearsal(opened, measured_features(opened, chosen, seed), prompts)
-        sums = _Sums(rehearsal, len(chosen), prices, base_url)
-        return Estimate(
+        rehearsal = Rehearsal(opened, measured_features(opened, chosen, o.seed), o.prompts)
+        sums = _Sums(rehearsal, len(chosen), o.prices, o.base_url)
+        return Forecast(
             features=len(chosen),
             measured=len(rehearsal.features),
             models=tuple(sums.of_model(name, plan) for name in models),
@@ -181,7 +151,7 @@ class _Sums:
         return out
 
     def _price(self, name: str) -> Price | None:
-        return find_price(ModelSettings(model=name, base_url=self._base_url), self._prices)
+        return find_price(ModelSettings(model=ModelName(name), base_url=self._base_url), self._prices)
 
     def _asked(self, plan: Plan, *, convinced: bool) -> Questions:
         asked = self._rehearsal.explaining(plan.explain)
@@ -250,3 +220,15 @@ def _relative(each: Amount, plan: Amount) -> float | None:
         return each.dollars / plan.dollars
     tokens = plan.input_tokens + plan.output_tokens
     return (each.input_tokens + each.output_tokens) / tokens if tokens else None
+
+
+def run(settings: Estimate, *, progress: Progress | None = None) -> Forecast:
+    """Builds the requests of a sample of the chosen features and adds them up for each model.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    if settings.models is not None and not settings.models:
+        raise SettingsError("--models: no model is named; leave it out for some well-known ones")
+    names = settings.models or MODELS
+    return estimate_plan(settings, names, names if settings.models else names[:1])

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -10,70 +9,49 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
+from autointerp.commands.explain import Explain
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.ancestry import ancestry_of
+from autointerp.jobs.batch_plans import check_models, record
 from autointerp.jobs.candidates import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.embedding import open_embedder
 from autointerp.jobs.planning import forecast, make_explainer
+from autointerp.jobs.ray_engine import crew_of
+from autointerp.jobs.remote_runs import url_of, work_at
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
-from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.jobs.spreading import Crew, Spread, gather, here_or_spread, shard_of
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
-from autointerp.remote.path import Location, as_path
 from autointerp.runs.folder import ExplainStage, RunInfo
 from autointerp.schema import Feature
 from autointerp.session import open_door, resolve_model
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.version import __version__
 
 
-def explain(
-    dump: Location,
-    run: str | Path,
+def explain_features(
+    o: "Explain",
+    run: Path,
     *,
-    model: str | ModelSettings,
-    features: str | Iterable[int] = "all",
-    width: int | None = None,
-    sample: int | None = None,
-    seed: int = 0,
-    settings: ExplainSettings | None = None,
-    engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    allow_outside: bool = False,
     progress: Progress | None = None,
     outbox: Outbox | None = None,
-    idle: bool = False,
     shard: Shard | None = None,
     crew: Crew | None = None,
     stop: Stop | None = None,
 ) -> JobResult:
-    """Explains features; run again with the same arguments, it goes on where it stopped.
+    """Explains features; run again with the same settings, it goes on where it stopped.
 
     Args:
-        dump: folder of the feature dump, or its URL.
+        o: the settings of the command.
         run: folder of the run, made if missing.
-        model: name of the explainer, or all its settings.
-        features: `all`, `0-511,600`, `@FILE`, or ids.
-        width: only features of this nested prefix.
-        sample: only this many of them, drawn by `seed`.
-        seed: of the sample, and of the images shown where `settings` is not given.
-        settings: what is shown and asked.
-        engine: how the endpoint is used.
-        prompts: folder of your own templates, which override the shipped ones.
-        cache: folder of the answers; `cache/` or AUTOINTERP_CACHE by default.
-        prices: your own price file.
-        allow_outside: whether the dump's image paths may be absolute or leave its folder.
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
-        idle: only checks the settings and opens the run folder.
         shard: works on this piece of the features alone, into a part of the run that `merge` merges.
         crew: several processes that work on pieces, which are merged at the end.
         stop: asked from outside to end when what is in flight is done.
@@ -82,32 +60,30 @@ def explain(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    features = features_text(features)
-    settings = settings or ExplainSettings(seed=seed)
+    settings, engine = o.settings, o.engine
     _refuse_hierarchy(shard, settings)
-    opened = open_dump(dump, allow_outside=allow_outside)
-    asked = resolve_model(ModelSettings(model=model, seed=seed) if isinstance(model, str) else model)
-    engine = engine or EngineSettings()
+    opened = open_dump(o.dump, allow_outside=o.allow_outside)
+    asked = resolve_model(o.model)
     check_urls((asked.base_url, *engine.more_base_urls))
-    explainer = make_explainer(opened, asked, settings, prompts)
-    asks, embeds = asker(explainer, opened, prompts), embedder_of_candidates(settings)
-    chosen = choose(opened, features, width=width, sample=sample, seed=seed)
+    explainer = make_explainer(opened, asked, settings, o.prompts)
+    asks, embeds = asker(explainer, opened, o.prompts), embedder_of_candidates(settings)
+    chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)
     stage = ExplainStage(model=asked, settings=settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
     info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
     progress, stop = progress or Silent(), stop or Stop()
-    result = JobResult(run=Path(run), selected=0, before=0)
-    gather(Path(run), crew, progress)
-    with desk(Path(run), "explain", info, chosen, opened, shard, result) as place:
+    result = JobResult(run=run, selected=0, before=0)
+    gather(run, crew, progress)
+    with desk(run, "explain", info, chosen, opened, shard, result) as place:
         writer, left = place.writer, np.setdiff1d(place.ids, place.explained())
         result.selected, result.before = len(place.ids), len(place.ids) - len(left)
-        if idle:
+        if o.execution.batch and outbox is None:
             return result
         shuffler = Shuffler(opened, chosen, explainer.settings)
         ancestry = ancestry_of(opened, place.run, explainer.settings)
         recorder = Recorder(writer, result, progress, stop, outbox)
         if engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
-            progress.note(forecast(opened, asks, left, engine.budget, prices, engine.more_base_urls))
+            progress.note(forecast(opened, asks, left, engine.budget, o.prices, engine.more_base_urls))
 
         async def one(feature: Feature, door: Door) -> None:
             if feature.row.n_active == 0 and not feature.active:
@@ -125,9 +101,9 @@ def explain(
                 return
             async with (
                 open_door(
-                    asked, engine, opened, cache=cache, prices=prices, outbox=outbox, others=judges(asks)
+                    asked, engine, opened, cache=o.cache, prices=o.prices, outbox=outbox, others=judges(asks)
                 ) as door,
-                open_embedder(embeds, engine, opened, cache=cache) as embedder,
+                open_embedder(embeds, engine, opened, cache=o.cache) as embedder,
             ):
                 asks = with_embedder(asks, embedder)
                 result.tally = door.tally
@@ -139,21 +115,7 @@ def explain(
                         await drive(opened.features(only(wave)), lambda f: one(f, door), window=window, stop=stop)
                 result.spent = door.spent
 
-        call = partial(
-            explain,
-            as_path(dump).absolute(),
-            absolute(run),
-            model=asked,
-            features=features,
-            width=width,
-            sample=sample,
-            seed=seed,
-            settings=settings,
-            prompts=prompts and absolute(prompts),
-            cache=absolute(cache_folder(cache)),
-            prices=prices and absolute(prices),
-            allow_outside=allow_outside,
-        )
+        call = partial(_piece, o.model_copy(update={"model": asked, "cache": cache_folder(o.cache)}).absolute())
         what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop)
         here_or_spread(main, crew, call, ancestry.waves(left), what, result)
         result.stopped = result.stopped or stop.reason
@@ -161,6 +123,39 @@ def explain(
     return result
 
 
+def _piece(o: "Explain", *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
+    """What one of several processes does."""
+    o = o.model_copy(update={"engine": engine})
+    return explain_features(o, Path(o.run), progress=progress, shard=shard, stop=stop)
+
+
 def _refuse_hierarchy(shard: Shard | None, settings: ExplainSettings) -> None:
     if shard is not None and shard.ids is None and settings.hierarchy:
-        raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --workers")
+        raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --engine ray")
+
+
+def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
+    """Explains; run again with the same settings, it goes on where it stopped.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    shard, crew = shard_of(settings.execution), crew_of(settings.execution)
+    if settings.execution.batch:
+        check_models(models(settings), settings.engine)
+    with work_at("explain", settings.run, settings.execution, settings.cache, shard) as folder:
+        result = explain_features(settings, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
+        if settings.execution.batch:
+            record(folder, "explain", settings)
+        result.run = url_of(result.run, folder, settings.run)
+    return result
+
+
+def models(settings: Explain) -> list[ModelSettings]:
+    """The models that are asked."""
+    return [settings.model]

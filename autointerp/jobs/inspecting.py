@@ -1,27 +1,43 @@
 """`autointerp inspect`: what a dump holds, what is wrong with it, and one feature's contact sheet."""
 
 from pathlib import Path
+from typing import NamedTuple
 
+from autointerp.commands.inspect import Inspect
 from autointerp.contact import contact_sheet, save_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
-from autointerp.remote.path import Location
+from autointerp.jobs.common import Progress
 from autointerp.session import open_renderer
 
 
-def inspect(dump: Location, *, check: bool = False, allow_outside: bool = False) -> tuple[DumpSummary, list[Problem]]:
-    """Counts what a dump holds; with `check`, reads every row and every image file and lists what is wrong or odd.
+class Inspected(NamedTuple):
+    """What was found in a dump."""
 
-    Raises:
-        DumpError: the dump cannot be read at all.
-    """
-    with open_dump(dump, allow_outside=allow_outside) as opened:
-        return summarise(opened), validate(opened, content=True) if check else []
+    summary: DumpSummary | None
+    """None where a contact sheet was drawn instead."""
+    problems: tuple[Problem, ...]
+    """What is wrong or odd; empty without `check`."""
 
 
-def draw_feature(dump: Location, feature: int, out: Path, *, allow_outside: bool = False) -> None:
+def run(settings: Inspect, *, progress: Progress | None = None) -> Inspected:
+    """Counts, checks or draws."""
+    if settings.feature is not None:
+        draw_feature(settings.dump, settings.feature, settings.out, allow_outside=settings.allow_outside)
+        return Inspected(None, ())
+    with open_dump(settings.dump, allow_outside=settings.allow_outside) as opened:
+        return Inspected(summarise(opened), tuple(validate(opened, content=True)) if settings.check else ())
+
+
+def draw_feature(dump: str | Path, feature: int, out: str | Path, *, allow_outside: bool = False) -> None:
     """Draws one feature's contact sheet.
+
+    Args:
+        dump: folder of the dump, or its URL.
+        feature: id.
+        out: the file to write, .png or .jpg.
+        allow_outside: trusts the image paths of the dump even where they leave its folder.
 
     Raises:
         DumpError: the dump cannot be read, or has no such feature.
@@ -31,6 +47,6 @@ def draw_feature(dump: Location, feature: int, out: Path, *, allow_outside: bool
         evidence = opened.feature(feature)
         renderer = open_renderer(opened)
         try:
-            save_sheet(contact_sheet(opened, evidence, renderer), out)
+            save_sheet(contact_sheet(opened, evidence, renderer), Path(out))
         finally:
             renderer.close()

@@ -15,8 +15,11 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+from autointerp.commands.merge import Merge
 from autointerp.errors import RunError
 from autointerp.jobs.calibrated import KEPT
+from autointerp.jobs.common import Progress
+from autointerp.jobs.remote_runs import run_at, url_of
 from autointerp.remote.path import AnyPath
 from autointerp.runs.folder import (
     Run,
@@ -295,3 +298,11 @@ def _tidy(run: Path, splits: dict[Stage, Split]) -> None:
         (folder / f"{MERGED}.json").unlink(missing_ok=True)
     if not any(folder.iterdir()):
         folder.rmdir()
+
+
+def run(settings: Merge, *, progress: Progress | None = None) -> MergeResult:
+    """Merges what is there."""
+    with run_at(settings.run) as folder:
+        result = merge(folder, keep=settings.keep)
+        result.run = url_of(result.run, folder, settings.run)
+    return result

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError
 from autointerp.explainer import Explainer
 from autointerp.jobs.common import images_of, only
-from autointerp.lmm.budget import Ledger, parse_budget
-from autointerp.lmm.prices import cost
+from autointerp.lmm.budget import Ledger
+from autointerp.lmm.prices import Price, cost
 from autointerp.prompts import domain_names, load_prompt
 from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session import estimate, find_price
+from autointerp.settings import Budget, ExplainSettings, ModelSettings
 
 N_MEASURED = 40
 """Features whose requests are built; the others are taken to be like them."""
@@ -51,27 +51,27 @@ def forecast(
     dump: Dump,
     explainer: Explainer | Sampler,
     ids: Ints,
-    budget: str,
+    budget: Budget,
     prices: Path | None,
     more_base_urls: tuple[str, ...] = (),
 ) -> str:
     """One line: what explaining these features is expected to take, and how far the budget goes.
 
     Raises:
-        SettingsError: the budget or the price file cannot be read.
+        SettingsError: the price file cannot be read.
     """
     asked = [explainer.model] if isinstance(explainer, Explainer) else [explainer.model, explainer.judge.model]
-    limit, priced = parse_budget(budget), {m.model: find_price(m, prices, more_base_urls) for m in asked}
-    Ledger(limit, priced)  # refuses dollars where a price is not known
+    priced: dict[str, Price | None] = {m.model: find_price(m, prices, more_base_urls) for m in asked}
+    Ledger(budget, priced)  # refuses dollars where a price is not known
     features = measured_features(dump, ids, explainer.settings.seed)
     used = 0.0
     for feature in features:
         for request in explainer.requests(feature, images_of(dump, feature)):
             tokens, price = estimate(request), priced[request.model]
             in_dollars = cost(price, tokens.input_tokens, tokens.output_tokens, 0) if price else 0.0
-            used += in_dollars if limit.unit == "usd" else sum(tokens)
+            used += in_dollars if budget.unit == "usd" else sum(tokens)
     each = used / len(features)
-    total = f"${each * len(ids):,.2f}" if limit.unit == "usd" else f"{each * len(ids):,.0f} tokens"
-    enough = each * len(ids) <= limit.limit
-    far = "covers them" if enough else f"covers about {int(limit.limit / each):,} of them"
+    total = f"${each * len(ids):,.2f}" if budget.unit == "usd" else f"{each * len(ids):,.0f} tokens"
+    enough = each * len(ids) <= budget.limit
+    far = "covers them" if enough else f"covers about {int(budget.limit / each):,} of them"
     return f"estimated: {total} for {len(ids):,} features; the budget of {budget} {far}"

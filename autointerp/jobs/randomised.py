@@ -1,60 +1,11 @@
 """The control of random weights: a dump of an untrained network, explained and scored as the run itself was."""
 
-from pathlib import Path
-
-from autointerp.settings import EngineSettings, ScoreSettings
-from autointerp.errors import SettingsError
-from autointerp.jobs.adopting import is_adopted
-from autointerp.jobs.common import JobResult, Progress
-from autointerp.jobs.explaining import explain
-from autointerp.lmm.batch_client import Outbox
-from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.separation import Separation, separations
+from autointerp.settings import ScoreSettings
 
 FOLDER = "random"
 """Inside the run's own."""
-
-
-def explain_random(
-    run: Run,
-    dump: Location,
-    settings: ScoreSettings,
-    *,
-    engine: EngineSettings | None,
-    prompts: Path | None,
-    cache: Path | None,
-    prices: Path | None,
-    allow_outside: bool,
-    progress: Progress | None,
-    outbox: Outbox | None,
-) -> JobResult:
-    """Explains as many features of the random dump as the run has controlled ones, with the run's own explainer.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
-    made = run.info.explain
-    if is_adopted(run.info):
-        raise SettingsError(
-            "--random-dump: the run's explanations were adopted from a file; there is no explainer for the random dump"
-        )
-    return explain(
-        dump,
-        run.path / FOLDER,
-        model=made.model,
-        sample=sample_size(settings),
-        seed=settings.seed,
-        settings=made.settings.model_copy(update={"domain": None}),
-        # The further addresses are the judge's.
-        engine=engine.model_copy(update={"more_base_urls": ()}) if engine else None,
-        prompts=prompts,
-        cache=cache,
-        prices=prices,
-        allow_outside=allow_outside,
-        progress=progress,
-        outbox=outbox,
-    )
 
 
 def sample_size(settings: ScoreSettings) -> int:

@@ -9,22 +9,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from autointerp.settings import EngineSettings
-from autointerp.errors import AutointerpError, EndpointError, one_line
+from autointerp.errors import AutointerpError, EndpointError, SettingsError, one_line
 from autointerp.jobs.common import JobResult
 from autointerp.jobs.ray_cluster import connected, here
 from autointerp.jobs.sharding import Shard
-from autointerp.jobs.shares import LEAST, after, budget_text, share_of
+from autointerp.jobs.shares import LEAST, after, share_of
 from autointerp.jobs.spreading import Board, Call, Report
 from autointerp.jobs.telling import Teller
-from autointerp.lmm.budget import Budget, parse_budget
 from autointerp.pipeline import Stop
+from autointerp.settings import Budget, EngineSettings, Execution
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle  # pyright: ignore[reportMissingImports]
 
 EVERY = 1.0
 """Seconds between a worker's reports, and between looks at them."""
+ACTORS = 2
+"""Actors where no number is given."""
 TRIES = 3
 """Workers that may be lost over one shard."""
 
@@ -172,18 +173,17 @@ class Order:
         """What may still be used, once lost workers have spent some of the budget."""
         if self.budget is None:
             return self.engine
-        return after(self.engine.model_copy(update={"budget": budget_text(self.budget)}), spent)
+        return after(self.engine.model_copy(update={"budget": self.budget}), spent)
 
 
 def _orders(shards: Sequence[Shard], engine: EngineSettings, size: int, spent: float) -> Iterator[Order]:
     """What each shard may use, where other waves have spent some of the budget."""
-    budget = after(engine, spent).budget
-    whole = parse_budget(budget) if budget is not None else None
+    whole = after(engine, spent).budget
     lengths = [len(s.ids) if s.ids is not None else 0 for s in shards]
     for shard, n in zip(shards, lengths, strict=True):
         share = None
         if whole is not None:
-            share = Budget(max(whole.limit * n / sum(lengths), LEAST[whole.unit]), whole.unit)
+            share = Budget.of(max(whole.limit * n / sum(lengths), LEAST[whole.unit]), whole.unit)
         # Any of the shards may be worked on at once, so none gets what is over when the whole is divided.
         yield Order(shard, share_of(engine, 0, size), share)
 
@@ -252,3 +252,20 @@ async def _listen(mailbox: "ActorHandle", board: Board) -> None:
         for shard, report in reports.items():
             board.heard(shard, report)
         await asyncio.sleep(EVERY)
+
+
+def crew_of(execution: Execution) -> RayCluster | None:
+    """The processes that do the work; None where this one does it.
+
+    Raises:
+        SettingsError: options that do not go together.
+    """
+    if execution.engine != "ray":
+        if execution.ray_address is not None:
+            raise SettingsError("--ray-address goes with --engine ray")
+        if execution.actors is not None:
+            raise SettingsError("--actors goes with --engine ray, which needs no cluster; or use --shard")
+        return None
+    if execution.batch:
+        raise SettingsError("--batch: one batch job asks for all features; leave out --engine")
+    return RayCluster(execution.actors or ACTORS, execution.ray_address)

@@ -9,7 +9,6 @@ from random import Random
 from typing import Literal, NamedTuple, TypeVar
 
 from autointerp.candidates import Sampled
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.diverse.explaining import Sampler
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown
@@ -31,6 +30,7 @@ from autointerp.scoring.rivals import N_NEIGHBOURS, RivalTexts
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorers import SCORERS
 from autointerp.session import expected_output
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
 
 R = TypeVar("R", bound=Reply)
 Part = Literal["explain", "shuffled", "score", "control"]
@@ -42,7 +42,7 @@ SILENT_SCORERS = ("relevance", "embedding")
 """Scorers that ask the judge nothing."""
 UNREACHED = 1e-9
 """Width of an interval that no judgements reach."""
-ANY = ModelSettings(model="any")
+ANY = ModelSettings(model=ModelName("any"))
 """What is asked does not depend on who is asked."""
 
 

@@ -15,6 +15,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
 from autointerp.runs.mirror import FRESH, Mirror
 from autointerp.runs.parts import Place, Stage
+from autointerp.settings import Execution
 
 EVERY = 300.0
 """Seconds between two times that a run which is worked on is sent."""
@@ -75,6 +76,22 @@ def run_at(where: Location, *, cache: Path | None = None, part: str | None = Non
             yield from _worked_on(mirror)
     finally:
         lock.release()
+
+
+@contextmanager
+def work_at(
+    stage: Stage, run: Location, execution: Execution, cache: Path | None, shard: Shard | None
+) -> Iterator[Path]:
+    """The folder of a run that a stage works on, as `run_at` gives it.
+
+    Raises:
+        SettingsError: the run is at a URL, and the command needs a folder.
+        RunError: it cannot be read or written, or somebody else works on it.
+    """
+    if execution.batch or execution.engine == "ray":
+        refuse_url(run, "--batch" if execution.batch else "--engine ray")
+    with run_at(run, cache=cache, part=part_name(stage, shard)) as folder:
+        yield folder
 
 
 def url_of(path: AnyPath, folder: Path, where: Location) -> AnyPath:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from autointerp.commands.report import Report
 from autointerp.jobs.calibrated import KEPT
-from autointerp.jobs.common import dump_of
+from autointerp.jobs.common import Progress, dump_of
 from autointerp.jobs.randomised import separations_of
-from autointerp.remote.path import Location
+from autointerp.jobs.remote_runs import read_run, run_at
+from autointerp.remote.path import as_path
 from autointerp.reports.build import build_report
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.calibration import Calibration, load_calibration
@@ -13,31 +15,15 @@ from autointerp.scoring.separation import Separation
 from autointerp.session import open_renderer
 
 
-def report(
-    run: str | Path,
-    out: str | Path | None = None,
-    *,
-    dump: Location | None = None,
-    limit: int = 200,
-    title: str | None = None,
-    allow_outside: bool = False,
-) -> Path:
-    """Writes the report and returns its path.
-
-    Args:
-        run: folder of the run.
-        out: the file to write; `report.html` in the run by default.
-        dump: where the run's dump is now, if it was moved.
-        limit: most features with a card; all are in the summary.
-        title: stands at the top.
-        allow_outside: as for `explain`.
+def write_report(o: "Report", run: Path) -> Path:
+    """Writes the report of a run's folder and returns its path.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     opened = open_run(run)
-    source = dump_of(opened, dump, allow_outside=allow_outside)
-    path = Path(out) if out is not None else opened.path / "report.html"
+    source = dump_of(opened, o.dump, allow_outside=o.allow_outside)
+    path = o.out or opened.path / "report.html"
     separations, calibration = _separations(opened), _calibration(opened)
     renderer = open_renderer(source)
     try:
@@ -48,8 +34,8 @@ def report(
             path,
             separations=separations,
             calibration=calibration,
-            limit=limit,
-            title=title,
+            limit=o.limit,
+            title=o.title,
         ).path
     finally:
         renderer.close()
@@ -65,3 +51,15 @@ def _calibration(run: Run) -> Calibration | None:
     scored, file = run.info.score, run.path / KEPT
     known = scored is not None and scored.calibration is not None and file.exists()
     return load_calibration(file) if known else None
+
+
+def run(settings: Report, *, progress: Progress | None = None) -> Path | str:
+    """Writes the report and returns its path, or its URL for a run at a URL.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    place = as_path(settings.run)
+    with read_run(place) if settings.out else run_at(place) as folder:
+        page = write_report(settings, folder)
+    return page if settings.out or isinstance(place, Path) else f"{place}/{page.name}"

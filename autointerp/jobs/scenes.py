@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from autointerp.settings import ExplainSettings, ScoreSettings
 from autointerp.diverse.judging import choosing_sample
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
@@ -20,6 +19,7 @@ from autointerp.lmm.request import ImagePart, Message, Request
 from autointerp.prompts import Prompt, plain
 from autointerp.schema import Feature
 from autointerp.scoring.sampling import Sample
+from autointerp.settings import ExplainSettings, ScoreSettings
 
 N_KEPT = 64
 """Features whose prompts and samples are kept."""

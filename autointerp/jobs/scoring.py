@@ -1,92 +1,71 @@
 """`autointerp score`: every scorer's verdict on every explanation of a run."""
 
 import time
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 
-from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.commands.explain import Explain
+from autointerp.commands.score import Score
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.jobs.admitting import named_scorers, refuse_screener, refuse_too_few, screeners
+from autointerp.jobs.adopting import adopt, is_adopted
+from autointerp.jobs.batch_plans import check_models, record
 from autointerp.jobs.bench import Bench, controlled, make_judge
 from autointerp.jobs.calibrated import Known, calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
 from autointerp.jobs.embedding import embedder_of, embedder_on
-from autointerp.jobs.randomised import explain_random, separations_of, settings_of_random
+from autointerp.jobs.explaining import run as explain
+from autointerp.jobs.randomised import FOLDER, sample_size, separations_of, settings_of_random
+from autointerp.jobs.ray_engine import crew_of
+from autointerp.jobs.remote_runs import url_of, work_at
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shares import after
-from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
+from autointerp.jobs.spreading import Crew, Spread, gather, here_or_spread, shard_of
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
-from autointerp.remote.path import Location
-from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
+from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
 from autointerp.schema import Feature
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.scorers import SCORERS
 from autointerp.scoring.separation import headline
 from autointerp.session import open_door, resolve_model
+from autointerp.settings import (
+    EngineSettings,
+    FeatureSelection,
+    ModelChoice,
+    ModelSettings,
+    RegionSettings,
+    ScoreSettings,
+)
 
 
-class _Same(TypedDict):
-    """What explaining and scoring a random dump have in common with scoring the run."""
-
-    engine: EngineSettings
-    prompts: Path | None
-    cache: Path | None
-    prices: Path | None
-    allow_outside: bool
-    progress: Progress | None
-    outbox: Outbox | None
-
-
-def score(
-    run: str | Path,
+def score_features(
+    o: "Score",
+    judge: ModelSettings,
+    run: Path,
     *,
-    judge: str | ModelSettings,
-    features: str | Iterable[int] = "all",
-    settings: ScoreSettings | None = None,
-    engine: EngineSettings | None = None,
-    dump: Location | None = None,
-    calibration: Path | None = None,
-    random_dump: Location | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    allow_outside: bool = False,
     progress: Progress | None = None,
     outbox: Outbox | None = None,
-    idle: bool = False,
     shard: Shard | None = None,
     crew: Crew | None = None,
     stop: Stop | None = None,
 ) -> JobResult:
-    """Scores the explanations of a run; run again with the same arguments, it goes on where it stopped.
+    """Scores the explanations of a run; run again with the same settings, it goes on where it stopped.
 
     Args:
+        o: the settings of the command.
+        judge: who judges.
         run: folder that `explain` made.
-        judge: name of the judge, or all its settings.
-        features: only these of the explained ones.
-        settings: which scorers, and what the judge is shown.
-        engine: how the endpoint is used.
-        dump: where the run's dump is now, if it was moved.
-        calibration: of this judge, made by `calibrate`: its known errors are taken out in figures of their own.
-        random_dump: of a network with random weights: explained and scored likewise, as a control.
-        prompts: folder of your own templates.
-        cache: folder of the answers.
-        prices: your own price file.
-        allow_outside: as for `explain`.
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
-        idle: only checks the settings and opens the run folder.
         shard: works on this piece of the features alone, into a part of the run that `merge` merges.
         crew: several processes that work on pieces, which are merged at the end.
         stop: asked from outside to end when what is in flight is done.
@@ -95,22 +74,19 @@ def score(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    features = features_text(features)
-    _refuse_random(shard, random_dump)
     progress, stop = progress or Silent(), stop or Stop()
-    asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
-    settings, engine = settings or ScoreSettings(), engine or EngineSettings()
+    asked, settings, engine = resolve_model(judge), o.settings, o.engine
     check_urls((asked.base_url, *engine.more_base_urls))
     check_urls((settings.embedder.base_url,), "--embedder-base-url")
-    gather(Path(run), crew, progress)
+    gather(run, crew, progress)
     there = open_run(run)
-    opened = dump_of(there, dump, allow_outside=allow_outside)
-    result = JobResult(run=Path(run), selected=0, before=0)
+    opened = dump_of(there, o.dump, allow_outside=o.allow_outside)
+    result = JobResult(run=run, selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
     refuse_screener(settings, asked)
     embedder = embedder_of(settings, scorers)
-    trial = make_judge(asked, settings, scorers, prompts)
-    known = calibrated(calibration, trial, there.info, result)
+    trial = make_judge(asked, settings, scorers, o.prompts)
+    known = calibrated(o.calibration, trial, there.info, result)
     stage = ScoreStage(
         judge=asked,
         settings=settings,
@@ -118,15 +94,15 @@ def score(
         calibration=known.digest if known else None,
     )
     index = there.index()
-    chosen = np.intersect1d(choose(opened, features, width=None, sample=None, seed=0), index.features)
+    chosen = np.intersect1d(choose(opened, o.features, width=None, sample=None, seed=0), index.features)
     info = there.info.model_copy(update={"score": stage})
-    with desk(Path(run), "score", info, chosen, opened, shard, result) as place:
+    with desk(run, "score", info, chosen, opened, shard, result) as place:
         writer = place.writer
         _keep(known, writer.run.path)
         done = {name: place.scored(name) for name in scorers}
         left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
         result.selected, result.before = len(place.ids), len(place.ids) - len(left)
-        if idle:
+        if o.execution.batch and outbox is None:
             return result
         if not len(chosen):
             result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
@@ -151,12 +127,12 @@ def score(
                     asked,
                     engine,
                     opened,
-                    cache=cache,
-                    prices=prices,
+                    cache=o.cache,
+                    prices=o.prices,
                     outbox=outbox,
                     others=screeners(settings),
                 ) as door,
-                embedder_on(bench, embedder, engine, opened, cache=cache),
+                embedder_on(bench, embedder, engine, opened, cache=o.cache),
             ):
                 result.tally = door.tally
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
@@ -165,69 +141,26 @@ def score(
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
                 result.spent = door.spent
 
-        call = partial(
-            score,
-            absolute(run),
-            judge=asked,
-            features=features,
-            settings=settings,
-            dump=opened.path.absolute(),
-            calibration=calibration and absolute(calibration),
-            prompts=prompts and absolute(prompts),
-            cache=absolute(cache_folder(cache)),
-            prices=prices and absolute(prices),
-            allow_outside=allow_outside,
-        )
+        known_places = {"dump": str(opened.path), "cache": cache_folder(o.cache), "run": str(run)}
+        call = partial(_piece, o.model_copy(update=known_places).absolute(), asked)
         what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop)
         here_or_spread(main, crew, call, [left], what, result)
         result.stopped = result.stopped or stop.reason
-    same = _Same(
-        engine=engine,
-        prompts=prompts,
-        cache=cache,
-        prices=prices,
-        allow_outside=allow_outside,
-        progress=progress,
-        outbox=outbox,
-    )
-    if random_dump is not None and not result.stopped:
-        _score_random(there, random_dump, asked, settings, same, result)
-    if shard is None:
-        result.headline = headline(separations_of(there, seed=settings.seed))
     result.seconds = time.monotonic() - started
     return result
 
 
-def _refuse_random(shard: Shard | None, random_dump: Location | None) -> None:
-    if shard is not None and random_dump is not None:
-        raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
+def _piece(
+    o: "Score", judge: ModelSettings, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop
+) -> JobResult:
+    """What one of several processes does."""
+    o = o.model_copy(update={"engine": engine})
+    return score_features(o, judge, Path(o.run), progress=progress, shard=shard, stop=stop)
 
 
 def _keep(known: Known | None, run: Path) -> None:
     if known is not None:
         known.keep(run)
-
-
-def _score_random(
-    run: Run, dump: Location, judge: ModelSettings, settings: ScoreSettings, same: _Same, result: JobResult
-) -> None:
-    """Explains and scores the random dump; what went wrong there is the whole command's."""
-    engine = same["engine"]
-    same["engine"] = after(engine, result.spent)
-    nested = explain_random(run, dump, settings, **same)
-    both = [nested]
-    assert isinstance(nested.run, Path)
-    if nested.stopped is None and not nested.deferred:
-        same["engine"] = after(engine, result.spent + nested.spent)
-        both.append(score(nested.run, judge=judge, settings=settings_of_random(settings), dump=dump, **same))
-    for part in both:
-        result.stopped = result.stopped or part.stopped
-        result.spent += part.spent
-        result.failed += part.failed
-        result.deferred += part.deferred
-        result.failures += part.failures
-        if part.failed:
-            result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")
 
 
 def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
@@ -254,3 +187,147 @@ def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, 
     for gap in case.gaps:
         recorder.gap(failed(case.feature.id, f"score:{outcomes[0][0]}", gap))
     recorder.through(failed=any(isinstance(outcome, Failure) for _, outcome in outcomes))
+
+
+def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
+    """Scores; run again with the same settings, it goes on where it stopped.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    settings = _adopted(settings, progress)
+    shard, crew = shard_of(settings.execution), crew_of(settings.execution)
+    if shard is not None and settings.random_dump is not None:
+        raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
+    with work_at("score", settings.run, settings.execution, settings.cache, shard) as folder:
+        there = open_run(folder)
+        settings = _resolved(settings, there.info)
+        judge = ModelSettings.model_validate(settings.judge)
+        if settings.execution.batch:
+            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
+        result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
+        if settings.execution.batch:
+            record(folder, "score", settings)
+            return result
+        if settings.random_dump is not None and not result.stopped:
+            _score_random(settings, there.info, folder, result, progress, outbox)
+        if shard is None:
+            result.headline = headline(separations_of(there, seed=settings.settings.seed))
+        result.run = url_of(result.run, folder, settings.run)
+    return result
+
+
+def models(settings: Score) -> list[ModelSettings]:
+    """The models that are asked: the judge, the one that screens, and the explainer of a random dump.
+
+    Raises:
+        RunError: the run cannot be read.
+    """
+    judge = ModelSettings.model_validate(settings.judge)
+    random = [open_run(settings.run).info.explain.model] if settings.random_dump is not None else []
+    return [judge, *(judge.of(name) for name in screeners(settings.settings)), *random]
+
+
+def _resolved(settings: Score, made: RunInfo) -> Score:
+    """The settings with the judge named, and with the regions that the explainer was shown."""
+    given = settings.settings.region
+    regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
+    scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
+    return settings.model_copy(update={"judge": _judge(settings.judge, made), "settings": scoring})
+
+
+def _judge(choice: ModelChoice, made: RunInfo) -> ModelChoice:
+    """The one that was named, else the run's explainer with its server."""
+    explainer = made.explain.model
+    if choice.model is not None:
+        return choice
+    if is_adopted(made):
+        raise SettingsError(
+            "--judge-model: name a judge; the run's explanations were adopted, so there is no explainer to ask"
+        )
+    return choice.model_copy(update={"model": explainer.model, "base_url": choice.base_url or explainer.base_url})
+
+
+def _adopted(settings: Score, progress: Progress | None) -> Score:
+    """The settings of scoring a run that is made of descriptions from elsewhere, where there are any."""
+    if settings.explanations is None:
+        if settings.new_run is not None or settings.layer is not None:
+            raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
+        return settings
+    if settings.new_run is None:
+        raise SettingsError("--explanations: name a folder for the run with --run")
+    result = adopt(
+        settings.explanations,
+        settings.run,
+        settings.new_run,
+        layer=settings.layer,
+        allow_outside=settings.allow_outside,
+    )
+    n = f"{result.done:,} of {result.selected:,}"
+    said = f"adopted {n} explanations from {settings.explanations} -> {settings.new_run}"
+    for note in (said, *result.notes):
+        if progress is not None:
+            progress.note(note)
+    return settings.model_copy(
+        update={"run": str(settings.new_run), "explanations": None, "new_run": None, "layer": None}
+    )
+
+
+def _score_random(
+    settings: Score,
+    made: RunInfo,
+    folder: Path,
+    result: JobResult,
+    progress: Progress | None,
+    outbox: Outbox | None,
+) -> None:
+    """Explains and scores the random dump; what went wrong there is the whole command's."""
+    if is_adopted(made):
+        raise SettingsError(
+            "--random-dump: the run's explanations were adopted from a file; there is no explainer for the random dump"
+        )
+    assert settings.random_dump is not None
+    engine = after(settings.engine, result.spent)
+    nested = explain(
+        Explain(
+            dump=settings.random_dump,
+            run=str(folder / FOLDER),
+            model=made.explain.model,
+            sample=sample_size(settings.settings),
+            seed=settings.settings.seed,
+            settings=made.explain.settings.model_copy(update={"domain": None}),
+            # The further addresses are the judge's.
+            engine=engine.model_copy(update={"more_base_urls": ()}),
+            prompts=settings.prompts,
+            cache=settings.cache,
+            prices=settings.prices,
+            allow_outside=settings.allow_outside,
+        ),
+        progress=progress,
+        outbox=outbox,
+    )
+    both = [nested]
+    if nested.stopped is None and not nested.deferred:
+        changed = {
+            "engine": after(settings.engine, result.spent + nested.spent),
+            "settings": settings_of_random(settings.settings),
+            "dump": settings.random_dump,
+            "features": FeatureSelection("all"),
+            "calibration": None,
+        }
+        judge = ModelSettings.model_validate(settings.judge)
+        random = settings.model_copy(update=changed)
+        both.append(score_features(random, judge, folder / FOLDER, progress=progress, outbox=outbox))
+    for part in both:
+        result.stopped = result.stopped or part.stopped
+        result.spent += part.spent
+        result.failed += part.failed
+        result.deferred += part.deferred
+        result.failures += part.failures
+        if part.failed:
+            result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from autointerp.settings import ExplainSettings
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown, kin_of, lowest_hashed, strata
 from autointerp.jobs.common import images_of
 from autointerp.runs.index import Ints, holds
 from autointerp.schema import Exemplar, Feature, ImageRow
+from autointerp.settings import ExplainSettings
 
 MOST_TRIES = 4
 """Features looked at for each image of a set, since some have no image to lend."""

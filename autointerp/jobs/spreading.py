@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from autointerp.settings import EngineSettings
 from autointerp.dump.reader import Dump
+from autointerp.errors import SettingsError
 from autointerp.jobs.common import N_KEPT, JobResult, Progress
 from autointerp.jobs.merging import MergeResult, held, merge, merging
-from autointerp.jobs.sharding import Shard, cut
+from autointerp.jobs.sharding import Shard, cut, parse_shard
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop, run_async
 from autointerp.runs.folder import Run
 from autointerp.runs.index import Ints
 from autointerp.runs.parts import PARTS, Stage, places
+from autointerp.settings import EngineSettings, Execution
 
 PIECES = 4
 """Shards dealt for each process at most, so that none is idle long while another works on its last."""
@@ -256,12 +257,16 @@ def _merge(run: Run) -> None:
         folder.rmdir()
 
 
-def features_text(features: str | Iterable[int]) -> str:
-    """A choice of features as text that means the same in another folder."""
-    text = features if isinstance(features, str) else ",".join(str(f) for f in features)
-    return f"@{Path(text[1:]).absolute()}" if text.startswith("@") else text
+def shard_of(execution: Execution) -> Shard | None:
+    """The piece of the features that this process works on; None for all of them.
 
-
-def absolute(path: str | Path) -> Path:
-    """The same in another folder."""
-    return Path(path).absolute()
+    Raises:
+        SettingsError: options that do not go together, or a shard that is none.
+    """
+    if execution.shard is None:
+        return None
+    if execution.engine == "ray" or execution.actors is not None:
+        raise SettingsError("--shard is worked on by one process; for several give more shards, or --engine ray alone")
+    if execution.batch:
+        raise SettingsError("--batch: one batch job asks for all features; leave out --shard")
+    return parse_shard(execution.shard)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from autointerp.commands.status import Status
 from autointerp.jobs.batch_plans import FOLDER as BATCH
+from autointerp.jobs.common import Progress
 from autointerp.jobs.randomised import separations_of
+from autointerp.jobs.remote_runs import read_run
 from autointerp.record import Record
+from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.parts import places
 from autointerp.schema import Scored, Usage
@@ -68,7 +72,7 @@ class RunStatus(Record):
     """Of all explanations and scores, answers from the cache included."""
 
 
-def status(run: str | Path) -> RunStatus:
+def status_of(run: str | Path) -> RunStatus:
     """Reads a run folder, which may be in the middle of being written.
 
     Raises:
@@ -153,3 +157,13 @@ def _one(name: str, values: list[float | None]) -> ScorerStatus:
         return ScorerStatus(scorer=name, n=0, unscored=unscored, mean=None, low=None, high=None)
     mean = mean_interval(known, (-1.0 if name == EMBEDDING else 0.0, 1.0))
     return ScorerStatus(scorer=name, n=len(known), unscored=unscored, mean=mean.value, low=mean.low, high=mean.high)
+
+
+def run(settings: Status, *, progress: Progress | None = None) -> RunStatus:
+    """Reads a run, which may be in the middle of being written.
+
+    Raises:
+        RunError: not a run folder, or a broken line in it.
+    """
+    with read_run(settings.run) as folder:
+        return status_of(folder).model_copy(update={"run": str(as_path(settings.run))})

@@ -5,7 +5,6 @@ from random import Random
 
 import numpy as np
 
-from autointerp.settings import TuneSettings
 from autointerp.dump.reader import Dump
 from autointerp.errors import ImageError, SettingsError
 from autointerp.jobs.common import only
@@ -13,6 +12,7 @@ from autointerp.jobs.scenes import Scenes
 from autointerp.jobs.tune_folder import Features
 from autointerp.lmm.calls import Failure, failed
 from autointerp.schema import FailureRecord
+from autointerp.settings import TuneSettings
 
 
 def usable_features(dump: Dump, ids: Sequence[int], scenes: Scenes) -> tuple[list[int], list[FailureRecord]]:

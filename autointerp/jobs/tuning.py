@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.clock import now
-from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
 from autointerp.diverse.judging import judging_settings
 from autointerp.diverse.meaning import Meanings
 from autointerp.dump.reader import Dump, open_dump
@@ -34,6 +33,7 @@ from autointerp.pipeline import Stop
 from autointerp.prompts import load_prompt
 from autointerp.remote.path import Location
 from autointerp.session import open_door, open_renderer, resolve_model
+from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
 from autointerp.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")

@@ -1,6 +1,5 @@
 """A limit in dollars or tokens, and the ledger that keeps the calls of a run within it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -9,13 +8,9 @@ from typing import Literal
 from autointerp.errors import SettingsError
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.prices import Price, cost
+from autointerp.settings import Budget
 
 Unit = Literal["usd", "tokens"]
-
-AMOUNT = re.compile(
-    r"(?P<dollar>\$)?\s*(?P<number>\d+(\.\d+)?|\.\d+)\s*(?P<scale>[kmb])?\s*(?P<unit>usd|tok|tokens?)?", re.I
-)
-SCALES = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
 
 GRAINS: dict[Unit, int] = {"usd": 10**12, "tokens": 1}
 """The ledger counts in whole grains, so that what was reserved and released comes out even over millions of calls."""
@@ -24,15 +19,6 @@ LEARN_AFTER = 5
 """Replies of a model before its estimates are corrected."""
 MARGIN_PERCENT = 110
 """Reservations after the correction, relative to the average reply."""
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The most that a run may use."""
-
-    limit: float
-    """Dollars, or tokens in and out together."""
-    unit: Unit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,22 +44,6 @@ class Totals:
     cached_tokens: int = 0
     """Part of the input."""
     calls: int = 0
-
-
-def parse_budget(text: str) -> Budget:
-    """Reads `2.50usd`, `$2.50`, `3M tokens` or `3000000tok`; k, M and B stand for 10³, 10⁶ and 10⁹.
-
-    Raises:
-        SettingsError: the text is none of these, or not above zero.
-    """
-    match = AMOUNT.fullmatch(text.strip())
-    unit: str = (match["unit"] or "").lower() if match else ""
-    if match is None or bool(match["dollar"]) == bool(unit):
-        raise SettingsError(f"budget {text!r}: write it as 2.50usd, $2.50, 3M tokens or 3000000tok")
-    limit = float(match["number"]) * SCALES[(match["scale"] or "").lower()]
-    if limit <= 0:
-        raise SettingsError(f"budget {text!r}: must be above zero; leave it out for no limit")
-    return Budget(limit, "tokens" if unit.startswith("tok") else "usd")
 
 
 class Ledger:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pybase64
 from pydantic import AfterValidator
 
-from autointerp.settings import ModelSettings
 from autointerp.errors import SettingsError
 from autointerp.images.picture import Picture
 from autointerp.lmm.cache import Cache
@@ -24,6 +23,7 @@ from autointerp.lmm.openai_client import ComplaintError, OpenAIClient
 from autointerp.lmm.reading import count_of
 from autointerp.lmm.request import Completion, ImagePart, Images, Message, Request, TextPart
 from autointerp.replies import Reply, reply_schema
+from autointerp.settings import ModelSettings
 
 Vectors = npt.NDArray[np.float32]
 

@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 
 from PIL import Image
 
-from autointerp.settings import Detail
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.stated import Limits
+from autointerp.settings import Detail
 
 _LONGER_REPLY = 4
 

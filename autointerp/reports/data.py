@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.settings import RegionSettings
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.separation import Separation
+from autointerp.settings import RegionSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

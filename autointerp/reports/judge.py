@@ -17,7 +17,7 @@ def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, 
     """The judge's name and, where it was calibrated, when and how often it was right."""
     if info.score is None:
         return {}
-    facts = {"Judge": info.score.judge.model}
+    facts: dict[str, str] = {"Judge": info.score.judge.model}
     if calibration is not None:
         c = calibration
         sensitivity = interval_words(c.sensitivity_low, c.sensitivity_high)

@@ -12,13 +12,13 @@ import filelock
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
 from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
 FORMAT = "autointerp-run/1"
 RECORDS = ("explanations.jsonl", "scores.jsonl")

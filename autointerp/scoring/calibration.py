@@ -5,10 +5,10 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from autointerp.settings import Detail, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.schema import Usage
+from autointerp.settings import Detail, ScoreSettings
 
 FORMAT = "autointerp-calibration/1"
 WEAK = 0.5

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.images.picture import Picture
 from autointerp.images.render import snug_side
 from autointerp.lmm.calls import Answer, Failure
@@ -14,6 +13,7 @@ from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, pl
 from autointerp.replies import BELIEF, JudgeReply, Reply, judge_reply, reply_schema
 from autointerp.schema import Usage, Verdict
 from autointerp.scoring.sampling import Item, Sample
+from autointerp.settings import ModelSettings, ScoreSettings
 
 SETTLED = frozenset(("refused", "malformed", "image", "http_400", "http_413", "http_422"))
 """Failures that asking the same again would meet again; the judgement counts as unanswered."""
@@ -88,7 +88,7 @@ class Judge:
         """Who looks at the sheets of a screening: a cheaper model where one is named, asked in the same way."""
         if self.settings.screen_model is None:
             return self
-        return replace(self, model=self.model.model_copy(update={"model": self.settings.screen_model}))
+        return replace(self, model=self.model.of(self.settings.screen_model))
 
     @property
     def look(self) -> Look:

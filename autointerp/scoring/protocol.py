@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from autointerp.clock import now
-from autointerp.settings import ScoreSettings
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
@@ -18,6 +17,7 @@ from autointerp.scoring.rivals import RivalTexts
 from autointerp.scoring.rounds import judge_sample
 from autointerp.scoring.sampling import Pool, Sample
 from autointerp.scoring.statistics import Interval, JudgeRates
+from autointerp.settings import ScoreSettings
 
 Outcome = Scored | Unscored | Failure
 R = TypeVar("R", bound=Reply)

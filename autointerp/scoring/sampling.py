@@ -6,10 +6,10 @@ from functools import cached_property
 from itertools import pairwise
 from random import Random
 
-from autointerp.settings import ScoreSettings
 from autointerp.evidence import Images, held_out, kin_of_all, spread, strata
 from autointerp.images.picture import Rendering, Tile
 from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Explanation, Feature, ImageRow
+from autointerp.settings import ScoreSettings
 from autointerp.tiles import borrowed_box, region_box, tile_of
 
 ACTIVE_STRATA = tuple(s for s in STRATA if s not in SILENT_STRATA)

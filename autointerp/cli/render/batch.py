@@ -1,4 +1,4 @@
-"""What the commands of batch jobs print."""
+"""What is said of batch jobs, in words and as JSON."""
 
 from typing import TYPE_CHECKING
 

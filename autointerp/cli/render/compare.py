@@ -1,12 +1,13 @@
-"""The command that compares two runs."""
+"""What `autointerp compare` prints."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli import options as o
+from autointerp.cli.build import print_json
 
 if TYPE_CHECKING:
+    from autointerp.commands.compare import Compare
     from autointerp.jobs.comparing import Comparison, ScorerComparison
     from autointerp.scoring.comparison import Contrast, Estimate
 
@@ -16,44 +17,19 @@ N_NAMED = 8
 """Settings in which two runs differ that are printed; --json has all."""
 
 
-def compare(
-    run_a: Annotated[
-        str, typer.Argument(metavar="RUN_A", help="Folder of the run to compare with, or its URL.", show_default=False)
-    ],
-    run_b: Annotated[
-        str, typer.Argument(metavar="RUN_B", help="Folder of the run in question, or its URL.", show_default=False)
-    ],
-    scorers: Annotated[
-        str | None, typer.Option("--scorers", help="Comma-separated. [default: those that both runs have]")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap and the permutations.")] = 0,
-    json: o.JSON = False,
-) -> None:
-    """Tell whether RUN_B scores better than RUN_A: two prompts, two models, two transcoders.
-
-    Runs over one dump are compared feature by feature on the images that both judged, others as two samples of
-    features. Intervals and p-values are over features; neither run's dump is read.
-
-    Example: `autointerp compare runs/first runs/second`
-    """
-    from autointerp.cli.build import print_json
-    from autointerp.jobs.comparing import compare as job
-    from autointerp.jobs.remote_runs import read_run
-    from autointerp.remote.path import as_path
-
-    names = None if scorers is None else [name.strip() for name in scorers.split(",") if name.strip()]
-    with read_run(run_a) as a, read_run(run_b) as b:
-        found = job(a, b, scorers=names, seed=seed).named(str(as_path(run_a)), str(as_path(run_b)))
-    if json:
-        print_json(found.model_dump(mode="json"))
-        return
-    typer.echo(headline(found))
-    _print_sides(found)
-    _print_table(found)
-    for scorer in found.scorers:
-        typer.echo(sentence(scorer, is_paired=found.paired))
-    for note in found.notes:
+def show(result: "Comparison", settings: "Compare", *, as_json: bool) -> int:
+    """Prints the comparison in words and as a table."""
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+        return 0
+    typer.echo(headline(result))
+    _print_sides(result)
+    _print_table(result)
+    for scorer in result.scorers:
+        typer.echo(sentence(scorer, is_paired=result.paired))
+    for note in result.notes:
         typer.echo(f"note: {note}")
+    return 0
 
 
 def headline(c: "Comparison") -> str:

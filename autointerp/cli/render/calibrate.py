@@ -1,127 +1,23 @@
-"""The command that measures a judge: calibrate."""
+"""What `autointerp calibrate` prints."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli import options as o
+from autointerp.cli.build import EXIT_FAILURES, print_json, same_again, show_recorded
 
 if TYPE_CHECKING:
+    from autointerp.commands.calibrate import Calibrate
     from autointerp.jobs.calibrating import CalibrationResult
     from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration
 
 
-def calibrate(
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "--judge-model",
-            envvar="AUTOINTERP_JUDGE_MODEL",
-            help="The judge: a name your endpoint knows, or `local` for the embedded model.",
-        ),
-    ] = None,
-    base_url: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--base-url",
-            "--judge-base-url",
-            envvar="AUTOINTERP_JUDGE_BASE_URL",
-            help="An OpenAI-compatible server, e.g. http://localhost:8000/v1; repeatable. Without it: OpenAI.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="File to write. [default: calibration/MODEL.json]", show_default=False),
-    ] = None,
-    calls: Annotated[int, typer.Option("--calls", help="Calls to the judge, 12 at least.")] = 180,
-    layout: Annotated[
-        str, typer.Option("--layout", help="`sheet`: one numbered contact sheet a call; `separate` pictures.")
-    ] = "sheet",
-    per_call: Annotated[int, typer.Option("--per-call", min=1, max=64, help="Images judged in one call.")] = 12,
-    side: Annotated[int, typer.Option("--side", min=16, max=4096, help="Longest side of a judged image.")] = 224,
-    keep_images: Annotated[
-        Path | None,
-        typer.Option("--keep-images", help="Folder for the planted images, a dump that `explain` takes as well."),
-    ] = None,
-    seed: o.SEED = 0,
-    temperature: o.TEMPERATURE = 0.0,
-    max_tokens: o.MAX_TOKENS = 2000,
-    detail: o.DETAIL = "auto",
-    concurrency: o.CONCURRENCY = 64,
-    requests_per_minute: o.RPM = None,
-    tokens_per_minute: o.TPM = None,
-    timeout: o.TIMEOUT = 120.0,
-    attempts: o.ATTEMPTS = 6,
-    budget: o.BUDGET = None,
-    cache: o.CACHE = None,
-    prices: o.PRICES = None,
-    prompts: o.PROMPTS = None,
-    batch: o.BATCH = False,
-    json: o.JSON = False,
-) -> None:
-    """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
-
-    Drawn scenes of known shapes, colours, sizes, places, numbers, textures and shadows are judged in several formats.
-    Give `--layout`, `--per-call` and `--side` as you will give them to `score`.
-
-    Example: `autointerp calibrate --model gpt-5-mini --out calibration/gpt-5-mini.json`
-    """
-    from autointerp.cli.batch import finish_planning
-    from autointerp.cli.build import build_settings, model_name, servers
-    from autointerp.cli.progress import Live
-    from autointerp.settings import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
-    from autointerp.jobs.batch_planning import batch_calibrate
-    from autointerp.jobs.calibrating import calibrate as ask
-
-    first, more = servers(base_url)
-    job = batch_calibrate if batch else ask
-    asked = build_settings(
-        ModelSettings,
-        model=model_name(model),
-        base_url=first,
-        temperature=temperature,
-        max_tokens=max_tokens,
-        detail=detail,
-        seed=seed,
-    )
-    region = build_settings(RegionSettings, side=side)
-    settings = build_settings(ScoreSettings, layout=layout, per_call=per_call, region=region, seed=seed)
-    engine = build_settings(
-        EngineSettings,
-        concurrency=concurrency,
-        requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute,
-        timeout=timeout,
-        attempts=attempts,
-        more_base_urls=more,
-        budget=budget,
-    )
-    result = job(
-        asked,
-        out=out,
-        calls=calls,
-        seed=seed,
-        settings=settings,
-        engine=engine,
-        prompts=prompts,
-        cache=cache,
-        prices=prices,
-        keep_images=keep_images,
-        progress=Live(as_json=json),
-    )
-    if batch:
-        finish_planning("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=json)
-        return
-    _finish(result, as_json=json)
-
-
-def _finish(result: "CalibrationResult", *, as_json: bool) -> None:
-    """Prints what was found, and exits with 1 if calls are missing."""
-    from autointerp.cli.build import EXIT_FAILURES, print_json
-
+def show(result: "CalibrationResult", settings: "Calibrate", *, as_json: bool) -> int:
+    """Prints what was found; exit code 1 if calls are missing."""
+    if settings.batch:
+        show_recorded("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=as_json)
+        return 0
     if as_json:
         print_json(_as_json(result))
     else:
@@ -129,8 +25,7 @@ def _finish(result: "CalibrationResult", *, as_json: bool) -> None:
             _print_tables(result.calibration)
         for line in _lines(result):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    return 0 if result.complete else EXIT_FAILURES
 
 
 def _as_json(result: "CalibrationResult") -> dict[str, object]:
@@ -217,8 +112,6 @@ def _kappa(alike: "Agreement") -> str:
 
 
 def _lines(result: "CalibrationResult") -> Iterable[str]:
-    from autointerp.cli.build import same_again
-
     found, tally = result.calibration, result.tally
     if found is not None:
         yield from _habits(found)

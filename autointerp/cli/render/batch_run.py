@@ -1,0 +1,22 @@
+"""What `autointerp batch run` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import EXIT_FAILURES, print_json
+from autointerp.cli.render import batch
+
+if TYPE_CHECKING:
+    from autointerp.commands.batch_run import BatchRun
+    from autointerp.jobs.batch_watching import DriveResult
+
+
+def show(result: "DriveResult", settings: "BatchRun", *, as_json: bool) -> int:
+    """Prints what became of the stages; exit code 1 if something is left to do."""
+    if as_json:
+        print_json(batch.driven_as_json(result))
+    else:
+        for line in batch.driven(result):
+            typer.echo(line)
+    return 0 if result.complete else EXIT_FAILURES

@@ -1,0 +1,22 @@
+"""What `autointerp batch status` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import print_json
+from autointerp.cli.render import batch
+
+if TYPE_CHECKING:
+    from autointerp.commands.batch_status import BatchJob
+    from autointerp.jobs.batch_watching import BatchStatus
+
+
+def show(result: "BatchStatus", settings: "BatchJob", *, as_json: bool) -> int:
+    """Prints how far the batch job is."""
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        for line in batch.status(result):
+            typer.echo(line)
+    return 0

@@ -1,0 +1,26 @@
+"""What `autointerp batch submit` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import EXIT_FAILURES, print_json
+from autointerp.cli.render import batch
+from autointerp.errors import EndpointError
+
+if TYPE_CHECKING:
+    from autointerp.commands.batch_submit import BatchSubmit
+    from autointerp.jobs.batch_submitting import SubmitResult
+
+
+def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> int:
+    """Prints what was written and sent; exit code 1 if a stage failed or was stopped."""
+    if as_json:
+        print_json(batch.submitted_as_json(result))
+    else:
+        for line in batch.submitted(result):
+            typer.echo(line)
+    if result.problem is not None:
+        raise EndpointError(result.problem)
+    stuck = result.stopped or any(r.failed and not r.deferred for r in result.results.values())
+    return EXIT_FAILURES if stuck else 0

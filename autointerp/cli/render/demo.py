@@ -1,0 +1,25 @@
+"""What `autointerp demo` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import finish, print_json
+
+if TYPE_CHECKING:
+    from autointerp.commands.demo import Demo
+    from autointerp.jobs.demo import Demonstrated
+
+
+def show(result: "Demonstrated", settings: "Demo", *, as_json: bool) -> int:
+    """Prints where the report is; exit code 1 if features failed."""
+    for did, part in (("explained", result.explained), ("scored", result.scored)):
+        if not part.complete:
+            return finish(did, part, as_json=as_json, next_step="")
+    explained, scored = (part.before + part.done for part in (result.explained, result.scored))
+    if as_json:
+        print_json({"explained": explained, "scored": scored, "report": str(result.report)})
+    else:
+        typer.echo(f"{explained} features explained, {scored} scored")
+        typer.echo(f"report: {result.report}")
+    return 0

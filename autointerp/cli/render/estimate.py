@@ -1,0 +1,108 @@
+"""What `autointerp estimate` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import print_json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from autointerp.commands.estimate import Estimate
+    from autointerp.jobs.estimating import Alternative, Amount, Forecast, ModelEstimate
+
+FOOTNOTE = "~: image tokens by a disputed or unknown rule; thinking tokens of reasoning models come on top"
+SAMPLED = (
+    "with candidates: as if no two had the same words and one were kept; scoring asks as much again about each of "
+    "several kept, and --diverse asks of some pairs, in a few words, whether they mean the same"
+)
+
+
+def show(result: "Forecast", settings: "Estimate", *, as_json: bool) -> int:
+    """Prints the plan and its alternatives as tables."""
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        _print(result)
+        if settings.explain.candidates is not None:
+            typer.echo(SAMPLED)
+    return 0
+
+
+def _print(found: "Forecast") -> None:
+    from rich.console import Console
+
+    console = Console()
+    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
+    console.width = max(console.width, 130)
+    table = _table(
+        f"{found.features:,} features, explained and scored",
+        ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000"),
+    )
+    for m in found.models:
+        table.add_row(*_row(m, found.features))
+    console.print(table)
+    for m in found.models:
+        if m.most is not None:
+            typer.echo(f"{m.model}: up to {_most(m.most)} where no feature reaches the interval")
+    for name in dict.fromkeys(a.model for a in found.alternatives):
+        table = _table(
+            f"a feature with {name}",
+            ("", "options", "requests", "tokens in", "tokens out", "$ per 1000", "relative"),
+        )
+        for a in found.alternatives:
+            if a.model == name:
+                table.add_row(*_alternative(a))
+        console.print()
+        console.print(table)
+    typer.echo(f"from the requests of {found.measured} features; {FOOTNOTE}")
+
+
+def _table(title: str, headings: tuple[str, ...]) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None)
+    for heading in headings:
+        left = heading in ("", "model", "options")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _row(m: "ModelEstimate", features: int) -> tuple[str, ...]:
+    about = "" if m.exact_image_rule else "~"
+    batch = "" if m.batch_dollars is None else f" ({m.batch_dollars:,.2f})"
+    return (
+        m.model,
+        f"{m.requests:,}",
+        f"{m.input_tokens:,} ({about}{m.image_share:.0%})",
+        f"{m.output_tokens:,}",
+        "unknown: --prices" if m.dollars is None else f"{m.dollars:,.2f}{batch}",
+        "" if m.dollars is None else f"{1000 * m.dollars / features:,.2f}",
+    )
+
+
+def _most(most: "Amount") -> str:
+    dollars = "" if most.dollars is None else f", ${most.dollars:,.2f}"
+    return f"{most.requests:,.0f} requests, {most.input_tokens:,.0f} tokens in{dollars}"
+
+
+def _alternative(a: "Alternative") -> tuple[str, ...]:
+    least, most = a.a_feature, a.most
+
+    def range_of(low: float, high: float | None, form: str) -> str:
+        return format(low, form) if high is None else f"{format(low, form)} to {format(high, form)}"
+
+    dollars = ""
+    if least.dollars is not None:
+        high = None if most is None or most.dollars is None else 1000 * most.dollars
+        dollars = range_of(1000 * least.dollars, high, ",.2f")
+    return (
+        a.name,
+        a.options,
+        range_of(least.requests, most.requests if most else None, ",.1f"),
+        range_of(least.input_tokens / 1000, most.input_tokens / 1000 if most else None, ",.1f") + " k",
+        range_of(least.output_tokens / 1000, most.output_tokens / 1000 if most else None, ",.1f") + " k",
+        dollars,
+        "" if a.relative is None else f"{a.relative:.0%}",
+    )

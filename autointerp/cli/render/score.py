@@ -1,0 +1,20 @@
+"""What `autointerp score` prints."""
+
+from typing import TYPE_CHECKING
+
+from autointerp.cli.build import finish, show_recorded
+
+if TYPE_CHECKING:
+    from autointerp.commands.score import Score
+    from autointerp.jobs.common import JobResult
+
+
+def show(result: "JobResult", settings: "Score", *, as_json: bool) -> int:
+    """Prints what was done and what comes next; exit code 1 if features failed."""
+    run = settings.new_run or settings.run
+    if settings.execution.batch:
+        show_recorded("score", "the features that are explained by then", run, as_json=as_json)
+        return 0
+    whole = settings.execution.shard is None
+    next_step = f"autointerp report {run}" if whole else f"autointerp merge {run}, once all shards are done"
+    return finish("scored", result, as_json=as_json, next_step=next_step)

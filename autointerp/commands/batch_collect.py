@@ -1,0 +1,23 @@
+"""`autointerp batch collect`: the results of batch jobs, put into the cache."""
+
+from pathlib import Path
+from typing import Annotated
+
+from autointerp.options import Argument, Command, Work
+
+
+class BatchCollect(Command):
+    """Put the results of batch jobs into the cache: result and error files in any order, partial or repeated.
+
+    Example: `autointerp batch collect runs/first`, or of files: `autointerp batch collect runs/first out-*.jsonl`
+    """
+
+    run: Annotated[Path, Argument()]
+    """The folder of the run, or of the file of a calibration."""
+    files: Annotated[tuple[Path, ...], Argument(metavar="[FILES]...")] = ()
+    """The result files; without any, the endpoint is asked."""
+    keep: bool = False
+    """Keep files of requests whose every line is answered."""
+
+
+batch_collect = Work(BatchCollect, "autointerp.jobs.batch_collecting:run")

@@ -1,0 +1,19 @@
+"""`autointerp batch status`: how far a batch job is."""
+
+from pathlib import Path
+from typing import Annotated
+
+from autointerp.options import Argument, Command, Work
+
+
+class BatchJob(Command):
+    """Show how far a batch job is and what to do next.
+
+    Example: `autointerp batch status runs/first`
+    """
+
+    run: Annotated[Path, Argument()]
+    """The folder of the run, or of the file of a calibration."""
+
+
+batch_status = Work(BatchJob, "autointerp.jobs.batch_watching:run_status")

@@ -1,0 +1,28 @@
+"""`autointerp batch submit`: the questions that have no answer yet, sent as batch files."""
+
+from pathlib import Path
+from typing import Annotated
+
+from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Budget
+
+
+class BatchSubmit(Command):
+    """Write the questions that have no answer yet into batch files, and send them to the endpoint's Batch API.
+
+    It goes through the commands that were given with `--batch`, in order; what is answered is recorded on the way.
+
+    Example: `autointerp explain DUMP --run runs/first --batch`, then `autointerp batch submit runs/first`
+    """
+
+    run: Annotated[Path, Argument()]
+    """The folder of the run, or of the file of a calibration."""
+    files_only: bool = False
+    """Only write the files; `vllm run-batch` reads them."""
+    again: bool = False
+    """Write again what stands in files that were not sent, and drop those."""
+    budget: Annotated[Budget | None, Option(default="that of the recorded command")] = None
+    """Stop before the questions written now are expected to use more than this: 2.50usd or 3M tokens."""
+
+
+batch_submit = Work(BatchSubmit, "autointerp.jobs.batch_submitting:run")

@@ -1,0 +1,71 @@
+"""`autointerp calibrate`: how far a judge's answers can be trusted."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, NonNegativeInt
+
+from autointerp.options import Group, Option, Work
+from autointerp.settings import JUDGE_ENGINE, EngineSettings, ModelSettings, ScoreSettings, WithFiles
+
+
+class Calibrate(WithFiles):
+    """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
+
+    Drawn scenes of known shapes, colours, sizes, places, numbers, textures and shadows are judged in several formats.
+    Give `--layout`, `--per-call` and `--judge-side` as you will give them to `score`.
+
+    Example: `autointerp calibrate --model gpt-5-mini --out calibration/gpt-5-mini.json`
+    """
+
+    model: Annotated[
+        ModelSettings,
+        Group(
+            options={
+                "model": Option(
+                    "--judge-model",
+                    "--model",
+                    env="AUTOINTERP_JUDGE_MODEL",
+                    missing="name a judge with --model: one that your endpoint knows, e.g. gpt-5-mini, "
+                    "or `local` for the embedded one",
+                ),
+                "base_url": Option("--judge-base-url", "--base-url", env="AUTOINTERP_JUDGE_BASE_URL", several=True),
+            }
+        ),
+    ]
+    """The judge."""
+    out: Annotated[Path | None, Option(panel="Output", default="calibration/MODEL.json")] = None
+    """The file that is written."""
+    calls: int = Field(default=180, ge=12)
+    """How many calls to the judge are made, in the format of the runs, in reversed order and in other formats."""
+    seed: NonNegativeInt = 0
+    """The seed of every random choice; it is also sent to the endpoint."""
+    settings: Annotated[ScoreSettings, Group(only=("layout", "per_call", "columns", "region", "seed"))] = (
+        ScoreSettings()
+    )
+    """How images are shown; as in the runs that the judge is to score."""
+    engine: Annotated[EngineSettings, JUDGE_ENGINE] = EngineSettings()
+    """How the endpoint is used."""
+    keep_images: Annotated[Path | None, Option(panel="Output")] = None
+    """The folder in which the planted images stay, a dump that `explain` takes as well."""
+    batch: Annotated[bool, Option(panel="Many machines")] = False
+    """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
+
+    @property
+    def target(self) -> Path:
+        """The file that is written."""
+        return self.out or Path("calibration") / f"{slug(self.model.model)}.json"
+
+    @property
+    def stage(self) -> str:
+        """The name of the stage in a batch job; a folder may hold the calibrations of several judges."""
+        return f"calibrate {self.target.name}"
+
+
+def slug(model: str) -> str:
+    """A model's name as a file name."""
+    return re.sub(r"[^A-Za-z0-9._@-]+", "-", model).strip("-.") or "model"
+
+
+calibrate = Work(Calibrate, "autointerp.jobs.calibrating:run")
