@@ -6,7 +6,7 @@ TOML file, the environment, keyword arguments in Python, a recorded batch plan a
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,10 +14,11 @@ from types import NoneType, UnionType
 from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from autointerp.errors import SettingsError
+from autointerp.needs import need
 from autointerp.record import Record
 
 Steps = tuple[str, ...]
@@ -98,7 +99,7 @@ class Group:
 
     Args:
         options: by field: another `Option` instead of its own.
-        only: the fields that are options; None for all.
+        only: the fields that are options, of a record inside this one as `field.field`; None for all.
         switch: of a record that may be None: the fields any of which makes it one. Other fields alone are refused.
         panel: the panel of the help, instead of the record's own.
     """
@@ -193,7 +194,8 @@ class Leaf:
     @property
     def required(self) -> bool:
         """Whether the command cannot do without."""
-        return self.info.is_required() and all(place.within is None for place in self.targets)
+        has_none = self.info.is_required() and self.default is None
+        return has_none and all(place.within is None for place in self.targets)
 
     @property
     def several(self) -> bool:
@@ -202,7 +204,9 @@ class Leaf:
 
     @property
     def kind(self) -> object:
-        """The type of a single value."""
+        """The type of a single value; text where the field reads its value from text."""
+        if any(isinstance(m, BeforeValidator) for m in self.info.metadata):
+            return str
         kind = plain(self.annotation)
         return plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
 
@@ -237,8 +241,9 @@ def _walk(
 ) -> Iterator[Leaf]:
     """The options of a record at a path; `instance` is what stands there by default."""
     panel = group.panel or cast("str", getattr(record, "panel", MAIN))
+    only = None if group.only is None else [n.partition(".") for n in group.only]
     for name, info in record.model_fields.items():
-        if group.only is not None and name not in group.only:
+        if only is not None and all(first != name for first, _, _ in only):
             continue
         here, marks = (*path, name), {type(m): m for m in info.metadata}
         required = info.is_required() and instance is None
@@ -248,6 +253,8 @@ def _walk(
         inner = _record_of(info.annotation)
         if inner is not None and Option not in marks:
             around = marks.get(Group, Group())
+            if further := tuple(rest for first, _, rest in only or () if first == name and rest):
+                around = replace(around, only=further)
             yield from _walk(inner, here, around, here if around.switch else within, cast("BaseModel | None", default))
             continue
         option = group.options.get(name) or marks.get(Option) or Option()
@@ -356,6 +363,7 @@ def said(command: type[Settings], error: ValidationError) -> str:
     if first["type"] == "value_error" and reason.startswith("--"):
         return reason
     value = first["input"]
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
     return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
@@ -368,18 +376,26 @@ class Work(Generic[R]):
         record: the settings of the command.
         where: the module and the function, as `package.module:function`. The function takes the record, and what is
             handed on as keywords.
+        needs: what the work is called, the modules it needs, and the extra that brings them.
     """
 
-    def __init__(self, record: type[Command], where: str) -> None:
+    def __init__(self, record: type[Command], where: str, needs: tuple[str, Sequence[str], str] | None = None) -> None:
         self.record = record
         self._where = where
+        self._needs = needs
         self.__name__ = self.__qualname__ = _snake(record.__name__)
         self.__module__ = record.__module__
         self.__doc__ = _documented(record)
         self.__signature__ = _signature(record)
 
     def run(self, settings: Command, **handed_on: object) -> R:
-        """Does the work of a record."""
+        """Does the work of a record.
+
+        Raises:
+            ExtraError: a module that it needs is not installed.
+        """
+        if self._needs is not None:
+            need(*self._needs)
         module, _, name = self._where.partition(":")
         return getattr(importlib.import_module(module), name)(settings, **handed_on)
 

@@ -5,11 +5,11 @@ import pytest
 import typer
 
 from autointerp.cli.build import build_settings, finish, model_name
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.common import JobResult
 from autointerp.lmm.door import Tally
 from autointerp.schema import FailureRecord, Usage
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 
 
 def result(**change: object) -> JobResult:

@@ -9,7 +9,6 @@ from random import Random
 import pytest
 
 from autointerp import session
-from autointerp.settings import EngineSettings, ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Plan, make_plan
@@ -19,6 +18,7 @@ from autointerp.lmm.request import Completion, Images, Request
 from autointerp.planted.concepts import CONCEPTS, KINDS, holds
 from autointerp.planted.evidence import write_dump
 from autointerp.scoring.calibration import Calibration, load_calibration
+from autointerp.settings import EngineSettings, ScoreSettings
 
 CALLS = 60
 BY_TEXT = {c.text: c for c in CONCEPTS}

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from standin.planted import plant
 
-from autointerp.settings import ExplainSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.jobs.estimating import Alternative, Estimate, estimate
+from autointerp.settings import ExplainSettings, ScoreSettings
 
 CHOSEN = "2-5"
 PRICES = '["seer"]\ninput = 1.0\noutput = 2.0\n'

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.settings import EngineSettings
 from autointerp.jobs.common import JobResult, Silent
 from autointerp.jobs.spreading import Board, Report, features_text, n_pieces
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.schema import Usage
+from autointerp.settings import EngineSettings
 
 
 class Counted(Silent):
