@@ -163,6 +163,8 @@ class Leaf:
 
     key: str
     """The name in Python and TOML."""
+    names: tuple[str, ...]
+    """How it is written on the command line; synonyms follow the first one."""
     targets: tuple[Target, ...]
     """The fields that it sets."""
     option: Option
@@ -175,11 +177,6 @@ class Leaf:
     default: object
     """The value where it is not given; None where it is required."""
     panel: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """How it is written on the command line."""
-        return self.option.names or (f"--{self.key.replace('_', '-')}",)
 
     @property
     def name(self) -> str:
@@ -199,8 +196,9 @@ class Leaf:
 
     @property
     def several(self) -> bool:
-        """Whether it may be repeated."""
-        return self.option.several or get_origin(plain(self.annotation)) is tuple
+        """Whether it may be repeated; numbers stand in one text, with commas between them."""
+        kind = plain(self.annotation)
+        return self.option.several or (get_origin(kind) is tuple and plain(get_args(kind)[0]) not in (int, float))
 
     @property
     def kind(self) -> object:
@@ -232,8 +230,13 @@ def leaves(command: type[Settings]) -> tuple[Leaf, ...]:
     found: dict[str, Leaf] = {}
     for leaf in _walk(command, (), Group(), None, None):
         there = found.get(leaf.key)
+        if there is not None and (there.argument is None) != (leaf.argument is None):
+            # An option with the name of an argument is another thing, so its field names it.
+            leaf, there = replace(leaf, key=leaf.targets[0].path[-1]), None
         found[leaf.key] = leaf if there is None else replace(there, targets=there.targets + leaf.targets)
-    return tuple(found.values())
+    # A synonym gives way to the option that has it as its own name.
+    own = {leaf.names[0] for leaf in found.values()}
+    return tuple(replace(o, names=(o.names[0], *(n for n in o.names[1:] if n not in own))) for o in found.values())
 
 
 def _walk(
@@ -261,9 +264,17 @@ def _walk(
         mark = marks.get(Argument)
         argument = None if mark is None or mark.option else mark
         key = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
-        place = Target(here, within, switch=name in group.switch)
         yield Leaf(
-            key, (place,), option, argument, mark is not None, info.annotation, info, default, option.panel or panel
+            key=key,
+            names=option.names or (f"--{key.replace('_', '-')}",),
+            targets=(Target(here, within, switch=name in group.switch),),
+            option=option,
+            argument=argument,
+            by_place=mark is not None,
+            annotation=info.annotation,
+            info=info,
+            default=default,
+            panel=option.panel or panel,
         )
 
 

@@ -166,7 +166,8 @@ def _note(leaf: "Leaf") -> str:
     if leaf.required:
         return "" if leaf.argument is not None else " [required]"
     if stated is None and not (leaf.default is None or leaf.default is False or leaf.default == ()):
-        stated = ", ".join(str(item) for item in leaf.default) if isinstance(leaf.default, tuple) else str(leaf.default)
+        between = ", " if leaf.several else ","
+        stated = between.join(map(str, leaf.default)) if isinstance(leaf.default, tuple) else str(leaf.default)
         stated = leaf.names[0].lstrip("-") if leaf.default is True else stated
     return "" if stated is None else f" [default: {stated}]"
 
@@ -178,12 +179,19 @@ def summary(module: str) -> str:
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    records = (n for n in tree.body if isinstance(n, ast.ClassDef) and any(_is_command(base) for base in n.bases))
-    return (ast.get_docstring(next(records)) or "").partition("\n\n")[0]
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    records = (_record_of_work(node) for node in tree.body)
+    record = next(classes[name] for name in records if name is not None)
+    return (ast.get_docstring(record) or "").partition("\n\n")[0]
 
 
-def _is_command(base: ast.expr) -> bool:
-    return isinstance(base, ast.Name) and base.id.endswith("Command")
+def _record_of_work(node: ast.stmt) -> str | None:
+    """The record's name where a module says what does the work of its command."""
+    match node:
+        case ast.Assign(value=ast.Call(func=ast.Name(id="Work"), args=[ast.Name(id=name), *_])):
+            return name
+        case _:
+            return None
 
 
 def defaults(path: Path, group: Lazy, tables: Mapping[str, object], within: str = "") -> dict[str, object]:

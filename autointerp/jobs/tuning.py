@@ -34,7 +34,14 @@ from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.prompts import load_prompt
 from autointerp.session import open_door, open_renderer, resolve_model
-from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
+from autointerp.settings import (
+    CandidateSettings,
+    EngineSettings,
+    ExplainSettings,
+    ModelName,
+    ModelSettings,
+    TuneSettings,
+)
 from autointerp.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
@@ -134,7 +141,7 @@ def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eye
     if not eyes:  # a label once an image, not once a rendering
         explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
     explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
-    explainer = make_explainer(work.dump, ModelSettings(model=work.source), explaining, work.prompts)
+    explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.prompts)
     looking = judging_settings(work.choosing, seed=work.settings.seed)
     return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
 

@@ -16,9 +16,9 @@ from standin.eyes import look, pixels
 from standin.planted import FEATURES, PAIRS, kinds
 from standin.records import scores
 
+from autointerp.commands.score import score
 from autointerp.errors import EndpointError
 from autointerp.jobs.common import JobResult
-from autointerp.jobs.scoring import score
 from autointerp.lmm.local.client import NEEDED
 from autointerp.schema import Scored
 from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import typer
 from standin.mind import Question
+from typer.core import TyperCommand
 
-from autointerp.cli.main import main
+from autointerp.cli.generate import Lazy
+from autointerp.cli.main import main, program
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,23 @@ def run(*args: str | Path) -> Result:
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def all_commands() -> dict[tuple[str, ...], TyperCommand]:
+    """Each command by the words that call it."""
+    found: dict[tuple[str, ...], TyperCommand] = {}
+
+    def look(group: Lazy, words: tuple[str, ...]) -> None:
+        context = typer.Context(group)
+        for name in group.list_commands(context):
+            inner = group.get_command(context, name)
+            if isinstance(inner, Lazy):
+                look(inner, (*words, name))
+            elif inner is not None:
+                found[*words, name] = inner
+
+    look(program(), ())
+    return found
 
 
 def says(result: Result, line: str) -> None:
