@@ -308,7 +308,7 @@ def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str,
     by_key = {leaf.key: leaf for leaf in leaves(command)}
     fields = command.model_fields
     whole = {n for n, v in options.items() if n in fields and (n not in by_key or isinstance(v, BaseModel | Mapping))}
-    out = {name: options[name] for name in whole}
+    out = {name: _whole(fields[name], options[name]) for name in whole}
     single = {name: value for name, value in options.items() if name not in whole}
     if unknown := sorted(single.keys() - by_key.keys()):
         raise SettingsError(f"{unknown[0]}: no such option; there is {', '.join(by_key)}")
@@ -325,6 +325,12 @@ def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str,
         if _record_of(info.annotation) is not None and info.is_required():
             out.setdefault(name, {})
     return out
+
+
+def _whole(info: FieldInfo, value: object) -> object:
+    """A record that is given as text as the record that reads it, so that options can be put into it."""
+    record = _record_of(info.annotation)
+    return record.model_validate(value) if record is not None and isinstance(value, str) else value
 
 
 def _refuse_idle(by_key: Mapping[str, Leaf], leaf: Leaf) -> None:

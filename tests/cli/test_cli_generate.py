@@ -9,6 +9,7 @@ import pytest
 from standin.commands import all_commands, run
 
 from autointerp.cli.main import COMMANDS, GROUPS
+from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.explain import Explain
 from autointerp.errors import SettingsError
 from autointerp.jobs.batch_kinds import KINDS
@@ -241,6 +242,12 @@ def test_no_name_belongs_to_two_options(words: tuple[str, ...]):
 
 def test_all_commands_are_those_of_the_table():
     assert set(all_commands()) == set(MODULES)
+
+
+def test_a_record_given_as_text_takes_options_too():
+    settings = Calibrate.given({"model": "judge", "seed": 3, "detail": "low"})
+
+    assert (settings.model.model, settings.model.seed, settings.model.detail) == ("judge", 3, "low")
 
 
 def test_an_option_that_means_nothing_alone_says_what_it_needs():

@@ -39,7 +39,7 @@ def test_the_wish_to_stop_reaches_whoever_reports_or_begins():
 
 
 def test_a_shard_keeps_to_its_share_of_the_budget_over_all_who_work_on_it():
-    order = Order(Shard(0, 1, np.arange(2)), EngineSettings(budget="9 tokens"), Budget(100, "tokens"))
+    order = Order(Shard(0, 1, np.arange(2)), EngineSettings(budget="9 tokens"), Budget.of(100, "tokens"))
 
     assert [order.left(spent).budget for spent in (0, 30, 100)] == ["100 tokens", "70 tokens", "1 tokens"]
 
