@@ -41,6 +41,7 @@ class Option:
         missing: what to say where it is required and not given.
         default: how the help states a default that the type cannot state.
         help: what it means, where the docstring under the field does not say it well.
+        key: how Python and TOML name it, where that is not the first name.
         several: whether it may be repeated although the field takes one value, since other fields take the others.
     """
 
@@ -54,6 +55,7 @@ class Option:
     default: str | None = None
     help: str | None = None
     several: bool = False
+    key: str | None = None
 
     def __init__(
         self,
@@ -69,7 +71,7 @@ class Option:
         put(self, "was", (was,) if isinstance(was, str) else was)
         put(self, "env", (env,) if isinstance(env, str) else env)
         put(self, "several", several)
-        for name in ("negative", "panel", "metavar", "missing", "default", "help"):
+        for name in ("negative", "panel", "metavar", "missing", "default", "help", "key"):
             put(self, name, more.pop(name, None))
         assert not more, f"unknown: {', '.join(more)}"
 
@@ -253,7 +255,8 @@ def _walk(
         option = group.options.get(name) or marks.get(Option) or Option()
         mark = marks.get(Argument)
         argument = None if mark is None or mark.option else mark
-        key = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
+        written = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
+        key = option.key or written
         place = Target(here, within, switch=name in group.switch)
         yield Leaf(
             key, (place,), option, argument, mark is not None, info.annotation, info, default, option.panel or panel
