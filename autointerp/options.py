@@ -95,6 +95,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Commas:
+    """Marks several values that are written as one text with commas between them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
     """How a record stands in another, where its fields are options of other names, or not all of them are options.
 
@@ -143,7 +148,7 @@ class Command(Settings):
             value = getattr(self, name)
             if isinstance(value, Path):
                 changed[name] = value.absolute()
-            elif isinstance(value, str) and "://" not in value and _marks_place(info):
+            elif isinstance(value, str) and "://" not in value and _marked(info, Place):
                 changed[name] = str(Path(value).absolute())
         return self.model_copy(update=changed)
 
@@ -200,13 +205,16 @@ class Leaf:
     @property
     def several(self) -> bool:
         """Whether it may be repeated."""
-        return self.option.several or get_origin(plain(self.annotation)) is tuple
+        many = get_origin(plain(self.annotation)) is tuple and not _marked(self.info, Commas)
+        return self.option.several or many
 
     @property
     def kind(self) -> object:
         """The type of a single value."""
         kind = plain(self.annotation)
-        return plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
+        if get_origin(kind) is tuple:
+            return plain(get_args(kind)[0]) if self.several else str
+        return kind
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -278,9 +286,9 @@ def _metadata(annotation: object) -> tuple[object, ...]:
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
-def _marks_place(info: FieldInfo) -> bool:
+def _marked(info: FieldInfo, mark: type) -> bool:
     marks = [*info.metadata, *(m for a in _alternatives(info.annotation) for m in _metadata(a))]
-    return any(isinstance(m, Place) for m in marks)
+    return any(isinstance(m, mark) for m in marks)
 
 
 def _record_of(annotation: object) -> type[BaseModel] | None:
