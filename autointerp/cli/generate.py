@@ -174,13 +174,19 @@ def summary(module: str) -> str:
     spec = find_spec(f"{COMMANDS}.{module}")
     assert spec is not None
     assert spec.origin is not None
-    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
-    records = (n for n in tree.body if isinstance(n, ast.ClassDef) and any(_is_command(base) for base in n.bases))
-    return (ast.get_docstring(next(records)) or "").partition("\n\n")[0]
+    body = ast.parse(Path(spec.origin).read_text("utf-8")).body
+    record = next(name for statement in body if (name := _record_named(statement)) is not None)
+    found = next(n for n in body if isinstance(n, ast.ClassDef) and n.name == record)
+    return (ast.get_docstring(found) or "").partition("\n\n")[0]
 
 
-def _is_command(base: ast.expr) -> bool:
-    return isinstance(base, ast.Name) and base.id.endswith("Command")
+def _record_named(statement: ast.stmt) -> str | None:
+    """The record that a statement such as `explain = Work(Explain, …)` names."""
+    match statement:
+        case ast.Assign(value=ast.Call(func=ast.Name(id="Work"), args=[ast.Name(id=name), *_])):
+            return name
+        case _:
+            return None
 
 
 def defaults(path: Path, group: Lazy, tables: Mapping[str, object], within: str = "") -> dict[str, object]:
