@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install demo dev check format test docs
+.PHONY: install demo dev check format test test-all docs
 
 install: $(VENV)/installed
 
@@ -33,8 +33,14 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# A worker begins with tests that lie side by side, which share their servers, browsers and trained models.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+
 test:
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST) -m "not long"
+
+test-all:
+	$(PYTEST)
 
 docs:
 	$(BIN)/python scripts/command_docs.py
