@@ -204,7 +204,7 @@ def test_no_model_is_one_line(here: Path):
     assert result.err.startswith("autointerp: name a judge with --model")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(find_spec("efficientnet_lite_pytorch") is None, reason="needs the extra `local`")
 def test_the_embedded_model_is_calibrated_without_a_key(here: Path):
     result = run("calibrate", "--model", "local", "--calls", "12", "--out", "local.json")

@@ -1,13 +1,16 @@
 """Runs the command line in this process, as its entry point does."""
 
 import contextlib
+import functools
 import io
+import ssl
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import typer.main
 from standin.mind import Question
 
 from autointerp.cli.main import main
@@ -22,11 +25,22 @@ class Result:
     err: str
 
 
+_built = functools.cache(typer.main.get_command)
+"""A process makes the commands from their signatures once; the tests of one process need not do it for each."""
+
+
 def run(*args: str | Path) -> Result:
     """`autointerp ARGS`."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     command = ["autointerp", *map(str, args)]
-    with mock.patch.object(sys, "argv", command), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        mock.patch.object(sys, "argv", command),
+        mock.patch.object(typer.main, "get_command", _built),
+        # Every client reads all authorities of the world first; the stand-ins speak plain HTTP.
+        mock.patch.object(ssl.SSLContext, "load_verify_locations"),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
         try:
             main()
         except SystemExit as e:
