@@ -9,33 +9,38 @@ from typing import TYPE_CHECKING
 from autointerp.version import __version__
 
 if TYPE_CHECKING:
-    from autointerp.dump.importers.folder import import_folder
+    from autointerp.commands.batch_collect import batch_collect
+    from autointerp.commands.batch_run import batch_run
+    from autointerp.commands.batch_status import batch_status
+    from autointerp.commands.batch_submit import batch_submit
+    from autointerp.commands.calibrate import calibrate
+    from autointerp.commands.compare import compare
+    from autointerp.commands.estimate import estimate
+    from autointerp.commands.explain import explain
+    from autointerp.commands.harvest import harvest
+    from autointerp.commands.import_folder import import_folder
+    from autointerp.commands.inspect import inspect
+    from autointerp.commands.merge import merge
+    from autointerp.commands.report import report
+    from autointerp.commands.score import score
+    from autointerp.commands.status import status
+    from autointerp.commands.train_activations import train_activations
+    from autointerp.commands.train_classifier import train_classifier
+    from autointerp.commands.train_evaluate import train_evaluate
+    from autointerp.commands.train_transcoder import train_transcoder
+    from autointerp.commands.tune import tune
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
+    from autointerp.former import batch_calibrate, batch_explain, batch_score, run_demo
     from autointerp.jobs.adopting import adopt
-    from autointerp.jobs.batch_collecting import batch_collect
-    from autointerp.jobs.batch_planning import batch_calibrate, batch_explain, batch_score
-    from autointerp.jobs.batch_submitting import batch_submit
-    from autointerp.jobs.batch_watching import batch_run, batch_status
-    from autointerp.jobs.calibrating import calibrate
-    from autointerp.jobs.classifying import train_classifier
-    from autointerp.jobs.comparing import compare
-    from autointerp.jobs.demo import run_demo
-    from autointerp.jobs.estimating import estimate
-    from autointerp.jobs.explaining import explain
-    from autointerp.jobs.harvesting import harvest
-    from autointerp.jobs.inspecting import draw_feature, inspect
-    from autointerp.jobs.merging import merge
+    from autointerp.jobs.inspecting import draw_feature
     from autointerp.jobs.remote_runs import run_at
-    from autointerp.jobs.reporting import report
-    from autointerp.jobs.scoring import score
     from autointerp.jobs.showing import show
-    from autointerp.jobs.status import status
-    from autointerp.jobs.training import train_transcoder
-    from autointerp.jobs.tuning import tune
     from autointerp.runs.folder import open_run
     from autointerp.settings import (
+        CandidateSettings,
         EngineSettings,
+        Execution,
         ExplainSettings,
         ModelSettings,
         RegionSettings,
@@ -45,45 +50,51 @@ if TYPE_CHECKING:
 
 _HOME = {
     "AutointerpError": "autointerp.errors",
+    "CandidateSettings": "autointerp.settings",
     "EngineSettings": "autointerp.settings",
+    "Execution": "autointerp.settings",
     "ExplainSettings": "autointerp.settings",
     "ModelSettings": "autointerp.settings",
     "RegionSettings": "autointerp.settings",
     "ScoreSettings": "autointerp.settings",
     "TuneSettings": "autointerp.settings",
     "adopt": "autointerp.jobs.adopting",
-    "batch_calibrate": "autointerp.jobs.batch_planning",
-    "batch_collect": "autointerp.jobs.batch_collecting",
-    "batch_explain": "autointerp.jobs.batch_planning",
-    "batch_run": "autointerp.jobs.batch_watching",
-    "batch_score": "autointerp.jobs.batch_planning",
-    "batch_status": "autointerp.jobs.batch_watching",
-    "batch_submit": "autointerp.jobs.batch_submitting",
-    "calibrate": "autointerp.jobs.calibrating",
-    "compare": "autointerp.jobs.comparing",
+    "batch_calibrate": "autointerp.former",
+    "batch_collect": "autointerp.commands.batch_collect",
+    "batch_explain": "autointerp.former",
+    "batch_run": "autointerp.commands.batch_run",
+    "batch_score": "autointerp.former",
+    "batch_status": "autointerp.commands.batch_status",
+    "batch_submit": "autointerp.commands.batch_submit",
+    "calibrate": "autointerp.commands.calibrate",
+    "compare": "autointerp.commands.compare",
     "draw_feature": "autointerp.jobs.inspecting",
-    "estimate": "autointerp.jobs.estimating",
-    "explain": "autointerp.jobs.explaining",
-    "harvest": "autointerp.jobs.harvesting",
-    "import_folder": "autointerp.dump.importers.folder",
-    "inspect": "autointerp.jobs.inspecting",
-    "merge": "autointerp.jobs.merging",
+    "estimate": "autointerp.commands.estimate",
+    "explain": "autointerp.commands.explain",
+    "harvest": "autointerp.commands.harvest",
+    "import_folder": "autointerp.commands.import_folder",
+    "inspect": "autointerp.commands.inspect",
+    "merge": "autointerp.commands.merge",
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
-    "report": "autointerp.jobs.reporting",
+    "report": "autointerp.commands.report",
     "run_at": "autointerp.jobs.remote_runs",
-    "run_demo": "autointerp.jobs.demo",
-    "score": "autointerp.jobs.scoring",
+    "run_demo": "autointerp.former",
+    "score": "autointerp.commands.score",
     "show": "autointerp.jobs.showing",
-    "status": "autointerp.jobs.status",
-    "train_classifier": "autointerp.jobs.classifying",
-    "train_transcoder": "autointerp.jobs.training",
-    "tune": "autointerp.jobs.tuning",
+    "status": "autointerp.commands.status",
+    "train_activations": "autointerp.commands.train_activations",
+    "train_classifier": "autointerp.commands.train_classifier",
+    "train_evaluate": "autointerp.commands.train_evaluate",
+    "train_transcoder": "autointerp.commands.train_transcoder",
+    "tune": "autointerp.commands.tune",
 }
 
 __all__ = [
     "AutointerpError",
+    "CandidateSettings",
     "EngineSettings",
+    "Execution",
     "ExplainSettings",
     "ModelSettings",
     "RegionSettings",
@@ -115,7 +126,9 @@ __all__ = [
     "score",
     "show",
     "status",
+    "train_activations",
     "train_classifier",
+    "train_evaluate",
     "train_transcoder",
     "tune",
 ]

@@ -6,7 +6,7 @@ TOML file, the environment, keyword arguments in Python, a recorded batch plan a
 
 import importlib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -14,10 +14,11 @@ from types import NoneType, UnionType
 from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from autointerp.errors import SettingsError
+from autointerp.needs import need
 from autointerp.record import Record
 
 Steps = tuple[str, ...]
@@ -105,7 +106,7 @@ class Group:
 
     Args:
         options: by field: another `Option` instead of its own.
-        only: the fields that are options; None for all.
+        only: the fields that are options, of a record inside this one as `field.field`; None for all.
         switch: of a record that may be None: the fields any of which makes it one. Other fields alone are refused.
         panel: the panel of the help, instead of the record's own.
     """
@@ -169,6 +170,8 @@ class Leaf:
 
     key: str
     """The name in Python and TOML."""
+    names: tuple[str, ...]
+    """How it is written on the command line; synonyms follow the first one."""
     targets: tuple[Target, ...]
     """The fields that it sets."""
     option: Option
@@ -183,11 +186,6 @@ class Leaf:
     panel: str
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """How it is written on the command line."""
-        return self.option.names or (f"--{self.key.replace('_', '-')}",)
-
-    @property
     def name(self) -> str:
         """How messages name it."""
         return self.names[0] if self.argument is None else self.key
@@ -200,17 +198,23 @@ class Leaf:
     @property
     def required(self) -> bool:
         """Whether the command cannot do without."""
-        return self.info.is_required() and all(place.within is None for place in self.targets)
+        has_none = self.info.is_required() and self.default is None
+        return has_none and all(place.within is None for place in self.targets)
 
     @property
     def several(self) -> bool:
-        """Whether it may be repeated."""
-        many = get_origin(plain(self.annotation)) is tuple and not _marked(self.info, Commas)
-        return self.option.several or many
+        """Whether it may be repeated; what is marked with commas, and numbers, stand in one text."""
+        kind = plain(self.annotation)
+        in_one_text = _marked(self.info, Commas) or (
+            get_origin(kind) is tuple and plain(get_args(kind)[0]) in (int, float)
+        )
+        return self.option.several or (get_origin(kind) is tuple and not in_one_text)
 
     @property
     def kind(self) -> object:
-        """The type of a single value."""
+        """The type of a single value; text where the field reads its value from text."""
+        if any(isinstance(m, BeforeValidator) for m in self.info.metadata):
+            return str
         kind = plain(self.annotation)
         if get_origin(kind) is tuple:
             return plain(get_args(kind)[0]) if self.several else str
@@ -238,8 +242,13 @@ def leaves(command: type[Settings]) -> tuple[Leaf, ...]:
     found: dict[str, Leaf] = {}
     for leaf in _walk(command, (), Group(), None, None):
         there = found.get(leaf.key)
+        if there is not None and (there.argument is None) != (leaf.argument is None):
+            # An option with the name of an argument is another thing, so its field names it.
+            leaf, there = replace(leaf, key=leaf.targets[0].path[-1]), None
         found[leaf.key] = leaf if there is None else replace(there, targets=there.targets + leaf.targets)
-    return tuple(found.values())
+    # A synonym gives way to the option that has it as its own name.
+    own = {leaf.names[0] for leaf in found.values()}
+    return tuple(replace(o, names=(o.names[0], *(n for n in o.names[1:] if n not in own))) for o in found.values())
 
 
 def _walk(
@@ -247,8 +256,9 @@ def _walk(
 ) -> Iterator[Leaf]:
     """The options of a record at a path; `instance` is what stands there by default."""
     panel = group.panel or cast("str", getattr(record, "panel", MAIN))
+    only = None if group.only is None else [n.partition(".") for n in group.only]
     for name, info in record.model_fields.items():
-        if group.only is not None and name not in group.only:
+        if only is not None and all(first != name for first, _, _ in only):
             continue
         here, marks = (*path, name), {type(m): m for m in info.metadata}
         required = info.is_required() and instance is None
@@ -258,6 +268,8 @@ def _walk(
         inner = _record_of(info.annotation)
         if inner is not None and Option not in marks:
             around = marks.get(Group, Group())
+            if further := tuple(rest for first, _, rest in only or () if first == name and rest):
+                around = replace(around, only=further)
             yield from _walk(inner, here, around, here if around.switch else within, cast("BaseModel | None", default))
             continue
         option = group.options.get(name) or marks.get(Option) or Option()
@@ -265,9 +277,17 @@ def _walk(
         argument = None if mark is None or mark.option else mark
         written = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
         key = option.key or written
-        place = Target(here, within, switch=name in group.switch)
         yield Leaf(
-            key, (place,), option, argument, mark is not None, info.annotation, info, default, option.panel or panel
+            key=key,
+            names=option.names or (f"--{key.replace('_', '-')}",),
+            targets=(Target(here, within, switch=name in group.switch),),
+            option=option,
+            argument=argument,
+            by_place=mark is not None,
+            annotation=info.annotation,
+            info=info,
+            default=default,
+            panel=option.panel or panel,
         )
 
 
@@ -367,6 +387,7 @@ def said(command: type[Settings], error: ValidationError) -> str:
     if first["type"] == "value_error" and reason.startswith("--"):
         return reason
     value = first["input"]
+    value = value[0] if isinstance(value, list) and len(value) == 1 else value
     return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
@@ -379,18 +400,26 @@ class Work(Generic[R]):
         record: the settings of the command.
         where: the module and the function, as `package.module:function`. The function takes the record, and what is
             handed on as keywords.
+        needs: what the work is called, the modules it needs, and the extra that brings them.
     """
 
-    def __init__(self, record: type[Command], where: str) -> None:
+    def __init__(self, record: type[Command], where: str, needs: tuple[str, Sequence[str], str] | None = None) -> None:
         self.record = record
         self._where = where
+        self._needs = needs
         self.__name__ = self.__qualname__ = _snake(record.__name__)
         self.__module__ = record.__module__
         self.__doc__ = _documented(record)
         self.__signature__ = _signature(record)
 
     def run(self, settings: Command, **handed_on: object) -> R:
-        """Does the work of a record."""
+        """Does the work of a record.
+
+        Raises:
+            ExtraError: a module that it needs is not installed.
+        """
+        if self._needs is not None:
+            need(*self._needs)
         module, _, name = self._where.partition(":")
         return getattr(importlib.import_module(module), name)(settings, **handed_on)
 

@@ -31,7 +31,9 @@ PANELS = (
     "Controls and corrections",
     "Descriptions from elsewhere",
     "Pictures",
+    "The coder",
     "Training",
+    "Evidence",
     "Endpoint and limits",
     "Files",
     "Many machines",
@@ -426,7 +428,7 @@ class TuneSettings(Settings):
     """Compute activations twice instead of keeping them: this is slower and takes less memory."""
     save_every: PositiveInt = 50
     """How many steps lie between two states to go on from."""
-    held_out: float = Field(default=0.1, ge=0, lt=1)
+    held_out: float = Field(default=0.1, ge=0, le=0.9)
     """The share of the features that are never trained on, only measured before and after."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""

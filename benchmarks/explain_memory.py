@@ -20,12 +20,12 @@ from figures import machine, stated, verdict
 from stub import running
 
 from autointerp.clock import now
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.common import images_of, reference
-from autointerp.jobs.explaining import make_explainer
+from autointerp.jobs.planning import make_explainer
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation, Usage
+from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.version import __version__
 
 N_IMAGES = 120

@@ -20,11 +20,11 @@ from pathlib import Path
 from dumps import photograph, write_dump
 from figures import machine
 
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.reader import open_dump
 from autointerp.jobs.common import images_of
 from autointerp.jobs.planning import make_explainer
 from autointerp.lmm.cache import Cache
+from autointerp.settings import ExplainSettings, ModelSettings
 
 N_IMAGES = 120
 MODEL = "stub"

@@ -149,9 +149,9 @@ def _client() -> Iterator[str]:
 
 def measure() -> dict[str, float]:
     """Bytes a feature of a dump of default size, of its records, and of the cache."""
+    from autointerp.commands.explain import explain
+    from autointerp.commands.score import score
     from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
-    from autointerp.jobs.explaining import explain
-    from autointerp.jobs.scoring import score
     from benchmarks.scale_dump import write
     from benchmarks.stub import running
 

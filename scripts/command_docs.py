@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from typer.cli import get_docs_for_click
 
-from autointerp.cli.main import app
+from autointerp.cli.main import program
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 HEAD = "<!-- Written by scripts/command_docs.py (make docs); do not edit. -->\n\n"
@@ -14,7 +14,7 @@ HEAD = "<!-- Written by scripts/command_docs.py (make docs); do not edit. -->\n\
 
 def page() -> str:
     """The page as it should be."""
-    command = typer.main.get_command(app)
+    command = program()
     with typer.Context(command, info_name="autointerp") as context:
         return HEAD + get_docs_for_click(obj=command, ctx=context, name="autointerp").strip() + "\n"
 

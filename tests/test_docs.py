@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
+from standin.commands import all_commands
 
 import autointerp
-from autointerp.cli.main import app
+from autointerp.cli.main import program
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -31,9 +31,7 @@ OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time
 
 
 def options() -> set[str]:
-    group = typer.main.get_group(app)
-    commands = [group, *group.commands.values()]
-    commands += [c for g in group.commands.values() for c in getattr(g, "commands", {}).values()]
+    commands = (program(), *all_commands().values())
     named = (name for command in commands for p in command.params for name in (*p.opts, *p.secondary_opts))
     return {*named, "--help"}
 
@@ -58,7 +56,7 @@ def test_every_option_named_is_an_option(page: Path):
 def test_every_command_named_is_a_command(page: Path):
     named = set(re.findall(r"(?:^|`)autointerp (?:--config \S+ )?([a-z]+)\b", page.read_text(), re.MULTILINE))
 
-    assert named - set(typer.main.get_group(app).commands) == set()
+    assert named - {words[0] for words in all_commands()} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -7,9 +7,9 @@ from builders import exemplars, feature, image_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.settings import ExplainSettings
 from autointerp.evidence import draw_shown, held_out, kin_of, spread
 from autointerp.schema import Feature
+from autointerp.settings import ExplainSettings
 
 
 def usual() -> Feature:

@@ -11,7 +11,6 @@ import pytest
 from builders import exemplars, feature, image_rows
 from scripted import NoImages
 
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter
@@ -27,6 +26,7 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Exemplar, Explanation, FailureRecord, FeatureRow
+from autointerp.settings import ExplainSettings, ModelSettings
 
 DOMAIN = "physical-plausibility"
 SETTINGS = ExplainSettings(n_top=4, n_bands=2, renderings=("crop",), domain=DOMAIN)

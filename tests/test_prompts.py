@@ -6,7 +6,6 @@ from builders import exemplars, explanation, feature, image_rows, picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import PromptError
 from autointerp.explainer import Explainer
 from autointerp.lmm.request import ImagePart, Request, TextPart
@@ -24,6 +23,7 @@ from autointerp.prompts import (
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import draw_sample
 from autointerp.scoring.scorers import TEMPLATES
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
 PICTURES = tuple(ImagePart(picture(i), "judged", (i + 1,)) for i in range(2))
 IMAGES = [ShownImage(i + 1, "strong", (Slot(i, "crop"),)) for i in range(2)]

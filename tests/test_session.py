@@ -1,7 +1,7 @@
 import pytest
 
-from autointerp.settings import ModelSettings
 from autointerp.session import find_price
+from autointerp.settings import ModelSettings
 
 OWN = "a server of your own"
 

@@ -3,8 +3,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.settings import RegionSettings
 from autointerp.schema import Box, Exemplar, ImageRow
+from autointerp.settings import RegionSettings
 from autointerp.tiles import borrowed_box, region_box, tile_of
 
 GRID = (2, 2)

@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager
 from builders import exemplars, explanation, image_rows
 from scripted import NoImages
 
-from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError
@@ -23,6 +22,7 @@ from autointerp.scoring.protocol import Case, Outcome, Population
 from autointerp.scoring.rivals import RivalTexts
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorers import SCORERS
+from autointerp.settings import ModelSettings, ScoreSettings
 
 TOP, SILENT = range(20), range(100, 140)
 

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,14 +102,16 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
         from autointerp.cli.progress import Live
 
         as_json = bool(given.pop("json", False))
-        progress = Live(as_json=as_json)
         values = {key: value for key, value in given.items() if value is not None and value != []}
-        for key in values.keys() & former.keys():
-            leaf = former[key]
-            progress.note(f"--{key.replace('_', '-')} is now {leaf.names[0]}; the old name goes with the next version")
-            values.setdefault(leaf.key, values.pop(key))
-        settings = record.given(values)
-        result = work_of(loaded).run(settings, progress=progress)
+        with closing(Live(as_json=as_json)) as progress:
+            for key in values.keys() & former.keys():
+                now = former[key]
+                progress.note(
+                    f"--{key.replace('_', '-')} is now {now.names[0]}; the old name goes with the next version"
+                )
+                values.setdefault(now.key, values.pop(key))
+            settings = record.given(values)
+            result = work_of(loaded).run(settings, progress=progress)
         code = importlib.import_module(f"{RENDER}.{module}").show(result, settings, as_json=as_json)
         if code:
             raise typer.Exit(code)
@@ -162,8 +165,9 @@ def _note(leaf: "Leaf") -> str:
     stated = leaf.option.default
     if leaf.required:
         return "" if leaf.argument is not None else " [required]"
-    if stated is None and leaf.default not in (None, False, ()):
-        stated = ", ".join(str(item) for item in leaf.default) if isinstance(leaf.default, tuple) else str(leaf.default)
+    if stated is None and not (leaf.default is None or leaf.default is False or leaf.default == ()):
+        between = ", " if leaf.several else ","
+        stated = between.join(map(str, leaf.default)) if isinstance(leaf.default, tuple) else str(leaf.default)
         stated = leaf.names[0].lstrip("-") if leaf.default is True else stated
     return "" if stated is None else f" [default: {stated}]"
 
@@ -174,15 +178,16 @@ def summary(module: str) -> str:
     spec = find_spec(f"{COMMANDS}.{module}")
     assert spec is not None
     assert spec.origin is not None
-    body = ast.parse(Path(spec.origin).read_text("utf-8")).body
-    record = next(name for statement in body if (name := _record_named(statement)) is not None)
-    found = next(n for n in body if isinstance(n, ast.ClassDef) and n.name == record)
-    return (ast.get_docstring(found) or "").partition("\n\n")[0]
+    tree = ast.parse(Path(spec.origin).read_text("utf-8"))
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    records = (_record_of_work(node) for node in tree.body)
+    record = next(classes[name] for name in records if name is not None)
+    return (ast.get_docstring(record) or "").partition("\n\n")[0]
 
 
-def _record_named(statement: ast.stmt) -> str | None:
-    """The record that a statement such as `explain = Work(Explain, …)` names."""
-    match statement:
+def _record_of_work(node: ast.stmt) -> str | None:
+    """The record's name where a module says what does the work of its command."""
+    match node:
         case ast.Assign(value=ast.Call(func=ast.Name(id="Work"), args=[ast.Name(id=name), *_])):
             return name
         case _:

@@ -13,6 +13,7 @@ from rich.live import Live as RichLive
 from rich.text import Text
 
 from autointerp.cli.build import same_again
+from autointerp.cli.counts import Counted, Counts
 from autointerp.cli.recent import Recent, Sample
 from autointerp.jobs.common import Watched
 from autointerp.lmm.calls import DEFERRED
@@ -40,6 +41,8 @@ class Live:
         self._clock = clock
         self._console = Console(stderr=True)
         self._watch: Watch | None = None
+        terminal = self._console if self._console.is_terminal and not as_json else None
+        self._counts = Counts(terminal, self._counted, clock)
 
     @contextmanager
     def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
@@ -70,6 +73,20 @@ class Live:
         """One more feature is through."""
         if self._watch is not None:
             self._watch.advance(failed=failed)
+
+    def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
+        """So much of a stage that counts files, images or steps is done."""
+        self._counts.count(stage, done, total, words)
+
+    def _counted(self, told: Counted) -> None:
+        if self._as_json:
+            _event("count", stage=told.stage, done=told.done, total=told.total, text=told.words)
+        else:
+            _line(str(told))
+
+    def close(self) -> None:
+        """Ends what is shown."""
+        self._counts.close()
 
     def note(self, text: str) -> None:
         """Says one line."""

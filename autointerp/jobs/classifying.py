@@ -2,63 +2,30 @@
 
 import csv
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from autointerp.clock import now
+from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.errors import SettingsError
+from autointerp.jobs.counting import Counting, Uncounted, counted
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
-from autointerp.transcoder.backbones.registry import load_backbone
-from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, ClassifierSettings, Counted, save_classifier
+from autointerp.transcoder.backbones.registry import backbone_of
+from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, Counted, save_classifier
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.features import image_vectors
 from autointerp.transcoder.population import Population, attributes, read_population
 from autointerp.transcoder.quality import Floats, quality
+from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Bools, Parts, split_groups
 from autointerp.version import __version__
 
 PREDICTIONS_FILE = "predictions.csv"
 CROWDED = 0.2
 """A group with a larger share of the images than this is worth a word."""
-
-
-class Watch(Protocol):
-    """Whoever shows how far the job is."""
-
-    def files(self, done: int, total: int) -> None:
-        """Files that were read."""
-        ...
-
-    def vectors(self, done: int, total: int) -> None:
-        """Images that went through the backbone, now or before."""
-        ...
-
-    def epoch(self, epoch: Epoch) -> None:
-        """One more pass over the training part."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Says one line."""
-        ...
-
-
-class Unwatched:
-    """Shows nothing."""
-
-    def files(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def vectors(self, done: int, total: int) -> None:
-        """Nothing."""
-
-    def epoch(self, epoch: Epoch) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
 
 
 class Classified(NamedTuple):
@@ -69,55 +36,48 @@ class Classified(NamedTuple):
     seconds: float
 
 
-def train_classifier(
-    images: str | Path,
-    out: str | Path,
-    *,
-    backbone: str | Backbone = "dinov2-small",
-    labels: str | Path | None = None,
-    error_folders: Collection[str] = (),
-    settings: ClassifierSettings | None = None,
-    vectors: str | Path | None = None,
-    device: str = "cpu",
-    watch: Watch | None = None,
-) -> Classified:
+def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Classified:
     """Trains a head on a frozen backbone, and measures it on groups of images that no choice has seen.
 
     The backbone's vectors stay in a folder, by image: a second call, or one after a stop, computes only missing ones.
 
     Args:
-        images: Folder of images, as `read_population` takes it.
-        out: Folder to write.
-        backbone: A name as `load_backbone` takes it, or one that is loaded.
-        labels: CSV file of labels; None reads them from folder names.
-        error_folders: Names of folders whose images show an error, all others not.
-        settings: What to train and how; None takes every default.
-        vectors: Folder to keep the backbone's vectors in; None is `features` in `out`.
-        device: Where the backbone runs.
-        watch: Shows progress.
+        settings: all that was asked for.
+        progress: shows how far it is.
 
     Raises:
-        SettingsError: an option, a folder, a label or an image list cannot be used.
+        SettingsError: a folder, a label, a hookpoint or an image list cannot be used.
     """
-    began, settings, watch, folder = time.monotonic(), settings or ClassifierSettings(), watch or Unwatched(), Path(out)
+    began, how, progress, folder = time.monotonic(), settings.settings, progress or Uncounted(), settings.out
     if (folder / INFO_FILE).exists():
         raise SettingsError(f"{folder}: holds a classifier already; give another folder")
-    model = load_backbone(backbone, seed=settings.seed, device=device) if isinstance(backbone, str) else backbone
-    hookpoint = _hookpoint(model, settings)
-    table = None if labels is None else Path(labels)
-    whole = read_population(Path(images), labels=table, error_folders=error_folders, progress=watch.files)
-    population = _labelled(whole, watch)
+    model = backbone_of(settings.backbone, seed=how.seed, device=settings.device)
+    hookpoint = _hookpoint(model, how)
+    whole = read_population(
+        settings.images,
+        labels=settings.labels,
+        error_folders=settings.error_folders,
+        progress=counted(progress, "files read"),
+    )
+    population = _labelled(whole, progress)
     truth = np.array(attributes(population.images), dtype=np.bool_)
-    shares = (1 - settings.validation_share - settings.test_share, settings.validation_share, settings.test_share)
-    parts = split_groups(truth, population.groups, shares=shares, seed=settings.seed)
-    place = folder / "features" if vectors is None else Path(vectors)
-    found = image_vectors(model, hookpoint, population.images, place, watch.vectors)
-    trained = train_head(found, truth, parts, settings, watch.epoch)
+    shares = (1 - how.validation_share - how.test_share, how.validation_share, how.test_share)
+    parts = split_groups(truth, population.groups, shares=shares, seed=how.seed)
+    place = settings.vectors or folder / "features"
+    found = image_vectors(model, hookpoint, population.images, place, counted(progress, "images through the backbone"))
+    trained = train_head(found, truth, parts, how, _telling(progress))
     logits = trained.classifier(found).logits.double().numpy()
-    info = _info(model, hookpoint, whole, population, truth, parts, logits, trained, settings)
+    info = _info(model, hookpoint, whole, population, truth, parts, logits, trained, how)
     save_classifier(folder, trained.classifier, info)
     _write_predictions(folder / PREDICTIONS_FILE, population, truth, parts, logits)
     return Classified(folder, info, time.monotonic() - began)
+
+
+def _telling(progress: Counting) -> Callable[[Epoch], None]:
+    def tell(epoch: Epoch) -> None:
+        progress.count("epochs", epoch.number, None, f"loss {epoch.train:.3f}, validation {epoch.validation:.3f}")
+
+    return tell
 
 
 def _hookpoint(model: Backbone, settings: ClassifierSettings) -> str:
@@ -129,9 +89,9 @@ def _hookpoint(model: Backbone, settings: ClassifierSettings) -> str:
     return name
 
 
-def _labelled(whole: Population, watch: Watch) -> Population:
+def _labelled(whole: Population, progress: Counting) -> Population:
     for line in whole.broken:
-        watch.note(f"passed over: {line}")
+        progress.note(f"passed over: {line}")
     population = whole.labelled()
     if not population.images:
         raise SettingsError(
@@ -140,7 +100,7 @@ def _labelled(whole: Population, watch: Watch) -> Population:
         )
     largest = int(np.bincount(population.groups).max())
     if largest > max(2, CROWDED * len(population.images)):
-        watch.note(
+        progress.note(
             f"{largest} of {len(population.images)} images form one group of near-duplicates, which stays on one side"
         )
     return population

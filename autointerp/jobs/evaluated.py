@@ -2,33 +2,11 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
-
 from autointerp.jobs.associating import Association
 from autointerp.record import Record
 from autointerp.transcoder.evaluation import Effect, Estimate, Nesting
+from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.storage import HeldOut
-
-
-class EvaluateSettings(Record):
-    """What is measured, and on how much."""
-
-    tokens: PositiveInt = 131_072
-    """Held-out tokens, at most about."""
-    held_out: float = Field(default=0.05, gt=0, lt=1)
-    """Share of the image groups that are measured where a coder does not say which it left out."""
-    most_images: PositiveInt = 4096
-    """Images run, drawn if there are more."""
-    part: Literal["test", "all"] = "test"
-    """Images that the classifier is asked about: those that it did not learn from, or all."""
-    density: PositiveFloat = Field(default=0.02, lt=1)
-    """Half of the latents fire on this share of the images or more: says where firing begins, as the harvest does."""
-    level: PositiveFloat = Field(default=0.05, lt=1)
-    """False discovery rate of latents that go with the attribute."""
-    batch: PositiveInt = 16
-    """Images run at once."""
-    seed: NonNegativeInt = 0
-    """Of draws, and of a `:random` backbone's weights: that with which its activations were stored."""
 
 
 class CoderFigures(Record):

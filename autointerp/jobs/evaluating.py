@@ -1,17 +1,19 @@
 """`autointerp train evaluate`: what trained coders are worth on tokens and images that they did not learn from."""
 
 import csv
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from autointerp.clock import now
+from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.errors import SettingsError
 from autointerp.jobs.associating import Association, association, one_of_each
 from autointerp.jobs.classifying import PREDICTIONS_FILE
-from autointerp.jobs.evaluated import Asked, CoderFigures, EvaluateSettings, Evaluation
+from autointerp.jobs.counting import Counting, Uncounted, counted
+from autointerp.jobs.evaluated import Asked, CoderFigures, Evaluation
 from autointerp.jobs.placing import Placing, control, on_tokens
 from autointerp.transcoder.backbones.headed import HeadedBackbone
 from autointerp.transcoder.backbones.protocol import Backbone
@@ -21,6 +23,7 @@ from autointerp.transcoder.evaluation import Effect, Images, area, effect_of
 from autointerp.transcoder.harvest.entries import Peaks
 from autointerp.transcoder.population import Population, PopulationImage, read_population
 from autointerp.transcoder.replacing import Looked, check_placed, look
+from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.storage import load_coder
 from autointerp.transcoder.store import ActivationStore
 from autointerp.version import __version__
@@ -39,65 +42,43 @@ class _Question(NamedTuple):
     groups: tuple[int, ...]
 
 
-def evaluate(
-    store: str | Path,
-    coders: Sequence[str | Path],
-    *,
-    images: str | Path | None = None,
-    labels: str | Path | None = None,
-    error_folders: Collection[str] = (),
-    classifier: str | Path | None = None,
-    controls: Sequence[str | Path] = (),
-    settings: EvaluateSettings | None = None,
-    device: str = "cpu",
-    progress: Progress = lambda done, total: None,
-) -> Evaluation:
+def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluation:
     """Measures coders of one backbone: on a store's held-out tokens, and on images if some are given.
 
     Args:
-        store: Folder of activations.
-        coders: Folders as `autointerp train transcoder` writes them.
-        images: Folder of images, which need not be those of the store.
-        labels: CSV file with the columns path and label and perhaps group; None lets folder names decide.
-        error_folders: Names of folders whose images have the attribute.
-        classifier: Folder as `autointerp train classifier` writes it, on the coders' backbone.
-        controls: Folders of coders of other backbones, for comparison of what their latents go with.
-        settings: None is every default.
-        device: Where backbone and coders run, as torch names it.
-        progress: Is told images done and all images, once for each backbone.
+        settings: all that was asked for; the images need not be those of the store.
+        progress: shows how far it is.
 
     Raises:
-        SettingsError: an argument, a folder or a label cannot be used, or things do not fit together.
+        SettingsError: a folder or a label cannot be used, or things do not fit together.
     """
-    settings = settings or EvaluateSettings()
-    if not coders:
-        raise SettingsError("--coder: name at least one folder with a coder")
-    if images is None and (classifier is not None or labels is not None or error_folders):
+    how, device, images = settings.settings, settings.device, settings.images
+    if images is None and (settings.classifier is not None or settings.labels is not None or settings.error_folders):
         raise SettingsError("--images: name the folder of the images that labels and classifier are about")
-    names = [str(c) for c in (*coders, *controls)]
+    names = (*settings.coders, *settings.controls)
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise SettingsError(f"--coder {twice}: is named twice; name each coder and control once")
-    held, stored = ActivationStore(store), {name: load_coder(name) for name in names}
-    mine = {str(c): on_tokens(held, str(c), stored[str(c)], settings, device) for c in coders}
-    others = {str(c): control(str(c), stored[str(c)], device) for c in controls}
-    asked, parts = None, {**mine, **others}
+    held, stored = ActivationStore(settings.activations), {name: load_coder(name) for name in names}
+    mine = {name: on_tokens(held, name, stored[name], how, device) for name in settings.coders}
+    others = {name: control(name, stored[name], device) for name in settings.controls}
+    asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}
     if images is not None:
-        table = None if labels is None else Path(labels)
-        population = _drawn(read_population(Path(images), labels=table, error_folders=error_folders), settings)
-        model = load_backbone(held.about.backbone, seed=settings.seed, device=device)
-        question = None if classifier is None else _question(Path(classifier), model, population, settings)
-        figures, asked = _on_images(model, mine, population, question, settings, progress)
+        tell = counted(progress or Uncounted(), "images run")
+        population = read_population(images, labels=settings.labels, error_folders=settings.error_folders)
+        population = _drawn(population, how)
+        model = load_backbone(held.about.backbone, seed=how.seed, device=device)
+        head = settings.classifier
+        question = None if head is None else _question(head, model, population, how)
+        figures, asked = _on_images(model, mine, population, question, how, tell)
         for name, one in others.items():
-            other = load_backbone(one.figures.model, seed=settings.seed, device=device)
-            figures |= _on_images(other, {name: one}, population, None, settings, progress)[0]
-    else:
-        figures = {name: one.figures for name, one in parts.items()}
+            other = load_backbone(one.figures.model, seed=how.seed, device=device)
+            figures |= _on_images(other, {name: one}, population, None, how, tell)[0]
     return Evaluation(
         created=now(),
         created_by=f"autointerp {__version__}",
-        store=str(store),
+        store=str(settings.activations),
         images=None if images is None else str(images),
-        settings=settings,
+        settings=how,
         asked=asked,
         coders=tuple(figures[name] for name in mine),
         controls=tuple(figures[name] for name in others),

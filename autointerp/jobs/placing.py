@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from autointerp.errors import SettingsError
-from autointerp.jobs.evaluated import CoderFigures, EvaluateSettings
+from autointerp.jobs.evaluated import CoderFigures
 from autointerp.transcoder.evaluation import mean_target, nesting
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.replacing import Placed
+from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.storage import HeldOut, StoredCoder
 from autointerp.transcoder.store import Activations, ActivationStore
 from autointerp.transcoder.stream import StoreSource

@@ -1,41 +1,24 @@
 """`autointerp train activations`: a folder of images to a store of a backbone's activations, in one pass."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field, NonNegativeInt, PositiveInt
 
+from autointerp.commands.train_activations import TrainActivations
 from autointerp.errors import SettingsError
-from autointerp.record import Record
+from autointerp.jobs.counting import Counting, Uncounted, counted
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
-from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.recording import record
+from autointerp.transcoder.settings import StoreSettings
 from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter
 
 IMAGES_FILE = "images.csv"
 UNFINISHED = "shard-*.safetensors"
 """What a stopped pass leaves, beside no manifest."""
-
-
-class StoreSettings(Record):
-    """What of each image goes into a store."""
-
-    reads: str = Field(default="blocks.8.mlp.in", min_length=1)
-    """Hookpoint of the inputs: what a transcoder's layer reads, or an autoencoder's own."""
-    writes: str | None = Field(default="blocks.8.mlp.out", min_length=1)
-    """Hookpoint of the targets; None stores inputs alone, which is enough for autoencoders."""
-    tokens_per_image: PositiveInt | None = None
-    """Patches drawn of each image; None takes all."""
-    dtype: Literal["float16", "bfloat16", "float32"] = "float16"
-    """Of the stored numbers."""
-    seed: NonNegativeInt = 0
-    """Of the draw of patches, and of a `:random` backbone's weights."""
-    batch: PositiveInt = 16
-    """Images run at once."""
 
 
 class Stored(NamedTuple):
@@ -53,51 +36,34 @@ class Stored(NamedTuple):
     """One line for each file that cannot be read and is left out."""
 
 
-def store_activations(
-    images: str | Path,
-    out: str | Path,
-    *,
-    backbone: str | Backbone = "dinov2-small",
-    labels: str | Path | None = None,
-    settings: StoreSettings | None = None,
-    device: str = "cpu",
-    reading: Callable[[int, int], None] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Stored:
+def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stored:
     """Runs every image once, and stores what a layer reads and writes at its patches.
 
     Near-duplicates form groups, which a coder's held-out split keeps on one side. A pass that was stopped leaves a
     folder without a manifest, which nothing takes for a store; called again, it begins anew.
 
     Args:
-        images: Folder of images; all below it, or those that `labels` lists.
-        out: Folder to write.
-        backbone: A name as `load_backbone` takes it, or one that is loaded.
-        labels: CSV file with the columns path and label and perhaps group; its groups keep images together too.
-        settings: What is stored; None takes every default.
-        device: Where the backbone runs, as torch names it.
-        reading: Is told image files looked at and all files.
-        progress: Is told images run and all images.
+        settings: all that was asked for.
+        progress: shows how far it is.
 
     Raises:
-        SettingsError: an option, a folder or an image list cannot be used, or `out` holds something already.
+        SettingsError: a folder, a hookpoint or an image list cannot be used, or `out` holds something already.
     """
-    settings, folder = settings or StoreSettings(), Path(out)
+    what, folder, progress = settings.settings, settings.out, progress or Uncounted()
     _check_free(folder)
-    model = load_backbone(backbone, seed=settings.seed, device=device) if isinstance(backbone, str) else backbone
-    about = _about(model, settings)
-    table = None if labels is None else Path(labels)
-    population = read_population(Path(images), labels=table, progress=reading)
+    model = backbone_of(settings.backbone, seed=what.seed, device=settings.device)
+    about = _about(model, what)
+    population = read_population(settings.images, labels=settings.labels, progress=counted(progress, "files read"))
     _clear(folder)
     with StoreWriter(folder, about) as writer:
         record(
             model,
             population,
             writer,
-            tokens_per_image=settings.tokens_per_image,
-            seed=settings.seed,
-            batch=settings.batch,
-            progress=progress,
+            tokens_per_image=what.tokens_per_image,
+            seed=what.seed,
+            batch=what.batch,
+            progress=counted(progress, "images run"),
         )
         # Before the manifest, without which there is no store.
         _write_images(folder / IMAGES_FILE, population)

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.errors import SettingsError
-from autointerp.jobs.storing import StoreSettings
-from autointerp.transcoder.backbones.protocol import Backbone
-from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.jobs.counting import Counting, Uncounted
+from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.live import ImageSource
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.population import read_population
+from autointerp.transcoder.settings import BackboneName
 from autointerp.transcoder.storage import INFO, CoderInfo, HeldOut, Training, describe, load_coder, save_coder
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.stream import StoreSource
@@ -42,94 +43,71 @@ class Origin(NamedTuple):
     """Hookpoint."""
 
 
-def train_transcoder(
-    activations: str | Path,
-    out: str | Path,
-    *,
-    form: CoderForm | None = None,
-    settings: TrainSettings | None = None,
-    side: Literal["inputs", "targets"] = "inputs",
-    resume: bool = False,
-    progress: Callable[[Report], None] | None = None,
-) -> Trained:
-    """Trains a transcoder or an autoencoder on stored activations, and measures it on image groups held out.
+def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Trained:
+    """Trains a transcoder or an autoencoder on stored activations, or straight from a backbone, and measures it.
+
+    The figures are of image groups held out. With a backbone each image is run again in each epoch; nothing is stored.
 
     Args:
-        activations: Folder of a store.
-        out: Folder to write.
-        form: What to train; None is the Matryoshka transcoder with every default.
-        settings: How.
-        side: What an sae reads and writes.
-        resume: Go on from the checkpoint in `out`, or begin where there is none.
-        progress: Told every so many steps.
+        settings: all that was asked for.
+        progress: shows how far it is.
 
     Raises:
-        SettingsError: the store, the folder, the form or a setting cannot be used.
+        SettingsError: the store, images, backbone, hookpoints, the folder or the form cannot be used.
     """
-    form, settings = form or CoderForm(), settings or TrainSettings()
-    store = ActivationStore(activations)
-    about, one = store.about, side if form.kind == "sae" else "both"
-    source = StoreSource(store, seed=settings.seed, held_out=settings.held_out, side=one)
-    reads = (about.writes or about.reads) if one == "targets" else about.reads
-    writes = reads if form.kind == "sae" else about.writes or about.reads
-    origin = Origin(str(activations), about.backbone, reads, writes)
-    config = sized(form, source.d_in, source.d_out)
+    if settings.backbone is None and settings.labels is not None:
+        raise SettingsError("--labels: goes with --backbone; a store has its own groups")
+    source, origin = _of_store(settings) if settings.backbone is None else _of_images(settings, settings.backbone)
     return train_from(
-        source, out, config=config, settings=settings, origin=origin, resume=resume, progress=progress, test=source
+        source,
+        settings.out,
+        config=sized(settings.trained, source.d_in, source.d_out),
+        settings=settings.settings,
+        origin=origin,
+        test=source,
+        resume=settings.resume,
+        progress=_telling(progress or Uncounted()),
     )
 
 
-def train_on_images(
-    images: str | Path,
-    out: str | Path,
-    *,
-    backbone: str | Backbone = "dinov2-small",
-    hookpoints: StoreSettings | None = None,
-    labels: str | Path | None = None,
-    form: CoderForm | None = None,
-    settings: TrainSettings | None = None,
-    side: Literal["inputs", "targets"] = "inputs",
-    resume: bool = False,
-    progress: Callable[[Report], None] | None = None,
-) -> Trained:
-    """The same straight from a backbone, which runs each image again in each epoch; nothing is stored.
+def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
+    is_sae, how = settings.form.kind == "sae", settings.settings
+    store = ActivationStore(settings.activations)
+    about, one = store.about, settings.side if is_sae else "both"
+    source = StoreSource(store, seed=how.seed, held_out=how.held_out, side=one)
+    reads = (about.writes or about.reads) if one == "targets" else about.reads
+    writes = reads if is_sae else about.writes or about.reads
+    return source, Origin(str(settings.activations), about.backbone, reads, writes)
 
-    Args:
-        images: Folder of images; all below it, or those that `labels` lists.
-        out: Folder to write.
-        backbone: A name as `load_backbone` takes it, or one that is loaded.
-        hookpoints: What is read and written; of the other settings only `seed` and `batch` count.
-        labels: CSV file with the columns path and label and perhaps group, which keeps images together in the split.
-        form: What to train; None is the Matryoshka transcoder with every default.
-        settings: How; also says where the backbone runs.
-        side: What an sae reads and writes.
-        resume: Go on from the checkpoint in `out`, or begin where there is none.
-        progress: Told every so many steps.
 
-    Raises:
-        SettingsError: images, backbone, hookpoints, the folder, the form or a setting cannot be used.
-    """
-    form, settings, of = form or CoderForm(), settings or TrainSettings(), hookpoints or StoreSettings()
-    model = load_backbone(backbone, seed=of.seed, device=settings.device) if isinstance(backbone, str) else backbone
-    population = read_population(Path(images), labels=None if labels is None else Path(labels))
+def _of_images(settings: TrainTranscoder, backbone: BackboneName) -> tuple[ImageSource, Origin]:
+    is_sae, how, of = settings.form.kind == "sae", settings.settings, settings.hookpoints
+    model = backbone_of(backbone, seed=of.seed, device=how.device)
+    population = read_population(settings.activations, labels=settings.labels)
     writes = of.writes or of.reads
     source = ImageSource(
         model,
         population,
         reads=of.reads,
         writes=writes,
-        seed=settings.seed,
-        held_out=settings.held_out,
-        side=side if form.kind == "sae" else "both",
+        seed=how.seed,
+        held_out=how.held_out,
+        side=settings.side if is_sae else "both",
         batch=of.batch,
     )
-    one = {"inputs": of.reads, "targets": writes}[side]
-    reads, writes = (one, one) if form.kind == "sae" else (of.reads, writes)
-    origin = Origin(str(images), model.name, reads, writes)
-    config = sized(form, source.d_in, source.d_out)
-    return train_from(
-        source, out, config=config, settings=settings, origin=origin, resume=resume, progress=progress, test=source
-    )
+    one = {"inputs": of.reads, "targets": writes}[settings.side]
+    reads, writes = (one, one) if is_sae else (of.reads, writes)
+    return source, Origin(str(settings.activations), model.name, reads, writes)
+
+
+def _telling(progress: Counting) -> Callable[[Report], None]:
+    def tell(report: Report) -> None:
+        losses = ", ".join(f"{name} {value:.4f}" for name, value in report.losses.items() if value)
+        fvu = " ".join(f"{value:.3f}" for value in report.fvu)
+        words = f"{losses} · fvu {fvu} · l0 {report.l0:.1f} · dead {report.dead_share:.1%}"
+        progress.count("steps", report.step, report.steps, words)
+
+    return tell
 
 
 def train_from(
@@ -143,7 +121,7 @@ def train_from(
     resume: bool = False,
     progress: Callable[[Report], None] | None = None,
 ) -> Trained:
-    """The same from any source of tokens, such as a backbone that makes them on the way.
+    """Trains a coder on any source of tokens, such as a backbone that makes them on the way.
 
     Args:
         source: Tokens to learn from.

@@ -4,12 +4,13 @@ import importlib.metadata
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.clock import now
+from autointerp.commands.tune import Tune
 from autointerp.diverse.judging import judging_settings
 from autointerp.diverse.meaning import Meanings
 from autointerp.dump.reader import Dump, open_dump
@@ -21,6 +22,7 @@ from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_pol
 from autointerp.jobs.background import Background
 from autointerp.jobs.bench import make_judge
 from autointerp.jobs.common import choose, reference
+from autointerp.jobs.counting import Counting, Uncounted
 from autointerp.jobs.embedding import open_embedder
 from autointerp.jobs.planning import make_explainer
 from autointerp.jobs.rewarding import Rewarder
@@ -31,14 +33,20 @@ from autointerp.lmm.address import check_urls
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.prompts import load_prompt
-from autointerp.remote.path import Location
 from autointerp.session import open_door, open_renderer, resolve_model
-from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, TuneSettings
+from autointerp.settings import (
+    CandidateSettings,
+    EngineSettings,
+    ExplainSettings,
+    ModelName,
+    ModelSettings,
+    TuneSettings,
+)
 from autointerp.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
-Told = Callable[[int, int, Mapping[str, float]], None]
-"""Takes the steps done, of how many, and the figures of the last one."""
+TOLD = ("reward", "distinct", "collapse", "unusable", "unknown", "kl")
+"""Figures of a step that are shown while it trains."""
 
 
 @dataclass
@@ -85,83 +93,55 @@ class _Work:
     prices: Path | None
 
 
-def tune(
-    dump: Location,
-    out: str | Path,
-    *,
-    model: str,
-    judge: str | ModelSettings,
-    features: str | Iterable[int] = "all",
-    width: int | None = None,
-    sample: int | None = None,
-    settings: TuneSettings | None = None,
-    explaining: ExplainSettings | None = None,
-    choosing: CandidateSettings | None = None,
-    engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    allow_outside: bool = False,
-    told: Told | None = None,
-    stop: Stop | None = None,
-) -> TuneResult:
-    """Trains an explainer; called again with the same arguments, it goes on from the last checkpoint.
+def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) -> TuneResult:
+    """Trains an explainer; called again with the same settings, it goes on from the last checkpoint.
 
     Args:
-        dump: folder of the feature dump, or its URL.
-        out: folder to write, made if missing.
-        model: the policy: a folder, or a name on the Hugging Face hub.
-        judge: name of the judge, or all its settings.
-        features: `all`, `0-511,600`, `@FILE`, or ids.
-        width: only features of this nested prefix.
-        sample: only this many of them, drawn by the settings' seed.
-        settings: how it is trained.
-        explaining: what it is shown and asked.
-        choosing: how many held-out images replies are judged on, and how meanings are told apart.
-        engine: how the judge's endpoint is used.
-        prompts: folder of your own templates, which override the shipped ones.
-        cache: folder of the judge's answers; `cache/` or AUTOINTERP_CACHE by default.
-        prices: your own price file.
-        allow_outside: whether the dump's image paths may be absolute or leave its folder.
-        told: hears of each step.
+        o: the settings of the command.
+        progress: shows how far it is.
         stop: asked from outside to end after the step that is being done.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    started, settings, stop = time.monotonic(), settings or TuneSettings(), stop or Stop()
+    started, settings, stop, choosing = time.monotonic(), o.settings, stop or Stop(), o.choosing
     refuse(settings)
-    asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
-    engine, choosing = engine or EngineSettings(), choosing or CandidateSettings()
+    asked = resolve_model(o.judge)
     if choosing.embedder is not None:
         choosing = choosing.model_copy(update={"embedder": resolve_model(choosing.embedder)})
-    check_urls((asked.base_url, *engine.more_base_urls))
-    opened = open_dump(dump, allow_outside=allow_outside)
-    source = str(Path(model).resolve()) if Path(model).is_dir() else model
-    work = _Work(opened, source, settings, choosing, asked, engine, prompts, cache, prices)
+    check_urls((asked.base_url, *o.engine.more_base_urls))
+    opened = open_dump(o.dump, allow_outside=o.allow_outside)
+    source = str(Path(o.model).resolve()) if Path(o.model).is_dir() else o.model
+    work = _Work(opened, source, settings, choosing, asked, o.engine, o.prompts, o.cache, o.prices)
     renderer = open_renderer(opened)
     try:
-        scenes = _scenes(work, explaining or ExplainSettings(seed=settings.seed), renderer, eyes=sees(source))
-        chosen = choose(opened, features, width=width, sample=sample, seed=settings.seed)
+        scenes = _scenes(work, _explaining(o), renderer, eyes=sees(source))
+        chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=settings.seed)
         usable, broken = usable_features(opened, chosen.tolist(), scenes)
         parts = parted(usable, settings)
-        with TuneFolder(Path(out), _info(work, scenes, parts)) as folder:
+        with TuneFolder(o.out, _info(work, scenes, parts)) as folder:
             for record in broken:
                 folder.failure(record)
             result = _result(folder, parts, left_out=len(chosen) - len(usable), steps=settings.steps)
             if not folder.info.finished:
-                _train(work, scenes, folder, result, told, stop)
+                _train(work, scenes, folder, result, progress or Uncounted(), stop)
     finally:
         renderer.close()
     result.seconds = time.monotonic() - started
     return result
 
 
+def _explaining(o: Tune) -> ExplainSettings:
+    """What the explainer is shown; where nothing is said of it, images are drawn by the seed of the training."""
+    told = "explaining" in o.model_fields_set
+    return o.explaining if told else o.explaining.model_copy(update={"seed": o.settings.seed})
+
+
 def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eyes: bool) -> Scenes:
     if not eyes:  # a label once an image, not once a rendering
         explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
     explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
-    explainer = make_explainer(work.dump, ModelSettings(model=work.source), explaining, work.prompts)
+    explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.prompts)
     looking = judging_settings(work.choosing, seed=work.settings.seed)
     return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
 
@@ -211,14 +191,14 @@ def _result(folder: TuneFolder, parts: Features, *, left_out: int, steps: int) -
     )
 
 
-def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, told: Told | None, stop: Stop) -> None:
+def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, progress: Counting, stop: Stop) -> None:
     settings = work.settings
     folder.begin(result.step)
 
     def step_done(step: int, figures: Mapping[str, float]) -> None:
         folder.metric(step, figures)
-        if told is not None:
-            told(step, settings.steps, figures)
+        told = ", ".join(f"{name} {figures[name]:.3g}" for name in TOLD if name in figures)
+        progress.count("steps", step, settings.steps, told)
 
     def held_out(step: int, groups: Sequence[Group]) -> None:
         figures = {name: [float(getattr(g, name)) for g in groups] for name in Group._fields[1:]}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import PositiveInt, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -13,41 +13,13 @@ from torch import Tensor, nn
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.transcoder.quality import Quality
+from autointerp.transcoder.settings import ClassifierSettings
 
 FORMAT = "autointerp-classifier/1"
 INFO_FILE = "classifier.json"
 WEIGHTS_FILE = "classifier.safetensors"
 
 HeadKind = Literal["mlp", "linear"]
-
-
-class ClassifierSettings(Record):
-    """How a head is trained."""
-
-    head: HeadKind = "mlp"
-    """`mlp`: width to 256 to 1 with a ReLU between; `linear`: width to 1, on patches the mean of their log odds."""
-    hookpoint: str | None = None
-    """What the head reads, of patches the mean; None is `pooled` for the `mlp`, for `linear` the last patches."""
-    n_hidden: PositiveInt = 256
-    """Units of the `mlp`; the paper's number."""
-    epochs: PositiveInt = 500
-    """Passes over the training part at most."""
-    patience: PositiveInt = 20
-    """Epochs without a smaller validation loss after which training stops; the best epoch's weights are kept."""
-    batch: PositiveInt = 64
-    """Images a step."""
-    rate: PositiveFloat = 1e-3
-    """AdamW's learning rate."""
-    decay: NonNegativeFloat = 0.01
-    """AdamW's weight decay."""
-    balance: bool = True
-    """Weigh the labels so that both count the same; the log odds are then shifted back to the training part's rate."""
-    validation_share: float = Field(default=0.15, gt=0, lt=0.5)
-    """Of the labelled images, those by which training stops."""
-    test_share: float = Field(default=0.15, gt=0, lt=0.5)
-    """Of the labelled images, those that are only measured."""
-    seed: NonNegativeInt = 0
-    """Of the split, the first weights and the order of images."""
 
 
 class Counted(Record):

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from autointerp.transcoder.classifier import Classifier, ClassifierSettings, Seen
+from autointerp.transcoder.classifier import Classifier, Seen
+from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Bools, Parts
 
 

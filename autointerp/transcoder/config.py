@@ -1,9 +1,10 @@
 """What a sparse coder is and how it is trained: every default in one place, with its bounds and one sentence."""
 
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -14,40 +15,46 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from autointerp.record import Record
+from autointerp.options import Option, Settings
+from autointerp.settings import split_at_commas
+
+Separated = BeforeValidator(split_at_commas)
 
 
-class CoderForm(Record):
+class CoderForm(Settings):
     """A sparse coder apart from the model's sizes: which prefixes it nests, what it keeps, what its loss is made of."""
 
+    panel: ClassVar[str] = "The coder"
+
     kind: Literal["transcoder", "sae"] = "transcoder"
-    """A transcoder predicts what a layer writes from what it reads; an `sae` predicts its own input."""
-    widths: tuple[PositiveInt, ...] = Field(default=(128, 512, 2048), min_length=1)
-    """Nested prefixes of the dictionary, ascending; the last is `n_latents`, and one alone is the plain coder."""
-    prefix_weights: tuple[NonNegativeFloat, ...] | None = None
-    """Weight of each prefix's squared error; None gives each the same, together 1."""
+    """Whether it predicts what a layer writes from what it reads (`transcoder`), or its own input (`sae`)."""
+    widths: Annotated[tuple[PositiveInt, ...], Separated] = Field(default=(128, 512, 2048), min_length=1)
+    """The nested prefixes of the dictionary, ascending; a single one is the plain coder."""
+    prefix_weights: Annotated[tuple[NonNegativeFloat, ...] | None, Separated, Option(default="all the same")] = None
+    """The weights of the prefixes' squared errors, with commas between them."""
     k: PositiveInt = 32
-    """Latents kept a token; with `batchtopk` on the mean over a batch."""
+    """How many latents are kept of each token; with `batchtopk`, on the mean over a batch."""
     sparsity: Literal["batchtopk", "topk", "prefix-topk", "band-topk"] = "batchtopk"
-    """Kept are the largest of a batch, of a token, of a token in each prefix by itself, or in each band between two
-    prefixes."""
-    ks: tuple[PositiveInt, ...] | None = None
-    """Latents kept in each prefix (`prefix-topk`) or band (`band-topk`); None gives each prefix `k`, and shares `k` out
-    among bands by their width."""
+    """Which latents are kept: the largest of a batch (`batchtopk`), of a token (`topk`), of each prefix of a token
+    (`prefix-topk`), or of each band between two prefixes (`band-topk`)."""
+    ks: Annotated[
+        tuple[PositiveInt, ...] | None, Separated, Option(default="--k in each prefix, or shared by width among bands")
+    ] = None
+    """How many latents are kept in each prefix or band."""
     decoder: Literal["shared", "separate"] = "shared"
     """Prefixes of one decoder with rows of unit norm, or a decoder for each prefix with free rows."""
     skip: bool = False
-    """A linear map from input to output beside the latents."""
-    normalise: bool = True
-    """Fit means and scales of inputs and targets before the first step, and keep them with the weights."""
+    """Add a linear map from input to output beside the latents."""
+    normalise: Annotated[bool, Option(negative="--raw")] = True
+    """Whether inputs and targets are brought to one scale, which is fitted first and kept with the weights."""
     aux_weight: NonNegativeFloat = 1 / 32
-    """Weight of the loss by which dead latents learn to explain what the others leave over (Gao et al. 2024, A.2)."""
+    """The weight of the loss that brings dead latents back (Gao et al. 2024, A.2)."""
     dead_after: PositiveInt = 50_000
     """A latent is dead once it was silent for this many tokens."""
     l1_weight: NonNegativeFloat = 0.0
-    """Weight of the mean magnitude of the latents, zeros included."""
+    """The weight of the mean magnitude of the latents, zeros included."""
     jump: NonNegativeFloat = 0.0
-    """Added to every activation greater than this number itself (the released scripts' JumpReLU)."""
+    """This number is added to every activation greater than it (the released scripts' JumpReLU)."""
 
     @field_validator("widths")
     @classmethod
@@ -130,34 +137,36 @@ RELEASED = CoderForm(
 `TrainSettings(batch=32, rate=1e-4, weight_decay=1e-5, clip=1.0)`."""
 
 
-class TrainSettings(Record):
+class TrainSettings(Settings):
     """How a coder is trained; the same settings, source and machine give the same weights."""
 
+    panel: ClassVar[str] = "Training"
+
     steps: PositiveInt = 2500
-    """Batches learned from."""
+    """How many batches are learned from."""
     batch: PositiveInt = 1024
-    """Tokens in each."""
+    """How many tokens one batch has."""
     rate: PositiveFloat = 1e-3
-    """Highest learning rate of Adam."""
+    """The highest learning rate of Adam."""
     warm_up: NonNegativeInt = 50
-    """Steps over which the rate rises to it."""
+    """Over how many steps the rate rises to it."""
     decay: float = Field(default=0.3, ge=0, le=1)
-    """Share of the steps, at the end, over which it falls to nothing."""
+    """The share of the steps, at the end, over which the rate falls to nothing."""
     weight_decay: NonNegativeFloat = 0.0
-    """Decoupled, as in AdamW."""
+    """The weight decay, decoupled as in AdamW."""
     clip: PositiveFloat = 1.0
-    """Largest norm of the gradient over all weights."""
+    """The largest norm of the gradient over all weights."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the encoder's and the skip connection's products; sums, losses and weights stay float32."""
+    """The type in which products are taken; sums, losses and weights stay float32."""
     device: str = "cpu"
-    """As torch names it: cpu, cuda, cuda:1, mps."""
+    """The device that torch works on: cpu, cuda, cuda:1, mps."""
     seed: NonNegativeInt = 0
-    """Of the first weights, the order of tokens and the held-out split."""
+    """The seed of the first weights, the order of tokens and the held-out split."""
     held_out: float = Field(default=0.05, ge=0, lt=1)
-    """Share of the image groups that training never sees and the figures in coder.json are of."""
+    """The share of the image groups that training never sees and the figures are of."""
     fit_tokens: PositiveInt = 65_536
-    """Tokens that means and scales are fitted on."""
+    """How many tokens means and scales are fitted on."""
     checkpoint_every: PositiveInt = 500
-    """Steps after which training can go on from if it is stopped."""
+    """How many steps lie between two states to go on from."""
     report_every: PositiveInt = 50
-    """Steps between reports of progress."""
+    """How many steps lie between two reports of progress."""

@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.commands.explain import explain
+from autointerp.commands.harvest import harvest
+from autointerp.commands.score import score
+from autointerp.commands.train_activations import train_activations
+from autointerp.commands.train_classifier import train_classifier
+from autointerp.commands.train_evaluate import train_evaluate
+from autointerp.commands.train_transcoder import train_transcoder
 from autointerp.dump.reader import open_dump
-from autointerp.jobs.classifying import train_classifier
-from autointerp.jobs.evaluated import EvaluateSettings, Evaluation
-from autointerp.jobs.evaluating import evaluate
-from autointerp.jobs.explaining import explain
-from autointerp.jobs.harvesting import harvest
-from autointerp.jobs.scoring import score
-from autointerp.jobs.storing import StoreSettings, store_activations
-from autointerp.jobs.training import train_transcoder
-from autointerp.transcoder.classifier import ClassifierSettings
+from autointerp.jobs.evaluated import Evaluation
+from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.transcoder.config import CoderForm, TrainSettings
 from autointerp.transcoder.evaluation import Effect
 from autointerp.transcoder.harvest.settings import HarvestSettings
+from autointerp.transcoder.settings import ClassifierSettings, EvaluateSettings, StoreSettings
 from benchmarks.paper.population import Image
 
 BACKBONE, RANDOM = "dinov2-small", "dinov2-small:random"
@@ -101,7 +101,7 @@ def coders(plan: Plan, clock: Clock) -> list[Path]:
         if not (folder / "manifest.json").exists():
             with clock.stage("train activations"):
                 settings = StoreSettings(reads=READS, writes=WRITES, seed=plan.seed)
-                store_activations(plan.images, folder, backbone=backbone, labels=plan.labels, settings=settings)
+                train_activations(plan.images, folder, backbone=backbone, labels=plan.labels, settings=settings)
     todo = [(stores[BACKBONE], plan.work / "coders" / name, form) for name, form in FORMS.items()]
     todo.append((stores[RANDOM], plan.work / "coders" / CONTROL, FORMS["matryoshka-transcoder"]))
     for store, out, form in todo:
@@ -117,7 +117,7 @@ def evaluation(plan: Plan, clock: Clock, coders: Sequence[Path], head: Path) -> 
     file = plan.work / "evaluation.json"
     if not file.exists():
         with clock.stage("train evaluate"):
-            found = evaluate(
+            found = train_evaluate(
                 plan.work / "store",
                 coders[:-1],
                 images=plan.images,

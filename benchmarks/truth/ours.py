@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.prompts import Prompt, load_prompt
@@ -18,6 +17,7 @@ from autointerp.scoring.rivals import RivalTexts
 from autointerp.scoring.rounds import columns, judge_sample
 from autointerp.scoring.sampling import Pool, make_pool
 from autointerp.scoring.statistics import Interval, JudgeRates, f1_samples
+from autointerp.settings import ModelSettings, ScoreSettings
 from benchmarks.truth.features import words
 from benchmarks.truth.harvest import LARGE, UNIFORM, USUAL, Size, explanation_of, image_rows
 from benchmarks.truth.judges import Knowing

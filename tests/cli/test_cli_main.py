@@ -5,25 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
-from standin.commands import run
+from standin.commands import all_commands, run
 
-from autointerp.cli.main import app
+from autointerp.cli.main import COMMANDS, GROUPS
 from autointerp.version import __version__
 
 HEAVY = ("torch", "pyarrow", "openai", "numpy", "PIL", "diskcache", "jinja2", "pydantic")
 
 
-def names(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def names() -> Iterator[tuple[str, ...]]:
     """The words that call each command."""
-    if (inner := getattr(command, "commands", None)) is None:
-        yield path
-    else:
-        for name in inner:
-            yield from names(inner[name], (*path, name))
+    yield from ((name,) for name in COMMANDS)
+    yield from ((group, name) for group, (_, modules) in GROUPS.items() for name in modules)
 
 
-NAMES = list(names(typer.main.get_group(app)))
+NAMES = list(names())
 
 
 def loaded(code: str) -> set[str]:
@@ -51,11 +47,7 @@ def test_the_help_of_every_command_has_an_example_of_itself(path: tuple[str, ...
 
 @pytest.mark.parametrize("path", NAMES, ids=" ".join)
 def test_every_option_says_what_it_does(path: tuple[str, ...]):
-    command: object = typer.main.get_group(app)
-    for name in path:
-        command = getattr(command, "commands", {})[name]
-
-    silent = [p.name for p in getattr(command, "params", ()) if not getattr(p, "help", None)]
+    silent = [p.name for p in all_commands()[path].params if not getattr(p, "help", None)]
 
     assert silent == []
 

@@ -1,27 +1,35 @@
-"""Commands that train say which extra they need where it is not installed."""
+"""Commands that train say which extra they need where it is not installed; their help needs none."""
 
 import pytest
-from typer.testing import CliRunner
+from standin.commands import run, says
 
-from autointerp.cli.main import app
-from autointerp.errors import SettingsError
+TRAIN = [
+    ("train", "activations", "images", "--out", "store"),
+    ("train", "classifier", "images", "--out", "head"),
+    ("train", "transcoder", "store", "--out", "coder"),
+    ("train", "evaluate", "store", "--coder", "coder"),
+    ("harvest", "images", "dump", "--coder", "coder"),
+]
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("train", "activations", "images", "--out", "store"),
-        ("train", "classifier", "images", "--out", "head"),
-        ("train", "transcoder", "store", "--out", "coder"),
-        ("train", "evaluate", "store", "--coder", "coder"),
-        ("harvest", "images", "dump", "--coder", "coder"),
-    ],
-    ids=" ".join,
-)
+@pytest.mark.parametrize("command", TRAIN, ids=" ".join)
 def test_without_the_extra_a_command_names_it(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name == "imagehash" else name)
 
-    error = CliRunner().invoke(app, command).exception
+    what = "harvesting" if command[0] == "harvest" else "training"
+    says(run(*command), f"{what} needs imagehash: pip install 'autointerp-vision[train]'")
 
-    assert isinstance(error, SettingsError)
-    assert str(error).endswith("ing needs imagehash: pip install 'autointerp-vision[train]'")
+
+def test_without_the_extra_tune_names_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name in ("trl", "datasets") else name)
+
+    result = run("tune", "dump", "--out", "tuned", "--model", "m", "--judge-model", "j")
+
+    says(result, "tuning needs datasets, trl: pip install 'autointerp-vision[rl]'")
+
+
+@pytest.mark.parametrize("command", [*TRAIN, ("tune",)], ids=" ".join)
+def test_the_help_is_there_without_the_extra(command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None)
+
+    assert run(*command, "--help").code == 0

@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import fisher_exact
 
 from autointerp.candidates import Candidate
-from autointerp.settings import CandidateSettings
 from autointerp.diverse.choosing import Fits, adding, clustered, fisher, holm
+from autointerp.settings import CandidateSettings
 
 PLAN = CandidateSettings(diverse=True)
 

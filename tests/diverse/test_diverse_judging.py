@@ -6,7 +6,6 @@ import numpy as np
 from builders import exemplars, explanation, feature, image_rows, sampled
 from trial import ByImage, open_trial_door
 
-from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.diverse.judging import Tried, choosing_sample, judging_settings, tried
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
@@ -14,6 +13,7 @@ from autointerp.prompts import load_prompt
 from autointerp.schema import Feature
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import Sample, make_pool
+from autointerp.settings import CandidateSettings, ModelSettings
 
 PLAN = CandidateSettings()
 SETTINGS = judging_settings(PLAN, seed=0)

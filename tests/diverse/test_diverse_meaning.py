@@ -11,12 +11,12 @@ import numpy.typing as npt
 import pytest
 from trial import ByImage, open_trial_door
 
-from autointerp.settings import CandidateSettings, ModelSettings
 from autointerp.diverse.meaning import Meanings, Told, linked
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
+from autointerp.settings import CandidateSettings, ModelSettings
 
 Vectors = npt.NDArray[np.float32]
 

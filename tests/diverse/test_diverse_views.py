@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from builders import exemplars
 
-from autointerp.settings import CandidateSettings
 from autointerp.diverse.views import draw_views
 from autointerp.evidence import Shown
+from autointerp.settings import CandidateSettings
 
 SHOWN = Shown(active=exemplars("top", range(16)), contrast=exemplars("guided", range(50, 54), activation=0))
 

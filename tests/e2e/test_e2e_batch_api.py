@@ -12,6 +12,7 @@ from standin.offline import Line, answered, expired, failed, keys
 from standin.planted import Population
 from standin.records import explanations, failures, scores, whole_lines
 
+from autointerp.jobs.batch_kinds import KINDS
 from autointerp.jobs.batch_watching import IDLE_ROUNDS, batch_run
 from autointerp.lmm.batch_book import Book
 from autointerp.lmm.batch_events import AnyEvent
@@ -196,8 +197,8 @@ def test_ended_at_any_entry_of_the_manifest_it_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(Book, "add", ending)
         with pytest.raises(KilledError):
-            batch_run("run", poll=0.0, sleep=lambda _: None)
-    again = batch_run("run", poll=0.0, sleep=lambda _: None)
+            batch_run("run", KINDS, poll=0.0, sleep=lambda _: None)
+    again = batch_run("run", KINDS, poll=0.0, sleep=lambda _: None)
 
     assert entries == ["written", "uploaded", "started", "taken", "ended", "finished"][: step + after]
     assert again.complete

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from standin.commands import Command, Result, run, says
 
-from autointerp.settings import ScoreSettings
 from autointerp.dump.reader import open_dump
 from autointerp.images.picture import Picture
 from autointerp.jobs.boards import Plan, make_plan
@@ -21,6 +20,7 @@ from autointerp.planted.concepts import CONCEPTS, holds
 from autointerp.planted.evidence import write_dump
 from autointerp.scoring.calibration import load_calibration
 from autointerp.session import open_renderer
+from autointerp.settings import ScoreSettings
 
 BY_TEXT = {c.text: c for c in CONCEPTS}
 SETTINGS = ScoreSettings()

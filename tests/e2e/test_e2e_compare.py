@@ -11,12 +11,12 @@ from standin.commands import Done, run, says
 from standin.planted import NAMES, Population
 from standin.server import StandIn
 
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.commands.compare import compare
+from autointerp.commands.score import score
 from autointerp.jobs.adopting import adopt
-from autointerp.jobs.comparing import compare
-from autointerp.jobs.scoring import score
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage
 from autointerp.schema import Scored, Unscored, Verdict
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
 WHEN = "2026-01-31T12:00:00Z"
 Line = Scored | Unscored

@@ -16,12 +16,12 @@ from standin.eyes import look, pixels
 from standin.planted import FEATURES, PAIRS, kinds
 from standin.records import scores
 
-from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
+from autointerp.commands.score import score
 from autointerp.errors import EndpointError
 from autointerp.jobs.common import JobResult
-from autointerp.jobs.scoring import score
 from autointerp.lmm.local.client import NEEDED
 from autointerp.schema import Scored
+from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 
 COMMON = 2.0
 """What all vectors have in common, as those of most networks do."""

@@ -11,12 +11,12 @@ from standin.planted import FEATURES, Planted, Population, plant
 from standin.records import explanations, f1, scores
 from standin.server import StandIn
 
-from autointerp.settings import EngineSettings, ModelSettings
+from autointerp.commands.score import score
 from autointerp.errors import RunError, SettingsError
 from autointerp.jobs.adopting import adopt, is_adopted
-from autointerp.jobs.scoring import score
 from autointerp.runs.folder import open_run
 from autointerp.schema import Scored
+from autointerp.settings import EngineSettings, ModelSettings
 
 
 def dissected(folder: Path, rows: Iterable[tuple[int, str]], layer: str = "eye") -> Path:

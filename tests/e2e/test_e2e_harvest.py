@@ -69,7 +69,7 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
     assert made.startswith("mine: 32 latents (")
     assert made.endswith(" -> dump")
     assert following == "next: autointerp explain dump --run RUN --model MODEL"
-    assert done.err.splitlines()[-1].startswith("harvest: 20/20 images, ")
+    assert done.err.splitlines()[-1].startswith("images harvested: 20/20")
     checked = json.loads(run("inspect", "dump", "--check", "--json").out)
     assert [p for p in checked["problems"] if p["severity"] == "error"] == []
     assert (checked["n_images"], checked["attribute"], checked["patch_grid"]) == (N, "physical error", [4, 4])

@@ -18,7 +18,7 @@ PLACES = ("--backbone", "layered", "--reads", "layer.in", "--writes", "layer.out
 
 @pytest.fixture(autouse=True)
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autointerp.jobs.storing.load_backbone", layered)
+    monkeypatch.setattr("autointerp.transcoder.backbones.registry.load_backbone", layered)
 
 
 @pytest.fixture

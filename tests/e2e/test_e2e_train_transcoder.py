@@ -37,7 +37,7 @@ def test_a_store_becomes_a_coder_with_figures_on_groups_held_out(store: Path, tm
     result = trained(store, tmp_path / "c")
 
     assert result.code == 0
-    assert "step 100/100" in result.err
+    assert "steps: 100/100" in result.err
     assert "transcoder of tiny, block.0.mlp.in to block.0.mlp.out" in result.out
     assert "on 128 tokens held out" in result.out
     coder, info = load_coder(tmp_path / "c")
@@ -90,9 +90,9 @@ def test_the_released_form_has_five_decoders(store: Path, tmp_path: Path):
 BAD = [
     (("--kind", "x"), "--kind 'x': input should be 'transcoder' or 'sae'"),
     (("--side", "x"), "--side 'x': input should be 'inputs' or 'targets'"),
-    (("--widths", "4,x"), "--widths '4,x': write numbers with commas between, such as 128,512,2048"),
-    (("--widths", "12,4"), "--widths (12, 4): must ascend, such as 128,512,2048"),
-    (("--prefix-weights", "1"), "--prefix-weights (1.0,): must hold 2 numbers, one for each width"),
+    (("--widths", "4,x"), "--widths 'x': input should be a valid integer, unable to parse string as an integer"),
+    (("--widths", "12,4"), "--widths '12,4': must ascend, such as 128,512,2048"),
+    (("--prefix-weights", "1"), "--prefix-weights '1': must hold 2 numbers, one for each width"),
     (("--k", "13"), "--k 13: must be at most the number of latents, 12"),
     (("--sparsity", "x"), "--sparsity 'x': input should be 'batchtopk', 'topk', 'prefix-topk' or 'band-topk'"),
     (("--rate", "0"), "--rate 0.0: input should be greater than 0"),

@@ -16,9 +16,9 @@ from standin.planted import FEATURES, Population, plant
 from standin.server import StandIn
 
 import autointerp
-from autointerp.settings import CandidateSettings, ModelSettings, TuneSettings
 from autointerp.needs import RL
 from autointerp.pipeline import Stop
+from autointerp.settings import CandidateSettings, ModelSettings, TuneSettings
 
 for module in (*RL, "peft"):
     pytest.importorskip(module, reason="the extra `rl` is not installed")
@@ -31,6 +31,7 @@ sys.path.append(str(ROOT / "docs"))
 
 from tiny_explainer import make
 
+from autointerp.jobs.counting import Uncounted
 from autointerp.jobs.tuning import TuneResult
 
 PHRASES = ("red circle", "blue square", "green triangle")
@@ -154,7 +155,8 @@ def test_killed_after_a_checkpoint_it_goes_on_to_the_very_same_weights(
     result = run(*given)
 
     assert result.code == 0, result.err
-    assert "step 3/9" not in result.err
+    assert "steps: 9/9" in result.err
+    assert [line["step"] for line in metrics(out)] == list(range(1, 10))
     assert same(out, straight)
 
 
@@ -187,10 +189,11 @@ def test_asked_to_stop_it_writes_a_checkpoint_after_the_step_and_goes_on_from_th
 ):
     stop, steps = Stop(), list[int]()
 
-    def told(step: int, of: int, figures: object) -> None:
-        steps.append(step)
-        if step == 2:
-            stop.ask("interrupted")
+    class Stopping(Uncounted):
+        def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
+            steps.append(done)
+            if done == 2:
+                stop.ask("interrupted")
 
     def again(stop: Stop) -> TuneResult:
         return autointerp.tune(
@@ -200,7 +203,7 @@ def test_asked_to_stop_it_writes_a_checkpoint_after_the_step_and_goes_on_from_th
             judge=ModelSettings(model="seer", base_url=judge.url),
             settings=TuneSettings(group=4, batch=1, steps=4, max_tokens=1, held_out=0.0),
             choosing=CandidateSettings(embedder=None),
-            told=told,
+            progress=Stopping(),
             stop=stop,
         )
 
@@ -275,7 +278,7 @@ def test_stopped_after_the_last_step_it_only_measures_and_writes_the_model(
     result = tune(dump, reader, out, judge, *SMALL, *STEPS)
 
     assert result.code == 0, result.err
-    assert "step" not in result.err
+    assert "steps" not in result.err
     assert same(out, straight)
 
 
@@ -317,7 +320,7 @@ BAD = [
     (("--learning-rate", "0"), "--learning-rate 0.0: input should be greater than 0"),
     (
         ("--judge-model", ""),
-        "name a judge with --judge-model: one that your endpoint knows, e.g. gpt-5-mini, or `local`",
+        "--judge-model '': string should have at least 1 character",
     ),
 ]
 

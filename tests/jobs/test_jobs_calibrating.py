@@ -9,16 +9,17 @@ from random import Random
 import pytest
 
 from autointerp import session
-from autointerp.settings import EngineSettings, ScoreSettings
+from autointerp.commands.calibrate import calibrate, slug
 from autointerp.dump.reader import open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Plan, make_plan
-from autointerp.jobs.calibrating import CalibrationResult, calibrate, slug
+from autointerp.jobs.calibrating import CalibrationResult
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.planted.concepts import CONCEPTS, KINDS, holds
 from autointerp.planted.evidence import write_dump
 from autointerp.scoring.calibration import Calibration, load_calibration
+from autointerp.settings import EngineSettings, ScoreSettings
 
 CALLS = 60
 BY_TEXT = {c.text: c for c in CONCEPTS}
@@ -79,7 +80,7 @@ def ask(plan: Plan, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         client = Judging(plan, fit)
         monkeypatch.setattr(session, "_client", lambda *_: (client, None))
         engine = EngineSettings(concurrency=4, attempts=1)
-        return calibrate("judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)
+        return calibrate(model="judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)
 
     return run
 
@@ -254,7 +255,7 @@ def test_a_budget_stops_it_and_says_so(drawn: Path, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(session, "_client", lambda *_: (client, None))
     engine = EngineSettings(concurrency=1, budget="4k tokens")
 
-    result = calibrate("judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)
+    result = calibrate(model="judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)
 
     assert (result.complete, result.stopped) == (False, "over budget")
     assert 0 < result.done < 60
@@ -267,7 +268,7 @@ def test_too_few_calls_are_refused():
 
 def test_a_folder_of_another_seed_is_not_taken_for_this_one(drawn: Path, tmp_path: Path):
     with pytest.raises(SettingsError, match=r"holds another dump, planted scenes, seed 0, 20 boards of 12"):
-        calibrate("judge", out=tmp_path / "judge.json", calls=CALLS, seed=1, keep_images=drawn)
+        calibrate(model="judge", out=tmp_path / "judge.json", calls=CALLS, seed=1, keep_images=drawn)
 
 
 def test_kept_images_are_a_dump_that_explain_takes(drawn: Path, plan: Plan):

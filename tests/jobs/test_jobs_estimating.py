@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from standin.planted import plant
 
-from autointerp.settings import ExplainSettings, ScoreSettings
+from autointerp.commands.estimate import estimate
 from autointerp.errors import SettingsError
-from autointerp.jobs.estimating import Alternative, Estimate, estimate
+from autointerp.jobs.estimating import Alternative, Forecast
+from autointerp.settings import ExplainSettings, ScoreSettings
 
 CHOSEN = "2-5"
 PRICES = '["seer"]\ninput = 1.0\noutput = 2.0\n'
@@ -19,17 +20,17 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return plant(tmp_path_factory.mktemp("estimated") / "dump").folder
 
 
-def rows(found: Estimate) -> dict[str, Alternative]:
+def rows(found: Forecast) -> dict[str, Alternative]:
     return {a.options or a.name: a for a in found.alternatives}
 
 
-def asked(dump: Path, **changes: object) -> Estimate:
+def asked(dump: Path, **changes: object) -> Forecast:
     scoring = ScoreSettings.model_validate({"n_controls": 0, "n_silent": 12} | changes)
-    return estimate(dump, models=("gpt-4o",), features=CHOSEN, scoring=scoring)
+    return estimate(dump, models=("gpt-4o",), features=CHOSEN, score=scoring)
 
 
 def test_a_feature_is_one_question_to_the_explainer_and_its_sheets_to_the_judge(dump: Path):
-    alone = estimate(dump, models=("gpt-4o",), features=CHOSEN, score=False)
+    alone = estimate(dump, models=("gpt-4o",), features=CHOSEN, scoring=False)
     found = asked(dump)
 
     # 24 active and 12 silent images in sheets of 12 are three calls.
@@ -47,7 +48,7 @@ def test_controls_are_counted_for_as_many_features_as_carry_them(dump: Path):
 def test_shuffled_sets_are_counted_for_as_many_features_as_have_one(dump: Path):
     settings = ExplainSettings(domain="physical-plausibility", n_shuffled=3)
 
-    found = estimate(dump, models=("gpt-4o",), features=CHOSEN, settings=settings, score=False)
+    found = estimate(dump, models=("gpt-4o",), features=CHOSEN, explain=settings, scoring=False)
 
     # Four explanations, four second passes, three of them once more.
     assert found.models[0].requests == 4 + 4 + 3
@@ -78,7 +79,7 @@ def test_an_interval_to_reach_gives_a_range_from_right_explanations_to_all_calls
 def test_each_alternative_differs_from_the_plan_in_one_thing(dump: Path):
     scoring = ScoreSettings(n_controls=4, n_silent=12)
 
-    found = estimate(dump, models=(), alternatives_of=("gpt-4o",), features=CHOSEN, scoring=scoring)
+    found = estimate(dump, models=("gpt-4o",), features=CHOSEN, score=scoring)
 
     by = rows(found)
     plan = by["the plan"].a_feature
@@ -95,7 +96,7 @@ def test_each_alternative_differs_from_the_plan_in_one_thing(dump: Path):
 
 
 def test_a_batch_job_takes_the_same_tokens_at_half_the_price_where_the_provider_says_so(dump: Path):
-    found = estimate(dump, models=(), alternatives_of=("gpt-4o", "own"), features=CHOSEN)
+    found = estimate(dump, models=("gpt-4o", "own"), features=CHOSEN)
 
     plan, batch = (a.a_feature for a in found.alternatives if a.model == "gpt-4o" and not a.options)
     assert batch.input_tokens == plan.input_tokens

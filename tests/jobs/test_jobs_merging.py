@@ -5,12 +5,12 @@ import filelock
 import pytest
 from builders import explanation
 
-from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.errors import RunError
 from autointerp.jobs.merging import MergeResult, agreed, held, merge, merging
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, open_run
 from autointerp.runs.parts import PartInfo, Place, part_path, write_part
 from autointerp.schema import FailureRecord, Unscored
+from autointerp.settings import ExplainSettings, ModelSettings
 
 WHEN = "2026-01-31T12:00:00Z"
 SHARDS = ((0, 1, 2), (3, 4), (5, 6, 7))

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.settings import EngineSettings
 from autointerp.jobs.common import JobResult, Silent
-from autointerp.jobs.spreading import Board, Report, features_text, n_pieces
+from autointerp.jobs.spreading import Board, Report, n_pieces
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.schema import Usage
+from autointerp.settings import EngineSettings, FeatureSelection
 
 
 class Counted(Silent):
@@ -89,7 +89,7 @@ def test_no_shard_has_fewer_features_than_its_process_may_have_in_flight(
 def test_a_choice_of_features_means_the_same_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
 
-    assert [features_text(f) for f in ("0-5", (3, 1), "@list.txt")] == ["0-5", "3,1", f"@{tmp_path}/list.txt"]
+    assert [FeatureSelection(f) for f in ("0-5", (3, 1), "@list.txt")] == ["0-5", "3,1", f"@{tmp_path}/list.txt"]
 
 
 def test_of_several_servers_the_fewest_that_a_process_sees_up_are_shown():

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from builders import explanation, sampled, several
 
-from autointerp.settings import ExplainSettings, ModelSettings
-from autointerp.jobs.status import status
+from autointerp.commands.status import status
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation
+from autointerp.settings import ExplainSettings, ModelSettings
 
 
 def run_of(folder: Path, *explanations: Explanation) -> Path:

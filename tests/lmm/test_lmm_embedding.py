@@ -12,7 +12,6 @@ from aiohttp import web
 from builders import picture
 from exchange import JPEGS, KEY, Pictures
 
-from autointerp.settings import ModelSettings
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
@@ -22,6 +21,7 @@ from autointerp.lmm.embedding import DoorEmbedder, EmbeddingsClient, decoded, em
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
 from autointerp.scoring.embedder import Embedder
+from autointerp.settings import ModelSettings
 
 Payload = Mapping[str, object]
 Answer = tuple[int, object, Mapping[str, str]]

@@ -7,7 +7,6 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from autointerp.settings import ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
 from autointerp.reports.data import Kin, ReportData
@@ -29,6 +28,7 @@ from autointerp.schema import (
 )
 from autointerp.scoring.calibration import Calibration
 from autointerp.scoring.separation import Separation
+from autointerp.settings import ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 
 WHEN = "2026-11-23T12:00:00Z"
 

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 from report_world import calibration, explained, run_info, scored
 
+from autointerp.commands.report import report
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.jobs.common import reference
-from autointerp.jobs.reporting import report
 from autointerp.runs.folder import RunWriter
 from autointerp.schema import Box, Control, Exemplar, FeatureRow
 from autointerp.scoring.calibration import save_calibration

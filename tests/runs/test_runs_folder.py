@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from builders import explanation
 
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.schema import Control, FailureRecord, Scored, Unscored
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
 WHEN = "2026-01-31T12:00:00Z"
 

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.settings import RegionSettings, ScoreSettings
 from autointerp.errors import SettingsError
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import (
@@ -16,6 +15,7 @@ from autointerp.scoring.calibration import (
     warnings_for,
     weaknesses,
 )
+from autointerp.settings import RegionSettings, ScoreSettings
 
 
 def kind(name: str, se: float, sp: float) -> KindCalibration:

@@ -7,9 +7,9 @@ from builders import exemplars, explanation, feature, image_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.settings import ScoreSettings
 from autointerp.schema import Box, Exemplar, Feature
 from autointerp.scoring.sampling import Item, Sample, draw_sample
+from autointerp.settings import ScoreSettings
 
 TOP, Q1, Q2, SILENT, GUIDED = range(0, 20), range(20, 30), range(30, 40), range(100, 140), range(140, 170)
 

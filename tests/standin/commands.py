@@ -1,7 +1,6 @@
 """Runs the command line in this process, as its entry point does."""
 
 import contextlib
-import functools
 import io
 import ssl
 import sys
@@ -10,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
-import typer.main
+import typer
 from standin.mind import Question
+from typer.core import TyperCommand
 
-from autointerp.cli.main import main
+from autointerp.cli.generate import Lazy
+from autointerp.cli.main import main, program
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,12 @@ class Result:
     err: str
 
 
-_built = functools.cache(typer.main.get_command)
-"""A process makes the commands from their signatures once; the tests of one process need not do it for each."""
-
-
 def run(*args: str | Path) -> Result:
     """`autointerp ARGS`."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     command = ["autointerp", *map(str, args)]
     with (
         mock.patch.object(sys, "argv", command),
-        mock.patch.object(typer.main, "get_command", _built),
         # Every client reads all authorities of the world first; the stand-ins speak plain HTTP.
         mock.patch.object(ssl.SSLContext, "load_verify_locations"),
         contextlib.redirect_stdout(out),
@@ -46,6 +42,23 @@ def run(*args: str | Path) -> Result:
         except SystemExit as e:
             code = e.code if isinstance(e.code, int) else 0 if e.code is None else 1
     return Result(code, out.getvalue(), err.getvalue())
+
+
+def all_commands() -> dict[tuple[str, ...], TyperCommand]:
+    """Each command by the words that call it."""
+    found: dict[tuple[str, ...], TyperCommand] = {}
+
+    def look(group: Lazy, words: tuple[str, ...]) -> None:
+        context = typer.Context(group)
+        for name in group.list_commands(context):
+            inner = group.get_command(context, name)
+            if isinstance(inner, Lazy):
+                look(inner, (*words, name))
+            elif inner is not None:
+                found[*words, name] = inner
+
+    look(program(), ())
+    return found
 
 
 def says(result: Result, line: str) -> None:

@@ -13,13 +13,13 @@ from autointerp.transcoder.backbones.headed import HeadedBackbone
 from autointerp.transcoder.classifier import (
     Classifier,
     ClassifierInfo,
-    ClassifierSettings,
     Counted,
     load_classifier,
     save_classifier,
 )
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.quality import auroc, quality
+from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Bools, Parts, split_groups
 
 SHARES = (0.7, 0.15, 0.15)

@@ -1,9 +1,13 @@
 """Backbones by name."""
 
+from typing import cast
+
 import torch
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.protocol import Backbone
+from autointerp.transcoder.settings import BackboneName
 
 RANDOM = ":random"
 """After a name: the same architecture with fresh weights, as a control."""
@@ -37,6 +41,15 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
 
         return huggingface_backbone(model, random=random, seed=seed, device=device)
     raise SettingsError(f"--backbone {name!r}: there is dinov2-small, timm:NAME and hf:NAME, each also with {RANDOM}")
+
+
+def backbone_of(given: BackboneName, *, seed: int, device: str) -> Backbone:
+    """The backbone that was named, or the one that was given.
+
+    Raises:
+        SettingsError: as `load_backbone`.
+    """
+    return load_backbone(given, seed=seed, device=device) if isinstance(given, str) else cast("Backbone", given)
 
 
 def check_device(device: str) -> None:

@@ -1,37 +1,47 @@
 """What a harvest keeps of each latent: every default in one place, with its bounds and one sentence."""
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from typing import Annotated, ClassVar
 
-from autointerp.record import Record
+from annotated_types import Ge
+from pydantic import AllowInfNan, Field, NonNegativeInt, PositiveInt
+
+from autointerp.options import Option, Settings
+from autointerp.transcoder.settings import number_or
 
 
-class HarvestSettings(Record):
+class HarvestSettings(Settings):
     """Which images become evidence for a latent."""
 
-    n_top: PositiveInt = 24
-    """Images of highest activation kept a latent: stratum `top`."""
-    n_bands: int = Field(default=4, ge=1, le=9)
-    """Bands into which the other images that fire it are cut by activation: strata `q1`, `q2`, …"""
-    n_per_band: PositiveInt = 5
-    """Images drawn in each band."""
-    n_silent: NonNegativeInt = 60
-    """Images drawn uniformly for all latents at once, of which a latent keeps those on which it is silent."""
-    n_guided: NonNegativeInt = 40
-    """Silent look-alikes drawn a latent, on the mean."""
-    active_above: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    """A latent fires on an image when its activation is greater than this, raw units; None finds it by `density`."""
+    panel: ClassVar[str] = "Evidence"
+
+    n_top: Annotated[PositiveInt, Option("--top")] = 24
+    """How many images of highest activation are kept of each latent: stratum `top`."""
+    n_bands: Annotated[int, Option("--bands")] = Field(default=4, ge=1, le=9)
+    """Into how many bands the other images that fire a latent are cut by activation: strata `q1`, `q2`, …"""
+    n_per_band: Annotated[PositiveInt, Option("--per-band")] = 5
+    """How many images are drawn in each band."""
+    n_silent: Annotated[NonNegativeInt, Option("--silent")] = 60
+    """How many images are drawn for all latents at once; a latent keeps those on which it is silent."""
+    n_guided: Annotated[NonNegativeInt, Option("--guided")] = 40
+    """How many silent look-alikes are drawn of each latent, on the mean."""
+    active_above: Annotated[
+        Annotated[float, Ge(0), AllowInfNan(False)] | None,
+        number_or("auto"),
+        Option(default="auto", metavar="auto|NUMBER"),
+    ] = None
+    """The activation above which a latent fires on an image; `auto` finds it by --density."""
     density: float = Field(default=0.02, gt=0, lt=1)
-    """Share of the images on which half of the latents fire at least, where `active_above` is found from 256."""
-    n_reservoir: PositiveInt = 64
-    """Firing images below the top that the bands are cut from, at least; raised to a multiple of the bands."""
-    n_pool: PositiveInt = 2048
-    """Images drawn uniformly, of which every latent's activation is kept: look-alikes and parents are sought there."""
+    """Half of the latents fire on this share of the images or more, where --active-above is found."""
+    n_reservoir: Annotated[PositiveInt, Option("--reservoir")] = 64
+    """From how many images below the top the bands are cut, at least; it is raised to a multiple of the bands."""
+    n_pool: Annotated[PositiveInt, Option("--pool")] = 2048
+    """Among how many images look-alikes and parents are sought."""
     attribute: str = Field(default="physical error", min_length=1)
-    """Name of what the labels are about."""
+    """The name of what the labels are about."""
     seed: NonNegativeInt = 0
-    """Of every draw."""
+    """The seed of every draw."""
     shard: PositiveInt = 512
-    """Images between two checkpoints."""
+    """How many images lie between two checkpoints."""
 
     @property
     def reservoir(self) -> int:

@@ -1,6 +1,7 @@
 """The coders of a harvest: loaded by folder or made of a model's own units, and checked against the backbone."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class Source:
     """[n_latents, d_out]: what each latent writes; None where it writes nothing."""
 
 
-def load_sources(specs: list[str], stored: dict[str, StoredCoder], backbone: Backbone, device: str) -> list[Source]:
+def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone: Backbone, device: str) -> list[Source]:
     """The coders in the order given.
 
     Args:
@@ -64,7 +65,7 @@ def load_sources(specs: list[str], stored: dict[str, StoredCoder], backbone: Bac
     return found
 
 
-def stored_coders(specs: list[str]) -> dict[str, StoredCoder]:
+def stored_coders(specs: Sequence[str]) -> dict[str, StoredCoder]:
     """Those that are folders.
 
     Raises:

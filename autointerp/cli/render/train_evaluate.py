@@ -1,107 +1,28 @@
-"""The command `train evaluate`."""
+"""What `autointerp train evaluate` prints."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli import options as o
-from autointerp.cli.train_activations import Lines
+from autointerp.cli.build import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from autointerp.commands.train_evaluate import TrainEvaluate
     from autointerp.jobs.evaluated import CoderFigures, Evaluation
     from autointerp.transcoder.evaluation import Estimate
 
 
-def evaluate(
-    activations: Annotated[Path, typer.Argument(help="Folder of stored activations.", show_default=False)],
-    coder: Annotated[
-        list[str],
-        typer.Option("--coder", help="Folder of a coder trained on them; repeatable.", show_default=False),
-    ],
-    images: Annotated[
-        Path | None, typer.Option("--images", help="Folder of images; without it only tokens are measured.")
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels",
-            help="CSV with the columns path, label (1 = has the attribute, 0, or empty) and perhaps group. "
-            "Without it, folders named plausible and implausible decide.",
-        ),
-    ] = None,
-    error_folders: Annotated[
-        list[str] | None,
-        typer.Option("--error-folders", help="Folder whose images have the attribute, all others not; repeatable."),
-    ] = None,
-    classifier: Annotated[
-        Path | None,
-        typer.Option("--classifier", help="Folder of a classifier whose layer the coders replace.", show_default=False),
-    ] = None,
-    part: Annotated[
-        str, typer.Option("--part", help="Images it is asked about: `test`, which it did not learn from, or `all`.")
-    ] = "test",
-    control: Annotated[
-        list[str] | None,
-        typer.Option("--control", help="Folder of a coder of another backbone, e.g. dinov2-small:random; repeatable."),
-    ] = None,
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Held-out tokens, at most about.")] = 131_072,
-    held_out: Annotated[
-        float,
-        typer.Option("--held-out", help="Share of the image groups, for a coder that does not say what it left out."),
-    ] = 0.05,
-    most_images: Annotated[int, typer.Option("--most-images", min=1, help="Images run; drawn if more.")] = 4096,
-    density: Annotated[
-        float, typer.Option("--density", help="Half of the latents fire on this share of the images or more.")
-    ] = 0.02,
-    level: Annotated[
-        float, typer.Option("--level", help="False discovery rate of latents that go with the attribute.")
-    ] = 0.05,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images run at once.")] = 16,
-    seed: Annotated[
-        int, typer.Option("--seed", min=0, help="Of draws, and of a `:random` backbone's weights, as when stored.")
-    ] = 0,
-    device: Annotated[str, typer.Option("--device", help="As torch names it: cpu, cuda, cuda:1, mps.")] = "cpu",
-    json: o.JSON = False,
-) -> None:
-    """Measure coders: reconstruction, nesting, what their latents go with, and what a classifier loses by them.
-
-    Tokens are those of the image groups that a coder's training left out. With --images it also tells how many latents
-    fire where the attribute is, and with --classifier how its answers change when the layer is replaced.
-
-    Example: `autointerp train evaluate activations/ --coder coders/first --images images/ --classifier classifier/`
-    """
-    from autointerp.cli.build import build_settings, print_json
-    from autointerp.needs import TRAIN, need
-
-    need("training", TRAIN, "train")
-    from autointerp.jobs.evaluated import EvaluateSettings
-    from autointerp.jobs.evaluating import evaluate as job
-
-    values = {"tokens": tokens, "held_out": held_out, "most_images": most_images, "part": part, "density": density}
-    settings = build_settings(EvaluateSettings, **values, level=level, batch=batch, seed=seed)
-    found = job(
-        activations,
-        coder,
-        images=images,
-        labels=labels,
-        error_folders=tuple(error_folders or ()),
-        classifier=classifier,
-        controls=tuple(control or ()),
-        settings=settings,
-        device=device,
-        progress=Lines("images run"),
-    )
-    if json:
-        print_json(found.model_dump(mode="json"))
+def show(result: "Evaluation", settings: "TrainEvaluate", *, as_json: bool) -> int:
+    """Prints a table for each kind of figure."""
+    if as_json:
+        print_json(result.model_dump(mode="json"))
     else:
-        _show(found)
+        _print(result)
+    return 0
 
 
-def _show(found: "Evaluation") -> None:
+def _print(found: "Evaluation") -> None:
     from rich.console import Console
 
     console = Console()

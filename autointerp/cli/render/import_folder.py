@@ -1,0 +1,22 @@
+"""What `autointerp import folder` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import print_json
+
+if TYPE_CHECKING:
+    from autointerp.commands.import_folder import ImportFolder
+    from autointerp.dump.format import DumpInfo
+
+
+def show(result: "DumpInfo", settings: "ImportFolder", *, as_json: bool) -> int:
+    """Prints what was written and what comes next."""
+    if as_json:
+        print_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
+        return 0
+    typer.echo(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
+    outside = " --allow-outside" if settings.link else ""
+    typer.echo(f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}")
+    return 0

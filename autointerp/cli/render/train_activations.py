@@ -1,0 +1,28 @@
+"""What `autointerp train activations` prints."""
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.cli.build import print_json
+
+if TYPE_CHECKING:
+    from autointerp.commands.train_activations import TrainActivations
+    from autointerp.jobs.storing import Stored
+
+
+def show(result: "Stored", settings: "TrainActivations", *, as_json: bool) -> int:
+    """Prints what was stored and what comes next."""
+    about = result.about
+    if as_json:
+        print_json(result._asdict() | {"about": about.model_dump(mode="json")})
+        return 0
+    if result.broken:
+        typer.echo(f"left out, since they cannot be read: {len(result.broken):,}; the first: {result.broken[0]}")
+    typer.echo(
+        f"{result.n_tokens:,} tokens of {result.n_images:,} images in {result.n_groups:,} groups, {about.backbone} "
+        f"{about.reads}{f' -> {about.writes}' if about.writes else ''}, {result.n_bytes / 1e6:,.1f} MB "
+        f"-> {result.folder}"
+    )
+    typer.echo(f"next: autointerp train transcoder {result.folder} --out CODER")
+    return 0

@@ -1,0 +1,34 @@
+"""`autointerp train activations`: what a layer reads and writes on a folder of images, stored."""
+
+from pathlib import Path
+from typing import Annotated
+
+from autointerp.needs import TRAIN
+from autointerp.options import Argument, Command, Work
+from autointerp.transcoder.settings import USUAL, BackboneName, StoreSettings
+
+
+class TrainActivations(Command):
+    """Store what a layer of a vision model reads and writes on a folder of images, for coders to learn from.
+
+    Near-duplicates form groups, which a coder's held-out split keeps together. A pass that was stopped leaves no
+    store; the same command begins it anew.
+
+    Example: `autointerp train activations images/ --out activations/`
+    """
+
+    images: Annotated[Path, Argument()]
+    """The folder of images."""
+    out: Annotated[Path, Argument(option=True)]
+    """The folder that is written."""
+    backbone: BackboneName = USUAL
+    """The model: dinov2-small, timm:NAME or hf:NAME; with `:random` after it, it has fresh weights."""
+    labels: Path | None = None
+    """A CSV file of path, label and perhaps group: only its images are run, and those of a group stay together."""
+    settings: StoreSettings = StoreSettings()
+    """What is stored."""
+    device: str = "cpu"
+    """The device that torch works on: cpu, cuda, cuda:1, mps."""
+
+
+train_activations = Work(TrainActivations, "autointerp.jobs.storing:run", needs=("training", TRAIN, "train"))

@@ -1,0 +1,38 @@
+"""`autointerp train classifier`: a head on a frozen vision model."""
+
+from pathlib import Path
+from typing import Annotated
+
+from autointerp.needs import TRAIN
+from autointerp.options import Argument, Command, Option, Work
+from autointerp.transcoder.settings import USUAL, BackboneName, ClassifierSettings, Several
+
+
+class TrainClassifier(Command):
+    """Train a physical plausibility classifier: a head on a frozen vision model.
+
+    Near-duplicates, and images of one `group` of the CSV, never stand on both sides of the split. The figures are of
+    images held out from training and from early stopping.
+
+    Example: `autointerp train classifier images/ --out runs/classifier --head linear`
+    """
+
+    images: Annotated[Path, Argument()]
+    """The folder of images."""
+    out: Annotated[Path, Argument(option=True)]
+    """The folder that is written."""
+    labels: Path | None = None
+    """A CSV file of path, label (1 has a physical error, 0, or empty) and perhaps group; else folder names decide."""
+    error_folders: Several = ()
+    """A folder whose images have an error, all others not; repeat it for several."""
+    backbone: BackboneName = USUAL
+    """The model: dinov2-small, timm:NAME or hf:NAME; with `:random` after it, it has fresh weights."""
+    settings: ClassifierSettings = ClassifierSettings()
+    """What is trained and how."""
+    vectors: Annotated[Path | None, Option("--features", default="OUT/features")] = None
+    """The folder that keeps the backbone's vectors."""
+    device: str = "cpu"
+    """The device that the backbone runs on, e.g. cuda."""
+
+
+train_classifier = Work(TrainClassifier, "autointerp.jobs.classifying:run", needs=("training", TRAIN, "train"))

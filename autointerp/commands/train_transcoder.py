@@ -1,0 +1,63 @@
+"""`autointerp train transcoder`: a sparse coder, from stored activations or straight from images."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from autointerp.needs import TRAIN
+from autointerp.options import Argument, Command, Group, Option, Work
+from autointerp.transcoder.config import RELEASED, CoderForm, TrainSettings
+from autointerp.transcoder.settings import BackboneName, StoreSettings
+
+FORM = tuple(name for name in CoderForm.model_fields if name not in ("decoder", "l1_weight", "jump"))
+TRAINING = tuple(name for name in TrainSettings.model_fields if name not in ("fit_tokens", "report_every"))
+
+
+class TrainTranscoder(Command):
+    """Train a Matryoshka transcoder, or a baseline, on stored activations or straight from a backbone.
+
+    Baselines: one width and `--sparsity topk` is the TopK transcoder, with `--kind sae` the TopK SAE; several widths
+    and `--kind sae` are the Matryoshka SAE.
+
+    The folder is one that `autointerp train activations` wrote, or, with `--backbone`, of images.
+
+    Example: `autointerp train transcoder activations/ --out coders/first --widths 128,512,2048 --k 32`
+    """
+
+    activations: Annotated[Path, Argument()]
+    """The folder of stored activations; with --backbone, of images."""
+    out: Annotated[Path, Argument(option=True)]
+    """The folder that is written."""
+    backbone: BackboneName | None = None
+    """Learn straight from images: dinov2-small, timm:NAME or hf:NAME runs them in every epoch, nothing is stored."""
+    hookpoints: Annotated[
+        StoreSettings,
+        Group(
+            only=("reads", "writes", "seed"),
+            options={
+                "reads": Option(help="With --backbone, the hookpoint of the inputs."),
+                "writes": Option(help="With --backbone, the hookpoint of the targets."),
+                "seed": Option(help="The seed of the first weights, the order of tokens and the held-out split."),
+            },
+        ),
+    ] = StoreSettings()
+    """What is read and written with a backbone."""
+    labels: Path | None = None
+    """With --backbone, a CSV file of path, label and perhaps group, which keeps images together in the split."""
+    form: Annotated[CoderForm, Group(only=FORM)] = CoderForm()
+    """What is trained."""
+    released: Annotated[bool, Option(panel="The coder")] = False
+    """Train the form of the scripts released with the paper; the options from --widths to --dead-after do not count."""
+    side: Annotated[Literal["inputs", "targets"], Option(panel="The coder")] = "inputs"
+    """What an sae reads and writes: the layer's inputs or its targets."""
+    settings: Annotated[TrainSettings, Group(only=TRAINING)] = TrainSettings()
+    """How it is trained."""
+    resume: bool = False
+    """Go on in --out, if there is something to go on from."""
+
+    @property
+    def trained(self) -> CoderForm:
+        """The form that is trained."""
+        return RELEASED.model_copy(update={"kind": self.form.kind}) if self.released else self.form
+
+
+train_transcoder = Work(TrainTranscoder, "autointerp.jobs.training:run", needs=("training", TRAIN, "train"))
