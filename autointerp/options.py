@@ -42,6 +42,7 @@ class Option:
         missing: what to say where it is required and not given.
         default: how the help states a default that the type cannot state.
         help: what it means, where the docstring under the field does not say it well.
+        key: how Python and TOML name it, where that is not the first name.
         several: whether it may be repeated although the field takes one value, since other fields take the others.
     """
 
@@ -55,6 +56,7 @@ class Option:
     default: str | None = None
     help: str | None = None
     several: bool = False
+    key: str | None = None
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class Option:
         put(self, "was", (was,) if isinstance(was, str) else was)
         put(self, "env", (env,) if isinstance(env, str) else env)
         put(self, "several", several)
-        for name in ("negative", "panel", "metavar", "missing", "default", "help"):
+        for name in ("negative", "panel", "metavar", "missing", "default", "help", "key"):
             put(self, name, more.pop(name, None))
         assert not more, f"unknown: {', '.join(more)}"
 
@@ -91,6 +93,11 @@ class Argument:
 @dataclass(frozen=True, slots=True)
 class Place:
     """Marks text that is a path, unless it is a URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commas:
+    """Marks several values that are written as one text with commas between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ class Command(Settings):
             value = getattr(self, name)
             if isinstance(value, Path):
                 changed[name] = value.absolute()
-            elif isinstance(value, str) and "://" not in value and _marks_place(info):
+            elif isinstance(value, str) and "://" not in value and _marked(info, Place):
                 changed[name] = str(Path(value).absolute())
         return self.model_copy(update=changed)
 
@@ -196,9 +203,12 @@ class Leaf:
 
     @property
     def several(self) -> bool:
-        """Whether it may be repeated; numbers stand in one text, with commas between them."""
+        """Whether it may be repeated; what is marked with commas, and numbers, stand in one text."""
         kind = plain(self.annotation)
-        return self.option.several or (get_origin(kind) is tuple and plain(get_args(kind)[0]) not in (int, float))
+        in_one_text = _marked(self.info, Commas) or (
+            get_origin(kind) is tuple and plain(get_args(kind)[0]) in (int, float)
+        )
+        return self.option.several or (get_origin(kind) is tuple and not in_one_text)
 
     @property
     def kind(self) -> object:
@@ -206,7 +216,9 @@ class Leaf:
         if any(isinstance(m, BeforeValidator) for m in self.info.metadata):
             return str
         kind = plain(self.annotation)
-        return plain(get_args(kind)[0]) if get_origin(kind) is tuple else kind
+        if get_origin(kind) is tuple:
+            return plain(get_args(kind)[0]) if self.several else str
+        return kind
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -263,7 +275,8 @@ def _walk(
         option = group.options.get(name) or marks.get(Option) or Option()
         mark = marks.get(Argument)
         argument = None if mark is None or mark.option else mark
-        key = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
+        written = option.names[0].lstrip("-").replace("-", "_") if option.names and argument is None else name
+        key = option.key or written
         yield Leaf(
             key=key,
             names=option.names or (f"--{key.replace('_', '-')}",),
@@ -293,9 +306,9 @@ def _metadata(annotation: object) -> tuple[object, ...]:
     return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
-def _marks_place(info: FieldInfo) -> bool:
+def _marked(info: FieldInfo, mark: type) -> bool:
     marks = [*info.metadata, *(m for a in _alternatives(info.annotation) for m in _metadata(a))]
-    return any(isinstance(m, Place) for m in marks)
+    return any(isinstance(m, mark) for m in marks)
 
 
 def _record_of(annotation: object) -> type[BaseModel] | None:

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from autointerp.images.picture import Rendering
-from autointerp.options import Argument, Command, Group, Option, Place, Settings
+from autointerp.options import Argument, Command, Commas, Group, Option, Place, Settings
 
 PANELS = (
     "Options",
@@ -153,8 +153,8 @@ def first_address(value: object) -> object:
     return next(iter(several), None) if isinstance(several, tuple) else value
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas)]
-"""Several names: repeated, or in one text with commas between them."""
+Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas), Commas()]
+"""Several names, in one text with commas between them or one by one."""
 
 
 class ModelChoice(Settings):
@@ -471,7 +471,7 @@ class Execution(Settings):
     engine: Literal["local", "ray"] = "local"
     """Whether this process does the work, or the actors of a Ray cluster."""
     actors: Annotated[PositiveInt | None, Option(was="--workers", default="2")] = None
-    """How many actors share the work and the limits with --engine ray, each with a core of its own."""
+    """How many actors of a Ray cluster share the work and the limits, each with a core of its own."""
     ray_address: str | None = None
     """The address of a running Ray cluster; without it one is begun on this machine."""
 

@@ -5,6 +5,16 @@ from pathlib import Path
 
 import pytest
 
+# Before anything imports torch or numpy, whose idle threads spin. The tests fill the cores by running side by side; a
+# second thread in each of them takes what another one needs, and many times that on a busy machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the cores: a test that waits for a server, a disk or a killed process leaves its own idle."""
+    return (os.cpu_count() or 1) + 1
+
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def lazy(app: typer.Typer, modules: Mapping[str, str], groups: "Mapping[str, Laz
         modules: of each command by name, without their package.
         groups: further groups inside it.
     """
-    group = typer.main.get_group(app)
+    group = typer.main.get_command(app)
     assert isinstance(group, Lazy)
     group.modules, group.groups = modules, groups or {}
     return group

@@ -59,7 +59,7 @@ class Score(WithFiles):
     """Score the descriptions of this CSV file (CLIP-Dissect, MILAN, INVERT, or feature,text) instead."""
     layer: Annotated[str | None, Option(panel="Descriptions from elsewhere")] = None
     """The layer of --explanations, if the file has several."""
-    new_run: Annotated[Path | None, Option("--run", panel="Descriptions from elsewhere")] = None
+    new_run: Annotated[Path | None, Option("--run", key="new_run", panel="Descriptions from elsewhere")] = None
     """The folder of the run that is written with --explanations."""
     allow_outside: Annotated[bool, Option(panel="Files")] = False
     """Trust the image paths of the dump even where they leave its folder."""

@@ -260,11 +260,9 @@ def crew_of(execution: Execution) -> RayCluster | None:
     Raises:
         SettingsError: options that do not go together.
     """
-    if execution.engine != "ray":
+    if execution.engine != "ray" and execution.actors is None:
         if execution.ray_address is not None:
             raise SettingsError("--ray-address goes with --engine ray")
-        if execution.actors is not None:
-            raise SettingsError("--actors goes with --engine ray, which needs no cluster; or use --shard")
         return None
     if execution.batch:
         raise SettingsError("--batch: one batch job asks for all features; leave out --engine")

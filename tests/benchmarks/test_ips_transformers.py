@@ -36,7 +36,7 @@ def test_a_row_tells_how_far_shares_are_from_the_law_and_which_modes_have_half_t
     assert made["found"] == (2 + 1) / 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_text_task_starts_on_one_mode_and_gives_a_plain_row_a_method():
     rows = transformers_text.run([0], quick=True)
 
@@ -49,7 +49,7 @@ def test_the_text_task_starts_on_one_mode_and_gives_a_plain_row_a_method():
         assert 0 <= made["l1"] <= 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_image_task_starts_from_a_policy_that_sees(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(transformers_images, "METHODS", (GRPO,))
 

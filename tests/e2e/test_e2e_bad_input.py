@@ -28,8 +28,8 @@ EXPLAIN = [
     (("--levels", "x"), "--levels 'x': input should be 'words', 'numbers' or 'none'"),
     (("--shown", "x"), "--shown 'x': input should be 'drawn' or 'highest'"),
     (("--top", "0", "--bands", "0"), "--top 0 with --bands 0: no active image would be shown; raise one of them"),
-    (("--budget", "lots"), "budget 'lots': write it as 2.50usd, $2.50, 3M tokens or 3000000tok"),
-    (("--budget", "0usd"), "budget '0usd': must be above zero; leave it out for no limit"),
+    (("--budget", "lots"), "--budget 'lots': write it as 2.50usd, $2.50, 3M tokens or 3000000tok"),
+    (("--budget", "0usd"), "--budget '0usd': it must be above zero; leave it out for no limit"),
     (
         ("--budget", "2usd", "--base-url", "https://example.com/v1"),
         "budget in dollars: the price of seer is not known; state it with --prices FILE, "

@@ -179,7 +179,7 @@ def test_calls_that_fail_are_told_and_the_same_command_goes_on(calibrate: Comman
 
 
 def test_too_few_calls_are_refused(calibrate: Command, seer: Seer):
-    says(calibrate("--calls", "5"), "--calls 5: too few to tell anything; give at least 12")
+    says(calibrate("--calls", "5"), "--calls 5: input should be greater than or equal to 12")
 
     assert seer.n_asked == 0
 
@@ -201,10 +201,10 @@ def test_no_model_is_one_line(here: Path):
     result = run("calibrate")
 
     assert result.code == 2
-    assert result.err.startswith("autointerp: name a model with --model")
+    assert result.err.startswith("autointerp: name a judge with --model")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(find_spec("efficientnet_lite_pytorch") is None, reason="needs the extra `local`")
 def test_the_embedded_model_is_calibrated_without_a_key(here: Path):
     result = run("calibrate", "--model", "local", "--calls", "12", "--out", "local.json")

@@ -112,11 +112,11 @@ def test_what_needs_the_whole_run_is_refused_for_a_shard(
 
     random = score("--shard", "0/2", "--random-dump", planted.folder)
     hierarchy = explain("--shard", "0/2", "--hierarchy", to="other")
-    workers = explain("--shard", "0/2", "--workers", "2", to="other")
+    workers = explain("--shard", "0/2", "--actors", "2", to="other")
 
     says(random, "--shard with --random-dump: give --random-dump once, after merging, without --shard")
-    says(hierarchy, "--shard with --hierarchy: shards cannot wait for each other's parents; use --workers")
-    says(workers, "--shard is worked on by one process; for several give more shards, or --workers alone")
+    says(hierarchy, "--shard with --hierarchy: shards cannot wait for each other's parents; use --engine ray")
+    says(workers, "--shard is worked on by one process; for several give more shards, or --engine ray alone")
     assert not (tmp_path / "other").exists()
 
 

@@ -39,7 +39,7 @@ def both() -> list[list[dict[str, object]]]:
     return [[json.loads(line) for line in said.splitlines() if line.startswith('{"')] for said, _ in ended]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_group_that_two_processes_share_is_weighted_as_one_and_a_fault_of_one_stops_both():
     first, second = both()
 

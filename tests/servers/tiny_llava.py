@@ -1,13 +1,10 @@
-"""Builds two LLaVAs of some 160,000 weights from their configuration; run by the Python that has transformers.
+"""Builds two LLaVAs of some 160,000 weights from their configuration.
 
 `babbling` has random weights. `obedient` has the same shape, but its weights make it answer every prompt with the same
 explanation, and every question about images with yes; both look at every pixel they are sent.
 
 python tiny_llava.py FOLDER
 """
-
-# pyright: reportMissingImports=false
-# The test environment has no transformers; the server's own has.
 
 import sys
 from pathlib import Path

@@ -52,7 +52,8 @@ def pixels(jpeg: bytes) -> Pixels:
 
 def look(tile: Pixels) -> Seen:
     """Finds the objects and the ground."""
-    vivid = tile.max(axis=2) - tile.min(axis=2) > VIVID
+    spread = _spread(tile)
+    vivid = spread > VIVID
     strongest = tile.argmax(axis=2)
     whole: dict[Pair, Box] = {}
     colours: set[str] = set()
@@ -68,7 +69,7 @@ def look(tile: Pixels) -> Seen:
         shape = "square" if filled > 0.86 else "circle" if filled > 0.67 else "triangle"
         whole[colour, shape] = Box(left, top, right, bottom)
     size = (tile.shape[1], tile.shape[0])
-    return Seen(_number(tile, vivid), frozenset(whole), frozenset(colours), tuple(whole.items()), size)
+    return Seen(_number(tile, spread), frozenset(whole), frozenset(colours), tuple(whole.items()), size)
 
 
 def _extent(places: npt.NDArray[np.intp]) -> tuple[int, int]:
@@ -77,8 +78,14 @@ def _extent(places: npt.NDArray[np.intp]) -> tuple[int, int]:
     return (int(lines[0]), int(lines[-1]) + 1) if len(lines) else (0, 0)
 
 
-def _number(tile: Pixels, vivid: npt.NDArray[np.bool_]) -> int | None:
-    ground = tile[tile.max(axis=2) - tile.min(axis=2) < VIVID - 15]
+def _spread(tile: Pixels) -> npt.NDArray[np.int16]:
+    """The strongest channel less the weakest; three columns are compared faster than numpy reduces an axis of three."""
+    r, g, b = tile[..., 0], tile[..., 1], tile[..., 2]
+    return np.maximum(np.maximum(r, g), b) - np.minimum(np.minimum(r, g), b)
+
+
+def _number(tile: Pixels, spread: npt.NDArray[np.int16]) -> int | None:
+    ground = tile[spread < VIVID - 15]
     if len(ground) < LEAST:
         return None
     steps = np.rint((np.median(ground, axis=0) - FIRST_LEVEL) / STEP).astype(int)

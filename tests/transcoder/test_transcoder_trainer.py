@@ -56,8 +56,7 @@ def same(left: SparseCoder, right: SparseCoder) -> bool:
     return all(torch.equal(t, weights(right)[name]) for name, t in weights(left).items())
 
 
-@pytest.mark.parametrize("widths", [(PLANTED,), (8, PLANTED)])
-@pytest.mark.parametrize("sparsity", ["batchtopk", "topk"])
+@pytest.mark.parametrize(("sparsity", "widths"), [("batchtopk", (8, PLANTED)), ("topk", (PLANTED,))])
 def test_planted_dictionary_is_recovered(sparsity: str, widths: tuple[int, ...]):
     source = Mixture()
 
