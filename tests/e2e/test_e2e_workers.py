@@ -90,7 +90,7 @@ def test_a_budget_is_shared_and_not_passed(explain: Command, seer: StandIn, tmp_
 
     said = explain(*TWO, "--budget", "240000 tokens", "--concurrency", "2")
     called = len(seer.calls)
-    rest = explain(*TWO)
+    rest = explain()
 
     assert said.code == 1
     assert "stopped: over budget; run the same command again to go on" in said.out
