@@ -41,8 +41,9 @@ PYTEST = $(BIN)/python -m pytest -n auto --dist worksteal
 test:
 	$(PYTEST) -m "not long"
 
-test-all:
-	$(PYTEST)
+# The longest come after all others.
+test-all: test
+	$(PYTEST) -m long
 
 docs:
 	$(BIN)/python scripts/command_docs.py

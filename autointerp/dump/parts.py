@@ -104,11 +104,10 @@ class Parts:
             DumpError: the file is damaged.
         """
         with self._lock:
-            described = self._open(int(self.index.part[at])).metadata.row_group(int(self.index.group[at]))
-            for leaf in range(described.num_columns):
-                chunk = described.column(leaf)
-                if chunk.path_in_schema == column:
-                    stated = chunk.statistics
+            footer, group = self._open(int(self.index.part[at])).metadata, int(self.index.group[at])
+            for leaf in range(footer.row_group(group).num_columns):
+                if footer.row_group(group).column(leaf).path_in_schema == column:
+                    stated = _stated(footer, group, leaf)
                     if stated is not None and stated.has_null_count:
                         return int(stated.null_count)
         return self.read(at, [column])[column].null_count
@@ -166,7 +165,7 @@ class Parts:
             for group in range(file.num_row_groups):
                 described = file.metadata.row_group(group)
                 if described.num_rows:
-                    low, high = self._span(part, file, group, described.column(key).statistics)
+                    low, high = self._span(part, file, group, _stated(file.metadata, group, key))
                     found.append((part, group, row, described.num_rows, low, high))
                 row += described.num_rows
         table = np.array(found, dtype=np.int64).reshape(-1, 6)
@@ -189,6 +188,13 @@ class Parts:
         if span["min"] is None:
             raise DumpError(f"{self.paths[part]}: row group {group}: {self.key} is null throughout; expected a value")
         return int(span["min"]), int(span["max"])
+
+
+def _stated(footer: pq.FileMetaData, group: int, leaf: int) -> pq.Statistics | None:
+    """The statistics of a column in a row group, if there are any that can be read."""
+    chunk = footer.row_group(group).column(leaf)
+    # PyArrow ends the process when it is asked for them where a damaged footer states two physical types for a column.
+    return chunk.statistics if chunk.physical_type == footer.schema.column(leaf).physical_type else None
 
 
 def _line(error: Exception) -> str:

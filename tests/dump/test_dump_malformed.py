@@ -261,6 +261,19 @@ def test_a_column_name_that_is_not_utf_8_is_named(small: Path) -> None:
     assert message.startswith("features.parquet: not a Parquet file: ")
 
 
+def test_a_footer_that_gives_a_column_two_types_is_one_line(small: Path) -> None:
+    """Column `image` is INT64 (04) in the schema; one byte makes it BOOLEAN (00) in the row group."""
+    path = small / "images.parquet"
+    sound = path.read_bytes()
+    head = bytes.fromhex("1c 15 04 19 35 00 06 10 19 18 05") + b"image"
+    assert sound.count(head) == 1
+    path.write_bytes(sound.replace(head, head.replace(b"\x15\x04", b"\x15\x00")))
+
+    message = message_of(small)
+
+    assert message.startswith("images.parquet: row group 0 cannot be read: ColumnMetaData type does not match ")
+
+
 @settings(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

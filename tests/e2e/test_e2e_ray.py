@@ -39,6 +39,7 @@ def workers_of(parent: int) -> list[int]:
 
 
 @WITH_RAY
+@pytest.mark.long
 def test_a_killed_ray_worker_costs_nothing_but_its_calls_in_flight(planted: Population, seer: StandIn, tmp_path: Path):
     model = ("--model", "seer", "--base-url", seer.url)
     assert run("explain", planted.folder, "--run", tmp_path / "whole", *model, "--cache", tmp_path / "c0").code == 0
