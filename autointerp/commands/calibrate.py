@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, NonNegativeInt
+from pydantic import NonNegativeInt
 
 from autointerp.options import Group, Option, Work
 from autointerp.settings import JUDGE_ENGINE, EngineSettings, ModelSettings, ScoreSettings, WithFiles
@@ -37,8 +37,8 @@ class Calibrate(WithFiles):
     """The judge."""
     out: Annotated[Path | None, Option(panel="Output", default="calibration/MODEL.json")] = None
     """The file that is written."""
-    calls: int = Field(default=180, ge=12)
-    """How many calls to the judge are made, in the format of the runs, in reversed order and in other formats."""
+    calls: int = 180
+    """How many calls to the judge are made, 12 at least, in the format of the runs, reversed, and in others."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""
     settings: Annotated[ScoreSettings, Group(only=("layout", "per_call", "columns", "region", "seed"))] = (

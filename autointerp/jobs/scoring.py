@@ -209,6 +209,7 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
         settings = _resolved(settings, there.info)
         judge = ModelSettings.model_validate(settings.judge)
         if settings.execution.batch:
+            _refuse_local_explainer(settings, there.info)
             check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
         result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
         if settings.execution.batch:
@@ -220,6 +221,14 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
         result.run = url_of(result.run, folder, settings.run)
     return result
+
+
+def _refuse_local_explainer(settings: Score, made: RunInfo) -> None:
+    if settings.random_dump is not None and made.explain.model.model.is_local:
+        raise SettingsError(
+            "--batch with --random-dump: the run was explained by the embedded model, which a batch job does not "
+            "reach; leave --batch or --random-dump out"
+        )
 
 
 def models(settings: Score) -> list[ModelSettings]:

@@ -179,7 +179,7 @@ def test_calls_that_fail_are_told_and_the_same_command_goes_on(calibrate: Comman
 
 
 def test_too_few_calls_are_refused(calibrate: Command, seer: Seer):
-    says(calibrate("--calls", "5"), "--calls 5: input should be greater than or equal to 12")
+    says(calibrate("--calls", "5"), "--calls 5: too few to tell anything; give at least 12")
 
     assert seer.n_asked == 0
 

@@ -148,16 +148,15 @@ def test_kills_cost_only_what_was_under_way(mixed: Population, fond: StandIn, wh
     assert failures(tmp_path / "run") == []
 
 
-def test_shards_and_workers_give_the_records_of_one_process(
+def test_shards_give_the_records_of_one_process(
     sample: Command, fond: StandIn, whole: Path, tmp_path: Path
 ) -> None:
     parts = [sample("--shard", f"{i}/2") for i in range(2)]
     merged = run("merge", tmp_path / "run")
-    workers = sample("--workers", "2", to="crew")
 
-    assert [r.code for r in (*parts, merged, workers)] == [0, 0, 0, 0]
-    assert timeless(tmp_path / "run")[0] == timeless(tmp_path / "crew")[0] == timeless(whole)[0]
-    assert max(fond.answered.values()) == 1  # the crew had it from the cache
+    assert [r.code for r in (*parts, merged)] == [0, 0, 0]
+    assert timeless(tmp_path / "run")[0] == timeless(whole)[0]
+    assert max(fond.answered.values()) == 1
 
 
 def test_a_batch_job_ends_in_the_records_of_a_plain_run(
@@ -277,7 +276,7 @@ NOWHERE = "http://127.0.0.1:9/v1"
     ("options", "words"),
     [
         (("--candidates", "1"), "--candidates"),
-        (("--candidate-judge", "j"), "--candidate-judge: there is one explanation only"),
+        (("--candidate-judge", "j"), "--candidate-judge: it means nothing alone; add --candidates or --diverse"),
         (("--diverse", "--embedder", "none", "--embedder-base-url", NOWHERE), "--embedder none"),
         (("--diverse", "--embedder", "e", "--embedder-base-url", "nowhere"), "--embedder-base-url"),
         (("--candidates", "8", "--subset", "0"), "--subset"),

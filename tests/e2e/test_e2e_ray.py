@@ -58,7 +58,7 @@ def test_a_killed_ray_worker_costs_nothing_but_its_calls_in_flight(planted: Popu
 
     killer = threading.Thread(target=kill)
     killer.start()
-    ray = ("--engine", "ray", "--workers", "2", "--concurrency", "2")
+    ray = ("--engine", "ray", "--actors", "2", "--concurrency", "2")
     explained = command("explain", planted.folder, "--run", tmp_path / "run", *model, *ray)
     killer.join()
     os.environ.pop("AUTOINTERP_TEST")
