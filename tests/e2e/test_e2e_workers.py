@@ -3,15 +3,12 @@
 import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from standin.commands import Command, run, says
+from standin.killing import struck
 from standin.planted import Population
 from standin.records import explanations, timeless, whole_lines
 from standin.server import StandIn
@@ -20,16 +17,6 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 
 TWO = ("--workers", "2")
-
-
-@pytest.fixture
-def asked(seer: StandIn) -> Iterator[threading.Event]:
-    """Set once the endpoint has been asked four times; it takes its time."""
-    event = threading.Event()
-    seer.delay = 0.1
-    seer.on_call = lambda number: event.set() if number > 3 else None
-    yield event
-    seer.on_call = None
 
 
 def test_two_workers_do_what_one_process_does(explain: Command, score: Command, seer: StandIn, tmp_path: Path):
@@ -49,21 +36,10 @@ def test_two_workers_do_what_one_process_does(explain: Command, score: Command, 
     assert max(seer.answered.values()) == 1
 
 
-def test_a_killed_worker_is_reported_and_its_shard_goes_on_elsewhere(
-    explain: Command, seer: StandIn, asked: threading.Event, tmp_path: Path
-):
-    killed: list[int | None] = []
+def test_a_killed_worker_is_reported_and_its_shard_goes_on_elsewhere(explain: Command, seer: StandIn, tmp_path: Path):
+    seer.on_call = lambda number: multiprocessing.active_children()[0].kill() if number == 4 else None
 
-    def kill() -> None:
-        asked.wait(60)
-        victim = multiprocessing.active_children()[0]
-        killed.append(victim.pid)
-        victim.kill()
-
-    killer = threading.Thread(target=kill)
-    killer.start()
     said = explain(*TWO, "--concurrency", "2")
-    killer.join()
 
     assert said.code == 0, said.err
     assert explanations(tmp_path / "run").keys() == set(range(12))
@@ -121,37 +97,27 @@ def test_parents_are_explained_before_their_children(explain: Command, planted: 
     }
 
 
-def command_of(planted: Population, seer: StandIn, folder: Path) -> list[str]:
-    where = ("--run", folder / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "2", *TWO)
-    return [sys.executable, "-m", "autointerp", "explain", *map(str, (planted.folder, *where))]
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_or_killed_command_goes_on_later(
-    how: signal.Signals, planted: Population, seer: StandIn, asked: threading.Event, tmp_path: Path
+    how: signal.Signals, planted: Population, seer: StandIn, tmp_path: Path
 ):
-    command = command_of(planted, seer, tmp_path)
+    where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "2", *TWO)
+    command = ("explain", planted.folder, *where)
 
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, start_new_session=True
-    ) as process:
-        assert asked.wait(60)
-        # As a terminal's Ctrl-C does, which reaches the whole group.
-        os.killpg(process.pid, how)
-        out, err = process.communicate(timeout=60)
-    seer.delay = 0
-    rest = subprocess.run(command, capture_output=True, env=os.environ, timeout=90, check=False, text=True)
+    # As a terminal's Ctrl-C does, which reaches the whole group.
+    ended = struck(seer, 4, lambda process: os.killpg(process.pid, how), *command)
+    rest = run(*command)
 
-    assert rest.returncode == 0, rest.stderr
-    assert b"Traceback" not in err
+    assert rest.code == 0, rest.err
+    assert "Traceback" not in ended.err
     assert len(whole_lines(tmp_path / "run" / "explanations.jsonl")) == 12
     assert explanations(tmp_path / "run").keys() == set(range(12))
     if how == signal.SIGINT:
-        assert b"stopped: interrupted; run the same command again to go on" in out
-        assert err.count(b"stopping when what is in flight is done") == 1
+        assert "stopped: interrupted; run the same command again to go on" in ended.out
+        assert ended.err.count("stopping when what is in flight is done") == 1
         assert len(seer.calls) == 12
     else:
-        assert "that an earlier start left" in rest.stderr
+        assert "that an earlier start left" in rest.err
         assert len(seer.calls) <= 14
 
 
