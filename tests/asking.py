@@ -13,9 +13,9 @@ from autointerp.lmm.calls import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, ImageRow
-from autointerp.scoring.protocol import Outcome
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.scorers import SCORERS, TEMPLATES
+from autointerp.scoring.case import Outcome
+from autointerp.scoring.distractors import RivalTexts
+from autointerp.scoring.scorer_list import SCORERS, TEMPLATES
 
 Rule = Callable[[Request], Mapping[str, object] | None]
 

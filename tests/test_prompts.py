@@ -23,7 +23,7 @@ from autointerp.prompts import (
 )
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import draw_sample
-from autointerp.scoring.scorers import TEMPLATES
+from autointerp.scoring.scorer_list import TEMPLATES
 
 PICTURES = tuple(ImagePart(picture(i), "judged", (i + 1,)) for i in range(2))
 IMAGES = [ShownImage(i + 1, "strong", (Slot(i, "crop"),)) for i in range(2)]

@@ -18,11 +18,11 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, FeatureRow, ImageRow, Scored
+from autointerp.scoring.case import Case, Outcome, Population
+from autointerp.scoring.distractors import RivalTexts
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.protocol import Case, Outcome, Population
-from autointerp.scoring.rivals import RivalTexts
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 
 TOP, SILENT = range(20), range(100, 140)
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from autointerp.candidates import Candidate, Cluster
 from autointerp.config import CandidateSettings
 from autointerp.ips.weights import scaled_rewards
-from autointerp.scoring.rivals import normal
+from autointerp.scoring.distractors import normal
 from autointerp.scoring.statistics import weighted_rates
 
 LEVEL = 0.05

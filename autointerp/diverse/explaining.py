@@ -25,8 +25,8 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import Prompt, plain
 from autointerp.replies import ExplainReply
 from autointerp.schema import Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.scoring.distractors import normal
 from autointerp.scoring.judge import SETTLED, Judge
-from autointerp.scoring.rivals import normal
 from autointerp.scoring.sampling import Sample
 
 MOST_CONCEPTS = 4

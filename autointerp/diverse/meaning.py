@@ -18,9 +18,9 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import Prompt, plain
 from autointerp.replies import SameReply, reply_schema
 from autointerp.schema import Usage
+from autointerp.scoring.distractors import normal
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED
-from autointerp.scoring.rivals import normal
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]

@@ -2,7 +2,7 @@
 
 from autointerp.config import ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import is_local
 
 

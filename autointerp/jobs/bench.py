@@ -11,13 +11,13 @@ from autointerp.lmm.door import Door
 from autointerp.prompts import load_prompt
 from autointerp.runs.index import ExplanationIndex, Ints, holds
 from autointerp.schema import Feature
+from autointerp.scoring.case import Case, Population
+from autointerp.scoring.distractors import Rivals, RivalTexts
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.population import population_of
-from autointerp.scoring.protocol import Case, Population
-from autointerp.scoring.rivals import Rivals, RivalTexts
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import TEMPLATES
+from autointerp.scoring.scorer_list import TEMPLATES
 from autointerp.scoring.statistics import JudgeRates
 
 NEEDS_RIVALS = ("naming",)

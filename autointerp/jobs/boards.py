@@ -13,7 +13,7 @@ from autointerp.planted.concepts import CONCEPTS, Concept, in_covering_order
 from autointerp.planted.evidence import Wanted, plant, shown_images
 from autointerp.planted.scenes import Scenes, draw_scenes
 from autointerp.schema import BAND_STRATA, Exemplar, Feature
-from autointerp.scoring.habits import Form, Judgement, Origin
+from autointerp.scoring.error_rates import Form, Judgement, Origin
 from autointerp.scoring.sampling import Item
 
 N_SCENES = 100_000

@@ -25,7 +25,7 @@ from autointerp.planted.evidence import write_dump
 from autointerp.prompts import load_prompt
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import Calibration, save_calibration, weaknesses
-from autointerp.scoring.habits import Form, Judgement, find
+from autointerp.scoring.error_rates import Form, Judgement, find
 from autointerp.scoring.judge import Beliefs, Judge, Look
 from autointerp.session import open_door, resolve_model
 from autointerp.version import __version__

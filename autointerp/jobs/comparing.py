@@ -15,8 +15,8 @@ from autointerp.runs.folder import Run, RunInfo, open_run
 from autointerp.runs.index import holds
 from autointerp.runs.scores import ScoreIndex
 from autointerp.schema import Scored, Unscored, Verdict
+from autointerp.scoring.common_images import KEEPER, matched
 from autointerp.scoring.comparison import Contrast, holm, paired, unpaired
-from autointerp.scoring.matching import KEEPER, matched
 
 LEVEL = 0.05
 """p-values above it show nothing."""

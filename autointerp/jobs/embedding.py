@@ -15,7 +15,7 @@ from autointerp.lmm.embedding import DoorEmbedder, EmbeddingsClient
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Client, Request
-from autointerp.scoring.embedding import NAME
+from autointerp.scoring.scorers.embedding import NAME
 from autointerp.session import is_local, open_renderer, resolve_model
 
 

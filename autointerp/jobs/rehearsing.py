@@ -25,11 +25,11 @@ from autointerp.lmm.image_tokens import words_of
 from autointerp.lmm.request import Request
 from autointerp.replies import JudgeReply, Reply
 from autointerp.schema import Explanation, Feature, Usage
+from autointerp.scoring.case import Case, Population
 from autointerp.scoring.controls import N_RIVALS
-from autointerp.scoring.protocol import Case, Population
-from autointerp.scoring.rivals import N_NEIGHBOURS, RivalTexts
+from autointerp.scoring.distractors import N_NEIGHBOURS, RivalTexts
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import expected_output
 
 R = TypeVar("R", bound=Reply)

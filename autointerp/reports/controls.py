@@ -6,7 +6,7 @@ from typing import Literal
 
 from autointerp.reports.scorelines import Axis
 from autointerp.reports.wording import count, interval_words, number, p_value, p_words, plural
-from autointerp.scoring.separation import CONTROLS, EXPLAINED, LEAST, TELLING, Separation, scoring
+from autointerp.scoring.control_tests import CONTROLS, EXPLAINED, LEAST, TELLING, Separation, scoring
 
 Tone = Literal["bad", "good", "few", "none"]
 

@@ -7,12 +7,12 @@ import numpy as np
 
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.schema import Control, Usage
+from autointerp.scoring.case import Case
+from autointerp.scoring.distractors import normal
+from autointerp.scoring.imputation import filled
 from autointerp.scoring.judge import Verdicts
-from autointerp.scoring.protocol import Case
 from autointerp.scoring.resampling import Judged, interval_of, resample, swapped_f1
-from autointerp.scoring.rivals import normal
 from autointerp.scoring.statistics import f1_samples
-from autointerp.scoring.unanswered import filled
 
 ControlName = Literal["constant", "other", "neighbour"]
 CONSTANT = "an image"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
 from autointerp.schema import SILENT_STRATA
-from autointerp.scoring.protocol import Population
+from autointerp.scoring.case import Population
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -10,13 +10,13 @@ from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.prompts import Prompt, load_prompt
 from autointerp.schema import Feature, Scored
-from autointerp.scoring.detection import detection
+from autointerp.scoring.adaptive_sampling import columns, judge_sample
+from autointerp.scoring.case import Case, Population
+from autointerp.scoring.distractors import RivalTexts
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.protocol import Case, Population
 from autointerp.scoring.resampling import interval_of, resample
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.rounds import columns, judge_sample
 from autointerp.scoring.sampling import Pool, make_pool
+from autointerp.scoring.scorers.detection import detection
 from autointerp.scoring.statistics import Interval, JudgeRates, f1_samples
 from benchmarks.truth.features import words
 from benchmarks.truth.harvest import LARGE, UNIFORM, USUAL, Size, explanation_of, image_rows

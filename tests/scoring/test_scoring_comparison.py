@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from autointerp.schema import Verdict
+from autointerp.scoring.common_images import Matched, matched, raised
 from autointerp.scoring.comparison import (
     Contrast,
     Estimate,
@@ -18,7 +19,6 @@ from autointerp.scoring.comparison import (
     sign_flips,
     unpaired,
 )
-from autointerp.scoring.matching import Matched, matched, raised
 from autointerp.scoring.statistics import Floats
 
 SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=7)

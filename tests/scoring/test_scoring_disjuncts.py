@@ -12,11 +12,11 @@ from trial import ByText, make_case, outcomes, scored, subject
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import DEFERRED, CallError, Failure
 from autointerp.schema import Explanation, Feature, FeatureRow
-from autointerp.scoring.parts import overlap
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.disjuncts import overlap
+from autointerp.scoring.distractors import RivalTexts
 from autointerp.scoring.resampling import one_look
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 
 RED, BLUE = "red circle", "blue square"
 BOTH = several(RED, BLUE)

@@ -9,7 +9,7 @@ from trial import ByImage, ByText, make_case, outcomes, scored
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.schema import Feature, FeatureRow
-from autointerp.scoring.rivals import RivalTexts
+from autointerp.scoring.distractors import RivalTexts
 
 
 @pytest.fixture

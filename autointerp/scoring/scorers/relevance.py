@@ -5,7 +5,7 @@ the explanation named a shared error; in the label form, of the images that fire
 the dump's attribute, a feature counting as relevant from 95 % on. The run's figure is the share of relevant features.
 
 As a tested effect: in the label form the lift over the attribute's share in the population, with its interval and
-Fisher's p (over all features of a run: `scoring/discoveries.py`); in the LMM form the same question about a shuffled
+Fisher's p (over all features of a run: `scoring/fdr.py`); in the LMM form the same question about a shuffled
 image set, whose answers over the run are the rate of false positives.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from math import exp, log, sqrt
 
 from autointerp.schema import Control, DomainFinding, FeatureRow
+from autointerp.scoring.case import Case, Outcome, Population
 from autointerp.scoring.exact import hypergeometric_tail
-from autointerp.scoring.protocol import Case, Outcome, Population
 from autointerp.scoring.statistics import Z95, Interval, wilson
 
 NAME = "relevance"

@@ -16,11 +16,11 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import plain
 from autointerp.replies import PointReply
 from autointerp.schema import Control, Exemplar
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.question_helpers import Details, board, together, weighted_mean
 from autointerp.scoring.resampling import upper_p
 from autointerp.scoring.sampling import ACTIVE_STRATA
 from autointerp.scoring.statistics import Floats, Interval
-from autointerp.scoring.trials import Details, board, together, weighted_mean
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"

@@ -13,11 +13,11 @@ from autointerp.lmm.calls import Failure
 from autointerp.lmm.request import Request
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import STRATA, Control, Exemplar
+from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.exact import binomial_tail
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.question_helpers import Deck, Details, apart, board, lacking, places
 from autointerp.scoring.sampling import ACTIVE_STRATA
 from autointerp.scoring.statistics import Interval, wilson
-from autointerp.scoring.trials import Deck, Details, apart, board, lacking, places
 
 NAME = "intruder"
 

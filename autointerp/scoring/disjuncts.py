@@ -7,12 +7,12 @@ import numpy as np
 
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.schema import PartScore, Usage
+from autointerp.scoring.case import Case
+from autointerp.scoring.imputation import filled
 from autointerp.scoring.judge import Beliefs, Verdicts
-from autointerp.scoring.protocol import Case
 from autointerp.scoring.resampling import Judged, Replicates, interval_of
 from autointerp.scoring.sampling import Item
 from autointerp.scoring.statistics import Floats, f1_samples, weighted_rates
-from autointerp.scoring.unanswered import filled
 
 Details = dict[str, float | int | str | bool | None]
 

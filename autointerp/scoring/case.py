@@ -12,10 +12,10 @@ from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
 from autointerp.replies import Reply
 from autointerp.schema import Control, Explanation, Feature, PartScore, Scored, Unscored, Usage, Verdict
+from autointerp.scoring.adaptive_sampling import judge_sample
+from autointerp.scoring.distractors import RivalTexts
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED, Judge, Verdicts
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.rounds import judge_sample
 from autointerp.scoring.sampling import Pool, Sample
 from autointerp.scoring.statistics import Interval, JudgeRates
 

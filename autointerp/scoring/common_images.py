@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from autointerp.schema import Verdict
+from autointerp.scoring.imputation import filled
 from autointerp.scoring.statistics import Floats, weighted_rates
-from autointerp.scoring.unanswered import filled
 
 UNSURE = 0.5
 Measure = Callable[[Sequence[Verdict], Floats], float]

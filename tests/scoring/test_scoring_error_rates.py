@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.schema import Usage
-from autointerp.scoring.habits import (
+from autointerp.scoring.error_rates import (
     Form,
     Judgement,
     Origin,

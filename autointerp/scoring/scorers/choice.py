@@ -15,10 +15,10 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import plain
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import Control
+from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.exact import binomial_tail
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.question_helpers import Details, board, lacking, together, weighted_mean
 from autointerp.scoring.sampling import Item
-from autointerp.scoring.trials import Details, board, lacking, together, weighted_mean
 
 NAME = "choice"
 

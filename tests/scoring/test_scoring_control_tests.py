@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.schema import Control, Score, Scored
-from autointerp.scoring.separation import headline, separations
+from autointerp.scoring.control_tests import headline, separations
 
 
 def run_of(own: float, n: int, **controls: float) -> list[Score]:

@@ -8,8 +8,8 @@ from trial import scored
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import ImagePart, Request
 from autointerp.schema import Unscored
-from autointerp.scoring.naming import opponents
-from autointerp.scoring.rivals import RivalTexts
+from autointerp.scoring.distractors import RivalTexts
+from autointerp.scoring.scorers.naming import opponents
 from autointerp.scoring.statistics import wilson
 
 OWN = "a red square"

@@ -4,13 +4,14 @@ import numpy as np
 
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.schema import Control, Feature, Usage
+from autointerp.scoring.adaptive_sampling import CLEARED, columns
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.control_tests import CAREFUL
 from autointerp.scoring.controls import Otherwise, ask_ahead, explained_otherwise
+from autointerp.scoring.disjuncts import Apart, judged_apart
 from autointerp.scoring.judge import Verdicts
-from autointerp.scoring.parts import Apart, judged_apart
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.question_helpers import lacking
 from autointerp.scoring.resampling import Judged, Replicates, interval_of, percentiles, permuted_f1, resample
-from autointerp.scoring.rounds import CLEARED, columns
-from autointerp.scoring.separation import CAREFUL
 from autointerp.scoring.statistics import (
     Floats,
     JudgeRates,
@@ -23,7 +24,6 @@ from autointerp.scoring.statistics import (
     specificity_samples,
     weighted_rates,
 )
-from autointerp.scoring.trials import lacking
 
 NAME = "detection"
 Details = dict[str, float | int | str | bool | None]

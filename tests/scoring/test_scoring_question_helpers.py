@@ -15,8 +15,8 @@ from autointerp.lmm.request import TextPart
 from autointerp.schema import Box
 from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import Look
-from autointerp.scoring.scorers import TEMPLATES
-from autointerp.scoring.trials import Deck, apart, board, places, together, weighted_mean
+from autointerp.scoring.question_helpers import Deck, apart, board, places, together, weighted_mean
+from autointerp.scoring.scorer_list import TEMPLATES
 
 LOOK = Look("sheet", 12, 4, 224)
 

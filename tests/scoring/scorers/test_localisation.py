@@ -11,7 +11,7 @@ from trial import scored
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import Request
 from autointerp.schema import Box, Feature, ImageRow, Unscored
-from autointerp.scoring.localisation import overlaps
+from autointerp.scoring.scorers.localisation import overlaps
 
 LEFT, RIGHT = Box(0, 0, 100, 100), Box(100, 0, 200, 100)
 WIDE = {i: ImageRow(i, 200, 100, f"{i:064x}", None, None, None) for i in range(200)}

@@ -9,11 +9,11 @@ import numpy as np
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.schema import STRATA
+from autointerp.scoring.imputation import filled
 from autointerp.scoring.judge import Beliefs, Judge, Look, Verdicts, verdict_of
 from autointerp.scoring.resampling import Judged, interval_of, resample
 from autointerp.scoring.sampling import Item, Pool, Sample
 from autointerp.scoring.statistics import f1_samples
-from autointerp.scoring.unanswered import filled
 
 CLEARED = 0.0
 """What the screening says of an image that does not fit."""

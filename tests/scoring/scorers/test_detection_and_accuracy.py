@@ -9,9 +9,9 @@ from trial import outcomes as verdicts_of
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.schema import DomainFinding, Unscored
-from autointerp.scoring.detection import covered
-from autointerp.scoring.protocol import Outcome
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.case import Outcome
+from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.scorers.detection import covered
 
 NAMES = ("detection", "accuracy", "relevance")
 WRONG = 104

@@ -13,7 +13,9 @@ from autointerp.images.picture import Picture
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import Failure
 from autointerp.schema import Explanation, Feature, Unscored
-from autointerp.scoring.crops import (
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.embedder import Vectors
+from autointerp.scoring.embedding_statistics import (
     Crops,
     Draw,
     Floats,
@@ -24,9 +26,7 @@ from autointerp.scoring.crops import (
     p_of_labels,
     weighted_auroc,
 )
-from autointerp.scoring.embedder import Vectors
-from autointerp.scoring.embedding import embedding
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.scorers.embedding import embedding
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from autointerp.images.render import snug_side
 from autointerp.lmm.request import ImagePart, Role
 from autointerp.prompts import ShownImage, Slot, Value
 from autointerp.schema import Exemplar
+from autointerp.scoring.case import Case
 from autointerp.scoring.judge import Look
-from autointerp.scoring.protocol import Case
 from autointerp.scoring.resampling import interval_of, one_look, resample
 from autointerp.scoring.statistics import Floats, Interval, recall_samples
 

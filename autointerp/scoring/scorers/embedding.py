@@ -17,10 +17,19 @@ import numpy as np
 from autointerp.images.picture import Picture
 from autointerp.lmm.calls import Failure
 from autointerp.schema import Control
-from autointerp.scoring.crops import Crops, Draw, Floats, alike, auroc_interval, centred, monosemanticity, p_of_labels
+from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.embedder import Embedder
+from autointerp.scoring.embedding_statistics import (
+    Crops,
+    Draw,
+    Floats,
+    alike,
+    auroc_interval,
+    centred,
+    monosemanticity,
+    p_of_labels,
+)
 from autointerp.scoring.judge import SETTLED
-from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.sampling import Item
 
 NAME = "embedding"

@@ -9,9 +9,9 @@ from trial import ByImage, make_case, outcomes, scored, subject
 
 from autointerp.lmm.cache import Cache
 from autointerp.schema import Control, DomainFinding, FeatureRow, Scored, Unscored
-from autointerp.scoring.discoveries import discovered, discoveries, false_positive_rate, false_positives
-from autointerp.scoring.protocol import Population
-from autointerp.scoring.relevance import label_form, lift_of
+from autointerp.scoring.case import Population
+from autointerp.scoring.fdr import discovered, discoveries, false_positive_rate, false_positives
+from autointerp.scoring.scorers.relevance import label_form, lift_of
 
 
 @pytest.fixture

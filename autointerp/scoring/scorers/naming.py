@@ -14,11 +14,11 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import plain
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import Control, Exemplar
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.distractors import RivalTexts, normal
 from autointerp.scoring.exact import binomial_tail
-from autointerp.scoring.protocol import Case, Outcome
-from autointerp.scoring.rivals import RivalTexts, normal
+from autointerp.scoring.question_helpers import Deck, Details, apart, board, lacking, places
 from autointerp.scoring.statistics import Interval, wilson
-from autointerp.scoring.trials import Deck, Details, apart, board, lacking, places
 
 NAME = "naming"
 

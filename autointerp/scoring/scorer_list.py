@@ -1,14 +1,14 @@
 """The scorers by name."""
 
-from autointerp.scoring.accuracy import accuracy
-from autointerp.scoring.choice import choice
-from autointerp.scoring.detection import detection
-from autointerp.scoring.embedding import embedding
-from autointerp.scoring.intruder import intruder
-from autointerp.scoring.localisation import localisation
-from autointerp.scoring.naming import naming
-from autointerp.scoring.protocol import Scorer
-from autointerp.scoring.relevance import relevance
+from autointerp.scoring.case import Scorer
+from autointerp.scoring.scorers.accuracy import accuracy
+from autointerp.scoring.scorers.choice import choice
+from autointerp.scoring.scorers.detection import detection
+from autointerp.scoring.scorers.embedding import embedding
+from autointerp.scoring.scorers.intruder import intruder
+from autointerp.scoring.scorers.localisation import localisation
+from autointerp.scoring.scorers.naming import naming
+from autointerp.scoring.scorers.relevance import relevance
 
 SCORERS: dict[str, Scorer] = {
     "detection": detection,

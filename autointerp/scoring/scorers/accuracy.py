@@ -6,7 +6,7 @@ literature (LanSE, arXiv 2508.18236), never as the headline.
 
 from autointerp.lmm.calls import Failure
 from autointerp.schema import STRATA, Control
-from autointerp.scoring.protocol import Case, Outcome
+from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.statistics import Interval, wilson
 
 NAME = "accuracy"

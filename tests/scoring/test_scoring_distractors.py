@@ -11,8 +11,8 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.runs.index import ExplanationIndex
 from autointerp.schema import Exemplar, FeatureRow
-from autointerp.scoring import rivals
-from autointerp.scoring.rivals import Rivals, RivalTexts, normal
+from autointerp.scoring import distractors
+from autointerp.scoring.distractors import Rivals, RivalTexts, normal
 
 FIRES = {0: (0, 1, 2, 3), 1: (0, 1, 2, 9), 2: (0, 7, 8, 9), 3: (10, 11, 12, 13), 4: (14, 15, 16, 17), 5: (0, 1, 2, 3)}
 """Images that fire each feature: 1 shares three of five in all with 0, 2 one of seven, 5 all; 3 and 4 none."""
@@ -121,7 +121,7 @@ def test_nothing_is_read_before_rivals_are_asked_for_and_the_dump_once(tmp_path:
 
 
 def test_the_pool_is_bounded_and_drawn_by_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rivals, "MAX_POOL", 3)
+    monkeypatch.setattr(distractors, "MAX_POOL", 3)
 
     pools = {found(tmp_path, seed=seed).neighbours for seed in range(8)}
 
