@@ -91,7 +91,7 @@ class Sampler:
             return ()
         views = self._views(feature, shown)
         first = [explainer.first(view, images) for explainer, view in views]
-        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images)) * len(views)
+        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images).items) * len(views)
         return (*first, *judged, *self.explainer.passes(shown, images))
 
     def choosing(self, feature: Feature, shown: Shown, images: Images) -> Sample:

@@ -1,9 +1,8 @@
-"""Whether a run's scores stand above what explanations that should lose get on the same images."""
+"""Tests whether a run's scores stand above what explanations that should lose get on the same images."""
 
 import math
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,9 +10,11 @@ import numpy as np
 from autointerp.record import Record
 from autointerp.schema import Score, Scored
 from autointerp.scoring.comparison import Contrast, paired, unpaired
+from autointerp.scoring.resampling import Draws
 from autointerp.scoring.statistics import Floats
 
 SCORER = "detection"
+"""The scorer whose controls are tested."""
 CONTROLS = {
     "constant": "“an image”",
     "other": "another feature's explanation",
@@ -22,86 +23,84 @@ CONTROLS = {
     "neighbour": "the nearest neighbour's explanation",
 }
 """What each control is, in words."""
-TELLING = ("constant", "other", "permuted", "random")
-"""Those that must lose. A neighbour may describe the same thing, so its explanation may rightly do as well."""
-EXPLAINED = ("constant", "other", "random")
-"""Those of them that other explanations, or other features, make: chance alone is easily beaten."""
+MUST_LOSE = ("constant", "other", "permuted", "random")
+"""The controls that must lose. A neighbour may describe the same thing, so its explanation may rightly do as well."""
+HARDER = ("constant", "other", "random")
+"""The controls among them that other explanations, or other features, make; chance alone is easily beaten."""
 CAREFUL = "careful_f1"
-"""The detail that controls are held against, where images were screened first."""
+"""The detail with which controls are compared where images were screened first."""
 LEAST = 8
-"""Features below which a verdict is withheld: with six a single bad one already lifts p above .05."""
+"""With fewer features a verdict is withheld: of six a single bad one already lifts p above .05."""
 LEVEL = 0.05
-DRAWS = 10_000
+PERMUTATIONS = 10_000
 
 Verdict = Literal["separates", "does not separate", "too few"]
 
 
 class Separation(Record):
-    """One control over all features that carry it."""
+    """The test of one control over all features that carry it."""
 
     control: str
     n: int
-    """Features that carry it (of `random`: of the random dump)."""
+    """The number of features that carry it; for `random`, those of the random dump."""
     own: float
-    """Mean of the explanations' own scores, on the same features (of `random`: over the run)."""
+    """The mean of the explanations' own scores on the same features; for `random`, over the run."""
     value: float
-    """Mean under the control."""
+    """The mean under the control."""
     difference: float
     low: float | None
     high: float | None
-    """95 % interval of own less control; None where there are too few features for one."""
+    """`low` and `high` bound the 95 % interval of own less control; None where there are too few features for one."""
     p: float
-    """Two-sided, by sign flips over features; of `random`: by dealing features to the two dumps."""
+    """The two-sided p-value, by sign flips over features; for `random`, by dealing features to the two dumps."""
     verdict: Verdict
 
 
 def separations(scores: Iterable[Score], random: Iterable[Score] = (), *, seed: int = 0) -> tuple[Separation, ...]:
-    """Each control of a run against the features' own detection scores.
+    """Tests each control of a run against the features' own detection scores.
 
     Args:
-        scores: of the run; other scorers than detection are passed over. The last of a feature holds.
-        random: of a run over a dump of random weights, if there is one.
-        seed: of the permutations.
+        scores: the scores of the run; other scorers than detection are passed over. The last one of a feature holds.
+        random: the scores of a run over a dump of random weights, if there is one.
+        seed: the seed of the permutations.
     """
-    values = _values(scores)
+    own, controls = _values(scores)
     out: list[Separation] = []
-    for name, column in values.controls.items():
+    for name, column in controls.items():
         known = np.isfinite(column)
         if known.any():
-            out.append(_separation(name, paired(column[known], values.own[known], seed=seed, replicates=DRAWS)))
-    without = _values(random).own
-    if len(without) and len(values.own):
-        out.append(_separation("random", unpaired(without, values.own, seed=seed, replicates=DRAWS)))
+            out.append(_separation(name, paired(column[known], own[known], Draws(PERMUTATIONS, seed))))
+    without, _ = _values(random)
+    if len(without) and len(own):
+        out.append(_separation("random", unpaired(without, own, Draws(PERMUTATIONS, seed))))
     return tuple(sorted(out, key=lambda s: list(CONTROLS).index(s.control)))
 
 
 def headline(found: Iterable[Separation]) -> str | None:
-    """One line: whether the controls separate; None where there are none."""
-    telling = [s for s in found if s.control in TELLING]
-    if not telling:
+    """Says in one line whether the controls separate; None where there are none."""
+    tests = [s for s in found if s.control in MUST_LOSE]
+    if not tests:
         return None
-    lost = [s for s in telling if s.verdict == "does not separate"]
+    lost = [s for s in tests if s.verdict == "does not separate"]
     if lost:
-        said = "; ".join(f"{scoring(s.control)} {s.value:.2f}, own {s.own:.2f} (p = {s.p:.2g})" for s in lost)
+        said = "; ".join(f"{with_verb(s.control)} {s.value:.2f}, own {s.own:.2f} (p = {s.p:.2g})" for s in lost)
         return f"CONTROLS DO NOT SEPARATE: {said}: these scores say little about the explanations"
-    enough = [s for s in telling if s.verdict == "separates"]
-    if not {s.control for s in enough} & set(EXPLAINED):
-        n = max((s.n for s in telling if s.control in EXPLAINED), default=0)
+    enough = [s for s in tests if s.verdict == "separates"]
+    if not {s.control for s in enough} & set(HARDER):
+        n = max((s.n for s in tests if s.control in HARDER), default=0)
         if enough:
             return (
                 f"answers beat chance (own {enough[0].own:.2f}, dealt at random {enough[0].value:.2f}); too few "
                 f"features carry other explanations to tell more ({n}, at least {LEAST} are needed)"
             )
-        return (
-            f"controls: {max(s.n for s in telling)} features carry them, too few to tell (at least {LEAST} are needed)"
-        )
+        return f"controls: {max(s.n for s in tests)} features carry them, too few to tell (at least {LEAST} are needed)"
     said = ", ".join(f"{CONTROLS[s.control]} {s.value:.2f}" for s in enough)
     worst = max(s.p for s in enough)
     return f"controls separate: own explanations {enough[0].own:.2f}, {said} (every p <= {worst:.2g})"
 
 
-def scoring(control: str) -> str:
-    """A control with its verb: “an image” scores, the same answers score."""
+def with_verb(control: str) -> str:
+    """Puts a control before its verb: “an image” scores, the same answers score."""
     return f"{CONTROLS[control]} {'score' if control in ('permuted', 'random') else 'scores'}"
 
 
@@ -121,16 +120,8 @@ def _separation(name: str, contrast: Contrast) -> Separation:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Detection's values as columns, one row a feature: some tens of bytes each, however many there are."""
-
-    own: Floats
-    controls: dict[str, Floats]
-    """NaN where a feature does not carry the control."""
-
-
-def _values(scores: Iterable[Score]) -> _Values:
+def _values(scores: Iterable[Score]) -> tuple[Floats, dict[str, Floats]]:
+    """Detection's own values and those under each control as columns, some tens of bytes a feature; NaN for none."""
     features, rows = array("q"), array("d")
     for s in scores:
         if isinstance(s, Scored) and s.scorer == SCORER:
@@ -142,4 +133,4 @@ def _values(scores: Iterable[Score]) -> _Values:
     # Read from behind, the first line of a feature is its last.
     _, latest = np.unique(ids, return_index=True)
     table = table[latest]
-    return _Values(table[:, 0], {name: table[:, 1 + i] for i, name in enumerate(CONTROLS)})
+    return table[:, 0], {name: table[:, 1 + i] for i, name in enumerate(CONTROLS)}

@@ -1,104 +1,70 @@
-"""Of several explanations each by itself, judged on the very images on which all of them together were judged."""
+"""Scores each of several explanations by itself, on the images on which all of them together were judged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from autointerp.lmm.calls import DEFERRED, Failure
-from autointerp.schema import PartScore, Usage
-from autointerp.scoring.case import Case
-from autointerp.scoring.imputation import filled
-from autointerp.scoring.judge import Beliefs, Verdicts
-from autointerp.scoring.resampling import Judged, Replicates, interval_of
-from autointerp.scoring.sampling import Item
+from autointerp.lmm.calls import Failure
+from autointerp.schema import Details, PartScore, Usage
+from autointerp.scoring.case import Addition, Case
+from autointerp.scoring.imputation import imputed
+from autointerp.scoring.judge import Judgements
+from autointerp.scoring.resampling import Columns, Replicates, interval_of
 from autointerp.scoring.statistics import Floats, f1_samples, weighted_rates
 
-Details = dict[str, float | int | str | bool | None]
+Beliefs = Sequence[float | None]
+"""The beliefs in all images of the whole; None where no usable answer came."""
 
 
-@dataclass(frozen=True, slots=True)
-class Apart:
-    """How the explanations of one feature fare one by one."""
-
-    scores: tuple[PartScore, ...]
-    """In their order; empty where there is only one."""
-    details: Details
-    """`union_f1` with its bounds, `overlap`, and `parts_unanswered` where an answer is missing."""
-    usage: Usage
-
-
-async def judged_apart(case: Case, said: Verdicts, judged: Judged, drawn: Replicates) -> Apart | Failure:
-    """Asks about each part of a disjunction; nothing is asked of an explanation that is none.
+async def judged_disjuncts(case: Case, said: Judgements, judged: Columns, drawn: Replicates) -> Addition | Failure:
+    """Judges each part of a disjunction; nothing is asked of an explanation that is none.
 
     A part of the whole holds for no image for which the whole does not: silent images that a screening by the whole
-    cleared count as not fitting, and are not asked about again. (Of a kept explanation that is wider than the whole
-    this flatters the precision, after a screening only.) The others are put before the judge as the whole was, after a
-    screening one by one.
+    cleared count as not fitting, and are not asked about again. (Where a kept explanation is wider than the whole, this
+    flatters its precision, after a screening only.) The other images are put before the judge as they were for the
+    whole, and after a screening one by one.
 
     Args:
-        case: the trial.
+        case: the feature's case.
         said: the judge's word on the whole.
         judged: the same as columns.
-        drawn: replicates of them, of which each part's interval is made too.
+        drawn: replicates of them, from which each part's interval is made too.
 
     Returns:
-        The parts' figures; a failure that may pass instead, or where a part got no answer on all images of a side.
+        The scores of the parts, `union_f1` with its bounds, `overlap`, and `parts_unanswered` where an answer is
+        missing; instead a failure that may pass, or the failure by which a part got no answer on all images of a side.
 
     Raises:
         EndpointError: no request of this run can succeed.
     """
-    open_ones = np.flatnonzero(~judged.cleared).tolist()
-    items = [said.items[i] for i in open_ones]
-    told: list[Beliefs] = []
-    waiting: Failure | None = None
-    for text in case.explanation.parts:
-        answer = await case.judge.beliefs(text, items, case.door, case.judge.look_again(said))
-        if isinstance(answer, Failure):
-            if answer.kind != DEFERRED:
-                return answer
-            waiting = answer  # a batch job takes the other parts as well
-            continue
-        if silenced := _silenced(answer, items):
-            return silenced
-        told.append(answer)
-    if waiting or not told:
-        return waiting or Apart((), {}, Usage())
-    case.gaps += [gap for answer in told for gap in answer.gaps]
-    columns = [_placed(answer, open_ones, len(said.items)) for answer in told]
-    return _figures(case, said, judged, drawn, columns, sum((t.usage for t in told), Usage()))
+    parts = case.explanation.parts
+    if not parts:
+        return Addition()
+    open_places = np.flatnonzero(~judged.cleared).tolist()
+    told = await case.judge_again(parts, [said.items[i] for i in open_places], said)
+    if isinstance(told, Failure):
+        return told
+    if mute := next((t.mute for t in told if t.mute), None):
+        return mute
+    case.gaps += [gap for t in told for gap in t.gaps]
+    columns: list[Beliefs] = []
+    for answer in told:
+        known = dict(zip(open_places, answer.beliefs, strict=True))
+        columns.append([known.get(place, 0.0) for place in range(len(said.items))])
+    return _scores(case, said, judged, drawn, columns, sum((t.usage for t in told), Usage()))
 
 
-def _silenced(told: Beliefs, items: Sequence[Item]) -> Failure | None:
-    """Why a side got no answer at all; None where both have some."""
-    for active in (True, False):
-        own = [belief for belief, item in zip(told.all, items, strict=True) if item.active == active]
-        if own and all(belief is None for belief in own):
-            return told.gaps[0]
-    return None
+def _scores(
+    case: Case, said: Judgements, judged: Columns, drawn: Replicates, columns: Sequence[Beliefs], usage: Usage
+) -> Addition:
+    def answering(beliefs: Beliefs) -> Columns:
+        answered = np.array([b is not None for b in beliefs])
+        return replace(judged, belief=np.array(imputed(said.items, beliefs), float), answered=answered)
 
-
-def _placed(told: Beliefs, places: Sequence[int], n: int) -> list[float | None]:
-    """Beliefs on all `n` images: 0 on those that were not asked about."""
-    out: list[float | None] = [0.0] * n
-    for place, belief in zip(places, told.all, strict=True):
-        out[place] = belief
-    return out
-
-
-def _figures(
-    case: Case,
-    said: Verdicts,
-    judged: Judged,
-    drawn: Replicates,
-    columns: Sequence[Sequence[float | None]],
-    usage: Usage,
-) -> Apart:
-    parts = [_answering(judged, said, column) for column in columns]
-    adds = case.explanation.adds
+    parts, adds = [answering(column) for column in columns], case.explanation.adds
     adding = [column for column, own in zip(columns, adds, strict=True) if own]
-    both = _answering(judged, said, [_any(beliefs) for beliefs in zip(*adding, strict=True)])
-    union = interval_of(f1_samples, both, drawn)
+    union = interval_of(f1_samples, answering([_any(beliefs) for beliefs in zip(*adding, strict=True)]), drawn)
     details: Details = {
         "union_f1": union.value,
         "union_f1_low": union.low,
@@ -108,37 +74,34 @@ def _figures(
     if missing := sum(belief is None for column in columns for belief in column):
         details["parts_unanswered"] = missing
     each = zip(case.explanation.parts, adds, parts, strict=True)
-    scores = [_score(text, part, drawn).model_copy(update={"adds": own}) for text, own, part in each]
-    return Apart(tuple(scores), details, usage)
+    scores = tuple(_score(text, own, part, drawn) for text, own, part in each)
+    return Addition(details, parts=scores, usage=usage)
 
 
-def _answering(judged: Judged, said: Verdicts, beliefs: Sequence[float | None]) -> Judged:
-    return judged.answering(np.array(filled(said.all, beliefs), float), np.array([b is not None for b in beliefs]))
-
-
-def _any(beliefs: Sequence[float | None]) -> float | None:
-    """What "any of them fits" comes to: the largest belief; None where a missing answer could still raise it."""
+def _any(beliefs: Beliefs) -> float | None:
+    """The belief that any of several texts fits: the largest; None where a missing answer could still raise it."""
     known = [b for b in beliefs if b is not None]
     largest = max(known, default=0.0)
     return largest if largest == 1 or len(known) == len(beliefs) else None
 
 
-def overlap(judged: Judged, beliefs: Floats) -> float:
-    """Of the images that fire the feature, the share that more than one part claims: Σwyc₂ / Σwy.
+def overlap(judged: Columns, beliefs: Floats) -> float:
+    """The share of the images that fire the feature which more than one part claims: Σwyc₂ / Σwy.
 
     Args:
         judged: the images.
-        beliefs: of each part, [parts, n], at least two parts; c₂ is the second largest of an image.
+        beliefs: the beliefs in each part, [parts, n], at least two parts; c₂ is the second largest of an image.
     """
     second = np.sort(beliefs, axis=0)[-2]
     return weighted_rates(judged.active, second, judged.weight).recall
 
 
-def _score(text: str, part: Judged, drawn: Replicates) -> PartScore:
+def _score(text: str, adds: bool, part: Columns, drawn: Replicates) -> PartScore:
     found = interval_of(f1_samples, part, drawn)
     rates = weighted_rates(part.active, part.belief, part.weight)
     return PartScore(
         text=text,
+        adds=adds,
         value=found.value,
         low=found.low,
         high=found.high,

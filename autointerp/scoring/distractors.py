@@ -1,4 +1,4 @@
-"""Explanations of other features: what a feature's own explanation has to beat."""
+"""Finds explanations of other features, which a feature's own explanation has to beat."""
 
 import re
 from dataclasses import dataclass
@@ -6,37 +6,36 @@ from functools import cached_property
 from random import Random
 
 import numpy as np
-import numpy.typing as npt
 
 from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
-from autointerp.runs.index import ExplanationIndex, Ints
+from autointerp.evidence import lowest_hashed
+from autointerp.runs.index import ExplanationIndex
 from autointerp.schema import SILENT_STRATA, Explanation, Feature
+from autointerp.scoring.statistics import Floats, Ints
 
 MAX_POOL = 5000
-"""Explained features among which rivals are looked for."""
+"""The most explained features among which distractors are looked for."""
 N_NEIGHBOURS = 11
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class RivalTexts:
-    """Other features' explanations for one feature."""
+class Distractors:
+    """Explanations of other features, for one feature."""
 
     other: str | None = None
-    """Of a feature drawn at random; None where the run has no other explanation than this feature's."""
+    """The explanation of a feature drawn at random; None where the run has no other text than this feature's."""
     neighbours: tuple[str, ...] = ()
-    """Of the features most like it, the nearest first; those of the feature's very own text stand last."""
+    """Those of the features most like it, the nearest first; those of the feature's very own text stand last."""
 
 
 def normal(text: str) -> str:
-    """A text without what makes no difference: case, spaces, punctuation."""
+    """Strips a text of what makes no difference: case, spaces and punctuation."""
     return " ".join(re.findall(r"\w+", text.casefold()))
 
 
-class Rivals:
-    """Finds the rivals of each feature among the explained ones of a run.
+class DistractorFinder:
+    """Finds the distractors of each feature among the explained ones of a run.
 
     They are looked for among at most 5000 features, drawn by a hash of their numbers; all where the run has fewer. The
     pool is made when first asked for: one pass over the row groups of the dump that hold its features, of which only
@@ -44,9 +43,9 @@ class Rivals:
     exemplar and each word of a text, and the texts), 32 while they are read, and a query one or two milliseconds.
 
     Args:
-        dump: of the run.
+        dump: the run's dump.
         index: its explanations.
-        seed: of the pool and of every draw.
+        seed: the seed of the pool and of every draw.
     """
 
     def __init__(self, dump: Dump, index: ExplanationIndex, *, seed: int) -> None:
@@ -54,8 +53,8 @@ class Rivals:
         self._index = index
         self._seed = seed
 
-    def of(self, feature: Feature, explanation: Explanation) -> RivalTexts:
-        """Rivals of one feature; the same in every run over the same explanations.
+    def of(self, feature: Feature, explanation: Explanation) -> Distractors:
+        """Gives the distractors of one feature, the same in every run over the same explanations.
 
         Raises:
             RunError: an explanation of the pool is broken.
@@ -66,10 +65,10 @@ class Rivals:
         differ = [i for i in others.tolist() if pool.normals[i] != own]
         chance = Random(f"rivals:{self._seed}:{feature.id}")
         other = pool.texts[chance.choice(differ)] if differ else None
-        return RivalTexts(other, self._neighbours(pool, others, feature, own))
+        return Distractors(other, self._neighbours(pool, others, feature, own))
 
     def _neighbours(self, pool: "_Pool", others: Ints, feature: Feature, own: str) -> tuple[str, ...]:
-        """The nearest by images in common; among equals, as among those without any, by words in common."""
+        """Finds the nearest by images in common and, among equals, by words in common."""
         images = pool.images.likeness(np.array(sorted({e.image for e in feature.active}), np.int64))[others]
         known = {pool.vocabulary[word] for word in own.split() if word in pool.vocabulary}
         words = pool.words.likeness(np.array(sorted(known), np.int64))[others]
@@ -89,7 +88,8 @@ class Rivals:
 
     @cached_property
     def _pool(self) -> "_Pool":
-        drawn = _drawn(self._index.features, self._seed)
+        # A hash of its own: features that carry the controls are no likelier to stand in the pool.
+        drawn = lowest_hashed(self._index.features, MAX_POOL, self._seed + 1)
         said = [e for e in (self._index[int(f)] for f in drawn) if not e.none]
         ids = np.array([e.feature for e in said], np.int64)
         normals = tuple(normal(e.text) for e in said)
@@ -107,13 +107,13 @@ class Rivals:
 
 
 class _Inverted:
-    """Who of a pool has which keys, looked up by key.
+    """An inverted index: who of a pool has which keys, looked up by key.
 
     Args:
-        keys: ascending, shape [pairs].
-        holders: place in the pool of who has the key, shape [pairs]; each pair once.
-        weights: what a key counts, the same for all that have it; shape [pairs].
-        n: size of the pool.
+        keys: the keys in ascending order, shape [pairs].
+        holders: the place in the pool of who has the key, shape [pairs]; each pair once.
+        weights: what a key counts, the same for all that have it, shape [pairs].
+        n: the size of the pool.
     """
 
     def __init__(self, keys: Ints, holders: Ints, weights: Floats, n: int) -> None:
@@ -121,7 +121,7 @@ class _Inverted:
         self._totals = np.bincount(holders, weights, n)
 
     def likeness(self, own: Ints) -> Floats:
-        """Weighted Jaccard index of a set of keys with each of the pool's, 0 to 1; shape [pool]."""
+        """Computes the weighted Jaccard index of a set of keys with each of the pool's, 0 to 1; shape [pool]."""
         first, last = (np.searchsorted(self._keys, own, side) for side in ("left", "right"))
         met = last > first
         total = float(self._weights[first[met]].sum())
@@ -134,28 +134,29 @@ class _Inverted:
 
 @dataclass(frozen=True)
 class _Pool:
-    """Explained features among which rivals are looked for; those without a common property are left out."""
+    """Explained features among which distractors are looked for; those without a common property are left out."""
 
     ids: Ints
-    """Ascending."""
+    """The features in ascending order."""
     texts: tuple[str, ...]
     normals: tuple[str, ...]
     vocabulary: dict[str, int]
     images: _Inverted
-    """On which images each fires, as far as the dump holds them."""
+    """The images on which each fires, as far as the dump holds them."""
     words: _Inverted
-    """By number in the vocabulary; a word counts ln(texts / texts that have it) (Spärck Jones 1972)."""
+    """The words of each by number in the vocabulary; a word counts ln(texts / texts that have it) (Spärck Jones
+    1972)."""
 
 
 def _rare_first(pairs: Ints, n: int) -> _Inverted:
-    """Pairs of word and holder, shape [pairs, 2]."""
+    """Makes an index of words from pairs of word and holder, shape [pairs, 2]."""
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     held = np.bincount(pairs[:, 0]) if len(pairs) else np.zeros(0)
     return _Inverted(pairs[:, 0], pairs[:, 1], np.log(n / held[pairs[:, 0]]), n)
 
 
 def _fired(dump: Dump, ids: Ints) -> tuple[Ints, Ints]:
-    """Active exemplars of some features, as pairs of image and place among `ids`; images ascend."""
+    """Reads the active exemplars of features, as pairs of image and place among `ids`; images ascend."""
     index = dump.exemplar_parts.index
     begun, ended = np.searchsorted(ids, index.first, "left"), np.searchsorted(ids, index.last, "right")
     found = [np.zeros((0, 2), np.int64)]
@@ -168,14 +169,3 @@ def _fired(dump: Dump, ids: Ints) -> tuple[Ints, Ints]:
         found.append(np.stack([images[wanted], np.searchsorted(ids, features[wanted])], axis=1))
     pairs = np.unique(np.concatenate(found), axis=0)
     return pairs[:, 0], pairs[:, 1]
-
-
-def _drawn(ids: Ints, seed: int) -> Ints:
-    """At most MAX_POOL of the ids, ascending: those that hash lowest, so that later ones hardly change the choice."""
-    # Modulo 2^64 by hand: NumPy warns where a lone number overflows.
-    x = ids.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
-    # SplitMix64's finaliser (Steele, Lea & Flood 2014).
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    return np.sort(ids[np.argsort(x, kind="stable")[:MAX_POOL]])

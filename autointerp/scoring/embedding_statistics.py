@@ -1,15 +1,11 @@
-"""The arithmetic of embedded crops: how alike they are, and how much more like a text than other crops are."""
+"""Computes how alike embedded crops are, and how much more like a text than other crops are."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from autointerp.scoring.resampling import percentiles, upper_p
-from autointerp.scoring.statistics import Interval
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from autointerp.scoring.resampling import Draws, percentiles, upper_p
+from autointerp.scoring.statistics import Floats, Interval, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,38 +13,30 @@ class Crops:
     """Embedded crops of one side, active or silent."""
 
     vectors: Floats
-    """[n, d], of unit length."""
+    """The vectors, of unit length, [n, d]."""
     weight: Floats
-    """ã > 0, [n]: what a crop counts in the likeness of the crops to each other."""
+    """ã > 0: what a crop counts in the likeness of the crops to each other, [n]."""
     stands_for: Floats
-    """> 0, [n]: images of the population that it stands for."""
+    """The number of images of the population that a crop stands for, > 0, [n]."""
     group: Ints
-    """0, 1, … [n]: equal for near-duplicates."""
+    """The group 0, 1, … of each crop, [n]; near-duplicates have the same group."""
 
     @property
     def n_groups(self) -> int:
-        """Crops that are not near-duplicates of one another."""
+        """The number of crops that are not near-duplicates of one another."""
         return int(self.group.max()) + 1 if len(self.group) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Draw:
-    """How chance is drawn."""
-
-    replicates: int
-    seed: int
-
-
 def monosemanticity(vectors: Floats, weight: Floats, group: Ints) -> float:
-    """Weighted mean cosine over the pairs of crops that are not near-duplicates, in O(n).
+    """Computes the weighted mean cosine over the pairs of crops that are not near-duplicates, in O(n).
 
-    (‖Σãê‖² - Σ_g‖Σ_{i in g} ãê‖²) / ((Σã)² - Σ_g(Σ_{i in g} ã)²): without near-duplicates the formula of scoring.md,
+    It is (‖Σãê‖² - Σ_g‖Σ_{i in g} ãê‖²) / ((Σã)² - Σ_g(Σ_{i in g} ã)²): without near-duplicates this is
     (‖Σãê‖² - Σã²) / ((Σã)² - Σã²).
 
     Args:
-        vectors: ê, of unit length, [n, d].
-        weight: ã > 0, [n].
-        group: 0, 1, … without a gap, [n].
+        vectors: the vectors ê, of unit length, [n, d].
+        weight: the weights ã > 0, [n].
+        group: the groups 0, 1, … without a gap, [n].
 
     Returns:
         In [-1, 1]; NaN where there is no pair.
@@ -60,8 +48,8 @@ def monosemanticity(vectors: Floats, weight: Floats, group: Ints) -> float:
     return float(pairs / mass) if len(masses) > 1 else float("nan")
 
 
-def alike(crops: Crops, draw: Draw) -> Interval:
-    """Monosemanticity with its 95 % interval, by the bootstrap over near-duplicate groups.
+def alike(crops: Crops, draws: Draws) -> Interval:
+    """Computes monosemanticity with its 95 % interval, by a bootstrap over near-duplicate groups.
 
     A replicate draws one group fewer than there are, without which few groups look too sure (Rao & Wu 1988). A group
     drawn twice makes pairs of equal crops, whose cosine of 1 would raise every replicate over the value: they are left
@@ -69,7 +57,7 @@ def alike(crops: Crops, draw: Draw) -> Interval:
     """
     value = monosemanticity(crops.vectors, crops.weight, crops.group)
     sums, masses = _by_group(crops.vectors, crops.weight, crops.group)
-    times = _times(len(masses), draw.replicates, np.random.default_rng(draw.seed))
+    times = _times(len(masses), draws.replicates, np.random.default_rng(draws.seed))
     pairs = np.sum((times @ (sums @ sums.T)) * times, axis=1) - (times**2) @ np.sum(sums * sums, axis=1)
     mass = (times @ masses) ** 2 - (times**2) @ (masses**2)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,8 +65,8 @@ def alike(crops: Crops, draw: Draw) -> Interval:
     return percentiles(value, samples)
 
 
-def p_of_labels(active: Crops, silent: Crops, draw: Draw) -> float:
-    """One-sided p-value of the active crops being no more alike than any others, by permutation of the labels.
+def p_of_labels(active: Crops, silent: Crops, draws: Draws) -> float:
+    """Gives the one-sided p-value of the active crops being no more alike than any others, by permuted labels.
 
     Of near-duplicates the first stands for all. Vectors are centred on the mean of both sides, which no permutation
     moves: in a space where all vectors point one way, as those of most networks do, differences are else small beside
@@ -87,8 +75,8 @@ def p_of_labels(active: Crops, silent: Crops, draw: Draw) -> float:
     own, others = _firsts(active), _firsts(silent)
     vectors = centred(np.concatenate([active.vectors[own], silent.vectors[others]]))
     weight, n = active.weight[own], len(vectors)
-    rng = np.random.default_rng(draw.seed)
-    dealt = rng.permuted(np.tile(np.concatenate([weight, np.zeros(n - len(weight))]), (draw.replicates, 1)), axis=1)
+    rng = np.random.default_rng(draws.seed)
+    dealt = rng.permuted(np.tile(np.concatenate([weight, np.zeros(n - len(weight))]), (draws.replicates, 1)), axis=1)
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, 0.0)
     true = np.concatenate([weight, np.zeros(n - len(weight))])
@@ -96,29 +84,31 @@ def p_of_labels(active: Crops, silent: Crops, draw: Draw) -> float:
 
 
 def centred(vectors: Floats, on: Floats | None = None) -> Floats:
-    """Vectors less the mean of `on` (or of themselves), of unit length again; zero where nothing is left. [n, d]."""
+    """Takes the mean of `on` (or of the vectors) off and norms to unit length, [n, d]; zero where nothing is left."""
     moved = vectors - (vectors if on is None else on).mean(axis=0)
     length = np.linalg.norm(moved, axis=1, keepdims=True)
     return np.where(length > 1e-9, moved / np.maximum(length, 1e-9), 0.0)
 
 
 def weighted_auroc(active: Floats, silent: Floats, by_active: Floats, by_silent: Floats) -> float:
-    """Chance that an active image has more of it than a silent one, ties counting half, weighted over the pairs.
+    """Computes the chance that an active image has a higher figure than a silent one, weighted over the pairs.
+
+    Ties count half.
 
     Args:
-        active: figures of the active images, [n].
-        silent: of the silent ones, [m].
-        by_active: weights > 0, [n].
-        by_silent: weights > 0, [m].
+        active: the figures of the active images, [n].
+        silent: the figures of the silent images, [m].
+        by_active: the weights of the active images, > 0, [n].
+        by_silent: the weights of the silent images, > 0, [m].
     """
     return float(by_active @ _wins(active, silent) @ by_silent / (by_active.sum() * by_silent.sum()))
 
 
-def auroc_interval(active: Floats, silent: Floats, of_active: Crops, of_silent: Crops, draw: Draw) -> Interval:
-    """The same with the crops' population weights, and its 95 % bootstrap interval over groups of either side."""
+def auroc_interval(active: Floats, silent: Floats, of_active: Crops, of_silent: Crops, draws: Draws) -> Interval:
+    """Computes the AUROC with population weights, and its 95 % bootstrap interval over the groups of either side."""
     value = weighted_auroc(active, silent, of_active.stands_for, of_silent.stands_for)
-    rng = np.random.default_rng(draw.seed)
-    by = [_times(c.n_groups, draw.replicates, rng)[:, c.group] * c.stands_for for c in (of_active, of_silent)]
+    rng = np.random.default_rng(draws.seed)
+    by = [_times(c.n_groups, draws.replicates, rng)[:, c.group] * c.stands_for for c in (of_active, of_silent)]
     wins = np.sum((by[0] @ _wins(active, silent)) * by[1], axis=1)
     return percentiles(value, wins / (by[0].sum(axis=1) * by[1].sum(axis=1)))
 
@@ -136,7 +126,7 @@ def _by_group(vectors: Floats, weight: Floats, group: Ints) -> tuple[Floats, Flo
 
 
 def _times(n: int, replicates: int, rng: np.random.Generator) -> Floats:
-    """How often each of n groups is drawn, [replicates, n]."""
+    """Draws how often each of n groups comes in each replicate, [replicates, n]."""
     return rng.multinomial(max(1, n - 1), np.full(n, 1 / n), size=replicates).astype(np.float64)
 
 

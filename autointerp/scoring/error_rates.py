@@ -1,14 +1,15 @@
-"""The arithmetic of calibration: from judgements whose truth is known to a judge's error rates and habits."""
+"""Computes a judge's error rates, and what else its answers depend on, from answers whose truth is known."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import erfc, exp, gamma, sqrt
-from typing import Literal, TypedDict
+from typing import Literal
 
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import (
     Agreement,
+    ErrorRates,
     Findings,
     FormatCalibration,
     KindCalibration,
@@ -18,97 +19,85 @@ from autointerp.scoring.calibration import (
 from autointerp.scoring.statistics import wilson
 
 Origin = Literal["true", "near", "random"]
-"""The thing is there; it is absent from an image that comes near; it is absent from one drawn at random."""
+"""`true`: the thing is there; `near`: it is absent from an image that comes near; `random`: it is absent from an image
+drawn at random."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One way of showing images."""
+    """A way of showing images."""
 
     layout: str
     per_call: int
     backwards: bool = False
-    """The same images in the reversed order."""
+    """Whether the same images are shown in the reversed order."""
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The form in words."""
         if self.per_call == 1:
             return "single images"
         return f"{self.layout} of {self.per_call}" + (" reversed" if self.backwards else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """One answer, or none, on one image."""
+class CheckedAnswer:
+    """One answer, or none, on an image whose truth is known."""
 
     concept: int
     kinds: tuple[str, ...]
-    """That the concept touches."""
+    """The kinds of attributes that the concept speaks of."""
     image: int
     origin: Origin
     form: Form
     place: int
-    """Among the images of its call, from 0."""
+    """The place among the images of its call, from 0."""
     belief: float | None
     """0 no, 0.5 unsure, 1 yes; None where no usable answer came."""
 
 
-def find(judgements: Sequence[Judgement], forms: Sequence[Form], used: Mapping[Form, Usage]) -> Findings | None:
-    """All figures of a calibration; None where the first form has no answer on one side of the truth.
+def findings_of(answers: Sequence[CheckedAnswer], forms: Sequence[Form], used: Mapping[Form, Usage]) -> Findings | None:
+    """Computes all figures of a calibration; None where the first form has no answer on one side of the truth.
 
     Args:
-        judgements: every one.
-        forms: the run's own first, then the others, the reversed one included.
-        used: by form.
+        answers: every answer.
+        forms: the run's own form first, then the others, the reversed one included.
+        used: the usage by form.
     """
-    own = [j for j in judgements if j.form == forms[0]]
+    own = [a for a in answers if a.form == forms[0]]
     rates = rates_of(own)
     if rates is None:
         return None
-    kinds = sorted({kind for j in own for kind in j.kinds})
-    by_kind = {kind: rates_of(j for j in own if kind in j.kinds) for kind in kinds}
+    kinds = sorted({kind for a in own for kind in a.kinds})
+    by_kind = {kind: rates_of(a for a in own if kind in a.kinds) for kind in kinds}
     forward = [form for form in forms if not form.backwards]
-    by_form = {form: rates_of(j for j in judgements if j.form == form) for form in forward}
+    by_form = {form: rates_of(a for a in answers if a.form == form) for form in forward}
     turned = next((form for form in forms if form.backwards), None)
     straight = Form(turned.layout, turned.per_call) if turned else None
     return Findings(
-        **rates,
-        kinds=tuple(KindCalibration(kind=kind, **found) for kind, found in by_kind.items() if found),
-        formats=tuple(_format(form, found, used) for form, found in by_form.items() if found),
-        order=agreement(judgements, straight, turned) if straight and turned else None,
-        agreements=tuple(a for form in forward[1:] if (a := agreement(judgements, forms[0], form))),
-        near_yes=share_of_yes(j for j in own if j.origin == "near"),
-        random_yes=share_of_yes(j for j in own if j.origin == "random"),
-        position=position_effect([j for j in judgements if j.form == straight]) if straight else None,
-        unanswered=sum(j.belief is None for j in judgements),
+        **dict(rates),
+        kinds=tuple(KindCalibration(kind=kind, **dict(found)) for kind, found in by_kind.items() if found),
+        formats=tuple(_format(form, found, used.get(form, Usage())) for form, found in by_form.items() if found),
+        order=agreement(answers, straight, turned) if straight and turned else None,
+        agreements=tuple(both for form in forward[1:] if (both := agreement(answers, forms[0], form))),
+        near_yes=share_of_yes(a for a in own if a.origin == "near"),
+        random_yes=share_of_yes(a for a in own if a.origin == "random"),
+        position=position_effect([a for a in answers if a.form == straight]) if straight else None,
+        unanswered=sum(a.belief is None for a in answers),
     )
 
 
-class RateFields(TypedDict):
-    """Those of `ErrorRates`."""
-
-    n_true: int
-    n_false: int
-    sensitivity: float
-    sensitivity_low: float
-    sensitivity_high: float
-    specificity: float
-    specificity_low: float
-    specificity_high: float
-
-
-def rates_of(judgements: Iterable[Judgement]) -> RateFields | None:
-    """Sensitivity and specificity; None where one side of the truth has no answer."""
+def rates_of(answers: Iterable[CheckedAnswer]) -> ErrorRates | None:
+    """Computes sensitivity and specificity; None where one side of the truth has no answer."""
     there: list[float] = []
     absent: list[float] = []
-    for j in judgements:
-        if j.belief is not None:
-            (there if j.origin == "true" else absent).append(j.belief)
+    for answer in answers:
+        if answer.belief is not None:
+            (there if answer.origin == "true" else absent).append(answer.belief)
     if not there or not absent:
         return None
     se, sp = wilson(sum(there), len(there)), wilson(len(absent) - sum(absent), len(absent))
-    return RateFields(
+    return ErrorRates(
         n_true=len(there),
         n_false=len(absent),
         sensitivity=se.value,
@@ -120,10 +109,9 @@ def rates_of(judgements: Iterable[Judgement]) -> RateFields | None:
     )
 
 
-def _format(form: Form, rates: RateFields, used: Mapping[Form, Usage]) -> FormatCalibration:
-    usage = used.get(form, Usage())
+def _format(form: Form, rates: ErrorRates, usage: Usage) -> FormatCalibration:
     return FormatCalibration(
-        **rates,
+        **dict(rates),
         layout=form.layout,
         per_call=form.per_call,
         calls=usage.calls,
@@ -133,21 +121,21 @@ def _format(form: Form, rates: RateFields, used: Mapping[Form, Usage]) -> Format
     )
 
 
-def share_of_yes(judgements: Iterable[Judgement]) -> Share | None:
-    """Share of yes, an unsure answer counting half; None where nothing was answered."""
-    beliefs = [j.belief for j in judgements if j.belief is not None]
+def share_of_yes(answers: Iterable[CheckedAnswer]) -> Share | None:
+    """Computes the share of yes, an unsure answer counting half; None where nothing was answered."""
+    beliefs = [a.belief for a in answers if a.belief is not None]
     if not beliefs:
         return None
     share = wilson(sum(beliefs), len(beliefs))
     return Share(value=share.value, low=share.low, high=share.high, n=len(beliefs))
 
 
-def agreement(judgements: Iterable[Judgement], first: Form, second: Form) -> Agreement | None:
-    """Agreement of two forms on the images that both answered; None where there are none."""
+def agreement(answers: Iterable[CheckedAnswer], first: Form, second: Form) -> Agreement | None:
+    """Computes how far two forms agree on the images that both answered; None where there are none."""
     by_form: dict[Form, dict[tuple[int, int], float]] = {first: {}, second: {}}
-    for j in judgements:
-        if j.form in by_form and j.belief is not None:
-            by_form[j.form][j.concept, j.image] = j.belief
+    for answer in answers:
+        if answer.form in by_form and answer.belief is not None:
+            by_form[answer.form][answer.concept, answer.image] = answer.belief
     pairs = [(a, by_form[second][key]) for key, a in by_form[first].items() if key in by_form[second]]
     if not pairs:
         return None
@@ -156,7 +144,7 @@ def agreement(judgements: Iterable[Judgement], first: Form, second: Form) -> Agr
 
 
 def kappa(pairs: Sequence[tuple[float, float]]) -> float | None:
-    """Cohen's kappa (1960): (p_o - p_e) / (1 - p_e); None where p_e is 1, as when both say yes to everything."""
+    """Computes Cohen's kappa (1960), (p_o - p_e) / (1 - p_e); None where p_e is 1, as when both always say yes."""
     n = len(pairs)
     left, right = Counter(a for a, _ in pairs), Counter(b for _, b in pairs)
     expected = sum(left[answer] * right[answer] for answer in left) / n**2
@@ -164,16 +152,16 @@ def kappa(pairs: Sequence[tuple[float, float]]) -> float | None:
     return None if expected == 1 else (observed - expected) / (1 - expected)
 
 
-def position_effect(judgements: Sequence[Judgement]) -> PositionEffect | None:
-    """Yes against anything else by place; None where fewer than two places were answered.
+def position_effect(answers: Sequence[CheckedAnswer]) -> PositionEffect | None:
+    """Tests whether yes depends on the place; None where fewer than two places were answered.
 
-    Pearson's chi-square with (places - 1) degrees of freedom; 0 where every answer is the same.
+    The test is Pearson's chi-square with (places - 1) degrees of freedom; it is 0 where every answer is the same.
     """
     answered, yes = Counter[int](), Counter[int]()
-    for j in judgements:
-        if j.belief is not None:
-            answered[j.place] += 1
-            yes[j.place] += j.belief == 1
+    for a in answers:
+        if a.belief is not None:
+            answered[a.place] += 1
+            yes[a.place] += a.belief == 1
     places = sorted(answered)
     if len(places) < 2:
         return None
@@ -192,9 +180,9 @@ def position_effect(judgements: Sequence[Judgement]) -> PositionEffect | None:
 
 
 def chi_square_tail(value: float, df: int) -> float:
-    """Chance that chi-square with `df` degrees of freedom is at least `value`, exact for whole `df` >= 1.
+    """Computes the chance that chi-square with `df` degrees of freedom is at least `value`; exact for whole `df` >= 1.
 
-    Abramowitz & Stegun 26.4.4 (odd) and 26.4.5 (even).
+    The formulas are Abramowitz & Stegun 26.4.4 (odd) and 26.4.5 (even).
     """
     half = value / 2
     if df % 2 == 0:

@@ -1,30 +1,17 @@
-"""The scorers by name."""
+"""The scorers by name, as reports list them."""
+
+from collections.abc import Mapping
 
 from autointerp.scoring.case import Scorer
-from autointerp.scoring.scorers.accuracy import accuracy
-from autointerp.scoring.scorers.choice import choice
-from autointerp.scoring.scorers.detection import detection
-from autointerp.scoring.scorers.embedding import embedding
-from autointerp.scoring.scorers.intruder import intruder
-from autointerp.scoring.scorers.localisation import localisation
-from autointerp.scoring.scorers.naming import naming
-from autointerp.scoring.scorers.relevance import relevance
+from autointerp.scoring.scorers.accuracy import ACCURACY
+from autointerp.scoring.scorers.choice import CHOICE
+from autointerp.scoring.scorers.detection import DETECTION
+from autointerp.scoring.scorers.embedding import EMBEDDING
+from autointerp.scoring.scorers.intruder import INTRUDER
+from autointerp.scoring.scorers.localisation import LOCALISATION
+from autointerp.scoring.scorers.naming import NAMING
+from autointerp.scoring.scorers.relevance import RELEVANCE
 
-SCORERS: dict[str, Scorer] = {
-    "detection": detection,
-    "accuracy": accuracy,
-    "relevance": relevance,
-    "intruder": intruder,
-    "choice": choice,
-    "naming": naming,
-    "localisation": localisation,
-    "embedding": embedding,
+SCORERS: Mapping[str, Scorer] = {
+    s.name: s for s in (DETECTION, CHOICE, NAMING, RELEVANCE, ACCURACY, LOCALISATION, INTRUDER, EMBEDDING)
 }
-
-TEMPLATES: dict[str, str] = {
-    "intruder": "intruder",
-    "choice": "choice",
-    "naming": "naming",
-    "localisation": "localisation",
-}
-"""Scorers that ask questions of their own, and the template in prompts/ that each fills."""

@@ -9,7 +9,8 @@ from trial import ByImage, ByText, make_case, outcomes, scored
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.schema import Feature, FeatureRow
-from autointerp.scoring.distractors import RivalTexts
+from autointerp.scoring.distractors import Distractors
+from autointerp.scoring.sampling import calls
 
 
 @pytest.fixture
@@ -80,6 +81,21 @@ def test_judging_on_asks_of_no_image_twice(cache: Cache):
 
     seen = [tile.image for request in client.requests for p in request.pictures for tile in p.tiles]
     assert len(seen) == len(set(seen))
+
+
+def test_further_images_go_where_the_interval_of_f1_gains_by_them(cache: Cache):
+    # Fires on 60 of 6060 images, all of which fit: F1 is 2/102. With f = F1 a yes more moves it by 2 - f an active
+    # image and by f a silent one, so that 60 · 1.98 active ones are worth as much as 6000 · 0.0198 silent ones.
+    rows = (*exemplars("top", range(60)), *exemplars("silent", range(1000, 1600), activation=0, probability=0.1))
+    feature = Feature(FeatureRow(3, 8, 60, 2.0, None, None), rows)
+    asked = {"interval": 0.001, "max_calls": 5, "n_active": 10, "n_silent": 10, "per_call": 10}
+
+    client = ByImage(lambda image: "yes")
+    outcomes(make_case(cache, client, about=feature, n_images=6060, settings=asked, scorers=["detection"]))
+
+    further = [tile.image for request in client.requests[2:] for p in request.pictures for tile in p.tiles]
+    assert len(further) == 30
+    assert 13 <= sum(image < 1000 for image in further) <= 17
 
 
 def test_judging_on_ends_when_every_image_is_judged(cache: Cache):
@@ -192,7 +208,7 @@ def test_an_active_image_without_an_answer_stays_in_accuracys_denominator(cache:
 
 
 def test_two_refused_images_in_different_halves_of_a_sheet_cost_no_other(cache: Cache):
-    first = make_case(cache, ByImage(truly)).sample.calls(8)[0]
+    first = calls(make_case(cache, ByImage(truly)).sample.items, 8)[0]
     refused = {first[0].exemplar.image, first[-1].exemplar.image}
 
     score = scored(outcomes(make_case(cache, Refuses(refused)))["detection"])
@@ -216,10 +232,10 @@ def test_controls_judge_the_same_images_under_explanations_that_should_lose(cach
             return "yes"
         return truly(image) if text in ("a red circle", "a near one") else "no"
 
-    rivals = RivalTexts(other="another one", neighbours=("a near one", "a far one"))
+    others = Distractors(other="another one", neighbours=("a near one", "a far one"))
     client = ByText(says)
     said = explanation().model_copy(update={"text": "a red circle"})
-    score = scored(outcomes(make_case(cache, client, said=said, rivals=rivals, controlled=True))["detection"])
+    score = scored(outcomes(make_case(cache, client, said=said, distractors=others, controlled=True))["detection"])
 
     assert score.value == 1.0
     assert score.controls["constant"].value == pytest.approx(score.controls["always_yes"].value)
@@ -231,7 +247,7 @@ def test_controls_judge_the_same_images_under_explanations_that_should_lose(cach
     assert score.usage.calls == 4 * 5
 
 
-def test_a_refusal_of_a_rivals_text_does_not_make_the_rival_lose(cache: Cache):
+def test_a_refusal_of_a_controls_text_does_not_make_the_control_lose(cache: Cache):
     class Picky(ByText):
         def said_of(self, image: int, text: str) -> str:
             if text == "another one" and image == 104:
@@ -239,8 +255,8 @@ def test_a_refusal_of_a_rivals_text_does_not_make_the_rival_lose(cache: Cache):
             return truly(image)
 
     said = explanation().model_copy(update={"text": "a red circle"})
-    rivals = RivalTexts(other="another one")
-    case = make_case(cache, Picky(lambda image, text: "no"), said=said, rivals=rivals, controlled=True)
+    others = Distractors(other="another one")
+    case = make_case(cache, Picky(lambda image, text: "no"), said=said, distractors=others, controlled=True)
 
     score = scored(outcomes(case)["detection"])
 
@@ -260,9 +276,9 @@ def test_after_a_screening_a_judge_that_tosses_coins_does_not_beat_its_controls(
     own, others = [], []
     for i in range(12):
         said = explanation().model_copy(update={"text": f"thing {i}"})
-        rivals = RivalTexts(other=f"another {i}")
         asked = {"n_screen": 400, "n_silent": 20, "seed": i}
-        trial = {"about": large(), "n_images": 10_000, "settings": asked, "controlled": True, "rivals": rivals}
+        trial = {"about": large(), "n_images": 10_000, "settings": asked, "controlled": True}
+        trial["distractors"] = Distractors(other=f"another {i}")
         score = scored(outcomes(make_case(cache, Coins(truly), said=said, **trial))["detection"])
         own.append(float(str(score.details["careful_f1"])))
         others.append(score.controls["other"].value)

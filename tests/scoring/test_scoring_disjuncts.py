@@ -14,7 +14,7 @@ from autointerp.lmm.calls import DEFERRED, CallError, Failure
 from autointerp.schema import Explanation, Feature, FeatureRow
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.disjuncts import overlap
-from autointerp.scoring.distractors import RivalTexts
+from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.resampling import one_look
 from autointerp.scoring.scorer_list import SCORERS
 
@@ -184,11 +184,11 @@ def test_a_failure_that_may_pass_leaves_the_feature_pending(cache: Cache):
 
 
 def test_a_batch_job_is_given_all_texts_in_one_round(cache: Cache):
-    rivals = RivalTexts("another text", ("a neighbour",))
+    others = Distractors("another text", ("a neighbour",))
     client = Late(truly)
 
     def once() -> Outcome:
-        return detect(make_case(cache, client, about=TEN, said=BOTH, rivals=rivals, controlled=True))
+        return detect(make_case(cache, client, about=TEN, said=BOTH, distractors=others, controlled=True))
 
     first = once()
     asked = client.written.copy()

@@ -1,4 +1,4 @@
-"""Rivals: other features' explanations, by images and words in common."""
+"""Distractors: other features' explanations, by images and words in common."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from autointerp.dump.writer import DumpWriter
 from autointerp.runs.index import ExplanationIndex
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.scoring import distractors
-from autointerp.scoring.distractors import Rivals, RivalTexts, normal
+from autointerp.scoring.distractors import DistractorFinder, Distractors, normal
 
 FIRES = {0: (0, 1, 2, 3), 1: (0, 1, 2, 9), 2: (0, 7, 8, 9), 3: (10, 11, 12, 13), 4: (14, 15, 16, 17), 5: (0, 1, 2, 3)}
 """Images that fire each feature: 1 shares three of five in all with 0, 2 one of seven, 5 all; 3 and 4 none."""
@@ -50,9 +50,9 @@ def said(folder: Path, texts: Mapping[int, str]) -> ExplanationIndex:
     return ExplanationIndex(file)
 
 
-def found(tmp_path: Path, texts: Mapping[int, str] = TEXTS, *, of: int = 0, seed: int = 0) -> RivalTexts:
+def found(tmp_path: Path, texts: Mapping[int, str] = TEXTS, *, of: int = 0, seed: int = 0) -> Distractors:
     dump, index = make(tmp_path / f"dump-{of}-{seed}"), said(tmp_path / "texts", texts)
-    return Rivals(dump, index, seed=seed).of(dump.feature(of), index[of])
+    return DistractorFinder(dump, index, seed=seed).of(dump.feature(of), index[of])
 
 
 def test_neighbours_come_by_images_in_common_then_by_words_and_twins_last(tmp_path: Path):
@@ -74,20 +74,20 @@ def test_the_other_is_never_of_the_same_text(tmp_path: Path):
     assert len(others) > 1
 
 
-def test_features_without_a_common_property_are_no_rivals(tmp_path: Path):
-    rivals = found(tmp_path, {0: "a red dog", 1: "", 2: "an old boat"})
+def test_features_without_a_common_property_are_no_distractors(tmp_path: Path):
+    others = found(tmp_path, {0: "a red dog", 1: "", 2: "an old boat"})
 
-    assert rivals == RivalTexts("an old boat", ("an old boat",))
+    assert others == Distractors("an old boat", ("an old boat",))
 
 
-def test_a_lone_explanation_has_no_rivals(tmp_path: Path):
-    assert found(tmp_path, {0: "a red dog"}) == RivalTexts(None, ())
+def test_a_lone_explanation_has_no_distractors(tmp_path: Path):
+    assert found(tmp_path, {0: "a red dog"}) == Distractors(None, ())
 
 
 def test_where_all_say_the_same_there_is_no_other_and_all_neighbours_are_twins(tmp_path: Path):
-    rivals = found(tmp_path, dict.fromkeys(FIRES, "an object"))
+    others = found(tmp_path, dict.fromkeys(FIRES, "an object"))
 
-    assert rivals == RivalTexts(None, ("an object",) * 5)
+    assert others == Distractors(None, ("an object",) * 5)
 
 
 def test_neighbours_hold_one_text_that_differs_however_many_twins_are_nearer(tmp_path: Path):
@@ -95,21 +95,21 @@ def test_neighbours_hold_one_text_that_differs_however_many_twins_are_nearer(tmp
     dump = make(tmp_path / "dump", fires)
     index = said(tmp_path / "texts", dict.fromkeys(range(20), "an object") | {20: "a dog"})
 
-    neighbours = Rivals(dump, index, seed=0).of(dump.feature(0), index[0]).neighbours
+    neighbours = DistractorFinder(dump, index, seed=0).of(dump.feature(0), index[0]).neighbours
 
     assert neighbours == ("a dog", *("an object",) * 10)
 
 
-def test_the_same_text_of_two_neighbours_is_one_rival(tmp_path: Path):
+def test_the_same_text_of_two_neighbours_is_one_distractor(tmp_path: Path):
     assert found(tmp_path, TEXTS | {2: "A big wheel"}).neighbours[:2] == ("a big wheel", "some red dog")
 
 
-def test_nothing_is_read_before_rivals_are_asked_for_and_the_dump_once(tmp_path: Path):
+def test_nothing_is_read_before_distractors_are_asked_for_and_the_dump_once(tmp_path: Path):
     dump, index = make(tmp_path / "dump"), said(tmp_path / "texts", TEXTS)
     features = [dump.feature(f) for f in (0, 1)]
     before = dump.exemplar_parts.row_groups_read
 
-    finder = Rivals(dump, index, seed=0)
+    finder = DistractorFinder(dump, index, seed=0)
     untouched = dump.exemplar_parts.row_groups_read
     first, second = (finder.of(f, index[f.id]) for f in features)
 

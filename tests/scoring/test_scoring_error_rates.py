@@ -2,12 +2,12 @@ import pytest
 
 from autointerp.schema import Usage
 from autointerp.scoring.error_rates import (
+    CheckedAnswer,
     Form,
-    Judgement,
     Origin,
     agreement,
     chi_square_tail,
-    find,
+    findings_of,
     kappa,
     position_effect,
     rates_of,
@@ -21,9 +21,10 @@ TURNED = Form("sheet", 4, backwards=True)
 
 def said(
     origin: Origin, *beliefs: float | None, form: Form = SHEET, first: int = 0, kinds: tuple[str, ...] = ("shape",)
-) -> list[Judgement]:
-    """One judgement a belief, on images `first`, `first` + 1 …, in places 0 … 3 again and again."""
-    return [Judgement(0, kinds, first + i, origin, form, (first + i) % 4, belief) for i, belief in enumerate(beliefs)]
+) -> list[CheckedAnswer]:
+    """One answer a belief, on images `first`, `first` + 1 …, in places 0 … 3 again and again."""
+    images = range(first, first + len(beliefs))
+    return [CheckedAnswer(0, kinds, i, origin, form, i % 4, b) for i, b in zip(images, beliefs, strict=True)]
 
 
 def test_eight_of_ten_true_and_three_of_four_false_are_the_rates():
@@ -32,18 +33,18 @@ def test_eight_of_ten_true_and_three_of_four_false_are_the_rates():
     rates = rates_of(judged)
 
     assert rates is not None
-    assert (rates["n_true"], rates["sensitivity"]) == (10, 0.8)
-    assert (rates["n_false"], rates["specificity"]) == (4, 0.75)
-    assert rates["sensitivity_low"] == wilson(8, 10).low
-    assert rates["specificity_high"] == wilson(3, 4).high
+    assert (rates.n_true, rates.sensitivity) == (10, 0.8)
+    assert (rates.n_false, rates.specificity) == (4, 0.75)
+    assert rates.sensitivity_low == wilson(8, 10).low
+    assert rates.specificity_high == wilson(3, 4).high
 
 
 def test_unsure_counts_half_and_no_answer_not_at_all():
     rates = rates_of(said("true", 1.0, 0.5, None) + said("near", 0.5, 0.0, None))
 
     assert rates is not None
-    assert (rates["n_true"], rates["sensitivity"]) == (2, 0.75)
-    assert (rates["n_false"], rates["specificity"]) == (2, 0.75)
+    assert (rates.n_true, rates.sensitivity) == (2, 0.75)
+    assert (rates.n_false, rates.specificity) == (2, 0.75)
 
 
 def test_one_side_without_an_answer_has_no_rates():
@@ -123,7 +124,7 @@ def test_findings_put_all_together():
     ]
     spent = {SINGLE: Usage(input_tokens=100, output_tokens=10, calls=2, dollars=0.004)}
 
-    found = find(judged, (SHEET, SINGLE, TURNED), spent)
+    found = findings_of(judged, (SHEET, SINGLE, TURNED), spent)
 
     assert found is not None
     assert (found.sensitivity, found.specificity, found.unanswered) == (0.75, pytest.approx(2 / 3), 1)
@@ -142,4 +143,4 @@ def test_findings_put_all_together():
 
 
 def test_no_answer_on_one_side_finds_nothing():
-    assert find(said("true", 1.0) + said("near", None), (SHEET,), {}) is None
+    assert findings_of(said("true", 1.0) + said("near", None), (SHEET,), {}) is None

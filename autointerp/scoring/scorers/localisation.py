@@ -1,45 +1,83 @@
 """Localisation: the judge points at what the explanation speaks of on the whole image; does the feature fire there?
 
-IoU as for object detection (Everingham et al. 2010); the share of hits is the pointing game's (Zhang et al. 2016).
+The value is an IoU as for object detection (Everingham et al. 2010); the share of hits is the pointing game's (Zhang et
+al. 2016).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Annotated, Self
 
 import numpy as np
-import numpy.typing as npt
+from pydantic import Field, model_validator
 
-from autointerp.evidence import kin_of, spread
+from autointerp.evidence import duplicate_keys, spread
 from autointerp.images.region import region_of
 from autointerp.lmm.calls import Failure
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
 from autointerp.lmm.request import Request
+from autointerp.lmm.task import Task
 from autointerp.prompts import plain
-from autointerp.replies import PointReply
-from autointerp.schema import Control, Exemplar
-from autointerp.scoring.case import Case, Outcome
-from autointerp.scoring.question_helpers import Details, board, together, weighted_mean
-from autointerp.scoring.resampling import upper_p
+from autointerp.replies import Reply, Whole
+from autointerp.schema import Control, Details, Exemplar
+from autointerp.scoring.case import Case, Outcome, Scorer
+from autointerp.scoring.judge import Board, board
+from autointerp.scoring.question_helpers import joined_labels, weighted_mean
+from autointerp.scoring.resampling import Draws, upper_p
 from autointerp.scoring.sampling import ACTIVE_STRATA
-from autointerp.scoring.statistics import Floats, Interval
+from autointerp.scoring.statistics import Bools, Floats, Interval
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"
 ENLARGED = 2
-"""Whole images are shown so many times larger than crops, since what fired is a part of them."""
+"""Whole images are shown this many times larger than crops, since what fired is a part of them."""
 
 Region = tuple[float, float, float, float]
-"""x0, y0, x1, y1 as shares of the image's width and height."""
+"""x0, y0, x1 and y1 as shares of the image's width and height."""
 NOWHERE: Region = (0.0, 0.0, 0.0, 0.0)
 
 
-async def localisation(case: Case) -> Outcome:
-    """Mean IoU of the judge's box with the region that fired, over held-out active images, with a bootstrap interval.
+class PointReply(Reply):
+    """The answer to the localisation prompt: a box in thousandths of the image's width (x) and height (y)."""
 
-    Each image counts the same. Not found counts 0. An image without an answer counts what the same boxes earn on
-    other images' regions, and 0 and 1 in the interval.
+    found: bool
+    """Whether what is described is there; where it is not, the box means nothing."""
+    x0: Annotated[int, Whole] = Field(default=0)
+    y0: Annotated[int, Whole] = Field(default=0)
+    x1: Annotated[int, Whole] = Field(default=0)
+    y1: Annotated[int, Whole] = Field(default=0)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.found and not (0 <= self.x0 < self.x1 <= 1000 and 0 <= self.y0 < self.y1 <= 1000):
+            box = f"({self.x0}, {self.y0}, {self.x1}, {self.y1})"
+            raise ValueError(f"box {box} is not 0 <= x0 < x1 <= 1000 and 0 <= y0 < y1 <= 1000")
+        return self
+
+    @property
+    def region(self) -> Region:
+        """The box in shares of the image; NOWHERE where nothing was found."""
+        return (self.x0 / 1000, self.y0 / 1000, self.x1 / 1000, self.y1 / 1000) if self.found else NOWHERE
+
+
+def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model points at the window for which the text holds best, where it holds at least by half."""
+    windows = model.windows()
+    beliefs = model.beliefs(request.subject, [view for _, view in windows])
+    best = max(beliefs)
+    box, _ = windows[beliefs.index(best)]
+    return {"found": True, "x0": box.x0, "y0": box.y0, "x1": box.x1, "y1": box.y1} if best >= 0.5 else {"found": False}
+
+
+TASK = Task(NAME, PointReply, tokens=40, local=LocalAnswerer(_locally, searches=True))
+
+
+async def localisation(case: Case) -> Outcome:
+    """Computes the mean IoU of the judge's box with the region that fired, with a bootstrap interval.
+
+    Each held-out active image counts the same. Not found counts 0. An image without an answer counts what the same
+    boxes earn on other images' regions, and 0 and 1 in the interval.
     """
-    if case.explanation.none:
-        return case.unscored(NAME, "the explainer found no common property")
     chosen = _chosen(case)
     least = max(2, case.settings.min_active)
     if len(chosen) < least:
@@ -50,7 +88,7 @@ async def localisation(case: Case) -> Outcome:
     if isinstance(said, Failure):
         return said
     answered = np.array([reply is not None for reply in said.all])
-    boxes = [box_of(reply) for reply in said.all if reply is not None]
+    boxes = [reply.region for reply in said.all if reply is not None]
     regions = [region for (_, region), known in zip(chosen, answered, strict=True) if known]
     overlap = overlaps(boxes, regions)
     moved = off_diagonal(overlap)
@@ -61,27 +99,25 @@ async def localisation(case: Case) -> Outcome:
     details = _details(case, boxes, regions, overlap)
     if not answered.all():
         details["unanswered"] = int(np.sum(~answered))
-    return case.scored(NAME, interval, len(chosen), details, controls, judged=said)
+    return case.scored(NAME, interval, len(chosen), details, controls, said=said)
 
 
-def _interval(case: Case, chosen: Sequence[Exemplar], credit: Floats, answered: npt.NDArray[np.bool_]) -> Interval:
+def _interval(case: Case, chosen: Sequence[Exemplar], credit: Floats, answered: Bools) -> Interval:
     return weighted_mean(
         credit,
         np.ones(len(credit)),
-        together([sorted(kin_of(case.pool.images[e.image])) for e in chosen]),
+        joined_labels([sorted(duplicate_keys(case.pool.images[e.image])) for e in chosen]),
         answered.tolist(),
-        replicates=case.settings.bootstrap,
-        seed=case.settings.seed + case.feature.id,
+        case.draws,
     )
 
 
 def _details(case: Case, boxes: Sequence[Region], regions: Sequence[Region], overlap: Floats) -> Details:
     hits = [_centre_inside(box, region) for box, region in zip(boxes, regions, strict=True)]
-    seed = case.settings.seed + case.feature.id
     return {
         "pointing": sum(hits) / len(hits),
         "not_found": sum(box == NOWHERE for box in boxes),
-        "p_moved": moved_p(overlap, replicates=case.settings.bootstrap, seed=seed),
+        "p_moved": moved_p(overlap, case.draws),
     }
 
 
@@ -96,7 +132,7 @@ def _chosen(case: Case) -> list[tuple[Exemplar, Region]]:
 
 
 def _region(case: Case, exemplar: Exemplar) -> Region | None:
-    """Without the context that crops have; None where it is all of the image, or as good as."""
+    """The region without the context that crops have; None where it is all of the image, or as good as all."""
     image = case.pool.images[exemplar.image]
     w, h = image.width, image.height
     box = region_of(exemplar, case.pool.grid, (w, h), mass=case.settings.region.mass, margin=0.0)
@@ -109,19 +145,13 @@ def _question(case: Case, exemplar: Exemplar) -> Request:
     judge, text = case.judge, plain(case.explanation.text)
     look = replace(judge.look, side=ENLARGED * judge.look.side)
     shown = board([case.pool.tile(exemplar, "full")], look, judge.settings.region.quality, "judged")
-    variables = {"explanation": text, "images": shown.variables["images"]}
-    return judge.question("localisation", text, judge.others[NAME], variables, shown.pictures, PointReply)
-
-
-def box_of(reply: PointReply) -> Region:
-    """The judge's box in shares of the image; NOWHERE where it found nothing."""
-    if not reply.found:
-        return NOWHERE
-    return reply.x0 / 1000, reply.y0 / 1000, reply.x1 / 1000, reply.y1 / 1000
+    # The template of a single image knows no layout.
+    alone = Board(shown.pictures, {"images": shown.variables["images"]})
+    return judge.question(TASK, text, alone, PointReply, {"explanation": text})
 
 
 def overlaps(boxes: Sequence[Region], regions: Sequence[Region]) -> Floats:
-    """IoU of each box with each region, [boxes, regions]; shares of an image's sides serve as well as its pixels."""
+    """Computes the IoU of each box with each region, [boxes, regions], both in shares of an image's sides."""
     b, r = np.array(boxes)[:, None], np.array(regions)[None]
     sides = np.minimum(b[..., 2:], r[..., 2:]) - np.maximum(b[..., :2], r[..., :2])
     both = np.maximum(sides, 0).prod(axis=-1)
@@ -130,21 +160,24 @@ def overlaps(boxes: Sequence[Region], regions: Sequence[Region]) -> Floats:
 
 
 def off_diagonal(overlap: Floats) -> float:
-    """Mean IoU with each region moved to another's place: the mean over all derangements of the images.
+    """Computes the mean IoU with each region moved to another's place: the mean over all derangements of the images.
 
-    In a random derangement each image meets each other one equally often. 0 for a single image.
+    In a random derangement each image meets each other one equally often. The mean of a single image is 0.
     """
     n = len(overlap)
     return float((overlap.sum() - np.trace(overlap)) / (n * (n - 1))) if n > 1 else 0.0
 
 
-def moved_p(overlap: Floats, *, replicates: int, seed: int) -> float:
-    """One-sided p-value of the boxes knowing their image no better than any other, by permuting the regions."""
+def moved_p(overlap: Floats, draws: Draws) -> float:
+    """Gives the one-sided p-value of the boxes knowing their image no better than any other, by permuted regions."""
     n = len(overlap)
-    dealt = np.random.default_rng(seed).permuted(np.tile(np.arange(n), (replicates, 1)), axis=1)
+    dealt = np.random.default_rng(draws.seed).permuted(np.tile(np.arange(n), (draws.replicates, 1)), axis=1)
     return upper_p(overlap[np.arange(n), dealt].mean(axis=1), float(np.trace(overlap)) / n)
 
 
 def _centre_inside(box: Region, region: Region) -> bool:
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     return box != NOWHERE and region[0] <= x < region[2] and region[1] <= y < region[3]
+
+
+LOCALISATION = Scorer(NAME, localisation, task=TASK, sides="none")

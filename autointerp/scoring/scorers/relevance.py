@@ -1,33 +1,32 @@
 """Relevance: whether a feature is about the domain, e.g. a physical error; as published, and as a tested effect.
 
-As published (the scripts released with Matryoshka Transcoders, arXiv 2511.10094): in the LMM form the second pass of
-the explanation named a shared error; in the label form, of the images that fire the feature, the share that carries
-the dump's attribute, a feature counting as relevant from 95 % on. The run's figure is the share of relevant features.
+The published measure (the scripts released with Matryoshka Transcoders, arXiv 2511.10094) has two forms. In the LMM
+form a feature is relevant where the second pass of the explanation named a shared error. In the label form it is
+relevant where at least 95 % of the images that fire it carry the dump's attribute. The run's figure is the share of
+relevant features.
 
-As a tested effect: in the label form the lift over the attribute's share in the population, with its interval and
-Fisher's p (over all features of a run: `scoring/fdr.py`); in the LMM form the same question about a shuffled
-image set, whose answers over the run are the rate of false positives.
+As a tested effect, the label form has the lift over the attribute's share in the population, with its interval and
+Fisher's p (over all features of a run: `scoring/fdr.py`). The LMM form asks the same question about a shuffled image
+set; its answers over the run are the rate of false positives.
 """
 
 from collections.abc import Mapping
 from math import exp, log, sqrt
 
-from autointerp.schema import Control, DomainFinding, FeatureRow
-from autointerp.scoring.case import Case, Outcome, Population
+from autointerp.schema import Control, Details, DomainFinding, FeatureRow
+from autointerp.scoring.case import Case, Outcome, Population, Scorer
 from autointerp.scoring.exact import hypergeometric_tail
 from autointerp.scoring.statistics import Z95, Interval, wilson
 
 NAME = "relevance"
 RELEVANT = 0.95
-"""Share of carriers among the images that fire it from which the label form calls a feature relevant."""
+"""The share of carriers among the images that fire a feature from which the label form calls it relevant."""
 PSEUDO = 0.5
-"""Imagined carriers, and as many images without the attribute, added to each side before a lift's interval is taken."""
-
-Details = dict[str, float | int | str | bool | None]
+"""Imagined carriers, and as many images without the attribute, that are added to each side for a lift's interval."""
 
 
 async def relevance(case: Case) -> Outcome:
-    """1 or 0 by the LMM form where there was a second pass, else the share of the label form."""
+    """Gives 1 or 0 by the LMM form where there was a second pass, else the share of the label form."""
     row, said = case.feature.row, case.explanation
     label = label_form(row, case.population)
     if said.domain is not None:
@@ -53,7 +52,7 @@ def _shuffled(finding: DomainFinding | None) -> Mapping[str, Control]:
 
 
 def label_form(row: FeatureRow, population: Population) -> Details:
-    """The label form's figures; none where the counts are not there, and no effect where the base rate is not known.
+    """Computes the label form's figures: none without counts, and no effect where the base rate is not known.
 
     `established` asks more than the published rule: that even the lower Wilson bound is at 95 %, which takes 73
     carriers of 73. Where the base rate is estimated, test and interval take it for that of a uniform draw which knows
@@ -87,7 +86,7 @@ def label_form(row: FeatureRow, population: Population) -> Details:
 
 
 def lift_of(k: int, n: int, base: float, *, others: int, overlap: float) -> Interval:
-    """(k/n) / base with its 95 % interval.
+    """Computes the lift (k/n) / base with its 95 % interval.
 
     The images that fire the feature and the other ones are two binomial samples with shares p1 and p2; with f the
     overlap, base is f·p1 + (1-f)·p2, and the variance of the log of the ratio follows by the delta method: for f = 0
@@ -95,12 +94,12 @@ def lift_of(k: int, n: int, base: float, *, others: int, overlap: float) -> Inte
     (Walter 1975), so that the bounds are finite for k = 0 and k = n.
 
     Args:
-        k: carriers among the images that fire the feature.
-        n: images that fire it, at least 1.
-        base: share of carriers in the population, above 0.
-        others: images behind the base rate that do not fire the feature.
-        overlap: of the images behind the base rate, the share that fires it: n/(n + others) where all are known, 0
-            where the rate is estimated from a draw of its own.
+        k: the carriers among the images that fire the feature.
+        n: the images that fire it, at least 1.
+        base: the share of carriers in the population, above 0.
+        others: the images behind the base rate that do not fire the feature.
+        overlap: the share of the images behind the base rate that fires the feature: n/(n + others) where all are
+            known, 0 where the rate is estimated from a draw of its own.
     """
     f, value = overlap, k / n / base
     rest = base * others if not f else base * (n + others) - k
@@ -111,3 +110,6 @@ def lift_of(k: int, n: int, base: float, *, others: int, overlap: float) -> Inte
     by_others = ((1 - f) / p0) ** 2 * p2 * (1 - p2) / others if others else 0.0
     half, middle = Z95 * sqrt(by_firing + by_others), log(p1 / p0)
     return Interval(value, min(value, exp(middle - half)), max(value, exp(middle + half)))
+
+
+RELEVANCE = Scorer(NAME, relevance, reads_text=False, sides="none")

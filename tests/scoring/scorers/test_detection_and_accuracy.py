@@ -12,6 +12,7 @@ from autointerp.schema import DomainFinding, Unscored
 from autointerp.scoring.case import Outcome
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.scorers.detection import covered
+from autointerp.scoring.statistics import JudgeRates
 
 NAMES = ("detection", "accuracy", "relevance")
 WRONG = 104
@@ -167,9 +168,21 @@ def test_without_second_pass_and_attribute_there_is_no_relevance(cache: Cache):
     assert "no second pass" in reason(found["relevance"])
 
 
+@pytest.mark.parametrize(("n_screen", "corrected"), [(0, True), (40, False)])
+def test_the_errors_of_one_look_are_taken_out_of_one_look_alone(cache: Cache, n_screen: int, corrected: bool):
+    rule = ByImage(lambda image: "yes" if image < 100 or image == WRONG else "no")
+    case = make_case(cache, rule, settings={"n_screen": n_screen, "n_active": 20})
+    case.judge_rates = JudgeRates(0.95, 200, 0.98, 200)
+
+    found = scored(verdicts_of(case)["detection"])
+
+    assert ("corrected" in found.details) == corrected
+
+
 def test_the_top_alone_covers_a_tenth_of_two_hundred_active_images():
     top_alone = feature(exemplars("top", range(20)), n_active=200)
     with_band = feature((*exemplars("top", range(20)), *exemplars("q1", range(20, 29), probability=0.05)), n_active=200)
 
-    assert covered(top_alone) == 0.1
-    assert covered(with_band) == 1.0
+    assert covered(top_alone.active, 200) == 0.1
+    assert covered(with_band.active, 200) == 1.0
+    assert covered(top_alone.negatives, 0) == 1.0

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import exemplars, explanation, feature, image_rows, several
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trial import ByImage, make_case, scored
 
@@ -17,7 +17,6 @@ from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.embedder import Vectors
 from autointerp.scoring.embedding_statistics import (
     Crops,
-    Draw,
     Floats,
     alike,
     auroc_interval,
@@ -26,7 +25,8 @@ from autointerp.scoring.embedding_statistics import (
     p_of_labels,
     weighted_auroc,
 )
-from autointerp.scoring.scorers.embedding import embedding
+from autointerp.scoring.resampling import Draws
+from autointerp.scoring.scorers.embedding import EMBEDDING
 
 
 @pytest.fixture
@@ -59,6 +59,7 @@ def slow_monosemanticity(vectors: Floats, weight: Floats, group: Sequence[int]) 
     return total / mass
 
 
+@settings(deadline=None)
 @given(st.integers(2, 20), st.integers(0, 2**32 - 1))
 def test_monosemanticity_is_the_mean_over_all_pairs_of_different_groups(n: int, seed: int):
     rng = np.random.default_rng(seed)
@@ -89,7 +90,7 @@ def test_copies_of_one_image_are_no_evidence_of_likeness():
 
 def test_a_crop_drawn_twice_by_the_bootstrap_is_no_pair():
     # Orthogonal crops stay orthogonal in every replicate; with copies counted the interval would lie above 0.
-    found = alike(crops(np.eye(12)), Draw(500, 0))
+    found = alike(crops(np.eye(12)), Draws(500, 0))
 
     assert (found.value, found.low, found.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
 
@@ -101,7 +102,7 @@ def test_intervals_of_monosemanticity_hold_the_truth():
 
     held = 0
     for seed in range(400):
-        found = alike(crops(units(rng, 24, around=3.0)), Draw(300, seed))
+        found = alike(crops(units(rng, 24, around=3.0)), Draws(300, seed))
         held += found.low <= truth <= found.high
 
     assert 0.89 < held / 400 < 0.98
@@ -111,14 +112,16 @@ def test_labels_of_crops_of_one_kind_are_told_from_any_others():
     rng = np.random.default_rng(1)
     kind, others = units(rng, 12, around=3.0), units(rng, 20)
 
-    assert p_of_labels(crops(kind), crops(others), Draw(199, 0)) == 1 / 200
-    assert p_of_labels(crops(units(rng, 12)), crops(others), Draw(199, 0)) > 0.05
+    assert p_of_labels(crops(kind), crops(others), Draws(199, 0)) == 1 / 200
+    assert p_of_labels(crops(units(rng, 12)), crops(others), Draws(199, 0)) > 0.05
 
 
 def test_p_values_are_uniform_where_active_crops_are_like_any_others():
     rng = np.random.default_rng(2)
 
-    p = [p_of_labels(crops(units(rng, 10, around=2)), crops(units(rng, 10, around=2)), Draw(99, i)) for i in range(300)]
+    p = [
+        p_of_labels(crops(units(rng, 10, around=2)), crops(units(rng, 10, around=2)), Draws(99, i)) for i in range(300)
+    ]
 
     assert 0.02 < np.mean(np.array(p) <= 0.05) < 0.09
     assert 0.42 < np.mean(p) < 0.58
@@ -129,6 +132,7 @@ def test_centring_takes_off_what_is_common():
     assert centred(np.array([[0.6, 0.8]]), np.array([[0.6, 0.8]])).tolist() == [[0.0, 0.0]]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.lists(st.integers(0, 4), min_size=1, max_size=8))
 def test_auroc_is_the_share_of_pairs_won_with_ties_half(active: list[int], silent: list[int]):
     by_active, by_silent = np.arange(1.0, len(active) + 1), np.arange(0.5, len(silent))[::-1]
@@ -147,9 +151,11 @@ def test_the_interval_of_auroc_draws_groups_and_not_copies():
     near, far = np.array([0.9, 0.9, 0.1]), np.array([0.5, 0.4])
     alone, twins = crops(np.eye(3)), crops(np.eye(3), group=[0, 0, 1])
 
-    found = auroc_interval(near, far, twins, crops(np.eye(2)), Draw(300, 0))
+    found = auroc_interval(near, far, twins, crops(np.eye(2)), Draws(300, 0))
 
-    assert found.value == auroc_interval(near, far, alone, crops(np.eye(2)), Draw(300, 0)).value == pytest.approx(2 / 3)
+    assert (
+        found.value == auroc_interval(near, far, alone, crops(np.eye(2)), Draws(300, 0)).value == pytest.approx(2 / 3)
+    )
     assert (found.low, found.high) == (0.0, 1.0)  # each replicate draws one group of two: all won, or none
 
 
@@ -187,7 +193,7 @@ def trial(cache: Cache, fake: Fake, *, about: Feature | None = None, said: Expla
 
 
 def verdict(case: Case) -> Outcome:
-    return asyncio.run(embedding(case))
+    return asyncio.run(EMBEDDING(case))
 
 
 def test_crops_of_one_kind_score_one_beside_silent_ones(cache: Cache):
@@ -214,7 +220,7 @@ def test_an_image_counts_by_its_activation_and_by_what_it_stands_for(cache: Cach
     score = scored(verdict(trial(cache, fake, about=about)))
 
     case = trial(cache, fake, about=about)
-    items = [i for i in case.pool.sample(case.pool.spread(48, 48)).items if i.active]
+    items = [i for i in case.pool.draw(48, 48).items if i.active]
     weights = np.array([i.weight * i.exemplar.activation / 2.0 for i in items])
     vectors = np.array([fake.vector(i.exemplar.image) for i in items])
     assert score.value == pytest.approx(slow_monosemanticity(vectors, weights, list(range(10))))

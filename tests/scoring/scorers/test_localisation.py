@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from asking import ByRule, outcome_of, shown
 from builders import exemplars, feature
+from pydantic import ValidationError
 from trial import scored
 
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import Request
 from autointerp.schema import Box, Feature, ImageRow, Unscored
-from autointerp.scoring.scorers.localisation import overlaps
+from autointerp.scoring.scorers.localisation import PointReply, overlaps
 
 LEFT, RIGHT = Box(0, 0, 100, 100), Box(100, 0, 200, 100)
 WIDE = {i: ImageRow(i, 200, 100, f"{i:064x}", None, None, None) for i in range(200)}
@@ -124,3 +125,20 @@ def test_overlap_is_shared_over_joint_area():
     found = overlaps([left, quarter, nowhere], [left, right])
 
     assert np.allclose(found, [[1, 0], [0.5, 0], [0, 0]])
+
+
+def test_a_box_is_told_in_whole_thousandths():
+    said = PointReply.model_validate({"found": True, "x0": "10", "y0": 0, "x1": 499.6, "y1": 1000})
+
+    assert (said.x0, said.y0, said.x1, said.y1) == (10, 0, 500, 1000)
+
+
+@pytest.mark.parametrize("box", [(500, 0, 500, 10), (5, 0, 4, 10), (0, 0, 1001, 10), (0, 20, 10, 10), (-1, 0, 9, 9)])
+def test_a_box_without_an_inside_or_beyond_the_image_is_refused(box: tuple[int, int, int, int]):
+    with pytest.raises(ValidationError, match="is not 0 <= x0 < x1 <= 1000"):
+        PointReply.model_validate({"found": True} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)))
+
+
+def test_where_nothing_is_found_the_box_means_nothing():
+    assert not PointReply.model_validate({"found": False}).found
+    assert not PointReply.model_validate({"found": "false", "x0": 5, "x1": 2}).found

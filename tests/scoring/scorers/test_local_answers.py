@@ -2,21 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 import pytest
 from PIL import Image, ImageDraw
 
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.local import client
-from autointerp.lmm.local.choosing import best_of, cut, pointed, windows
-from autointerp.lmm.request import ImagePart, Message, Request, Role, Task
-from autointerp.replies import PointReply
+from autointerp.lmm.local.windows import windows
+from autointerp.lmm.request import ImagePart, Message, Request, Role
 from autointerp.schema import Box
+from autointerp.scoring.scorers.localisation import PointReply
+from autointerp.tasks import LOCAL_ANSWERERS
 
-for module in client.NEEDED:
-    pytest.importorskip(module, reason="the extra `local` is not installed")
+installed = all(find_spec(module) for module in client.NEEDED)
+needs_local = pytest.mark.skipif(not installed, reason="the extra `local` is not installed")
 
 
 class Drawn:
@@ -47,13 +49,14 @@ def whole(image: int) -> Tile:
     return Tile(image, f"{image:064x}", (300, 300), "full", None)
 
 
-def answer(task: Task, subject: str, images: Sequence[int], role: Role = "judged") -> str:
+def answer(task: str, subject: str, images: Sequence[int], role: Role = "judged") -> str:
     sheet = Picture(tuple(whole(i) for i in images), 128, 80, columns=len(images))
     part = ImagePart(sheet, role, tuple(range(1, len(images) + 1)))
     request = Request("local", task, subject, (Message("user", (part,)),), "{}", 0.0, 100, 0)
-    return asyncio.run(client.LocalClient().complete(request, Drawn(), nullcontext())).text
+    return asyncio.run(client.LocalClient(LOCAL_ANSWERERS).complete(request, Drawn(), nullcontext())).text
 
 
+@needs_local
 @pytest.mark.parametrize("odd", [1, 3, 5])
 def test_the_bar_among_discs_is_the_odd_one_wherever_it_stands(odd: int):
     images = [0, 2, 4, 6]
@@ -62,11 +65,13 @@ def test_the_bar_among_discs_is_the_odd_one_wherever_it_stands(odd: int):
     assert json.loads(answer("intruder", "", images)) == {"odd": odd}
 
 
+@needs_local
 def test_the_crop_that_fits_better_is_chosen_in_either_order():
     assert json.loads(answer("choice", "something red and round", [0, 1])) == {"better": 1}
     assert json.loads(answer("choice", "something red and round", [1, 0])) == {"better": 2}
 
 
+@needs_local
 def test_the_description_of_the_discs_is_named_in_any_order():
     texts = ["something blue and long", "something red and round", "photographs of dogs"]
 
@@ -75,26 +80,46 @@ def test_the_description_of_the_discs_is_named_in_any_order():
     assert found == [{"description": 2}, {"description": 2}]
 
 
+@needs_local
 def test_the_disc_is_found_in_its_ninth_of_the_image():
     reply = PointReply.model_validate_json(answer("localisation", "something red and round", [90]))
 
     assert (reply.found, reply.x0, reply.y0, reply.x1, reply.y1) == (True, 667, 667, 1000, 1000)
 
 
+@needs_local
 def test_what_is_nowhere_is_not_found():
     reply = PointReply.model_validate_json(answer("localisation", "photographs of dogs", [90]))
 
     assert not reply.found
 
 
-def test_the_windows_tile_the_image_row_by_row():
-    assert len(windows()) == 9
-    assert (windows()[0], windows()[1]) == (Box(0, 0, 333, 333), Box(333, 0, 666, 333))
-    assert [t.box for t in cut(whole(3))][-1] == Box(200, 200, 300, 300)
-    assert {t.rendering for t in cut(whole(3))} == {"crop"}
+class Believing:
+    """Stands in for the embedded model: believes the views, which are numbers, as much as they say."""
+
+    def __init__(self, *beliefs: float) -> None:
+        self.views = list(beliefs)
+
+    def numbered(self, role: Role) -> dict[int, float]:
+        return dict(enumerate(self.views, 1))
+
+    def windows(self) -> list[tuple[Box, float]]:
+        return list(zip(windows(), self.views, strict=True))
+
+    def beliefs(self, text: str, views: Sequence[float]) -> list[float]:
+        return list(views)
+
+
+def by(task: str, *beliefs: float) -> Mapping[str, object]:
+    """What a model of such beliefs answers."""
+    request = Request("local", task, "a text\nanother text", (), "{}", 0.0, 100, 0)
+    return LOCAL_ANSWERERS[task].reply(request, Believing(*beliefs))  # pyright: ignore[reportArgumentType]
 
 
 def test_of_equal_beliefs_the_first_is_taken_and_low_ones_are_no_find():
-    assert best_of([0.2, 0.7, 0.7]) == 2
-    assert not pointed([0.49] * 9).found
-    assert pointed([0.1] * 4 + [0.5] + [0.2] * 4) == PointReply(found=True, x0=333, y0=333, x1=666, y1=666)
+    middle = {"found": True, "x0": 333, "y0": 333, "x1": 666, "y1": 666}
+
+    assert by("choice", 0.2, 0.7, 0.7) == {"better": 2}
+    assert by("naming", 0.2, 0.7) == {"description": 1}
+    assert by("localisation", *[0.49] * 9) == {"found": False}
+    assert by("localisation", *[0.1] * 4, 0.5, *[0.2] * 4) == middle
