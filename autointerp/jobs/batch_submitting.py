@@ -30,6 +30,7 @@ from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.openai_client import api_key
 from autointerp.lmm.prices import Price, cost
 from autointerp.session import estimate
+from autointerp.tasks import REPLIES
 
 StageResult = JobResult | CalibrationResult
 
@@ -140,7 +141,7 @@ def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: 
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
-                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, final=final)
+                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, REPLIES, final=final)
                 told = run_stage(run, stage, outbox, progress)
                 result.expected += outbox.expected
                 result.results[stage.name] = told

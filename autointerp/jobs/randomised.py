@@ -10,7 +10,7 @@ from autointerp.jobs.explaining import explain
 from autointerp.lmm.batch_client import Outbox
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, open_run
-from autointerp.scoring.separation import Separation, separations
+from autointerp.scoring.control_tests import Separation, separations
 
 FOLDER = "random"
 """Inside the run's own."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from autointerp.config import RegionSettings
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

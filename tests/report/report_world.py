@@ -28,7 +28,7 @@ from autointerp.schema import (
     Verdict,
 )
 from autointerp.scoring.calibration import Calibration
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 
 WHEN = "2026-11-23T12:00:00Z"
 

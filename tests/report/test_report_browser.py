@@ -7,7 +7,7 @@ from report_world import World, explained, failed, feature_of, scored, separatio
 
 from autointerp.reports.page import write_report
 from autointerp.schema import Control
-from autointerp.scoring.separation import CONTROLS
+from autointerp.scoring.control_tests import CONTROLS
 
 BROWSER = find_browser()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium found: install chromium to test the script")
