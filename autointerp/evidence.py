@@ -22,15 +22,15 @@ class Shown:
     contrast: tuple[Exemplar, ...]
 
 
-def kin_of(image: ImageRow) -> frozenset[str]:
-    """What it shares with its near-duplicates: the group, and the file's bytes, whether or not the dump groups them."""
+def duplicate_keys(image: ImageRow) -> frozenset[str]:
+    """What an image shares with its near-duplicates: its group, and the digest of its file, grouped or not."""
     own = f"sha256 {image.sha256}"
     return frozenset((own, f"group {image.group}") if image.group is not None else (own,))
 
 
-def kin_of_all(shown: Sequence[int], images: Images) -> frozenset[str]:
-    """What the near-duplicates of any of these images share with it; an image without a row has none."""
-    return frozenset().union(*(kin_of(images[i]) for i in shown if i in images))
+def all_duplicate_keys(shown: Sequence[int], images: Images) -> frozenset[str]:
+    """What the near-duplicates of any of these images share with it; an image without a row has no key."""
+    return frozenset().union(*(duplicate_keys(images[i]) for i in shown if i in images))
 
 
 def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> Shown:
@@ -59,8 +59,8 @@ def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> S
 
 def held_out(feature: Feature, images: Images, shown: Sequence[int]) -> tuple[Exemplar, ...]:
     """The exemplars that neither were shown nor are near-duplicates of a shown image."""
-    seen = kin_of_all(shown, images)
-    return tuple(e for e in feature.exemplars if e.image not in shown and not kin_of(images[e.image]) & seen)
+    seen = all_duplicate_keys(shown, images)
+    return tuple(e for e in feature.exemplars if e.image not in shown and not duplicate_keys(images[e.image]) & seen)
 
 
 def strata(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
@@ -80,9 +80,9 @@ def _take(order: Sequence[Exemplar], n: int, images: Images, taken: set[str]) ->
     for exemplar in order:
         if len(out) >= min(n, _half(order)):
             break
-        kin = kin_of(images[exemplar.image])
-        if not kin & taken:
-            taken |= kin
+        keys = duplicate_keys(images[exemplar.image])
+        if not keys & taken:
+            taken |= keys
             out.append(exemplar)
     return out
 

@@ -1,5 +1,6 @@
 """Feature → Explanation: what the explainer is shown and asked, and what becomes of its reply."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,12 +10,34 @@ from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.images.picture import Picture
 from autointerp.lmm.calls import DEFERRED, Answer, Failure, failed
 from autointerp.lmm.door import Door
-from autointerp.lmm.request import ImagePart, Request, Role, Task
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.request import ImagePart, Request, Role, TextPart
+from autointerp.lmm.task import Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
-from autointerp.replies import DomainReply, ExplainReply, Reply, reply_schema
+from autointerp.replies import DomainReply, ExplainReply, reply_schema
 from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.tiles import region_box, tile_of
+
+
+def _explain_locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model reads from the words of the request only which images fire weakly."""
+    texts = (part.text for message in request.messages for part in message.parts if isinstance(part, TextPart))
+    weak = {int(number) for text in texts for number in re.findall(r"Active image (\d+) \(weaker\)", text)}
+    active, silent = model.numbered("active"), model.numbered("silent")
+    numbers = list(active)
+    reply = model.explained(list(active.values()), list(silent.values()), [number in weak for number in numbers])
+    return reply.model_copy(update={"misfits": [numbers[i - 1] for i in reply.misfits]}).model_dump()
+
+
+def _find_nothing_locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model claims no error."""
+    said = "The embedded model recognises objects and simple looks; it cannot tell errors of this kind."
+    return {"observations": said, "found": False, "error": "", "category": "none", "images": []}
+
+
+EXPLAIN = Task("explain", ExplainReply, tokens=220, local=LocalAnswerer(_explain_locally))
+DOMAIN = Task("domain", DomainReply, tokens=160, local=LocalAnswerer(_find_nothing_locally))
 
 
 @dataclass(frozen=True)
@@ -52,7 +75,7 @@ class Explainer:
             images: rows of its images.
             parents: explanations of broader features that fire on them too.
         """
-        return self._request("explain", "", self.prompt, ExplainReply, shown, images, parents)
+        return self._request(EXPLAIN, "", self.prompt, shown, images, parents)
 
     def passes(self, shown: Shown, images: Images) -> tuple[Request, ...]:
         """The second pass, where there is one."""
@@ -61,7 +84,7 @@ class Explainer:
     def _second_pass(self, domain: Prompt, active: tuple[Exemplar, ...], images: Images) -> Request:
         # A fresh question: it does not see the first answer, nor the silent images.
         alone = Shown(active=active, contrast=())
-        return self._request("domain", self.settings.domain or "", domain, DomainReply, alone, images)
+        return self._request(DOMAIN, self.settings.domain or "", domain, alone, images)
 
     async def explain(
         self,
@@ -147,7 +170,6 @@ class Explainer:
         task: Task,
         subject: str,
         prompt: Prompt,
-        reply: type[Reply],
         shown: Shown,
         images: Images,
         parents: Sequence[str] = (),
@@ -156,16 +178,16 @@ class Explainer:
         active = [self._shown(i, e, images, "active", pictures) for i, e in enumerate(shown.active, 1)]
         contrast = [self._shown(i, e, images, "silent", pictures) for i, e in enumerate(shown.contrast, 1)]
         variables: dict[str, Value] = {"active": active, "levels": self.settings.levels}
-        if task == "explain":
+        if task is EXPLAIN:
             variables |= {"contrast": contrast, "parents": [plain(text) for text in parents]}
         else:
             variables |= {"name": subject}
         return Request(
             model=self.model.model,
-            task=task,
+            task=task.name,
             subject=subject,
             messages=prompt.fill(variables, pictures),
-            reply_schema=reply_schema(reply),
+            reply_schema=reply_schema(task.reply),
             temperature=self.model.temperature,
             max_tokens=self.model.max_tokens,
             seed=self.model.seed,

@@ -3,9 +3,12 @@
 import asyncio
 import itertools
 import signal
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -32,20 +35,79 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield  # signals reach the main thread only
             return
-        before = signal.getsignal(signal.SIGINT)
-        loop = asyncio.get_running_loop()
+        loop, before, heard, seen = asyncio.get_running_loop(), signal.getsignal(signal.SIGINT), 0, 0
 
-        def asked(number: int, frame: object) -> None:
-            self.ask("interrupted")
-            signal.signal(signal.SIGINT, before)
-            # Not from here: what was interrupted may be in the middle of writing a line itself.
-            loop.call_soon_threadsafe(say, STOPPING)
+        def asked() -> None:
+            nonlocal heard
+            heard += 1
+            if heard == 1:
+                self.ask("interrupted")
+                say(STOPPING)
+            else:
+                _interrupt(before, None)
 
-        signal.signal(signal.SIGINT, asked)
+        def came(number: int, frame: FrameType | None) -> None:
+            nonlocal seen
+            seen += 1
+            if not counted:
+                loop.call_soon_threadsafe(asked)
+            if seen > 2:  # the loop itself is held up
+                raise KeyboardInterrupt
+
+        counted = _counts(loop, asked)
+        signal.signal(signal.SIGINT, came)
         try:
             yield
         finally:
+            if counted:
+                loop.remove_signal_handler(signal.SIGINT)
             signal.signal(signal.SIGINT, before)
+
+    @contextmanager
+    def on_interrupt_without_loop(self) -> Iterator[None]:
+        """The first Ctrl-C asks to stop, the second one interrupts; for use where the main thread runs no loop."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals reach the main thread only
+            return
+        before, seen, sent = signal.getsignal(signal.SIGINT), 0, 0
+        reading, writing = socket.socketpair()
+
+        def came(number: int, frame: FrameType | None) -> None:
+            nonlocal seen, sent
+            seen += 1
+            # During one long call, Python sees two as one; here is a byte for each.
+            with suppress(BlockingIOError):
+                sent += reading.recv(4096).count(number)
+            self.ask("interrupted")
+            if max(seen, sent) > 1:
+                _interrupt(before, frame)
+
+        with reading, writing:
+            reading.setblocking(False)
+            writing.setblocking(False)
+            other = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+            signal.signal(signal.SIGINT, came)
+            try:
+                yield
+            finally:
+                signal.signal(signal.SIGINT, before)
+                signal.set_wakeup_fd(other)
+
+
+def _counts(loop: asyncio.AbstractEventLoop, asked: Callable[[], None]) -> bool:
+    """Has the loop call `asked` for each Ctrl-C, also for two that come before Python sees the first; if it can."""
+    try:
+        loop.add_signal_handler(signal.SIGINT, asked)
+    except NotImplementedError:  # on Windows
+        return False
+    return True
+
+
+def _interrupt(before: Callable[[int, FrameType | None], object] | int | None, frame: FrameType | None) -> None:
+    """Interrupts as it was before, and where it was ignored, as it was in the background of a script, all the same."""
+    if not callable(before):
+        raise KeyboardInterrupt
+    before(signal.SIGINT, frame)
 
 
 async def drive(items: Iterator[T], work: Callable[[T], Awaitable[None]], *, window: int, stop: Stop) -> None:
@@ -89,18 +151,42 @@ def run_async(main: Callable[[], Coroutine[None, None, T]]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return _run(main)
+    return _run_apart(main)
+
+
+def _run_apart(main: Callable[[], Coroutine[None, None, T]]) -> T:
+    """Runs it on a loop in a thread of its own, which an interrupt of the caller's thread ends too."""
     box: list[T] = []
     problem: list[BaseException] = []
+    cancel: list[Callable[[], object]] = []
+    interrupted, over = threading.Event(), threading.Event()
+
+    async def whole() -> T:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        cancel.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        if interrupted.is_set():
+            raise asyncio.CancelledError
+        return await main()
 
     def body() -> None:
         try:
-            box.append(_run(main))
+            box.append(_run(whole))
         except BaseException as e:  # noqa: BLE001 - handed to the caller's thread as it is
             problem.append(e)
+        finally:
+            over.set()
 
-    thread = threading.Thread(target=body, name="autointerp")
-    thread.start()
-    thread.join()
+    try:
+        threading.Thread(target=body, name="autointerp", daemon=True).start()
+        over.wait()
+    except KeyboardInterrupt:
+        interrupted.set()
+        with suppress(RuntimeError):  # its loop is closed
+            for one in cancel:
+                one()
+        over.wait()
+        raise
     if problem:
         raise problem[0]
     return box[0]
@@ -118,6 +204,10 @@ def _run(main: Callable[[], Coroutine[None, None, T]]) -> T:
             return runner.run(main())
         except BaseExceptionGroup as e:
             raise first_cause(e) from None
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            # The loop's end would wait for its threads, of which one may be blocked in a read or a long decode.
+            runner.get_loop().set_default_executor(ThreadPoolExecutor(1))
+            raise
 
 
 def first_cause(error: BaseException) -> BaseException:

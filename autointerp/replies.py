@@ -82,12 +82,6 @@ class DomainReply(Reply):
         return self
 
 
-class SameReply(Reply):
-    """Answer to the question whether two descriptions mean the same."""
-
-    same: Annotated[Literal["yes", "no"], AnyCase]
-
-
 Fit = Literal["yes", "unsure", "no"]
 BELIEF: dict[Fit, float] = {"yes": 1.0, "unsure": 0.5, "no": 0.0}
 """How the three answers enter the arithmetic."""
@@ -148,21 +142,3 @@ def number_reply(key: str, n: int) -> type[NumberReply]:
     """The reply `{key: number}` with a number of 1…n."""
     field = (Annotated[Literal[tuple(range(1, n + 1))], Whole], ...)
     return create_model(f"NumberReply{n}", __base__=NumberReply, **{key: field})  # pyright: ignore[reportCallIssue, reportArgumentType]
-
-
-class PointReply(Reply):
-    """Answer to the localisation prompt: a box in thousandths of the image's width (x) and height (y)."""
-
-    found: bool
-    """Whether what is described is there; where it is not, the box means nothing."""
-    x0: Annotated[int, Whole] = Field(default=0)
-    y0: Annotated[int, Whole] = Field(default=0)
-    x1: Annotated[int, Whole] = Field(default=0)
-    y1: Annotated[int, Whole] = Field(default=0)
-
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if self.found and not (0 <= self.x0 < self.x1 <= 1000 and 0 <= self.y0 < self.y1 <= 1000):
-            box = f"({self.x0}, {self.y0}, {self.x1}, {self.y1})"
-            raise ValueError(f"box {box} is not 0 <= x0 < x1 <= 1000 and 0 <= y0 < y1 <= 1000")
-        return self

@@ -202,6 +202,10 @@ class Explanation(Record):
         return tuple(c.adds for c in clusters if c.kept)
 
 
+Details = dict[str, float | int | str | bool | None]
+"""Further figures of a score, by name."""
+
+
 class Control(Record):
     """The same measure under a hypothesis that should lose."""
 
@@ -256,7 +260,7 @@ class Scored(Record):
     """`low` and `high` bound a 95 % interval."""
     n: int
     """Judgements (or images) behind the value."""
-    details: dict[str, float | int | str | bool | None]
+    details: Details
     controls: dict[str, Control]
     verdicts: tuple[Verdict, ...] = ()
     parts: tuple[PartScore, ...] = ()

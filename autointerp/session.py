@@ -24,31 +24,17 @@ from autointerp.lmm.prices import Price, Rates, price_of
 from autointerp.lmm.request import Client, Request
 from autointerp.lmm.uuid_client import UuidClient
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings
+from autointerp.tasks import LOCAL_ANSWERERS, TASKS
 
 _INSIDE = (".local", ".internal", ".lan", ".svc")
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
 
-EXPECTED_OUTPUT = {
-    "explain": 220,
-    "domain": 160,
-    "intruder": 12,
-    "choice": 12,
-    "naming": 12,
-    "localisation": 40,
-    "same": 8,
-}
-"""Tokens of a usual reply, thinking not counted; the ledger corrects it from the first replies."""
-PER_VERDICT = 9
-"""Tokens of one `"image_12": "unsure",`."""
-
 
 def expected_output(request: Request) -> int:
     """Tokens that the reply to a request usually has."""
-    if request.task == "judge":
-        return 10 + PER_VERDICT * sum(len(p.tiles) for p in request.pictures)
-    return EXPECTED_OUTPUT[request.task]
+    return TASKS[request.task].expected_tokens(request)
 
 
 def estimate(request: Request) -> TokenEstimate:
@@ -66,7 +52,7 @@ def resolve_model(settings: ModelSettings) -> ModelSettings:
         return settings
     from autointerp.lmm.local.client import local_model_name
 
-    return settings.of(local_model_name()).model_copy(update={"base_url": None})
+    return settings.of(local_model_name(LOCAL_ANSWERERS)).model_copy(update={"base_url": None})
 
 
 def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str] = ()) -> Price | None:
@@ -166,7 +152,7 @@ def _client(
     if model.model.is_local:
         from autointerp.lmm.local.client import LocalClient
 
-        return LocalClient(), None
+        return LocalClient(LOCAL_ANSWERERS), None
     urls = tuple(dict.fromkeys((model.base_url, *engine.more_base_urls)))
     if engine.image_uuids and len(urls) > 1:
         raise SettingsError("--image-uuids: what one server has seen another has not; name a single --base-url with it")

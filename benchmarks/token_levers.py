@@ -13,7 +13,7 @@ from autointerp.lmm.request import Request, TextPart
 from autointerp.prompts import load_prompt
 from autointerp.schema import Box, Exemplar, Feature, FeatureRow, ImageRow
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.sampling import Item, Sample, make_pool
+from autointerp.scoring.sampling import Item, make_pool
 from autointerp.session import expected_output
 from autointerp.settings import Detail, ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 from benchmarks.truth.harvest import explanation_of
@@ -122,7 +122,7 @@ def cost_of(look: Look, n: int | None, model: str, *, screening: bool = False) -
         region=RegionSettings(side=ScoreSettings().screen_side if screening else look.side),
     )
     judge = Judge(ModelSettings(model=model, detail=look.detail), shown, load_prompt("judge", None))
-    (request,) = judge.requests(TEXT, Sample(_items(n)))
+    (request,) = judge.requests(TEXT, _items(n))
     return _of_request(request, model)
 
 
@@ -147,8 +147,8 @@ def _items(n: int) -> tuple[Item, ...]:
     """Crops of the usual region, as many as asked for."""
     feature = _specimen(n + 40)
     said = explanation_of(feature, GENERIC)
-    pool = make_pool(feature, said, rows_of(feature), ScoreSettings(), grid=None, n_images=10_000)
-    return pool.sample(pool.spread(n, 0)).items[:n]
+    pool = make_pool(feature, said.seen, rows_of(feature), ScoreSettings(), grid=None, n_images=10_000)
+    return pool.draw(n, 0).items[:n]
 
 
 @cache
@@ -161,7 +161,7 @@ def _specimen(n: int) -> Feature:
 def judging(n: int, model: str, text: str = TEXT) -> Request:
     """The question about `n` images on one sheet."""
     judge = Judge(ModelSettings(model=model), ScoreSettings(per_call=n), load_prompt("judge", None))
-    (request,) = judge.requests(text, Sample(_items(n)))
+    (request,) = judge.requests(text, _items(n))
     return request
 
 

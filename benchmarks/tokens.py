@@ -128,7 +128,7 @@ async def _judged(plan: Plan, planted: Planted) -> list[Spent]:
         for run in ("1", "12", "24", "screened"):
             asked: Counter[Asked] | None = None
             for protocol in ladder(run):
-                pool = make_pool(marked, said, rows_of(marked), protocol.settings, grid=None, n_images=plan.n)
+                pool = make_pool(marked, said.seen, rows_of(marked), protocol.settings, grid=None, n_images=plan.n)
                 judge = Knowing(plan.errs, planted.explanations[kind], planted.world, f"tokens {kind} {run}")
                 door = CountingDoor(judge, singly=run == "1")
                 found = await score(Trial(protocol, marked, pool, planted.world), judge.concept, door)

@@ -13,9 +13,9 @@ from autointerp.lmm.calls import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, ImageRow
-from autointerp.scoring.protocol import Outcome
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.scorers import SCORERS, TEMPLATES
+from autointerp.scoring.case import Outcome
+from autointerp.scoring.distractors import Distractors
+from autointerp.scoring.scorer_list import SCORERS
 
 Rule = Callable[[Request], Mapping[str, object] | None]
 
@@ -50,7 +50,7 @@ def outcome_of(
     settings: Mapping[str, object] | None = None,
     images: Mapping[int, ImageRow] | None = None,
     n_images: int = 1000,
-    rivals: Sequence[str] = (),
+    neighbours: Sequence[str] = (),
     other: str | None = None,
 ) -> Outcome:
     """What one scorer says; the feature is by default `trial.subject`."""
@@ -63,9 +63,9 @@ def outcome_of(
         images=images,
         n_images=n_images,
         scorers=(scorer,),
-        rivals=RivalTexts(other, tuple(rivals)),
+        distractors=Distractors(other, tuple(neighbours)),
     )
-    case.judge = replace(case.judge, others={scorer: load_prompt(TEMPLATES[scorer], None)})
+    case.judge = replace(case.judge, others={scorer: load_prompt(scorer, None)})
 
     async def main() -> Outcome:
         return await SCORERS[scorer](case)

@@ -1,9 +1,26 @@
-"""Keeps every test away from the user's own settings, keys and cache."""
+"""Keeps every test away from the user's own settings, keys and cache, and from the clock."""
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples whenever it runs, however long each takes, and nothing that an earlier run left decides.
+settings.register_profile(
+    "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
+
+NOW_AND_THEN = (
+    "progress.PLAIN_EVERY",
+    "progress.EVENT_EVERY",
+    "harvest.EVERY",
+    "train_activations.EVERY",
+    "train_classifier.PLAIN_EVERY",
+)
+"""Seconds between lines that say how far a command is."""
 
 # Before anything imports torch or numpy, whose idle threads spin. The tests fill the cores by running side by side; a
 # second thread in each of them takes what another one needs, and many times that on a busy machine.
@@ -23,3 +40,10 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("AUTOINTERP_", "OPENAI_")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AUTOINTERP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def no_line_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that a busy machine makes slow says no more than a quick one."""
+    for name in NOW_AND_THEN:
+        monkeypatch.setattr(f"autointerp.cli.{name}", threading.TIMEOUT_MAX)

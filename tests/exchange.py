@@ -80,7 +80,7 @@ def exchange(
     handle: Handler,
     requests: Sequence[Request] = (question(),),
     *,
-    timeout: float = 10.0,
+    timeout: float = 120.0,
     kind: type[OpenAIClient] = OpenAIClient,
 ) -> Exchange:
     """Asks each request of a server on the loopback, one after the other."""
@@ -115,7 +115,7 @@ def exchange(
     return seen
 
 
-def failed(folder: Path, handle: Handler, *, timeout: float = 10.0) -> CallError:
+def failed(folder: Path, handle: Handler, *, timeout: float = 120.0) -> CallError:
     (outcome,) = exchange(folder, handle, timeout=timeout).outcomes
     assert isinstance(outcome, CallError), outcome
     assert KEY not in str(outcome)

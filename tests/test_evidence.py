@@ -7,7 +7,7 @@ from builders import exemplars, feature, image_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.evidence import draw_shown, held_out, kin_of, spread
+from autointerp.evidence import draw_shown, duplicate_keys, held_out, spread
 from autointerp.schema import Feature
 from autointerp.settings import ExplainSettings
 
@@ -70,8 +70,8 @@ def test_of_a_group_of_near_duplicates_one_is_shown_whatever_its_stratum():
 def test_images_without_a_group_are_each_alone():
     images = image_rows([1, 2, 3], groups={3: "1"})
 
-    assert not kin_of(images[1]) & kin_of(images[2])
-    assert not kin_of(images[1]) & kin_of(images[3])
+    assert not duplicate_keys(images[1]) & duplicate_keys(images[2])
+    assert not duplicate_keys(images[1]) & duplicate_keys(images[3])
 
 
 def test_the_draw_depends_on_the_seed_and_the_feature_alone():
@@ -114,6 +114,16 @@ def test_a_copy_of_a_shown_image_is_not_held_out_though_no_group_joins_them():
     left = {e.image for e in held_out(subject, images, shown=(0, 7))}
 
     assert {e.image for e in subject.exemplars} - left == {0, 7, 25, 40}
+
+
+def test_a_copy_of_a_shown_image_is_not_held_out_though_the_dump_puts_it_in_another_group():
+    subject = usual()
+    images = image_rows([e.image for e in subject.exemplars], groups={0: "a", 40: "c"})
+    images[40] = dataclasses.replace(images[40], sha256=images[0].sha256)
+
+    left = {e.image for e in held_out(subject, images, shown=(0,))}
+
+    assert {e.image for e in subject.exemplars} - left == {0, 40}
 
 
 def test_of_two_copies_one_is_shown():

@@ -1,8 +1,9 @@
 import asyncio
+import ctypes
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -11,7 +12,7 @@ from autointerp.pipeline import STOPPING, Stop, drive, run_async
 
 
 class Worker:
-    """Takes a second an item."""
+    """Takes a few turns of the loop an item."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
@@ -24,7 +25,8 @@ class Worker:
         self.busy += 1
         self.peak = max(self.peak, self.busy)
         try:
-            await asyncio.sleep(0.002)
+            for _ in range(5):
+                await asyncio.sleep(0)
             self.done.append(item)
         finally:
             self.busy -= 1
@@ -90,7 +92,6 @@ def test_an_error_of_the_work_ends_everything_and_is_raised_as_itself():
     async def work(item: int) -> None:
         if item == 5:
             raise EndpointError("gone")
-        await asyncio.sleep(0.01)
         await worker(item)
 
     with pytest.raises(EndpointError, match=r"^gone$"):
@@ -141,15 +142,42 @@ def test_the_first_interrupt_asks_to_stop_and_what_is_in_flight_finishes():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_the_second_interrupt_interrupts():
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """SIGINT interrupts, also where the shell that began the tests has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def twice_at_once() -> None:
+    """Two SIGINTs before Python sees the first: no step of Python lies between the two calls."""
+    list(map(getattr(ctypes.CDLL(None), "raise"), (signal.SIGINT, signal.SIGINT)))
+
+
+def one_after_the_other() -> None:
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+INTERRUPTS = pytest.mark.parametrize("interrupts", [one_after_the_other, twice_at_once])
+BEFORE = pytest.mark.parametrize(
+    "before", [signal.default_int_handler, signal.SIG_IGN, signal.SIG_DFL], ids=["heeded", "ignored", "deadly"]
+)
+
+
+@INTERRUPTS
+@BEFORE
+def test_the_second_interrupt_interrupts_whatever_it_did_before(
+    heeded: None, interrupts: Callable[[], None], before: Callable[..., object]
+):
     stop = Stop()
     said: list[str] = []
+    signal.signal(signal.SIGINT, before)
 
     async def main() -> None:
         with stop.on_interrupt(said.append):
-            for _ in range(2):
-                os.kill(os.getpid(), signal.SIGINT)
-                await asyncio.sleep(0.05)
+            interrupts()
             await asyncio.sleep(30)
 
     with pytest.raises(KeyboardInterrupt):
@@ -157,6 +185,91 @@ def test_the_second_interrupt_interrupts():
 
     assert said == [STOPPING]
     assert stop.reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_the_third_interrupt_interrupts_what_does_not_return_to_the_loop(heeded: None):
+    went_on: list[int] = []
+
+    async def main() -> None:
+        with Stop().on_interrupt(lambda text: None):
+            for i in range(5):
+                os.kill(os.getpid(), signal.SIGINT)
+                went_on.append(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_async(main)
+
+    assert went_on == [0, 1]
+
+
+def test_an_interrupt_does_not_wait_for_a_blocked_thread(heeded: None):
+    go_on, over = threading.Event(), threading.Event()
+
+    def blocked() -> None:
+        go_on.wait(20)
+        over.set()
+
+    async def main() -> None:
+        with Stop().on_interrupt(lambda text: None):
+            work = asyncio.create_task(asyncio.to_thread(blocked))
+            await asyncio.sleep(0)
+            one_after_the_other()
+            await work
+
+    with pytest.raises(KeyboardInterrupt):
+        run_async(main)
+
+    assert not over.is_set()
+    go_on.set()
+
+
+def test_where_no_loop_runs_the_first_interrupt_asks_to_stop(heeded: None):
+    stop = Stop()
+
+    with stop.on_interrupt_without_loop():
+        os.kill(os.getpid(), signal.SIGINT)
+        reason = stop.reason
+
+    assert reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@INTERRUPTS
+@BEFORE
+def test_where_no_loop_runs_the_second_interrupt_interrupts_too(
+    heeded: None, interrupts: Callable[[], None], before: Callable[..., object]
+):
+    stop = Stop()
+    signal.signal(signal.SIGINT, before)
+
+    with pytest.raises(KeyboardInterrupt), stop.on_interrupt_without_loop():
+        interrupts()
+
+    assert stop.reason == "interrupted"
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_interrupt_in_a_notebook_ends_the_work(heeded: None):
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+
+    async def notebook() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            run_async(work)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(notebook())
+    loop.close()
+
+    assert ended == ["cancelled"]
 
 
 def test_a_stop_in_another_thread_does_not_touch_signals():

@@ -17,11 +17,11 @@ from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, FeatureRow, ImageRow, Scored
+from autointerp.scoring.case import Case, Outcome, Population
+from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.protocol import Case, Outcome, Population
-from autointerp.scoring.rivals import RivalTexts
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.settings import ModelSettings, ScoreSettings
 
 TOP, SILENT = range(20), range(100, 140)
@@ -92,7 +92,7 @@ def make_case(
     images: Mapping[int, ImageRow] | None = None,
     n_images: int = 1000,
     scorers: Sequence[str] = ("detection", "accuracy", "relevance"),
-    rivals: RivalTexts | None = None,
+    distractors: Distractors | None = None,
     controlled: bool = False,
     population: Population | None = None,
 ) -> Case:
@@ -105,12 +105,12 @@ def make_case(
     return Case(
         feature=about,
         explanation=said,
-        pool=make_pool(about, said, rows, chosen, grid=None, n_images=n_images),
+        pool=make_pool(about, said.seen, rows, chosen, grid=None, n_images=n_images),
         judge=Judge(ModelSettings(model="judge"), chosen, load_prompt("judge", None)),
         door=open_trial_door(cache, client),
         population=population or Population(n_images, 0.1),
-        scorers=tuple(scorers),
-        rivals=rivals or RivalTexts(),
+        scorers=tuple(SCORERS[name] for name in scorers),
+        distractors=distractors or Distractors(),
         controlled=controlled,
     )
 
@@ -119,7 +119,7 @@ def outcomes(case: Case) -> dict[str, Outcome]:
     """What each scorer of the trial says."""
 
     async def main() -> dict[str, Outcome]:
-        return {name: await SCORERS[name](case) for name in case.scorers}
+        return {scorer.name: await scorer(case) for scorer in case.scorers}
 
     return asyncio.run(main())
 

@@ -1,5 +1,9 @@
 """The entry point: puts the commands together, and turns users' errors into one line and exit code 2."""
 
+import atexit
+import contextlib
+import os
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -44,6 +48,9 @@ GROUPS = {
     ),
 }
 """Groups of commands: what each says of itself, and its commands."""
+
+INTERRUPTED = 130
+"""Exit code after an interrupt, as shells have it."""
 
 app = typer.Typer(
     name="autointerp",
@@ -108,8 +115,24 @@ def _tables(path: Path) -> dict[str, object]:
 
 def main() -> None:
     """Runs the command line."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A script has it ignored in what it starts in the background; who sends it all the same means it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         program()(prog_name="autointerp")
     except AutointerpError as e:
         sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
         raise SystemExit(2) from None
+    except SystemExit as e:
+        if e.code == INTERRUPTED:
+            _leave()
+        raise
+
+
+def _leave() -> None:
+    """Ends the process without waiting for threads, one of which may be blocked in a read or a long decode."""
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(INTERRUPTED)

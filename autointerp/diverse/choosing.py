@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from autointerp.candidates import Candidate, Cluster
 from autointerp.ips.weights import scaled_rewards
-from autointerp.scoring.rivals import normal
+from autointerp.scoring.distractors import normal
+from autointerp.scoring.exact import holm
 from autointerp.scoring.statistics import weighted_rates
 from autointerp.settings import CandidateSettings
 
@@ -73,15 +74,6 @@ def fisher(yes_active: int, n_active: int, yes_silent: int, n_silent: int) -> fl
     yes, n = yes_active + yes_silent, n_active + n_silent
     ways = sum(comb(n_active, k) * comb(n_silent, yes - k) for k in range(yes_active, min(yes, n_active) + 1))
     return ways / comb(n, yes)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """The p-values corrected for their number, in their order (Holm 1979)."""
-    out, highest = [0.0] * len(ps), 0.0
-    for rank, i in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
-        highest = max(highest, min(1.0, ps[i] * (len(ps) - rank)))
-        out[i] = highest
-    return out
 
 
 def clustered(candidates: Sequence[Candidate], labels: Sequence[int], settings: CandidateSettings) -> list[Cluster]:

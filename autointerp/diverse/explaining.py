@@ -24,8 +24,8 @@ from autointerp.lmm.request import Request
 from autointerp.prompts import Prompt, plain
 from autointerp.replies import ExplainReply
 from autointerp.schema import Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.scoring.distractors import normal
 from autointerp.scoring.judge import SETTLED, Judge
-from autointerp.scoring.rivals import normal
 from autointerp.scoring.sampling import Sample
 from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 
@@ -91,7 +91,7 @@ class Sampler:
             return ()
         views = self._views(feature, shown)
         first = [explainer.first(view, images) for explainer, view in views]
-        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images)) * len(views)
+        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images).items) * len(views)
         return (*first, *judged, *self.explainer.passes(shown, images))
 
     def choosing(self, feature: Feature, shown: Shown, images: Images) -> Sample:

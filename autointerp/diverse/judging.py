@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from autointerp.diverse.choosing import Fits
-from autointerp.evidence import Images, kin_of
+from autointerp.evidence import Images, duplicate_keys
 from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.schema import Exemplar, Feature, Usage
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.sampling import Sample, pool_of
+from autointerp.scoring.sampling import Sample, make_pool
 from autointerp.settings import CandidateSettings, ScoreSettings
 
 
@@ -49,12 +49,12 @@ def choosing_sample(
         grid: rows and columns of the dump's heat maps.
         n_images: size of the population.
     """
-    pool = pool_of(feature, shown, images, settings, grid=grid, n_images=n_images)
+    pool = make_pool(feature, shown, images, settings, grid=grid, n_images=n_images)
     # Halved before they are dealt, so that a stratum with many makes up for one with few.
     taken: set[str] = set()
     ordered = {name: _half(own, images, taken) for name, own in pool.ordered.items()}
     halves = replace(pool, ordered={name: half for name, half in ordered.items() if half})
-    return halves.sample(halves.spread(settings.n_active, settings.n_silent))
+    return halves.draw(settings.n_active, settings.n_silent)
 
 
 def _half(own: Sequence[Exemplar], images: Images, taken: set[str]) -> tuple[Exemplar, ...]:
@@ -62,12 +62,12 @@ def _half(own: Sequence[Exemplar], images: Images, taken: set[str]) -> tuple[Exe
 
     Near-duplicates of an image of the choice are no more scored on than the image itself.
     """
-    kin = {e.image: kin_of(images[e.image]) for e in own}
+    keys = {e.image: duplicate_keys(images[e.image]) for e in own}
     out: list[Exemplar] = []
     lost = 0
     for exemplar in own:
-        mine = kin[exemplar.image]
-        cost = sum(bool(mine & theirs) for theirs in kin.values())
+        mine = keys[exemplar.image]
+        cost = sum(bool(mine & theirs) for theirs in keys.values())
         if mine & taken or lost + cost > len(own) // 2:
             continue
         taken |= mine
@@ -82,10 +82,10 @@ async def tried(text: str, sample: Sample, judge: Judge, door: Door) -> Tried | 
     Raises:
         EndpointError: no request of this run can succeed.
     """
-    said = await judge.verdicts(text, sample, door)
+    said = await judge.judgements(text, sample.items, door)
     if isinstance(said, Failure):
         return said
-    belief = np.array([np.nan if v.belief is None else v.belief for v in said.all], float)
-    active = np.array([v.active for v in said.all], bool)
-    weight = np.array([v.weight for v in said.all], float)
+    belief = np.array([np.nan if b is None else b for b in said.beliefs], float)
+    active = np.array([i.active for i in said.items], bool)
+    weight = np.array([i.weight for i in said.items], float)
     return Tried(Fits(belief == 1, belief, active, weight), said.usage, said.gaps)

@@ -4,26 +4,44 @@ Never by their letters: a sampler that is paid for rare wordings learns to parap
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
 from autointerp.lmm.request import Request
+from autointerp.lmm.task import Task
 from autointerp.prompts import Prompt, plain
-from autointerp.replies import SameReply, reply_schema
+from autointerp.replies import AnyCase, Reply, reply_schema
 from autointerp.schema import Usage
+from autointerp.scoring.distractors import normal
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED
-from autointerp.scoring.rivals import normal
 from autointerp.settings import CandidateSettings, ModelSettings
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
+
+
+class SameReply(Reply):
+    """The answer to the question whether two descriptions mean the same."""
+
+    same: Annotated[Literal["yes", "no"], AnyCase]
+
+
+def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model goes by the cosine of the two texts: none that are unrelated come near .55."""
+    first, second = request.subject.split("\n")
+    return {"same": "yes" if model.likeness(first, second) >= 0.55 else "no"}
+
+
+SAME = Task("same", SameReply, tokens=8, local=LocalAnswerer(_locally))
 
 
 @dataclass(frozen=True)
@@ -91,7 +109,7 @@ class Meanings:
         first, second = sorted((plain(first), plain(second)))
         return Request(
             model=self.model.model,
-            task="same",
+            task=SAME.name,
             subject=f"{first}\n{second}",
             messages=self.prompt.fill({"first": first, "second": second}, ()),
             reply_schema=reply_schema(SameReply),

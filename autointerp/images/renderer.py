@@ -57,8 +57,8 @@ class Renderer:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="autointerp-images")
 
     def close(self) -> None:
-        """Ends the threads; what has not begun is not done."""
-        self._pool.shutdown(cancel_futures=True)
+        """Lets the threads end; what has not begun is not done, and what is being done is not waited for."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def jpeg(self, picture: Picture) -> bytes:
         """The encoded picture.

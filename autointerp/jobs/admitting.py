@@ -1,7 +1,8 @@
 """Which scoring settings are admitted: scorers that exist, enough images, options that are not idle."""
 
 from autointerp.errors import SettingsError
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.judge import JUDGE
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.settings import ModelSettings, ScoreSettings
 
 
@@ -27,13 +28,14 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
         SettingsError: naming the option and what it should be at least.
     """
     n, least = settings.n_active, settings.min_active
-    if n < least and {"detection", "accuracy"} & set(scorers):
+    judging = [SCORERS[name] for name in scorers if SCORERS[name].task is JUDGE]
+    if n < least and judging:
         raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
     if settings.interval is not None:
         refuse_idle_interval(settings)
     n, least = settings.n_silent, settings.min_silent
-    if n < least and "detection" in scorers:
-        raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
+    if n < least and (both := [s.name for s in judging if s.sides == "both"]):
+        raise SettingsError(f"--silent {n}: too few for {both[0]}; give at least {least}, or --scorers without it")
 
 
 def screeners(settings: ScoreSettings) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ class Background(Generic[T]):
     ) -> None:
         loop, leave, _ = self._ready.result()
         loop.call_soon_threadsafe(leave.set)
+        if isinstance(error, KeyboardInterrupt):
+            return  # a thread that makes a picture may be blocked, and would hold up the end
         self._thread.join()
         if self._problem is not None and error is None:
             raise self._problem

@@ -22,6 +22,7 @@ from autointerp.lmm.prices import Price, cost
 from autointerp.options import Command
 from autointerp.session import estimate
 from autointerp.settings import Budget, ModelSettings
+from autointerp.tasks import REPLIES
 
 
 @dataclass
@@ -132,7 +133,7 @@ def _replay(plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, r
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
-                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, final=final)
+                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, REPLIES, final=final)
                 told = run_stage(stage, outbox, progress)
                 result.expected += outbox.expected
                 result.results[stage.name] = told

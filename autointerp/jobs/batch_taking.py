@@ -19,6 +19,7 @@ from autointerp.lmm.letters import fault_of, put_letter, read_letter
 from autointerp.lmm.prices import Price, cost
 from autointerp.lmm.request import Completion
 from autointerp.pipeline import run_async
+from autointerp.tasks import REPLIES
 
 _TOGETHER = 256
 """Completions written at a time; the cache writes them in one transaction."""
@@ -185,7 +186,7 @@ class Taker:
         self._book.add(Taken(answered=tuple(key for key, _, _ in chunk)))
         self._understood |= {(file.model, file.base_url) for _, file, _ in chunk}
         for key, file, said in new:
-            self._count(file, said, fault_of(said, reply_of(file.shapes[key])))
+            self._count(file, said, fault_of(said, reply_of(file.shapes[key], REPLIES)))
 
     def _wanted(self, key: str, file: BatchFile, said: Completion) -> bool:
         cache = self._cache_of(file)
@@ -195,7 +196,7 @@ class Taker:
         if there is None:
             # Answered, and used up: a question asked a second time is open again.
             return self._book.lacks(key)
-        reply = reply_of(file.shapes[key])
+        reply = reply_of(file.shapes[key], REPLIES)
         return fault_of(there.completion, reply) is not None and fault_of(said, reply) is None
 
     def _cache_of(self, file: BatchFile | None) -> Cache:

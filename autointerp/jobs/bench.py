@@ -1,4 +1,4 @@
-"""Puts explanations on trial: the held-out images, rivals and controls of each."""
+"""Puts explanations on trial: the held-out images, distractors and controls of each."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,18 +10,15 @@ from autointerp.lmm.door import Door
 from autointerp.prompts import load_prompt
 from autointerp.runs.index import ExplanationIndex, Ints, holds
 from autointerp.schema import Feature
+from autointerp.scoring.case import Case, Population
+from autointerp.scoring.distractors import DistractorFinder, Distractors
 from autointerp.scoring.embedder import Embedder
-from autointerp.scoring.judge import Judge
+from autointerp.scoring.judge import JUDGE, Judge
 from autointerp.scoring.population import population_of
-from autointerp.scoring.protocol import Case, Population
-from autointerp.scoring.rivals import Rivals, RivalTexts
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import TEMPLATES
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.statistics import JudgeRates
 from autointerp.settings import ModelSettings, ScoreSettings
-
-NEEDS_RIVALS = ("naming",)
-"""Scorers that ask every feature about its rivals."""
 
 
 def make_judge(model: ModelSettings, settings: ScoreSettings, scorers: tuple[str, ...], prompts: Path | None) -> Judge:
@@ -30,8 +27,9 @@ def make_judge(model: ModelSettings, settings: ScoreSettings, scorers: tuple[str
     Raises:
         PromptError: a template is missing or broken.
     """
-    others = {name: load_prompt(TEMPLATES[name], prompts) for name in scorers if name in TEMPLATES}
-    return Judge(model, settings, load_prompt("judge", prompts), others)
+    tasks = [task for name in scorers if (task := SCORERS[name].task) and task is not JUDGE]
+    others = {task.name: load_prompt(task.name, prompts) for task in tasks}
+    return Judge(model, settings, load_prompt(JUDGE.name, prompts), others)
 
 
 @dataclass
@@ -47,21 +45,22 @@ class Bench:
     judge_rates: JudgeRates | None = None
     embedder: Embedder | None = None
     population: Population = field(init=False)
-    _rivals: Rivals = field(init=False)
+    _distractors: DistractorFinder = field(init=False)
 
     def __post_init__(self) -> None:
         """Looks at the dump once."""
         self.population = population_of(self.dump)
-        self._rivals = Rivals(self.dump, self.index, seed=self.judge.settings.seed)
+        self._distractors = DistractorFinder(self.dump, self.index, seed=self.judge.settings.seed)
 
     def case(self, feature: Feature, door: Door) -> Case:
         """The trial of one feature's explanation."""
         explanation = self.index[feature.id]
         images = images_of(self.dump, feature, explanation.seen)
         grid, settings = self.dump.info.patch_grid, self.judge.settings
-        pool = make_pool(feature, explanation, images, settings, grid=grid, n_images=self.dump.info.n_images)
+        pool = make_pool(feature, explanation.seen, images, settings, grid=grid, n_images=self.dump.info.n_images)
         checked = holds(self.controlled, feature.id)
-        wanted = checked or any(name in NEEDS_RIVALS for name in self.scorers)
+        scorers = tuple(SCORERS[name] for name in self.scorers)
+        wanted = checked or any(s.needs_distractors for s in scorers)
         return Case(
             feature=feature,
             explanation=explanation,
@@ -69,8 +68,8 @@ class Bench:
             judge=self.judge,
             door=door,
             population=self.population,
-            scorers=self.scorers,
-            rivals=self._rivals.of(feature, explanation) if wanted else RivalTexts(),
+            scorers=scorers,
+            distractors=self._distractors.of(feature, explanation) if wanted else Distractors(),
             controlled=checked,
             judge_rates=self.judge_rates,
             embedder=self.embedder,

@@ -12,7 +12,7 @@ from autointerp.planted.concepts import CONCEPTS, Concept, in_covering_order
 from autointerp.planted.evidence import Wanted, plant, shown_images
 from autointerp.planted.scenes import Scenes, draw_scenes
 from autointerp.schema import BAND_STRATA, Exemplar, Feature
-from autointerp.scoring.habits import Form, Judgement, Origin
+from autointerp.scoring.error_rates import CheckedAnswer, Form, Origin
 from autointerp.scoring.sampling import Item
 from autointerp.settings import ScoreSettings
 
@@ -47,11 +47,11 @@ class Asked:
     items: tuple[Item, ...]
     origins: tuple[Origin, ...]
 
-    def judgements(self, beliefs: Sequence[float | None]) -> list[Judgement]:
+    def judgements(self, beliefs: Sequence[float | None]) -> list[CheckedAnswer]:
         """The answers, beside the truth."""
         rows = zip(self.items, self.origins, beliefs, strict=True)
         return [
-            Judgement(self.number, self.concept.kinds, item.exemplar.image, origin, self.form, place, belief)
+            CheckedAnswer(self.number, self.concept.kinds, item.exemplar.image, origin, self.form, place, belief)
             for place, (item, origin, belief) in enumerate(rows)
         ]
 

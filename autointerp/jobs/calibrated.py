@@ -7,7 +7,7 @@ from pathlib import Path
 from autointerp.jobs.adopting import is_adopted
 from autointerp.jobs.common import JobResult
 from autointerp.runs.folder import RunInfo
-from autointerp.scoring.calibration import Calibration, kinship, load_calibration, warnings_for
+from autointerp.scoring.calibration import Calibration, family_warning, load_calibration, warnings_for
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.statistics import JudgeRates
 
@@ -41,7 +41,7 @@ def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult
     """
     explainer = "" if is_adopted(info) else info.explain.model.model
     if file is None:
-        result.notes += kinship(judge.model.model, explainer)
+        result.notes += family_warning(judge.model.model, explainer)
         return None
     known = load_calibration(file)
     result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings, judge.model.detail)

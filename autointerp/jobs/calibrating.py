@@ -25,8 +25,8 @@ from autointerp.planted.evidence import write_dump
 from autointerp.prompts import load_prompt
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import Calibration, save_calibration, weaknesses
-from autointerp.scoring.habits import Form, Judgement, find
-from autointerp.scoring.judge import Beliefs, Judge, Look
+from autointerp.scoring.error_rates import CheckedAnswer, Form, findings_of
+from autointerp.scoring.judge import Judge, Judgements, Look
 from autointerp.session import open_door, resolve_model
 from autointerp.settings import ModelSettings
 from autointerp.version import __version__
@@ -121,7 +121,7 @@ class _Told:
     result: CalibrationResult
     stop: Stop
     progress: Progress
-    judgements: list[Judgement] = field(default_factory=list)
+    judgements: list[CheckedAnswer] = field(default_factory=list)
     used: dict[Form, Usage] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
 
@@ -137,10 +137,10 @@ class _Told:
             self.stop.ask("over budget")
         self.progress.advance(failed=True)
 
-    def answer(self, question: Asked, said: Beliefs) -> None:
+    def answer(self, question: Asked, said: Judgements) -> None:
         self.result.done += 1
         self.result.gaps.update(gap.kind for gap in said.gaps)
-        self.judgements += question.judgements(said.all)
+        self.judgements += question.judgements(said.beliefs)
         self.used[question.form] = self.used.get(question.form, Usage()) + said.usage
         self.usage += said.usage
         self.progress.advance(failed=False)
@@ -149,7 +149,7 @@ class _Told:
 async def _ask(question: Asked, judge: Judge, door: Door, told: _Told) -> None:
     settings, form = judge.settings, question.form
     look = Look(form.layout, form.per_call, settings.columns, settings.region.side)
-    said = await judge.beliefs(question.concept.text, question.items, door, look)
+    said = await judge.judgements(question.concept.text, question.items, door, look)
     if isinstance(said, Failure):
         told.failure(said)
     else:
@@ -159,7 +159,7 @@ async def _ask(question: Asked, judge: Judge, door: Door, told: _Told) -> None:
 def _calibration(judge: Judge, plan: Plan, told: _Told) -> Calibration:
     # The calls ended in any order; the file must not depend on it.
     order = sorted(told.judgements, key=lambda j: (plan.forms.index(j.form), j.concept, j.image))
-    found = find(order, plan.forms, told.used)
+    found = findings_of(order, plan.forms, told.used)
     if found is None:
         kinds = ", ".join(f"{kind} {n}" for kind, n in told.result.gaps.most_common()) or "no answer"
         raise EndpointError(f"{judge.model.model}: too few usable answers to calibrate by ({kinds}); try another model")

@@ -19,8 +19,11 @@ from autointerp.runs.folder import Run, RunInfo, open_run
 from autointerp.runs.index import holds
 from autointerp.runs.scores import ScoreIndex
 from autointerp.schema import Scored, Unscored, Verdict
-from autointerp.scoring.comparison import Contrast, holm, paired, unpaired
-from autointerp.scoring.matching import KEEPER, matched
+from autointerp.scoring.common_images import matched
+from autointerp.scoring.comparison import Contrast, paired, unpaired
+from autointerp.scoring.exact import holm
+from autointerp.scoring.resampling import Draws
+from autointerp.scoring.scorer_list import SCORERS
 
 LEVEL = 0.05
 """p-values above it show nothing."""
@@ -112,7 +115,7 @@ def compare_runs(
             notes.append(f"{scorer}: left out, no feature is scored in {where}")
             continue
         test = paired if is_paired else unpaired
-        contrast = test(np.array(columns.a), np.array(columns.b), seed=seed, replicates=replicates)
+        contrast = test(np.array(columns.a), np.array(columns.b), Draws(replicates, seed))
         found.append((scorer, columns, contrast))
     if not found:
         raise RunError(f"{run_a} and {run_b}: {notes[0]}; score the same features in both")
@@ -158,7 +161,8 @@ class _Side:
 
     def verdicts(self, score: Scored) -> tuple[Verdict, ...]:
         """The judgements behind a score: its own, or those of the scorer whose line holds them for it."""
-        keeper = KEEPER.get(score.scorer)
+        scorer = SCORERS.get(score.scorer)
+        keeper = scorer.verdicts_with if scorer else None
         if score.verdicts or keeper is None or not holds(self.index.features(keeper), score.feature):
             return score.verdicts
         kept = next(self.index.scores(keeper, np.array([score.feature])))
@@ -192,13 +196,14 @@ def _names(a: _Side, b: _Side, asked: Iterable[str] | None) -> list[str]:
 
 def _paired_columns(scorer: str, a: _Side, b: _Side) -> _Columns:
     both = np.intersect1d(a.index.features(scorer), b.index.features(scorer))
+    known = SCORERS.get(scorer)
     out = _Columns(only_a=len(a.index.features(scorer)) - len(both), only_b=len(b.index.features(scorer)) - len(both))
     for left, right in zip(a.index.scores(scorer, both), b.index.scores(scorer, both), strict=True):
         out.unscored_a += isinstance(left, Unscored)
         out.unscored_b += isinstance(right, Unscored)
         if isinstance(left, Unscored) or isinstance(right, Unscored):
             continue
-        same = matched(scorer, a.verdicts(left), b.verdicts(right))
+        same = matched(known, a.verdicts(left), b.verdicts(right)) if known else None
         out.features.append(left.feature)
         out.a.append(same.a if same else left.value)
         out.b.append(same.b if same else right.value)

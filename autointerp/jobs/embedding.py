@@ -14,7 +14,7 @@ from autointerp.lmm.embedding import DoorEmbedder, EmbeddingsClient
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.request import Client, Request
-from autointerp.scoring.embedding import NAME
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import open_renderer, resolve_model
 from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings
 
@@ -25,7 +25,7 @@ def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSetti
     Raises:
         AutointerpError: the embedded model is not installed.
     """
-    return resolve_model(settings.embedder) if NAME in scorers else None
+    return resolve_model(settings.embedder) if any(SCORERS[name].needs_embedder for name in scorers) else None
 
 
 @asynccontextmanager

@@ -1,7 +1,7 @@
 """The control of random weights: a dump of an untrained network, explained and scored as the run itself was."""
 
 from autointerp.runs.folder import Run, open_run
-from autointerp.scoring.separation import Separation, separations
+from autointerp.scoring.control_tests import Separation, separations
 from autointerp.settings import ScoreSettings
 
 FOLDER = "random"

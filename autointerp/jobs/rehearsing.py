@@ -24,11 +24,13 @@ from autointerp.lmm.image_tokens import words_of
 from autointerp.lmm.request import Request
 from autointerp.replies import JudgeReply, Reply
 from autointerp.schema import Explanation, Feature, Usage
-from autointerp.scoring.controls import N_RIVALS
-from autointerp.scoring.protocol import Case, Population
-from autointerp.scoring.rivals import N_NEIGHBOURS, RivalTexts
+from autointerp.scoring.case import Case, Population
+from autointerp.scoring.control_tests import SCORER as CONTROLLED
+from autointerp.scoring.controls import N_CONTROL_TEXTS
+from autointerp.scoring.distractors import N_NEIGHBOURS, Distractors
+from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.sampling import make_pool
-from autointerp.scoring.scorers import SCORERS
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import expected_output
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
 
@@ -37,9 +39,7 @@ Part = Literal["explain", "shuffled", "score", "control"]
 """Asked of every feature; of those with a shuffled set; of every explanation; of those that carry the controls."""
 
 STAND_IN = "a stand-in of usual length for an explanation that is not written yet, fifteen words"
-RIVALS = RivalTexts(f"another {STAND_IN}", tuple(f"{STAND_IN}, number {i}" for i in range(N_NEIGHBOURS)))
-SILENT_SCORERS = ("relevance", "embedding")
-"""Scorers that ask the judge nothing."""
+DISTRACTORS = Distractors(f"another {STAND_IN}", tuple(f"{STAND_IN}, number {i}" for i in range(N_NEIGHBOURS)))
 UNREACHED = 1e-9
 """Width of an interval that no judgements reach."""
 ANY = ModelSettings(model=ModelName("any"))
@@ -118,7 +118,7 @@ class Rehearsal:
         if isinstance(asks := self._asks(explain), Sampler):
             by = tuple(i.exemplar.image for i in asks.choosing(feature, shown, images).items)
             said = said.model_copy(update={"sampled": Sampled(asked=asks.plan.n, judged_on=by)})
-        names = tuple(name for name in settings.scorers if name not in SILENT_SCORERS)
+        names = tuple(name for name in settings.scorers if SCORERS[name].task is not None)
         # Replicates behind intervals cost time here and no tokens.
         quick = settings.model_copy(update={"bootstrap": 100})
         if not convinced and settings.interval is not None:
@@ -127,12 +127,12 @@ class Rehearsal:
         case = Case(
             feature=feature,
             explanation=said,
-            pool=make_pool(feature, said, images, quick, grid=grid, n_images=self.dump.info.n_images),
+            pool=make_pool(feature, said.seen, images, quick, grid=grid, n_images=self.dump.info.n_images),
             judge=make_judge(ANY, quick, names, self.prompts),
             door=door,
             population=Population(self.dump.info.n_images),
-            scorers=names,
-            rivals=RIVALS,
+            scorers=tuple(SCORERS[name] for name in names),
+            distractors=DISTRACTORS,
         )
         for name in names:
             await SCORERS[name](case)
@@ -163,13 +163,13 @@ class _PlayedDoor(Door):
 
 
 def _of_judge(asked: Sequence[Request], settings: ScoreSettings) -> Questions:
-    """Questions of the scorers, and those that a controlled feature's rivals add."""
+    """Questions of the scorers, and those that the controls add."""
     out: Questions = Counter(_question("score", r) for r in asked)
-    if "detection" in settings.scorers:
-        # Rivals are asked about the images that were judged, after a screening about those looked at with care.
-        judged = [r for r in asked if r.task == "judge" and not (settings.n_screen and len(r.pictures[0].tiles) > 1)]
+    if CONTROLLED in settings.scorers:
+        # Controls are asked about the images that were judged, after a screening about those looked at with care.
+        judged = [r for r in asked if r.task == JUDGE.name and not (settings.n_screen and len(r.pictures[0].tiles) > 1)]
         for request in judged:
-            out[_question("control", request)] += N_RIVALS
+            out[_question("control", request)] += N_CONTROL_TEXTS
     return out
 
 

@@ -11,7 +11,7 @@ from autointerp.remote.path import as_path
 from autointerp.reports.build import build_report
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.calibration import Calibration, load_calibration
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 from autointerp.session import open_renderer
 
 

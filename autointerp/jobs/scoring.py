@@ -33,9 +33,9 @@ from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
 from autointerp.schema import Feature
-from autointerp.scoring.protocol import Case, Outcome
-from autointerp.scoring.scorers import SCORERS
-from autointerp.scoring.separation import headline
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.control_tests import headline
+from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import open_door, resolve_model
 from autointerp.settings import (
     EngineSettings,

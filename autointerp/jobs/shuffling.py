@@ -3,7 +3,7 @@
 from random import Random
 
 from autointerp.dump.reader import Dump
-from autointerp.evidence import draw_shown, kin_of, lowest_hashed, strata
+from autointerp.evidence import draw_shown, duplicate_keys, lowest_hashed, strata
 from autointerp.jobs.common import images_of
 from autointerp.runs.index import Ints, holds
 from autointerp.schema import Exemplar, Feature, ImageRow
@@ -46,7 +46,7 @@ class Shuffler:
         """
         images = images_of(self._dump, feature)
         shown = draw_shown(feature, images, self._settings).active
-        taken = {kin for e in feature.active for kin in kin_of(images[e.image])}
+        taken = {key for e in feature.active for key in duplicate_keys(images[e.image])}
         chance = Random(f"shuffled:{self._settings.seed}:{feature.id}")
         n = min(MOST_TRIES * len(shown), len(self._lenders))
         lenders = [int(self._lenders[i]) for i in chance.sample(range(len(self._lenders)), n)]
@@ -56,7 +56,7 @@ class Shuffler:
                 break
             if lender != feature.id and (lent := self._lent(lender, shown[len(out)].stratum, taken, chance)):
                 out.append(lent[0])
-                taken |= kin_of(lent[1])
+                taken |= duplicate_keys(lent[1])
         return tuple(out)
 
     def _lent(self, lender: int, stratum: str, taken: set[str], chance: Random) -> tuple[Exemplar, ImageRow] | None:
@@ -66,4 +66,4 @@ class Shuffler:
             return None
         exemplar = own[chance.randrange(len(own))]
         image = self._dump.image(exemplar.image)
-        return None if kin_of(image) & taken else (exemplar, image)
+        return None if duplicate_keys(image) & taken else (exemplar, image)

@@ -16,8 +16,8 @@ from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.parts import places
 from autointerp.schema import Scored, Usage
-from autointerp.scoring.discoveries import discoveries, false_positive_rate
-from autointerp.scoring.separation import Separation, headline
+from autointerp.scoring.control_tests import Separation, headline
+from autointerp.scoring.fdr import discoveries, false_positive_rate
 from autointerp.scoring.statistics import mean_interval
 
 EMBEDDING = "embedding"

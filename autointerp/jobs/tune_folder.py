@@ -109,10 +109,14 @@ class TuneFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._failures.close()
-        if self._metrics is not None:
-            self._metrics.close()
-        self._lock.release()
+        files = [file for file in (self._failures, self._metrics) if file is not None]
+        try:
+            for file in files if kind is None else ():
+                file.check()
+        finally:
+            for file in files:
+                file.close()
+            self._lock.release()
 
 
 def _agreed(path: Path, info: TuneInfo) -> TuneInfo:

@@ -1,11 +1,9 @@
 """`autointerp tune`: trains an explainer by what its explanations of a dump's features are worth."""
 
 import importlib.metadata
-import signal
-import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -204,7 +202,7 @@ def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, 
         figures = {name: [float(getattr(g, name)) for g in groups] for name in Group._fields[1:]}
         folder.update(**{"before" if step == 0 else "after": measured(figures, settings.seed)})
 
-    with Background(lambda: _rewarder(work, scenes, folder)) as judging, _interruptible(stop):
+    with Background(lambda: _rewarder(work, scenes, folder)) as judging, stop.on_interrupt_without_loop():
 
         def judge(features: Sequence[int], replies: Sequence[str]) -> list[Judged]:
             return judging.run(lambda rewarder: rewarder.judged(features, replies, group=settings.group))
@@ -245,22 +243,3 @@ async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIte
         meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
         judge = make_judge(work.judge, scenes.judging, (), work.prompts)
         yield Rewarder(scenes, judge, meanings, door, folder.failure)
-
-
-@contextmanager
-def _interruptible(stop: Stop) -> Iterator[None]:
-    """The first Ctrl-C ends the training after its step, with a checkpoint; the second one at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def asked(number: int, frame: object) -> None:
-        stop.ask("interrupted")
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, asked)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

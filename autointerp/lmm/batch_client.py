@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
@@ -17,6 +17,7 @@ from autointerp.lmm.calls import DEFERRED, CallError
 from autointerp.lmm.dialect import Dialect, dialect_key, first_dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.request import Completion, Images, Request
+from autointerp.replies import Reply
 
 _RENDERING = max(2, os.cpu_count() or 2)
 
@@ -30,6 +31,8 @@ class Outbox:
     ledger: Ledger
     """At the prices of a batch job; what is written stays reserved."""
     estimate: Callable[[Request], TokenEstimate]
+    replies: Mapping[str, type[Reply]]
+    """The type of reply of each task, as `Task.reply`."""
     final: bool = False
     """Whether all answers have come: failures are then recorded. Before, the stage will be gone through again."""
     most_lines: int = MOST_LINES
@@ -94,7 +97,7 @@ class BatchClient:
             self._finish()
         if self._file is None:
             self._file = RequestFile(outbox.book, outbox.stage, request.model, self._base_url)
-        self._file.append(request.key, shape_of(request), line, expected)
+        self._file.append(request.key, shape_of(request, self._outbox.replies), line, expected)
         outbox.keys.add(request.key)
 
     def _finish(self) -> None:

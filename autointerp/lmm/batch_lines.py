@@ -10,7 +10,7 @@ from autointerp.errors import one_line
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.reading import read_completion
 from autointerp.lmm.request import Completion, Request
-from autointerp.replies import DomainReply, ExplainReply, PointReply, Reply, SameReply, judge_reply, number_reply
+from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
 MOST_LINES = 50_000
 """Requests in one file; source: https://platform.openai.com/docs/guides/batch, read 2026-11-23."""
@@ -120,31 +120,32 @@ def without_keys(text: str) -> str:
     return text
 
 
-def shape_of(request: Request) -> str:
-    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `intruder:odd:5`."""
-    if request.task not in ("judge", "intruder", "choice", "naming"):
+def shape_of(request: Request, replies: Mapping[str, type[Reply]]) -> str:
+    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `intruder:odd:5`.
+
+    Args:
+        request: the question.
+        replies: the type of reply of each task, as `Task.reply`.
+    """
+    reply = replies[request.task]
+    if not issubclass(reply, JudgeReply | NumberReply):
         return request.task
     fields: dict[str, dict[str, object]] = json.loads(request.reply_schema)["properties"]
-    if request.task == "judge":
-        return f"judge:{len(fields)}"
+    if issubclass(reply, JudgeReply):
+        return f"{request.task}:{len(fields)}"
     ((name, field),) = fields.items()
     numbers = field.get("enum")
     return f"{request.task}:{name}:{len(numbers) if isinstance(numbers, list) else 1}"
 
 
-def reply_of(shape: str) -> type[Reply]:
+def reply_of(shape: str, replies: Mapping[str, type[Reply]]) -> type[Reply]:
     """The reply that `shape_of` spoke of."""
-    task, *rest = shape.split(":")
-    match task:
-        case "explain":
-            return ExplainReply
-        case "domain":
-            return DomainReply
-        case "localisation":
-            return PointReply
-        case "same":
-            return SameReply
-        case "judge":
-            return judge_reply(int(rest[0]))
+    match shape.split(":"):
+        case [task]:
+            return replies[task]
+        case [_, n]:
+            return judge_reply(int(n))
+        case [_, key, n]:
+            return number_reply(key, int(n))
         case _:
-            return number_reply(rest[0], int(rest[1]))
+            raise ValueError(f"{shape!r} is not the shape of a reply")

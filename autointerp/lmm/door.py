@@ -17,7 +17,7 @@ from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.letters import Mailbox
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
-from autointerp.lmm.request import Client, Completion, Images, Request, Task, asked_again
+from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
 from autointerp.schema import Usage
 
@@ -210,7 +210,7 @@ class Door:
         assert error is not None
         return Failure(error.kind, error.message, self._attempts)
 
-    def _give_up_if_hopeless(self, error: CallError, task: Task, *, last: bool) -> None:
+    def _give_up_if_hopeless(self, error: CallError, task: str, *, last: bool) -> None:
         if error.remedy is not None:
             self._hopeless = error.remedy
         elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):

@@ -44,19 +44,16 @@ class Message:
     parts: tuple[TextPart | ImagePart, ...]
 
 
-Task = Literal["explain", "domain", "judge", "intruder", "choice", "naming", "localisation", "same", "embed"]
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """One question to the LMM."""
 
     model: str
-    task: Task
-    """What is asked; the embedded model goes by it, a remote one only reads the messages."""
+    task: str
+    """The kind of question, as `Task.name`. The embedded model goes by it; a remote one only reads the messages."""
     subject: str
-    """judge, choice, localisation: the explanation in question; naming, same: all of them, a line each; domain: its
-    name; explain, intruder, embed: empty."""
+    """The text in question, of several a line each; empty where the question is about pictures alone. The embedded
+    model reads it; a remote one only reads the messages."""
     messages: tuple[Message, ...]
     reply_schema: str
     """JSON schema of the reply, as canonical JSON text."""

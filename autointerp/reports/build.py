@@ -9,7 +9,7 @@ from autointerp.reports.data import ReportInfo
 from autointerp.reports.page import write_report
 from autointerp.runs.folder import Run
 from autointerp.scoring.calibration import Calibration
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 
 
 def build_report(

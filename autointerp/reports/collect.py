@@ -13,7 +13,7 @@ from autointerp.reports.kinship import kin_of
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.runs.parts import places
 from autointerp.scoring.calibration import Calibration
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 from autointerp.version import __version__
 
 

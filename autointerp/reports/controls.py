@@ -6,7 +6,7 @@ from typing import Literal
 
 from autointerp.reports.scorelines import Axis
 from autointerp.reports.wording import count, interval_words, number, p_value, p_words, plural
-from autointerp.scoring.separation import CONTROLS, EXPLAINED, LEAST, TELLING, Separation, scoring
+from autointerp.scoring.control_tests import CONTROLS, HARDER, LEAST, MUST_LOSE, Separation, with_verb
 
 Tone = Literal["bad", "good", "few", "none"]
 
@@ -46,7 +46,7 @@ class Against:
 
 def banner_of(found: Sequence[Separation]) -> Banner:
     """Says whether the controls that should lose do lose; one that does not outweighs all that do."""
-    telling = [s for s in found if s.control in TELLING]
+    telling = [s for s in found if s.control in MUST_LOSE]
     if not telling:
         return Banner(
             "none",
@@ -63,8 +63,8 @@ def banner_of(found: Sequence[Separation]) -> Banner:
             f" {said}.",
         )
     enough = [s for s in telling if s.verdict == "separates"]
-    if not {s.control for s in enough} & set(EXPLAINED):
-        most = plural(max((s.n for s in telling if s.control in EXPLAINED), default=0), "feature")
+    if not {s.control for s in enough} & set(HARDER):
+        most = plural(max((s.n for s in telling if s.control in HARDER), default=0), "feature")
         chance = f" Answers beat chance: {'; '.join(map(_beside, enough))}." if enough else ""
         return Banner("few", "Too few controls to tell.", f"{most} with controls; at least {LEAST} are needed.{chance}")
     said = "; ".join(map(_beside, enough))
@@ -77,7 +77,7 @@ def against_of(found: Sequence[Separation], axis: Axis) -> tuple[Against, ...]:
 
 
 def _beside(s: Separation) -> str:
-    return f"{scoring(s.control)} {number(s.value)} where the explanations score {number(s.own)} ({p_words(s.p)})"
+    return f"{with_verb(s.control)} {number(s.value)} where the explanations score {number(s.own)} ({p_words(s.p)})"
 
 
 def _capital(text: str) -> str:
@@ -87,7 +87,7 @@ def _capital(text: str) -> str:
 def _row(s: Separation, axis: Axis) -> Against:
     title = _capital(CONTROLS[s.control])
     difference = number(s.difference) if s.difference < 0 else f"+{number(s.difference)}"
-    may = s.control not in TELLING
+    may = s.control not in MUST_LOSE
     # The interval of a mean of few differences may leave what a difference can be.
     most = axis.high - axis.low
     tones = {"separates": "good", "does not separate": "bad", "too few": "few"}

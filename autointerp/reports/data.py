@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 from autointerp.settings import RegionSettings
 
 

@@ -23,9 +23,9 @@ from autointerp.reports.wording import (
     share,
     words_of,
 )
-from autointerp.scoring.discoveries import LEVEL, discovered, false_positives
-from autointerp.scoring.separation import SCORER as CONTROLLED
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import SCORER as CONTROLLED
+from autointerp.scoring.control_tests import Separation
+from autointerp.scoring.fdr import LEVEL, discovered, false_positives
 
 N_BINS = 20
 RELEVANT_FROM = 0.95

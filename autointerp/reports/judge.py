@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from autointerp.reports.wording import interval_words, number
 from autointerp.runs.folder import RunInfo
-from autointerp.scoring.calibration import Calibration, kinship, warnings_for
+from autointerp.scoring.calibration import Calibration, family_warning, warnings_for
 
 LOCAL_NOTE = (
     "The embedded model took part in this run. It is no large multimodal model but a few small networks that choose"
@@ -36,7 +36,7 @@ def judge_notes(info: RunInfo, calibration: Calibration | None) -> tuple[str, ..
     if info.score is None:
         return tuple(notes)
     if calibration is None:
-        return (*notes, *map(_sentence, kinship(judge, explainer)), _not_calibrated(info, judge))
+        return (*notes, *map(_sentence, family_warning(judge, explainer)), _not_calibrated(info, judge))
     digest = info.score.prompts.get("judge", "")
     told = warnings_for(calibration, judge, explainer, digest, info.score.settings, info.score.judge.detail)
     return (*notes, *map(_sentence, told))

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -121,15 +122,32 @@ def _environment() -> jinja2.Environment:
 
 
 def _replace(out: Path, parts: Iterator[str]) -> int:
-    """Writes beside `out`, then takes its place; returns the size in bytes."""
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=".part")
-    draft = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="xmlcharrefreplace", newline="\n") as file:
-            file.writelines(parts)
-        draft.chmod(0o644)
-        size = draft.stat().st_size
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
+    """Writes beside `out`, then takes its place; returns the size in bytes.
+
+    The file has no name until it is whole, so that nothing is left of it where the process is killed.
+    """
+    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    with tempfile.TemporaryFile(
+        "w+", encoding="utf-8", errors="xmlcharrefreplace", newline="\n", dir=out.parent
+    ) as file:
+        file.writelines(parts)
+        file.flush()
+        try:
+            _name(file.fileno(), draft)
+            draft.chmod(0o644)
+            size = draft.stat().st_size
+            draft.replace(out)
+        finally:
+            draft.unlink(missing_ok=True)
     return size
+
+
+def _name(descriptor: int, path: Path) -> None:
+    """Gives an open file without a name one; where the file system cannot, copies it."""
+    try:
+        # Only with a folder's descriptor does Python follow the link, which is what names the file itself.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=0)
+    except (OSError, NotImplementedError):
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        with open(descriptor, "rb", closefd=False) as whole, path.open("wb") as copy:
+            shutil.copyfileobj(whole, copy)

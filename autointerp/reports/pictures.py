@@ -2,11 +2,11 @@
 
 import base64
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture, Rendering, Tile
+from autointerp.images.threads import worker_threads
 from autointerp.reports.data import ReportData
 from autointerp.schema import Exemplar
 from autointerp.tiles import region_box, tile_of
@@ -66,7 +66,7 @@ class PictureBook:
 
     def make(self) -> None:
         """Renders the pictures that were asked for since the last call."""
-        with ThreadPoolExecutor(THREADS) as pool:
+        with worker_threads(THREADS) as pool:
             for key, encoded in zip(self._wanted, pool.map(self._encoded, self._wanted.values()), strict=True):
                 if encoded is None:
                     self.broken += 1

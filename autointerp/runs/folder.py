@@ -190,8 +190,16 @@ class RunWriter:
             appender.close()
         self._lock.release()
 
+    def _check(self) -> None:
+        for appender in (self._explanations, self._scores, self._failures):
+            appender.check()
+
     def _forget(self) -> None:
         """Removes a folder that was made for nothing, so that a mistyped setting leaves no trace."""
+        try:
+            self._check()
+        except RunError:
+            return  # what stands there now is somebody else's
         if self._new and not any(self._has(name) for name in (*RECORDS, "failures.jsonl", "parts")):
             shutil.rmtree(self.run.path, ignore_errors=True)
 
@@ -201,9 +209,13 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            self._forget()
-        self.close()
+        try:
+            if kind is not None:
+                self._forget()
+            else:
+                self._check()
+        finally:
+            self.close()
 
     def _agree(self, wanted: RunInfo) -> RunInfo:
         file = self.run.path / "run.json"

@@ -22,7 +22,7 @@ class LineFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._place = path, path.absolute()
         # Unbuffered: each line is one write, whole or, where the disk is full, torn; nothing is left to write later.
         self._file = path.open("ab+", buffering=0)
         self._drop_torn_line()
@@ -31,7 +31,7 @@ class LineFile:
         """Hands whole lines to the operating system; a kill may leave the first ones and a torn one.
 
         Raises:
-            RunError: they cannot be written.
+            RunError: they cannot be written, or the file is not there any more.
         """
         try:
             written = self._file.write(lines)
@@ -41,6 +41,20 @@ class LineFile:
             ) from e
         if written != len(lines):
             raise RunError(f"{self._path}: the disk is full; free space, then run the same command again")
+        self.check()
+
+    def check(self) -> None:
+        """Makes sure that what is written will be found.
+
+        Raises:
+            RunError: the file was removed or moved since it was opened.
+        """
+        try:
+            there = os.path.samestat(self._place.stat(), os.fstat(self._file.fileno()))
+        except OSError:
+            there = False
+        if not there:
+            raise RunError(f"{self._path}: was removed or moved while it was being written; run the same command again")
 
     def close(self) -> None:
         """Writes through to the disk and closes."""

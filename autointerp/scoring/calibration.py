@@ -1,4 +1,4 @@
-"""What calibrating a judge found: error rates and habits, their file, the correction and the warnings they allow."""
+"""Holds what calibrating a judge found, reads and writes its file, and warns where it does not speak for scores."""
 
 import re
 from pathlib import Path
@@ -22,32 +22,32 @@ class Share(Record):
     low: float = Field(ge=0, le=1)
     high: float = Field(ge=0, le=1)
     n: int
-    """Judgements behind it."""
+    """The number of judgements behind it."""
 
 
 class ErrorRates(Record):
-    """How often a judge is right, with 95 % Wilson bounds; an unsure answer counts half, no answer counts nowhere.
+    """How often a judge is right, with 95 % Wilson bounds; an unsure answer counts half, a missing one not at all.
 
     The bounds take judgements for independent, though those of one concept err together: over other concepts the rates
-    vary more than they say.
+    vary more than the bounds say.
     """
 
     n_true: int = Field(ge=1)
-    """Judgements answered on images where the thing is there."""
+    """The number of judgements answered on images where the thing is there."""
     n_false: int = Field(ge=1)
-    """The same where it is not."""
+    """The same number where it is not there."""
     sensitivity: float = Field(ge=0, le=1)
-    """Share of yes where the thing is there."""
+    """The share of yes where the thing is there."""
     sensitivity_low: float
     sensitivity_high: float
     specificity: float = Field(ge=0, le=1)
-    """Share of no where it is not."""
+    """The share of no where it is not there."""
     specificity_low: float
     specificity_high: float
 
     @property
     def youden(self) -> float:
-        """Sensitivity + specificity - 1: 1 for a perfect judge, 0 for one that does not look (Youden 1950)."""
+        """Sensitivity + specificity - 1: 1 for a perfect judge and 0 for one that does not look (Youden 1950)."""
         return self.sensitivity + self.specificity - 1
 
 
@@ -67,11 +67,11 @@ class FormatCalibration(ErrorRates):
     input_tokens: int
     output_tokens: int
     dollars: float | None
-    """Of all these calls, whenever they were made; None where the price is not known."""
+    """The dollars of all these calls, whenever they were made; None where the price is not known."""
 
     @property
     def dollars_per_1000(self) -> float | None:
-        """Dollars for a thousand judged images."""
+        """The dollars for a thousand judged images."""
         return None if self.dollars is None else 1000 * self.dollars / (self.n_true + self.n_false)
 
 
@@ -81,44 +81,44 @@ class Agreement(Record):
     first: str
     second: str
     n: int
-    """Images that both answered."""
+    """The number of images that both answered."""
     equal: float = Field(ge=0, le=1)
-    """Share of equal answers."""
+    """The share of equal answers."""
     kappa: float | None
-    """Cohen's (1960): what is equal beyond chance; None where every answer is the same."""
+    """Cohen's kappa (1960), the agreement beyond chance; None where every answer is the same."""
 
 
 class PositionEffect(Record):
     """Whether the answer depends on the place among the images of a call, over which truth is dealt at random."""
 
     rates: tuple[float, ...]
-    """Share of yes by place, the first place first."""
+    """The share of yes by place, the first place first."""
     place: int
-    """Of the largest deviation from the share over all places, counted from 1."""
+    """The place of the largest deviation from the share over all places, counted from 1."""
     deviation: float
-    """There: share of yes minus the share over all places."""
+    """The share of yes at that place minus the share over all places."""
     chi_square: float
     p: float
-    """Of Pearson's test that yes does not depend on the place; too small by chance in its own share of judges."""
+    """The p-value of Pearson's test that yes does not depend on the place."""
 
 
 class Findings(ErrorRates):
-    """All that the judgements say. The rates at the top are those of the run's own format."""
+    """All that the judgements say; the rates at the top are those of the run's own format."""
 
     kinds: tuple[KindCalibration, ...]
     formats: tuple[FormatCalibration, ...]
-    """The run's own first."""
+    """The rates in each format, the run's own first."""
     order: Agreement | None
-    """The same images in the reversed order; None where nothing of it was answered."""
+    """The agreement with the same images in the reversed order; None where nothing of it was answered."""
     agreements: tuple[Agreement, ...]
-    """Of the run's own format with the others."""
+    """The agreement of the run's own format with each of the others."""
     near_yes: Share | None
-    """Share of yes where the thing is absent but something like it is there."""
+    """The share of yes where the thing is absent but something like it is there."""
     random_yes: Share | None
-    """Share of yes where it is absent from an image drawn at random."""
+    """The share of yes where it is absent from an image drawn at random."""
     position: PositionEffect | None
     unanswered: int
-    """Judgements without a usable answer, over all formats."""
+    """The number of judgements without a usable answer, over all formats."""
 
 
 class Calibration(Findings):
@@ -126,39 +126,21 @@ class Calibration(Findings):
 
     format: str = FORMAT
     model: str
-    """The judge, as it is asked for."""
+    """The judge's name, as it is asked for."""
     prompt: str
-    """First 12 hex digits of the judging template's SHA-256."""
+    """The first 12 hex digits of the judging template's SHA-256."""
     layout: str
     per_call: int
     rendering: str
     side: int
-    """Longest side of an image, pixels."""
+    """The longest side of an image, in pixels."""
     detail: Detail = "auto"
-    """Asked for with each image."""
+    """The detail that is asked for with each image."""
     seed: int
     usage: Usage
     created: str
     version: str
-    """Of the program."""
-
-
-def rogan_gladen(share: float, sensitivity: float, specificity: float) -> float:
-    """The true share behind the share of yes that an imperfect judge gives, clipped to [0, 1].
-
-    p = (p̂ + sp - 1) / (se + sp - 1), after Rogan & Gladen (1978).
-
-    Raises:
-        ValueError: se + sp <= 1, so that yes says nothing about the truth.
-    """
-    youden = sensitivity + specificity - 1
-    # 0.3 + 0.7 - 1 and its like are not quite 0 in binary.
-    if youden <= 1e-12:
-        raise ValueError(
-            f"sensitivity {sensitivity:.3g} and specificity {specificity:.3g} together do not pass 1: "
-            "this judge's yes says nothing about the truth"
-        )
-    return min(1.0, max(0.0, (share + specificity - 1) / youden))
+    """The version of the program."""
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -197,7 +179,7 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def weaknesses(calibration: Calibration) -> tuple[str, ...]:
-    """One line for each of the judge's faults that a score should not be read without."""
+    """Gives one line for each fault of the judge that a reader of its scores should know."""
     out: list[str] = []
     if calibration.youden < WEAK:
         out.append(
@@ -218,17 +200,17 @@ def warnings_for(
     settings: ScoreSettings,
     detail: Detail = "auto",
 ) -> tuple[str, ...]:
-    """One line for each reason to doubt that this calibration speaks for these scores.
+    """Gives one line for each reason to doubt that this calibration speaks for these scores.
 
     Args:
-        calibration: of the judge.
+        calibration: what is known of the judge.
         judge_model: who judges.
         explainer_model: who wrote the explanations.
-        prompt_digest: first 12 hex digits of the judging template's SHA-256.
-        settings: of the scoring stage.
-        detail: that the judge is asked for.
+        prompt_digest: the first 12 hex digits of the judging template's SHA-256.
+        settings: the settings of the scoring stage.
+        detail: the detail that the judge is asked for.
     """
-    out = list(kinship(judge_model, explainer_model))
+    out = list(family_warning(judge_model, explainer_model))
     if calibration.model != judge_model:
         out.append(f"the calibration is of {calibration.model}, the judge is {judge_model}: calibrate the judge itself")
     if calibration.prompt != prompt_digest:
@@ -240,8 +222,8 @@ def warnings_for(
     return (*out, *weaknesses(calibration))
 
 
-def kinship(judge_model: str, explainer_model: str) -> tuple[str, ...]:
-    """A line if the judge is the explainer or of its family, which judges favour (arXiv 2404.13076); else none."""
+def family_warning(judge_model: str, explainer_model: str) -> tuple[str, ...]:
+    """Gives a line if the judge is the explainer or of its family, which judges favour (arXiv 2404.13076)."""
     if judge_model == explainer_model:
         return (f"the judge is the explainer, {judge_model}, and models favour their own words: give --judge-model",)
     if family(judge_model) == family(explainer_model):
@@ -250,7 +232,7 @@ def kinship(judge_model: str, explainer_model: str) -> tuple[str, ...]:
 
 
 def family(model: str) -> str:
-    """The first word of a model's name without its provider: `gpt` of `openai/gpt-5-mini`."""
+    """Gives the first word of a model's name without its provider: `gpt` of `openai/gpt-5-mini`."""
     bare = model.strip().lower().rsplit("/", 1)[-1]
     found = re.match(r"[a-z]{2,}|[^-_@:. ]+", bare)
     return found[0] if found else bare

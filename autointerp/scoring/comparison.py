@@ -1,6 +1,6 @@
-"""Two runs' scores side by side: differences with intervals, permutation p-values and effect sizes; pure functions.
+"""Compares two runs' scores: computes differences with intervals, permutation p-values and effect sizes.
 
-B − A throughout: a positive difference means that B scores higher.
+Differences are B − A throughout: a positive one means that B scores higher.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,22 +12,23 @@ from typing import Literal
 import numpy as np
 
 from autointerp.record import Record
+from autointerp.scoring.resampling import Draws
 from autointerp.scoring.statistics import Z95, Floats, mean_interval, t_quantile, wilson
 
 FEW, MANY = 10, 5000
-"""From FEW to MANY features intervals are bootstrapped. Fewer give it too little to draw from, more need no bootstrap:
-the mean is then normal, and its interval Student's."""
+"""From FEW to MANY features intervals are bootstrapped. Fewer features give the bootstrap too little to draw from; more
+need none, since the mean is then normal and has Student's interval."""
 EXACT = 1 << 16
-"""Permutations up to which all of them are gone through."""
+"""Up to so many permutations, all of them are gone through."""
 DECIMALS = 9
-"""Scores that agree to so many decimals are equal: what is left is rounding."""
+"""Scores that agree to so many decimals are equal, since the rest is rounding."""
 _CHUNK = 2_000_000
-"""Numbers drawn at once."""
+"""So many numbers are drawn at once."""
 _NORMAL = NormalDist()
 
 
 class Estimate(Record):
-    """A figure over features; `low` and `high` bound a 95 % interval, None where there is nothing to make one from."""
+    """A figure over features; `low` and `high` bound a 95 % interval and are None where none can be made."""
 
     value: float
     low: float | None = None
@@ -39,31 +40,33 @@ class Tested(Record):
 
     p: float
     by: Literal["exact", "draws", "normal"]
-    """All permutations; random ones, of which the true one is one (Phipson & Smyth 2010); their normal limit."""
+    """By all permutations, by random ones, of which the true one is one (Phipson & Smyth 2010), or by their normal
+    limit."""
 
 
 class Contrast(Record):
-    """A and B under one scorer."""
+    """The comparison of A and B under one scorer."""
 
     paired: bool
     n_a: int
     n_b: int
-    """Features behind each mean; the same ones where the runs are paired."""
+    """The number of features behind each mean; the same features where the runs are paired."""
     mean_a: Estimate
     mean_b: Estimate
     difference: Estimate
-    """Mean of B less mean of A."""
+    """The mean of B less the mean of A."""
     tested: Tested
     effect: Estimate | None
-    """Paired: Cohen's d_z, the mean difference in units of its standard deviation over features; None where that is 0.
-    Unpaired: Cliff's delta, P(b > a) − P(b < a) for a feature drawn from each, -1 to 1."""
+    """Where paired, Cohen's d_z: the mean difference in units of its standard deviation over features, None where that
+    is 0. Else Cliff's delta: P(b > a) − P(b < a) for a feature drawn from each, -1 to 1."""
     better: Estimate
-    """Paired: share of features with B above A, as an estimate of its probability. Unpaired: of pairs of features."""
+    """Where paired, the share of features with B above A, as an estimate of its probability; else that of pairs of
+    features."""
     equal: float
     worse: float
 
 
-def paired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
+def paired(a: Floats, b: Floats, draws: Draws) -> Contrast:
     """Compares scores of the same features.
 
     Intervals of the difference and of d_z are BCa (Efron 1987) over features, their levels widened from the normal
@@ -71,17 +74,16 @@ def paired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
     the differences (Fisher 1935). The share of features where B is better has a Wilson interval.
 
     Args:
-        a: a score a feature, shape [n], n >= 1, finite.
-        b: the same features under B, shape [n].
-        seed: of the draws.
-        replicates: bootstrap samples, and sign flips where not all are gone through.
+        a: one score a feature, shape [n], n >= 1, finite.
+        b: the scores of the same features under B, shape [n].
+        draws: how bootstrap samples are drawn, and sign flips where not all are gone through.
     """
-    a, b, rng = _rounded(a), _rounded(b), np.random.default_rng(seed)
+    a, b, rng = _rounded(a), _rounded(b), np.random.default_rng(draws.seed)
     d, n = _rounded(b - a), len(a)
     mean, spread = float(d.mean()), float(d.std())
     difference, effect = Estimate(value=mean), None
     if n > 1 and spread > 0:
-        own, units = _moments(d, replicates, rng) if FEW <= n <= MANY else (None, None)
+        own, units = _moments(d, draws.replicates, rng) if FEW <= n <= MANY else (None, None)
         difference = _interval(mean, own, [(d - mean) / n], n - 1)
         # Influence of one feature on mean/deviation, by the delta method.
         z = (d - mean) / spread
@@ -96,7 +98,7 @@ def paired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
         mean_a=_mean(a),
         mean_b=_mean(b),
         difference=difference,
-        tested=sign_flips(d, rng, replicates),
+        tested=sign_flips(d, rng, draws.replicates),
         effect=effect,
         better=Estimate(value=share.value, low=share.low, high=share.high),
         equal=float(np.mean(d == 0)),
@@ -104,20 +106,20 @@ def paired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
     )
 
 
-def unpaired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
+def unpaired(a: Floats, b: Floats, draws: Draws) -> Contrast:
     """Compares scores of unrelated features; shapes [n] and [m], both at least 1; arguments as for `paired`.
 
     The interval of the difference in means is a BCa bootstrap of each side by itself, or Welch's with the smaller
     side's degrees of freedom; the p-value deals the scores to the two sides anew.
     """
-    a, b, rng = _rounded(a), _rounded(b), np.random.default_rng(seed)
+    a, b, rng = _rounded(a), _rounded(b), np.random.default_rng(draws.seed)
     n, m = len(a), len(b)
     mean, least = float(b.mean() - a.mean()), min(n, m)
     difference = Estimate(value=mean)
     if least > 1 and (np.ptp(a) > 0 or np.ptp(b) > 0):
         own = None
         if least >= FEW and max(n, m) <= MANY:
-            own = _moments(b, replicates, rng)[0] - _moments(a, replicates, rng)[0]
+            own = _moments(b, draws.replicates, rng)[0] - _moments(a, draws.replicates, rng)[0]
         difference = _interval(mean, own, [(a.mean() - a) / n, (b - b.mean()) / m], least - 1)
     delta = cliffs_delta(a, b)
     equal = float(np.mean(np.searchsorted(np.sort(a), b, "right") - np.searchsorted(np.sort(a), b)) / n)
@@ -128,7 +130,7 @@ def unpaired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
         mean_a=_mean(a),
         mean_b=_mean(b),
         difference=difference,
-        tested=shuffles(a, b, rng, replicates),
+        tested=shuffles(a, b, rng, draws.replicates),
         effect=delta,
         better=Estimate(value=(1 - equal + delta.value) / 2),
         equal=equal,
@@ -137,7 +139,7 @@ def unpaired(a: Floats, b: Floats, *, seed: int, replicates: int) -> Contrast:
 
 
 def sign_flips(d: Floats, rng: np.random.Generator, draws: int) -> Tested:
-    """Whether the mean of differences d (shape [n]) is 0: each is as likely to have had the other sign."""
+    """Tests whether the mean of differences d (shape [n]) is 0: each is as likely to have had the other sign."""
     moved = d[d != 0]
     true, slack = abs(float(moved.sum())), 1e-12 * float(np.abs(moved).sum())
     if 1 << min(len(moved), 64) <= EXACT:
@@ -155,7 +157,7 @@ def sign_flips(d: Floats, rng: np.random.Generator, draws: int) -> Tested:
 
 
 def shuffles(a: Floats, b: Floats, rng: np.random.Generator, draws: int) -> Tested:
-    """Whether two groups (shapes [n], [m]) have one mean: each score is as likely to have stood in the other."""
+    """Tests whether two groups (shapes [n], [m]) have one mean: each score is as likely to have stood in the other."""
     n, whole = len(a), np.concatenate([a, b])
     size, total = len(whole), float(whole.sum())
     # The difference in means grows with the sum of A alone, since the sum of both is fixed.
@@ -175,10 +177,11 @@ def shuffles(a: Floats, b: Floats, rng: np.random.Generator, draws: int) -> Test
 
 
 def cliffs_delta(a: Floats, b: Floats) -> Estimate:
-    """P(b > a) − P(b < a) with its asymmetric interval (Cliff 1993; Feng & Cliff 2004), variance after DeLong 1988.
+    """Computes P(b > a) − P(b < a) with its asymmetric interval (Cliff 1993; Feng & Cliff 2004).
 
-    Where every b is beyond every a there is no variance; the bound is then that of as many successes as the smaller
-    side has features (Wilson). No interval where all scores are equal, or a side has one feature.
+    The variance is DeLong's (1988). Where every b is beyond every a there is none; the bound is then that of as many
+    successes as the smaller side has features (Wilson). There is no interval where all scores are equal, or a side has
+    one feature.
     """
     n, m = len(a), len(b)
     wins_b, wins_a = _placed(a, b), -_placed(b, a)
@@ -194,18 +197,8 @@ def cliffs_delta(a: Floats, b: Floats) -> Estimate:
     return Estimate(value=delta, low=max(-1.0, low), high=min(1.0, high))
 
 
-def holm(p: Sequence[float]) -> tuple[float, ...]:
-    """P-values of several tests adjusted so that any false finding among them has its stated chance (Holm 1979)."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    out, most = [0.0] * len(p), 0.0
-    for rank, i in enumerate(order):
-        most = max(most, min(1.0, (len(p) - rank) * p[i]))
-        out[i] = most
-    return tuple(out)
-
-
 def _placed(a: Floats, b: Floats) -> Floats:
-    """For each b, the share of a below it less the share above it."""
+    """Computes for each b the share of a below it less the share above it."""
     ordered = np.sort(a)
     return (np.searchsorted(ordered, b) + np.searchsorted(ordered, b, "right") - len(a)) / len(a)
 
@@ -230,7 +223,7 @@ def _chunks(draws: int, width: int) -> Iterator[int]:
 
 
 def _moments(x: Floats, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Mean, and mean over standard deviation, of bootstrap samples of x; each of shape [replicates].
+    """Draws bootstrap samples of x; gives their means, and means over standard deviations, each [replicates].
 
     A sample without spread counts as infinitely many deviations away from 0, or as none if it is 0.
     """
@@ -246,13 +239,13 @@ def _moments(x: Floats, replicates: int, rng: np.random.Generator) -> tuple[Floa
 
 
 def _interval(value: float, samples: Floats | None, pulls: Sequence[Floats], df: int) -> Estimate:
-    """BCa from bootstrap samples; value ± t standard errors where there are none.
+    """Makes a BCa interval from bootstrap samples, or value ± t standard errors where there are none.
 
     Args:
         value: the estimate.
-        samples: of the bootstrap, shape [replicates].
+        samples: the estimates of the bootstrap samples, shape [replicates].
         pulls: how far each observation moves the estimate, 0 on average; an array of shape [n], n >= 2, for each side.
-        df: degrees of freedom.
+        df: the degrees of freedom.
     """
     squares = sum(float(p @ p) for p in pulls)
     if samples is None or squares == 0:

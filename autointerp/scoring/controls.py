@@ -1,85 +1,79 @@
-"""The same images under explanations that should lose: a constant one, another feature's, the nearest neighbour's."""
+"""Judges the same images under explanations that should lose: a constant one, another feature's, the nearest one's."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from autointerp.lmm.calls import DEFERRED, Failure
-from autointerp.schema import Control, Usage
-from autointerp.scoring.judge import Verdicts
-from autointerp.scoring.protocol import Case
-from autointerp.scoring.resampling import Judged, interval_of, resample, swapped_f1
-from autointerp.scoring.rivals import normal
+from autointerp.schema import Control, Details, Usage
+from autointerp.scoring.case import Addition, Case
+from autointerp.scoring.distractors import normal
+from autointerp.scoring.imputation import imputed
+from autointerp.scoring.judge import Judgements
+from autointerp.scoring.resampling import Columns, interval_of, resample, swapped_f1
 from autointerp.scoring.statistics import f1_samples
-from autointerp.scoring.unanswered import filled
 
 ControlName = Literal["constant", "other", "neighbour"]
 CONSTANT = "an image"
 """An explanation that fits everything."""
-N_RIVALS = 3
-"""Explanations beside its own under which a controlled feature's images are judged."""
+N_CONTROL_TEXTS = 3
+"""The number of explanations beside its own under which a controlled feature's images are judged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
-    """How other explanations fared on a feature's images."""
+async def judged_controls(case: Case, said: Judgements, judged: Columns) -> Addition | Failure:
+    """Judges the images of the feature's own score again, under each explanation that should lose.
 
-    controls: dict[str, Control]
-    p_values: dict[str, float | int | str | bool | None]
-    """`p_<control>`: one-sided, of the feature's own explanation being no better."""
-    usage: Usage
+    Args:
+        case: the feature's case.
+        said: the judge's word on the images under the feature's own explanation.
+        judged: the same as columns, by the careful look alone where images were screened.
 
-
-async def explained_otherwise(case: Case, said: Verdicts, judged: Judged, seed: int) -> Otherwise | Failure:
-    """Judges the very images of the feature's own score again, under each explanation that should lose.
+    Returns:
+        The controls, and `p_<control>`, the one-sided p-value of the feature's own explanation being no better; or a
+        failure that may pass.
 
     Raises:
         EndpointError: no request of this run can succeed.
     """
+    texts = _texts(case)
+    told = await case.judge_again(texts.values(), said.items, said)
+    if isinstance(told, Failure):
+        return told
     controls: dict[str, Control] = {}
-    p_values: dict[str, float | int | str | bool | None] = {}
-    usage = Usage()
-    waiting: Failure | None = None
-    replicates = case.settings.bootstrap
-    drawn = resample(judged, replicates=replicates, seed=seed)
-    look = case.judge.look_again(said)
-    for name, text in _texts(case).items():
-        told = await case.judge.beliefs(text, said.items, case.door, look)
-        if isinstance(told, Failure):
-            if told.kind != DEFERRED:
-                return told
-            waiting = told  # a batch job takes the other texts as well
-            continue
-        usage += told.usage
-        answered = np.array([b is not None for b in told.all])
-        belief = np.array(filled(said.all, told.all))
-        other = judged.answering(belief, answered)
+    p_values: Details = {}
+    drawn = resample(judged, case.draws)
+    for name, answer in zip(texts, told, strict=True):
+        belief = np.array(imputed(said.items, answer.beliefs))
+        other = replace(judged, belief=belief, answered=np.array([b is not None for b in answer.beliefs]))
         found = interval_of(f1_samples, other, drawn)
         controls[name] = Control(value=found.value, low=found.low, high=found.high, n=len(belief))
-        p_values[f"p_{name}"] = swapped_f1(judged, belief, replicates=replicates, seed=seed)
-    return waiting or Otherwise(controls, p_values, usage)
+        p_values[f"p_{name}"] = swapped_f1(judged, belief, case.draws)
+    return Addition(p_values, controls, usage=sum((t.usage for t in told), Usage()))
 
 
-async def ask_ahead(case: Case, said: Failure) -> None:
-    """Gives a batch job the questions of parts and controls with the whole's, where they ask of the same images.
+async def ask_ahead(case: Case, failure: Failure) -> None:
+    """Gives a batch job the questions of disjuncts and controls together with the feature's own.
+
+    Nothing is asked where adaptive sampling or a screening still decides which images they are about.
 
     Args:
-        case: the trial.
-        said: what became of the feature's own questions; only for those of a batch job anything is asked.
+        case: the feature's case.
+        failure: what became of the feature's own questions; only for those of a batch job anything is asked.
     """
     settings = case.settings
-    if said.kind != DEFERRED or settings.interval is not None or settings.n_screen:
+    if failure.kind != DEFERRED or settings.interval is not None or settings.n_screen:
         return
     for text in (*case.explanation.parts, *(_texts(case).values() if case.controlled else ())):
-        await case.judge.beliefs(text, case.sample.items, case.door, case.judge.look)
+        await case.judge.judgements(text, case.sample.items, case.door)
 
 
 def _texts(case: Case) -> dict[ControlName, str]:
     out: dict[ControlName, str] = {"constant": CONSTANT}
-    if case.rivals.other is not None:
-        out["other"] = case.rivals.other
+    others = case.distractors
+    if others.other is not None:
+        out["other"] = others.other
     # Texts equal to its own come last among the neighbours: they are no control.
-    if case.rivals.neighbours and normal(case.rivals.neighbours[0]) != normal(case.explanation.text):
-        out["neighbour"] = case.rivals.neighbours[0]
+    if others.neighbours and normal(others.neighbours[0]) != normal(case.explanation.text):
+        out["neighbour"] = others.neighbours[0]
     return out

@@ -1,4 +1,4 @@
-"""Whoever turns crops and texts into vectors of one space."""
+"""What scoring asks of an embedder: it turns crops and texts into vectors of one space."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -20,12 +20,12 @@ class Embedder(Protocol):
     """
 
     name: str
-    """Of the model, for the record."""
+    """The name of the model, for the record."""
 
     async def pictures(self, pictures: Sequence[Picture]) -> Vectors | Failure:
-        """One vector a picture, [n, d]."""
+        """Gives one vector for each picture, [n, d]."""
         ...
 
     async def texts(self, texts: Sequence[str]) -> Vectors | Failure:
-        """One vector a text, [n, d]."""
+        """Gives one vector for each text, [n, d]."""
         ...

@@ -1,32 +1,32 @@
-"""Exact tests of counts, and the control of false discoveries over many of them."""
+"""Computes exact tests of counts, and corrects p-values for the number of tests."""
 
 import sys
+from collections.abc import Sequence
 from math import ceil, comb, fsum, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from autointerp.scoring.statistics import Floats
 
 TINY = sys.float_info.min
-"""Smallest p-value that is told from zero, about 2e-308: a test never says that something cannot be."""
+"""The smallest p-value that differs from zero, about 2e-308: a test never says that something cannot be."""
 
 
 def hypergeometric_tail(k: int, n: int, carriers: int, population: int) -> float:
-    """P[X >= k] where n of a population are drawn and X of them carry the mark: Fisher's exact test, one-sided.
+    """Computes P[X >= k] where n of a population are drawn and X of them are carriers: Fisher's one-sided exact test.
 
     The weights of the distribution follow from each other by their ratios, w(x+1)/w(x) = (K-x)(n-x) /
     ((x+1)(N-K-n+x+1)), from the mode outwards; their sum norms them. No factorial is needed, whose logarithms would
     lose nine digits at ten million. Terms beyond ten standard deviations are left out.
 
     Args:
-        k: carriers among those drawn, or more.
-        n: drawn.
-        carriers: in the population.
-        population: its size.
+        k: the least number of carriers among those drawn.
+        n: the number drawn.
+        carriers: the carriers in the population.
+        population: the size of the population.
 
     Returns:
-        In [2e-308, 1], to a relative error of some 1e-10.
+        The chance in [2e-308, 1], to a relative error of some 1e-10.
 
     Raises:
         ValueError: the counts contradict each other.
@@ -48,18 +48,17 @@ def hypergeometric_tail(k: int, n: int, carriers: int, population: int) -> float
 
 
 def benjamini_hochberg(p: Floats) -> Floats:
-    """The smallest false discovery rate at which each hypothesis would be rejected.
+    """Gives the smallest false discovery rate at which each hypothesis would be rejected.
 
-    q_(i) is the minimum over j >= i of m·p_(j)/j.
-    Holds for independent tests and for positively dependent ones (Benjamini & Hochberg 1995; Benjamini & Yekutieli
-    2001). Under any other dependence the rate may be higher by at most 1 + 1/2 + ... + 1/m, about ln m + 0.58 (the
-    latter's theorem 1.3).
+    q_(i) is the minimum over j >= i of m·p_(j)/j. It holds for independent tests and for positively dependent ones
+    (Benjamini & Hochberg 1995; Benjamini & Yekutieli 2001). Under any other dependence the rate may be higher by at
+    most 1 + 1/2 + ... + 1/m, about ln m + 0.58 (the latter's theorem 1.3).
 
     Args:
         p: p-values in [0, 1], shape [m].
 
     Returns:
-        q-values in [0, 1], shape [m], in the order of p.
+        The q-values in [0, 1], shape [m], in the order of p.
     """
     m = len(p)
     order = np.argsort(p, kind="stable")
@@ -69,16 +68,26 @@ def benjamini_hochberg(p: Floats) -> Floats:
     return out
 
 
+def holm(p: Sequence[float]) -> tuple[float, ...]:
+    """Adjusts p-values so that any false finding among the tests has its stated chance (Holm 1979)."""
+    order = sorted(range(len(p)), key=lambda i: p[i])
+    out, most = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        most = max(most, min(1.0, (len(p) - rank) * p[i]))
+        out[i] = most
+    return tuple(out)
+
+
 def binomial_tail(successes: int, n: int, p: float) -> float:
-    """P[X >= successes] where each of n trials succeeds with probability p: the exact binomial test, one-sided.
+    """Computes P[X >= successes] where each of n trials succeeds with probability p: the one-sided binomial test.
 
     Args:
-        successes: 0 to n.
-        n: trials, at most 1000; with none the result is 1.
-        p: in [0, 1].
+        successes: the least number of successes, 0 to n.
+        n: the number of trials, at most 1000; with none the result is 1.
+        p: the chance of a success in [0, 1].
 
     Returns:
-        In [0, 1]; 1 where no success is asked for.
+        The chance in [0, 1]; 1 where no success is asked for.
     """
     assert 0 <= successes <= n <= 1000, "beyond a thousand the coefficients are no floats"
     if successes == 0:

@@ -3,20 +3,34 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
-from autointerp.images.picture import Picture
+from autointerp.images.picture import Picture, Tile
 from autointerp.images.render import snug_side
-from autointerp.lmm.calls import Answer, Failure
+from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
-from autointerp.lmm.request import ImagePart, Request, Task
-from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.request import ImagePart, Request, Role
+from autointerp.lmm.task import Task
+from autointerp.prompts import Prompt, ShownImage, Slot, Value, plain
 from autointerp.replies import BELIEF, JudgeReply, Reply, judge_reply, reply_schema
 from autointerp.schema import Usage, Verdict
-from autointerp.scoring.sampling import Item, Sample
+from autointerp.scoring.sampling import Item, calls
 from autointerp.settings import ModelSettings, ScoreSettings
 
 SETTLED = frozenset(("refused", "malformed", "image", "http_400", "http_413", "http_422"))
-"""Failures that asking the same again would meet again; the judgement counts as unanswered."""
+"""Failures that the same question would meet again; its judgements count as unanswered."""
+
+
+def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model's word on each image."""
+    views = model.numbered("judged")
+    fits = model.fits(request.subject, views.values())
+    return {f"image_{n}": fit for n, fit in zip(views, fits, strict=True)}
+
+
+# A verdict such as `"image_12": "unsure",` has nine tokens.
+JUDGE = Task("judge", JudgeReply, tokens=10, tokens_per_image=9, local=LocalAnswerer(_locally))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,36 +40,85 @@ class Look:
     layout: str
     """`sheet` or `separate`."""
     per_call: int
+    """The most images in one call."""
     columns: int
+    """The most columns of a sheet."""
     side: int
-    """Longest side of an image, pixels."""
+    """The longest side of an image, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class Beliefs:
+class Board:
+    """Several images as a question shows them."""
+
+    pictures: tuple[ImagePart, ...]
+    variables: dict[str, Value]
+    """The variables of a template that describe the images: n, layout, rows, columns and images."""
+
+
+def board(tiles: Sequence[Tile], look: Look, quality: int, role: Role, *, even: bool = True) -> Board:
+    """Puts tiles, numbered from 1, on one sheet or each in a picture of its own.
+
+    Args:
+        tiles: what is shown, in order.
+        look: the layout, the most columns, and the side of a tile.
+        quality: the quality of the JPEG, 1 to 95.
+        role: what the prompt says of the images.
+        even: whether the rows of a sheet are as equally long as they can be; else each row but the last is full.
+    """
+    n = len(tiles)
+    rows = -(-n // look.columns)
+    columns = -(-n // rows) if even else min(look.columns, n)
+    if look.layout == "sheet" and n > 1:
+        sheet = Picture(tuple(tiles), snug_side(tiles, look.side), quality, columns)
+        pictures = (ImagePart(sheet, role, tuple(range(1, n + 1))),)
+        layout, images = "sheet", [ShownImage(0, "", (Slot(0, "sheet"),))]
+    else:
+        singles = [Picture((tile,), look.side, quality) for tile in tiles]
+        pictures = tuple(ImagePart(single, role, (i,)) for i, single in enumerate(singles, 1))
+        layout = "separate"
+        images = [ShownImage(i + 1, "", (Slot(i, tile.rendering),)) for i, tile in enumerate(tiles)]
+    return Board(pictures, {"n": n, "layout": layout, "rows": rows, "columns": columns, "images": images})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
     """The judge's word on some images, in their order."""
 
-    all: tuple[float | None, ...]
-    """None where no usable answer came."""
+    items: tuple[Item, ...]
+    beliefs: tuple[float | None, ...]
+    """0 no, 0.5 unsure, 1 yes; None where no usable answer came."""
     usage: Usage
     model: str
     gaps: tuple[Failure, ...] = ()
-    """Why answers are missing."""
+    """The failures that left judgements unanswered."""
+    screened: Mapping[tuple[str, float | None], int] = field(default_factory=dict)
+    """Where images were screened first: how many images of a stratum got a belief then."""
 
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The judgements as records."""
+        return tuple(
+            Verdict(
+                image=item.exemplar.image,
+                active=item.active,
+                stratum=item.stratum,
+                activation=item.exemplar.activation,
+                screened=item.screened,
+                belief=belief,
+                weight=item.weight,
+            )
+            for item, belief in zip(self.items, self.beliefs, strict=True)
+        )
 
-@dataclass(frozen=True, slots=True)
-class Verdicts:
-    """The judge's word on every image of a sample, in its order."""
-
-    all: tuple[Verdict, ...]
-    usage: Usage
-    model: str
-    gaps: tuple[Failure, ...] = ()
-    """Why answers are missing."""
-    items: tuple[Item, ...] = ()
-    """What was judged, in the same order."""
-    looked: Mapping[tuple[str, float | None], int] = field(default_factory=dict)
-    """Where images were screened first: how many of a stratum got that belief then."""
+    @property
+    def mute(self) -> Failure | None:
+        """Why no image of a side (active or silent) got an answer; None where both sides have some."""
+        for active in (True, False):
+            own = [b for item, b in zip(self.items, self.beliefs, strict=True) if item.active == active]
+            if own and all(b is None for b in own):
+                return self.gaps[0]
+        return None
 
 
 @dataclass(frozen=True)
@@ -65,13 +128,13 @@ class Judge:
     model: ModelSettings
     settings: ScoreSettings
     prompt: Prompt
-    """Of plain judging."""
+    """The template of plain judging."""
     others: Mapping[str, Prompt] = field(default_factory=dict)
-    """Of the other tasks, by name."""
+    """The templates of the other tasks, by the task's name."""
 
     @property
     def digest(self) -> str:
-        """First 12 hex digits of the judging template's digest."""
+        """The first 12 hex digits of the judging template's digest."""
         return self.prompt.digest[:12]
 
     @property
@@ -79,127 +142,111 @@ class Judge:
         """All templates."""
         return (self.prompt, *self.others.values())
 
-    def digest_of(self, task: str) -> str:
-        """The same of another task's template."""
-        return self.others[task].digest[:12] if task in self.others else joint_digest([])
-
     @property
     def screener(self) -> "Judge":
-        """Who looks at the sheets of a screening: a cheaper model where one is named, asked in the same way."""
+        """The judge of a screening: a cheaper model where one is named, asked in the same way."""
         if self.settings.screen_model is None:
             return self
         return replace(self, model=self.model.of(self.settings.screen_model))
 
     @property
     def look(self) -> Look:
-        """The usual one."""
+        """How images are usually put before the judge."""
         s = self.settings
         return Look(s.layout, s.per_call, s.columns, s.region.side)
 
-    def look_again(self, said: "Verdicts") -> Look:
-        """For further texts on images that one was judged on: one by one where that was screened first."""
-        return replace(self.look, per_call=1) if said.looked else self.look
+    def look_again(self, said: Judgements) -> Look:
+        """How images that were judged are shown for further texts: one by one where they were screened first."""
+        return replace(self.look, per_call=1) if said.screened else self.look
 
-    def requests(self, text: str, sample: Sample) -> list[Request]:
-        """The questions about one explanation, in one round."""
-        return [self._request(text, items, self.look) for items in sample.calls(self.settings.per_call)]
+    def requests(self, text: str, items: Sequence[Item]) -> list[Request]:
+        """The questions about one explanation."""
+        return [self._request(text, own, self.look) for own in calls(items, self.settings.per_call)]
 
-    async def verdicts(self, text: str, sample: Sample, door: Door) -> Verdicts | Failure:
-        """Judges all images of the sample in one round, or says why not; answers that did come stay in the cache.
+    async def judgements(
+        self, text: str, items: Sequence[Item], door: Door, look: Look | None = None
+    ) -> Judgements | Failure:
+        """Asks whether a text fits each of the items; a failure that may pass is returned instead.
 
-        Raises:
-            EndpointError: no request of this run can succeed.
-        """
-        said = await self.beliefs(text, sample.items, door, self.look)
-        if isinstance(said, Failure):
-            return said
-        told = tuple(verdict_of(i, b) for i, b in zip(sample.items, said.all, strict=True))
-        return Verdicts(told, said.usage, said.model, said.gaps, sample.items)
-
-    async def beliefs(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Beliefs | Failure:
-        """Whether the text fits each of the items; a failure that may pass is returned instead.
-
-        A call that settles in a failure (a refusal, a broken image) is asked again in halves, so that one image does
-        not cost the others theirs; where not even a quarter of it is answered, its images stay unanswered.
+        Answers that did come stay in the cache. A call that settles in a failure (a refusal, a broken image) is asked
+        again in halves, so that one image does not cost the others theirs; where not even a quarter of it is answered,
+        its images stay unanswered.
 
         Raises:
             EndpointError: no request of this run can succeed.
         """
-        calls = Sample(tuple(items)).calls(look.per_call)
+        look = look or self.look
         # A group, unlike gather, takes the other questions back when one finds that none can be answered.
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._settled(text, own, door, look)) for own in calls]
-        return joined([task.result() for task in asked], self.model.model)
+            asked = [group.create_task(self._settled(text, own, door, look)) for own in calls(items, look.per_call)]
+        return self._joined([task.result() for task in asked])
 
-    async def _settled(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Beliefs | Failure:
+    async def _settled(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Judgements | Failure:
         said = await self._once(text, items, door, look)
-        return await self._split(text, items, said, door, look) if _gap(said) else said
+        return await self._split(text, said, door, look) if _unanswered(said) else said
 
-    async def _split(
-        self, text: str, items: Sequence[Item], said: Beliefs | Failure, door: Door, look: Look
-    ) -> Beliefs | Failure:
-        """What the parts of an unanswered call are answered; the call's own gap where no quarter is."""
-        parts: list[Sequence[Item]] = [items]
+    async def _split(self, text: str, said: Judgements, door: Door, look: Look) -> Judgements | Failure:
+        """Asks for the parts of an unanswered call; gives the call's own gap back where no quarter is answered."""
+        parts: list[Sequence[Item]] = [said.items]
         for _ in range(2):
             parts = [half for own in parts for half in _halves(own)]
             if len(parts) == 1:
                 return said
             told = [await self._once(text, own, door, look) for own in parts]
-            if not all(_gap(t) for t in told):
-                for i, own in enumerate(parts):
-                    if _gap(told[i]) and len(own) > 1:
-                        told[i] = await self._split(text, own, told[i], door, look)
-                return joined(told, self.model.model)
+            if not all(_unanswered(t) for t in told):
+                for i, t in enumerate(told):
+                    if _unanswered(t) and len(t.items) > 1:
+                        told[i] = await self._split(text, t, door, look)
+                return self._joined(told)
         return said
 
-    async def _once(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Beliefs | Failure:
+    async def _once(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Judgements | Failure:
         answer = await door.ask(self._request(text, items, look), judge_reply(len(items)))
-        if isinstance(answer, Failure):
-            if answer.kind not in SETTLED:
-                return answer
-            return Beliefs((None,) * len(items), Usage(), self.model.model, (answer,))
-        return Beliefs(_beliefs(answer), answer.usage, answer.model)
+        if not isinstance(answer, Failure):
+            beliefs = tuple(BELIEF[fit] for fit in answer.value.fits())
+            return Judgements(tuple(items), beliefs, answer.usage, answer.model)
+        if answer.kind not in SETTLED:
+            return answer
+        return Judgements(tuple(items), (None,) * len(items), Usage(), self.model.model, (answer,))
+
+    def _joined(self, parts: Sequence[Judgements | Failure]) -> Judgements | Failure:
+        """Several answers as one; a failure among them stands for all."""
+        out = Judgements((), (), Usage(), self.model.model)
+        for part in parts:
+            if isinstance(part, Failure):
+                return part
+            out = Judgements(
+                out.items + part.items,
+                out.beliefs + part.beliefs,
+                out.usage + part.usage,
+                part.model if part.usage.calls else out.model,
+                out.gaps + part.gaps,
+            )
+        return out
 
     def _request(self, text: str, items: Sequence[Item], look: Look) -> Request:
-        n, quality = len(items), self.settings.region.quality
-        columns = min(look.columns, n)
-        pictures: list[ImagePart] = []
-        if look.layout == "sheet" and n > 1:
-            layout = "sheet"
-            tiles = tuple(i.tile for i in items)
-            sheet = Picture(tiles, snug_side(tiles, look.side), quality, columns)
-            pictures.append(ImagePart(sheet, "judged", tuple(range(1, n + 1))))
-            images = [ShownImage(number=0, level="", slots=(Slot(0, "sheet"),))]
-        else:
-            layout = "separate"
-            for number, item in enumerate(items, 1):
-                pictures.append(ImagePart(Picture((item.tile,), look.side, quality), "judged", (number,)))
-            images = [ShownImage(i + 1, "", (Slot(i, p.picture.tiles[0].rendering),)) for i, p in enumerate(pictures)]
-        variables: dict[str, Value] = {
-            "explanation": plain(text),
-            "n": n,
-            "layout": layout,
-            "rows": -(-n // columns),
-            "columns": columns,
-            "images": images,
-        }
-        return self.question("judge", plain(text), self.prompt, variables, pictures, judge_reply(n))
+        text = plain(text)
+        shown = board([i.tile for i in items], look, self.settings.region.quality, "judged", even=False)
+        return self.question(JUDGE, text, shown, judge_reply(len(items)), {"explanation": text})
 
     def question(
-        self,
-        task: Task,
-        subject: str,
-        prompt: Prompt,
-        variables: Mapping[str, Value],
-        pictures: Sequence[ImagePart],
-        reply: type[Reply],
+        self, task: Task, subject: str, shown: Board, reply: type[Reply], variables: Mapping[str, Value]
     ) -> Request:
-        """A request to the judge: a template filled with variables and pictures."""
+        """A question to the judge about some images.
+
+        Args:
+            task: what is asked; its template is filled.
+            subject: the text in question, as `Request.subject`.
+            shown: the images, with the variables that describe them.
+            reply: the type of the reply.
+            variables: the further variables of the template.
+        """
+        prompt = self.prompt if task is JUDGE else self.others[task.name]
         return Request(
             model=self.model.model,
-            task=task,
+            task=task.name,
             subject=subject,
-            messages=prompt.fill(variables, pictures),
+            messages=prompt.fill(shown.variables | dict(variables), shown.pictures),
             reply_schema=reply_schema(reply),
             temperature=self.model.temperature,
             max_tokens=self.model.max_tokens,
@@ -208,43 +255,10 @@ class Judge:
         )
 
 
-def verdict_of(item: Item, belief: float | None, screened: float | None = None) -> Verdict:
-    """The record of one judgement."""
-    return Verdict(
-        image=item.exemplar.image,
-        active=item.active,
-        stratum=item.exemplar.stratum,
-        activation=item.exemplar.activation,
-        screened=screened,
-        belief=belief,
-        weight=item.weight,
-    )
-
-
-def joined(parts: Sequence[Beliefs | Failure], model: str) -> Beliefs | Failure:
-    """Several answers as one; a failure among them stands for all."""
-    out = Beliefs((), Usage(), model)
-    for part in parts:
-        if isinstance(part, Failure):
-            return part
-        out = replace(
-            out,
-            all=out.all + part.all,
-            usage=out.usage + part.usage,
-            model=part.model if part.usage.calls else out.model,
-            gaps=out.gaps + part.gaps,
-        )
-    return out
-
-
 def _halves(items: Sequence[Item]) -> list[Sequence[Item]]:
     middle = len(items) // 2
     return [items[:middle], items[middle:]] if middle else [items]
 
 
-def _gap(said: Beliefs | Failure) -> bool:
-    return isinstance(said, Beliefs) and bool(said.all) and all(b is None for b in said.all)
-
-
-def _beliefs(answer: Answer[JudgeReply]) -> tuple[float, ...]:
-    return tuple(BELIEF[fit] for fit in answer.value.fits())
+def _unanswered(said: Judgements | Failure) -> TypeGuard[Judgements]:
+    return isinstance(said, Judgements) and bool(said.items) and all(b is None for b in said.beliefs)

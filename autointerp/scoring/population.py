@@ -1,41 +1,38 @@
-"""What a dump tells of the images that it was made from as a whole."""
+"""Estimates from a dump what share of all the images that it was made from carries its attribute."""
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
 from autointerp.schema import SILENT_STRATA
-from autointerp.scoring.protocol import Population
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from autointerp.scoring.case import Population
+from autointerp.scoring.statistics import Bools, Floats, Ints
 
 N_GROUPS = 16
-"""Row groups of exemplars that are read for an estimate, evenly spread over the dump."""
+"""The number of row groups of exemplars that are read for an estimate, evenly spread over the dump."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """Some features' counts and the silent rows drawn for them, as columns."""
+class AttributeCounts:
+    """The counts of some features, and the silent rows drawn for them, as columns."""
 
     n_active: Ints
-    """Images on which each feature fires, [features]."""
+    """The number of images on which each feature fires, [features]."""
     carriers: Ints
-    """Those of them with the attribute, [features]."""
+    """The number of those images that carry the attribute, [features]."""
     image: Ints
-    """Of each silent row, [rows]; several features may have drawn the same."""
-    attribute: npt.NDArray[np.bool_]
-    """Of each silent row, [rows]."""
+    """The image of each silent row, [rows]; several features may have drawn the same."""
+    attribute: Bools
+    """Whether the image of each silent row carries the attribute, [rows]."""
     probability: Floats
-    """Chance that the row was drawn for its feature, [rows]."""
+    """The chance that each silent row was drawn for its feature, [rows]."""
 
 
 def population_of(dump: Dump) -> Population:
-    """Size of the population, and the share of it that carries the dump's attribute.
+    """Gives the size of the population, and the share of it that carries the dump's attribute.
 
     The share is exact where every image of the population is stored, with its attribute; else it is estimated from
     what was drawn.
@@ -54,8 +51,8 @@ def population_of(dump: Dump) -> Population:
     return Population(n) if rate is None else Population(n, rate, known_from=known_from(drawn, n))
 
 
-def base_rate(drawn: Drawn, n_images: int) -> float | None:
-    """The attribute's share in the population, pooled over features: each sees it split into active and silent images.
+def base_rate(drawn: AttributeCounts, n_images: int) -> float | None:
+    """Estimates the attribute's share in the population from features, each of which splits it in active and silent.
 
     Among the active images of a feature the carriers are counted. Among its silent ones they are estimated from the
     rows drawn with known chances, (Σ carriers/probability) / (Σ 1/probability), summed over all features before
@@ -64,11 +61,11 @@ def base_rate(drawn: Drawn, n_images: int) -> float | None:
     feature and the look-alikes of these, which carry what the features are about far more often than the population.
 
     Args:
-        drawn: from at least one feature.
-        n_images: size of the population.
+        drawn: the counts and rows of at least one feature.
+        n_images: the size of the population.
 
     Returns:
-        In [0, 1]; None where nothing was drawn.
+        The share in [0, 1]; None where nothing was drawn.
     """
     weight = 1 / drawn.probability
     if not len(weight) or not len(drawn.n_active):
@@ -79,17 +76,17 @@ def base_rate(drawn: Drawn, n_images: int) -> float | None:
     return min(1.0, max(0.0, share))
 
 
-def known_from(drawn: Drawn, n_images: int) -> int:
-    """How many images of a uniform draw the silent rows are worth: (Σw)² / Σw² with w summed over each image's rows.
+def known_from(drawn: AttributeCounts, n_images: int) -> int:
+    """Computes the number of images of a uniform draw that the silent rows are worth, between 1 and `n_images`.
 
-    Kish (1965, section 11.7). Between 1 and `n_images`; needs at least one row.
+    It is (Σw)² / Σw² with w summed over each image's rows (Kish 1965, section 11.7), and needs at least one row.
     """
     _, at = np.unique(drawn.image, return_inverse=True)
     weight = np.bincount(at, 1 / drawn.probability)
     return max(1, min(n_images, int(weight.sum() ** 2 / np.sum(weight**2))))
 
 
-def _drawn(dump: Dump) -> Drawn:
+def _drawn(dump: Dump) -> AttributeCounts:
     parts = dump.exemplar_parts
     n = len(parts.index.rows)
     groups = np.unique(np.linspace(0, n - 1, min(n, N_GROUPS)).round().astype(np.int64)) if n else np.zeros(0, np.int64)
@@ -99,7 +96,7 @@ def _drawn(dump: Dump) -> Drawn:
     counts = [_counts(dump, np.unique(ints(table["feature"]))) for table in tables]
     # A feature that a group's end cuts in two is counted once.
     active = dict(pair for found in counts for pair in found.items())
-    return Drawn(
+    return AttributeCounts(
         n_active=np.array([a for a, _ in active.values()], np.int64),
         carriers=np.array([c for _, c in active.values()], np.int64),
         image=np.concatenate([i for i, _, _ in rows]) if rows else empty,
@@ -108,8 +105,8 @@ def _drawn(dump: Dump) -> Drawn:
     )
 
 
-def _silent_rows(dump: Dump, table: pa.Table) -> tuple[Ints, npt.NDArray[np.bool_], Floats]:
-    """Image, attribute and probability of the group's silent rows whose attribute is known."""
+def _silent_rows(dump: Dump, table: pa.Table) -> tuple[Ints, Bools, Floats]:
+    """Reads image, attribute and probability of the silent rows whose attribute is known."""
     silent = np.isin(np.asarray(table["stratum"]), SILENT_STRATA)
     images = ints(table["image"])[silent]
     at, known = dump.image_table.known.find(images)
@@ -120,7 +117,7 @@ def _silent_rows(dump: Dump, table: pa.Table) -> tuple[Ints, npt.NDArray[np.bool
 
 
 def _counts(dump: Dump, features: Ints) -> dict[int, tuple[int, int]]:
-    """Active images and carriers among them, of the features that state both."""
+    """Reads the active images and the carriers among them, of the features that state both."""
     out: dict[int, tuple[int, int]] = {}
     if not len(features):
         return out

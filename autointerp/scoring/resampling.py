@@ -1,62 +1,58 @@
-"""The bootstrap behind each interval, and the permutations behind each p-value, of judgements drawn with weights."""
+"""Computes intervals by a bootstrap, and p-values by permutations, of judgements that were drawn with weights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from autointerp.scoring.statistics import Interval, f1_of, weighted_rates
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+from autointerp.scoring.statistics import Bools, Floats, Interval, Ints, f1_of, weighted_rates
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """Judgements of one feature as columns, each of shape [n]."""
+class Draws:
+    """How many replicates a bootstrap or a permutation test draws, and with which seed."""
+
+    replicates: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The judgements of one feature as columns, each of shape [n]."""
 
     active: Floats
     """y: 1 where the feature fires, else 0."""
     belief: Floats
-    """c in [0, 1]; of an unanswered one a guess."""
+    """c in [0, 1]; where no answer came it is a guess."""
     weight: Floats
-    """w > 0: images of the population that each stands for."""
+    """w > 0: the number of images of the population that each stands for."""
     activation: Floats
-    """Raw units; NaN where unknown."""
+    """The activation in raw units; NaN where it is unknown."""
     stratum: Ints
-    """Of the draw; a stratum is all active or all silent."""
+    """The stratum of the draw; a stratum is all active or all silent."""
     phase: Ints
-    """Class that the first look put the image in; 0 throughout where there was one look only."""
+    """The class that the first look put the image in; 0 throughout where there was one look only."""
     looked: Ints
     """How many images of the stratum the first look put in that class."""
-    cleared: npt.NDArray[np.bool_]
+    cleared: Bools
     """Where the first look decides: the belief is its own, and no second look could change it."""
     group: Ints
-    """Equal for near-duplicates, which are drawn together."""
-    answered: npt.NDArray[np.bool_]
+    """Near-duplicates have the same group and are drawn together."""
+    answered: Bools
     """Whether a usable answer came."""
 
-    def with_belief(self, belief: Floats) -> "Judged":
-        """The same images under other answers."""
-        return replace(self, belief=belief)
-
-    def answering(self, belief: Floats, answered: npt.NDArray[np.bool_]) -> "Judged":
-        """The same images as another explanation's answers have them."""
-        return replace(self, belief=belief, answered=answered)
-
-    def bounds(self) -> tuple["Judged", "Judged"]:
-        """The unanswered ones answered as badly and as well as they could have been, for agreement with the feature."""
+    def bounds(self) -> tuple["Columns", "Columns"]:
+        """The same, unanswered judgements being as bad and as good as they could be for agreement with the feature."""
         worst = np.where(self.answered, self.belief, 1 - self.active)
         best = np.where(self.answered, self.belief, self.active)
-        return self.with_belief(worst), self.with_belief(best)
+        return replace(self, belief=worst), replace(self, belief=best)
 
 
-def one_look(active: Floats, belief: Floats, weight: Floats, stratum: Ints) -> Judged:
-    """Columns of images that were looked at once, each of a group of its own, all answered."""
+def one_look(active: Floats, belief: Floats, weight: Floats, stratum: Ints) -> Columns:
+    """Makes columns of images that were looked at once; each is a group of its own, and all were answered."""
     n = len(active)
     _, at, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
-    return Judged(
+    return Columns(
         active=active,
         belief=belief,
         weight=weight,
@@ -72,26 +68,26 @@ def one_look(active: Floats, belief: Floats, weight: Floats, stratum: Ints) -> J
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
-    """Bootstrap replicates as weights over the judged images and, behind them, imagined ones (two a class)."""
+    """Bootstrap replicates, as weights over the judged images and, behind them, imagined ones (two a class)."""
 
     weights: Floats
-    """[replicates, n + imagined]; each replicate stands for the population."""
+    """The weights, [replicates, n + imagined]; each replicate stands for the population."""
     source: Ints
-    """[imagined]: a judged image of the same class."""
+    """A judged image of the same class as each imagined one, [imagined]."""
     imagined: Floats
-    """[imagined]: belief 0 or 1."""
+    """The beliefs in the imagined images, 0 or 1, [imagined]."""
 
-    def belief(self, judged: Judged) -> Floats:
-        """Beliefs of all columns, [n + imagined]."""
+    def belief(self, judged: Columns) -> Floats:
+        """The beliefs in judged and imagined images, [n + imagined]."""
         return np.concatenate([judged.belief, self.imagined])
 
     def extended(self, values: Floats) -> Floats:
-        """A column of the judged images with that of the imagined ones behind it."""
+        """A column of the judged images, with that of the imagined ones behind it."""
         return np.concatenate([values, values[self.source]])
 
 
-def resample(judged: Judged, *, replicates: int, seed: int) -> Replicates:
-    """Draws near-duplicate groups within each class of each stratum, and the classes' sizes within the stratum.
+def resample(judged: Columns, draws: Draws) -> Replicates:
+    """Draws near-duplicate groups within each class of each stratum, and the sizes of the classes within the stratum.
 
     Equal judgements throughout would give an interval of no width, as if the share were known exactly. To the n
     active images looked at, and likewise to the silent ones, two imagined ones are therefore added, one judged either
@@ -105,11 +101,10 @@ def resample(judged: Judged, *, replicates: int, seed: int) -> Replicates:
     the guided draw stands for is itself chance). With two looks the size of each class is drawn too.
 
     Args:
-        judged: the columns.
-        replicates: bootstrap samples.
-        seed: of the resampling.
+        judged: the judgements.
+        draws: how the replicates are drawn.
     """
-    rng = np.random.default_rng(seed)
+    replicates, rng = draws.replicates, np.random.default_rng(draws.seed)
     classes = _classes(judged)
     shares = _class_shares(judged, classes, replicates, rng)
     # Counted in groups: near-duplicates are no further evidence.
@@ -136,10 +131,10 @@ def resample(judged: Judged, *, replicates: int, seed: int) -> Replicates:
 
 
 Class = tuple[Ints, int, float]
-"""Places of its judged images, how many images the first look put there, and the side (1 active, 0 silent)."""
+"""The places of its judged images, how many images the first look put there, and the side (1 active, 0 silent)."""
 
 
-def _classes(judged: Judged) -> list[Class]:
+def _classes(judged: Columns) -> list[Class]:
     names = np.stack([judged.stratum, judged.phase], axis=1)
     out: list[Class] = []
     for name in np.unique(names, axis=0):
@@ -149,9 +144,9 @@ def _classes(judged: Judged) -> list[Class]:
 
 
 def _class_shares(
-    judged: Judged, classes: list[Class], replicates: int, rng: np.random.Generator
+    judged: Columns, classes: list[Class], replicates: int, rng: np.random.Generator
 ) -> dict[int, Floats | float]:
-    """For each class, its size in each replicate as a multiple of its size in the sample."""
+    """Draws the size of each class in each replicate, as a multiple of its size in the sample."""
     out: dict[int, Floats | float] = {}
     strata = [int(judged.stratum[own[0]]) for own, _, _ in classes]
     for stratum in dict.fromkeys(strata):
@@ -170,9 +165,9 @@ def _class_shares(
 
 
 def _class_weights(
-    judged: Judged, own: Ints, open_share: float, replicates: int, rng: np.random.Generator
+    judged: Columns, own: Ints, open_share: float, replicates: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Unscaled weights of a class's images [replicates, m] and of its two imagined ones [replicates, 2]."""
+    """Draws unscaled weights of a class's images, [replicates, m], and of its two imagined ones, [replicates, 2]."""
     _, group = np.unique(judged.group[own], return_inverse=True)
     n = int(group.max()) + 1
     mass = np.bincount(group, judged.weight[own])
@@ -188,17 +183,17 @@ def _class_weights(
 
 
 def interval_of(
-    statistic: Callable[[Floats, Floats, Floats, Floats], Floats], judged: Judged, drawn: Replicates
+    statistic: Callable[[Floats, Floats, Floats, Floats], Floats], judged: Columns, drawn: Replicates
 ) -> Interval:
-    """A statistic with its 95 % percentile interval, widened to what the unanswered judgements could make of it.
+    """Computes a statistic with its 95 % percentile interval, widened to what unanswered judgements could make of it.
 
     Args:
-        statistic: of y [n], c [n], a [n] and weights [r, n]; gives [r].
-        judged: the columns.
+        statistic: a function of y [n], c [n], a [n] and weights [r, n] that gives [r].
+        judged: the judgements.
         drawn: replicates of them.
     """
 
-    def samples(of: Judged) -> Floats:
+    def samples(of: Columns) -> Floats:
         y, a = drawn.extended(of.active), drawn.extended(of.activation)
         return statistic(y, drawn.belief(of), a, drawn.weights)
 
@@ -210,7 +205,7 @@ def interval_of(
 
 
 def percentiles(value: float, samples: Floats) -> Interval:
-    """The central 95 % of samples around a value, which they are made to hold; [0, 1] where none is finite."""
+    """The central 95 % of samples, widened to hold the value; [0, 1] where no sample is finite."""
     finite = samples[np.isfinite(samples)]
     if not len(finite):
         return Interval(value, 0.0, 1.0)
@@ -218,41 +213,40 @@ def percentiles(value: float, samples: Floats) -> Interval:
     return Interval(value, min(value, float(low)), max(value, float(high)))
 
 
-def permuted_f1(judged: Judged, *, replicates: int, seed: int) -> tuple[Interval, float]:
-    """F1 when the same beliefs are dealt to the images at random, and the p-value of the true one.
+def permuted_f1(judged: Columns, draws: Draws) -> tuple[Interval, float]:
+    """Tests F1 against that of the same beliefs dealt to the images at random.
 
-    Of near-duplicates the first stands for all, since their answers do not come by themselves.
+    Of near-duplicates the first stands for all, since their answers are not independent.
 
     Returns:
-        Mean with the central 95 % of the permutations, and (1 + #{permuted >= true}) / (1 + replicates)
-        (Phipson & Smyth 2010), one-sided.
+        The mean of the permutations with their central 95 %, and the one-sided p-value
+        (1 + #{permuted >= true}) / (1 + replicates) (Phipson & Smyth 2010).
     """
     _, first, group = np.unique(judged.group, return_index=True, return_inverse=True)
     active, belief = judged.active[first], judged.belief[first]
     weight = np.bincount(group, judged.weight).astype(np.float64)
-    rng = np.random.default_rng(seed)
-    dealt = rng.permuted(np.tile(belief, (replicates, 1)), axis=1)
+    rng = np.random.default_rng(draws.seed)
+    dealt = rng.permuted(np.tile(belief, (draws.replicates, 1)), axis=1)
     samples = f1_of(dealt @ (weight * active), np.sum(weight * active), dealt @ weight)
     p = upper_p(samples, weighted_rates(active, belief, weight).f1)
     low, high = np.quantile(samples, [0.025, 0.975])
     return Interval(float(samples.mean()), float(low), float(high)), p
 
 
-def swapped_f1(judged: Judged, other: Floats, *, replicates: int, seed: int) -> float:
-    """One-sided p-value of one explanation's F1 over another's, on the same images.
+def swapped_f1(judged: Columns, other: Floats, draws: Draws) -> float:
+    """Gives the one-sided p-value of one explanation's F1 over another's, on the same images.
 
     Under the hypothesis that neither is better, their answers to an image (with its near-duplicates) may be swapped:
     the paired randomisation test (Fisher 1935).
 
     Args:
         judged: the explanation's own answers.
-        other: beliefs [n] under the other explanation.
-        replicates: swaps drawn.
-        seed: of the swaps.
+        other: the beliefs under the other explanation, [n].
+        draws: how the swaps are drawn.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(draws.seed)
     _, group = np.unique(judged.group, return_inverse=True)
-    swap = rng.integers(0, 2, size=(replicates, int(group.max()) + 1), dtype=bool)[:, group]
+    swap = rng.integers(0, 2, size=(draws.replicates, int(group.max()) + 1), dtype=bool)[:, group]
     own = np.where(swap, other, judged.belief)
     others = np.where(swap, judged.belief, other)
     y, w = judged.active, judged.weight
@@ -262,5 +256,5 @@ def swapped_f1(judged: Judged, other: Floats, *, replicates: int, seed: int) -> 
 
 
 def upper_p(samples: Floats, true: float) -> float:
-    """(1 + #{samples >= true}) / (1 + samples), which is never 0 (Phipson & Smyth 2010)."""
+    """Gives the p-value (1 + #{samples >= true}) / (1 + samples), which is never 0 (Phipson & Smyth 2010)."""
     return (1 + int(np.sum(samples >= true - 1e-12))) / (1 + len(samples))

@@ -1,4 +1,4 @@
-"""Which held-out images are judged for a feature, in what order, and how many images each stands for."""
+"""Draws the held-out images that are judged for a feature, orders them, and weighs how many images each stands for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,15 +6,15 @@ from functools import cached_property
 from itertools import pairwise
 from random import Random
 
-from autointerp.evidence import Images, held_out, kin_of_all, spread, strata
+from autointerp.evidence import Images, all_duplicate_keys, held_out, spread, strata
 from autointerp.images.picture import Rendering, Tile
-from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Explanation, Feature, ImageRow
+from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Feature, ImageRow
 from autointerp.settings import ScoreSettings
 from autointerp.tiles import borrowed_box, region_box, tile_of
 
 ACTIVE_STRATA = tuple(s for s in STRATA if s not in SILENT_STRATA)
 GUIDED_SHARE = 2 / 3
-"""Of the silent images judged first, those from the look-alikes, among which a too broad explanation is caught."""
+"""The share of the silent images that is drawn from the look-alikes, among which a too broad explanation is caught."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,21 @@ class Item:
     exemplar: Exemplar
     tile: Tile
     weight: float
-    """Images of the population that it stands for."""
+    """The number of images of the population that it stands for."""
     group: str = ""
-    """The same for near-duplicates of one another; empty for an image that stands alone."""
+    """Near-duplicates of one another have the same group; it is empty for an image that stands alone."""
+    screened: float | None = None
+    """The belief of the screening by which this image was chosen; None where no images were screened."""
 
     @property
     def active(self) -> bool:
-        """Whether the feature fires on it."""
+        """Whether the feature fires on the image."""
         return not self.exemplar.silent
+
+    @property
+    def stratum(self) -> str:
+        """The stratum of the dump that the image was drawn from."""
+        return self.exemplar.stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,56 +49,48 @@ class Sample:
 
     @property
     def active(self) -> tuple[Item, ...]:
-        """Those on which it fires."""
+        """The images on which the feature fires."""
         return tuple(i for i in self.items if i.active)
 
     @property
     def silent(self) -> tuple[Item, ...]:
-        """Those on which it does not."""
+        """The images on which the feature is silent."""
         return tuple(i for i in self.items if not i.active)
-
-    def calls(self, per_call: int) -> list[tuple[Item, ...]]:
-        """The items in runs of nearly equal length, at most `per_call` each.
-
-        The order is shuffled over all strata, so that the share of active images differs from call to call.
-        """
-        n = -(-len(self.items) // per_call)
-        cuts = [round(len(self.items) * i / n) for i in range(n + 1)] if n else []
-        return [self.items[a:b] for a, b in pairwise(cuts)]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A feature's held-out exemplars, in each stratum in the order in which they would be judged.
+    """A feature's held-out exemplars; each stratum is in the order in which it would be judged.
 
-    However many are judged, they are the first ones of each stratum: judging on never draws anew.
+    However many are judged, they are the first ones of each stratum: to judge further images never draws anew.
     """
 
     feature: Feature
     images: Images
     settings: ScoreSettings
     grid: tuple[int, int] | None
-    """Rows and columns of the dump's heat maps."""
+    """The rows and columns of the dump's heat maps."""
     n_images: int
-    """Size of the population."""
+    """The size of the population."""
     ordered: Mapping[str, tuple[Exemplar, ...]]
-    """By stratum; only strata that have any."""
+    """The exemplars by stratum; a stratum without any is left out."""
     _tiles: dict[tuple[int, Rendering], Tile] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def active(self) -> tuple[Exemplar, ...]:
-        """Held-out exemplars on which the feature fires."""
+        """The held-out exemplars on which the feature fires."""
         return tuple(e for s in ACTIVE_STRATA for e in self.ordered.get(s, ()))
 
     @property
     def silent(self) -> tuple[Exemplar, ...]:
-        """Held-out exemplars on which it does not."""
+        """The held-out exemplars on which the feature is silent."""
         return tuple(e for s in SILENT_STRATA for e in self.ordered.get(s, ()))
 
     def spread(self, n_active: int, n_silent: int) -> dict[str, int]:
-        """So many images of each side, stratum to count: active ones evenly, silent ones mostly from the guided.
+        """Spreads numbers of active and silent images over the strata; gives the number of images by stratum.
 
-        Of each active stratum there is one at least, since the others could not speak for it.
+        Active images are spread evenly, silent ones come mostly from the guided stratum. Each active stratum gets one
+        image at least, since the others could not speak for it.
         """
         present = [s for s in ACTIVE_STRATA if s in self.ordered]
         n_active = max(n_active, len(present))
@@ -102,12 +101,16 @@ class Pool:
         counts = {"silent": silent, "guided": min(room.get("guided", 0), n_silent - silent)}
         return out | {s: counts[s] for s in room}
 
+    def draw(self, n_active: int, n_silent: int) -> Sample:
+        """Draws numbers of active and silent images, as `spread` distributes them."""
+        return self.sample(self.spread(n_active, n_silent))
+
     def sample(self, counts: Mapping[str, int]) -> Sample:
-        """The first so many of each stratum, shuffled, with the weights that make them stand for the population.
+        """Takes the first `counts` of each stratum, shuffled, with weights that make them stand for the population.
 
         Weights are 1/probability, raised in each stratum by (its rows in the dump) / (its rows judged), since shown
-        and unjudged rows were left out at random, then scaled so that active ones stand for `n_active` images and
-        silent ones for the rest of the population, which are known.
+        and unjudged rows were left out at random. They are then scaled so that the active images stand for the images
+        that fire the feature and the silent ones for the rest of the population, whose numbers are known.
         """
         chosen = [e for s in STRATA for e in self.ordered.get(s, ())[: counts.get(s, 0)]]
         weights = self._weights(chosen)
@@ -116,9 +119,9 @@ class Pool:
         return Sample(tuple(items))
 
     def tile(self, exemplar: Exemplar, rendering: Rendering | None = None) -> Tile:
-        """How the judge sees an exemplar; a silent one without a region borrows that of an active one."""
+        """Gives the tile that the judge sees; a silent exemplar without a region borrows that of an active one."""
         shown_as = rendering or self.settings.rendering
-        # Judging on asks for the same tiles round after round.
+        # Each round of adaptive sampling asks for the same tiles again.
         if (made := self._tiles.get((exemplar.image, shown_as))) is None:
             made = tile_of(exemplar, self.images[exemplar.image], shown_as, self._box(exemplar), self.grid)
             self._tiles[exemplar.image, shown_as] = made
@@ -151,60 +154,44 @@ class Pool:
         return out
 
 
+def calls(items: Sequence[Item], per_call: int) -> list[Sequence[Item]]:
+    """Cuts items into runs of nearly equal length, at most `per_call` each.
+
+    A sample is shuffled over all strata, so that the share of active images differs from call to call.
+    """
+    n = -(-len(items) // per_call)
+    cuts = [round(len(items) * i / n) for i in range(n + 1)] if n else []
+    return [items[a:b] for a, b in pairwise(cuts)]
+
+
 def make_pool(
     feature: Feature,
-    explanation: Explanation,
+    seen: Sequence[int],
     images: Images,
     settings: ScoreSettings,
     *,
     grid: tuple[int, int] | None,
     n_images: int,
 ) -> Pool:
-    """The held-out images of an explanation: neither seen when it was made, nor near-duplicates of such.
+    """Orders the held-out images of a feature by seed and feature alone.
 
     Args:
-        feature: with all its exemplars.
-        explanation: whose images, with their near-duplicates, are left out.
-        images: rows of every image of the feature and of the explanation.
-        settings: how many are judged, and how rendered.
-        grid: rows and columns of the dump's heat maps.
-        n_images: size of the population.
+        feature: the feature with all its exemplars.
+        seen: ids of the images that were seen when the explanation was made; they and their near-duplicates are left
+            out.
+        images: rows of every image of the feature and of `seen`.
+        settings: how many images are judged, and how they are rendered.
+        grid: the rows and columns of the dump's heat maps.
+        n_images: the size of the population.
     """
-    return pool_of(feature, explanation.seen, images, settings, grid=grid, n_images=n_images)
-
-
-def pool_of(
-    feature: Feature,
-    shown: Sequence[int],
-    images: Images,
-    settings: ScoreSettings,
-    *,
-    grid: tuple[int, int] | None,
-    n_images: int,
-) -> Pool:
-    """Orders the held-out images by seed and feature alone; `shown` are left out, the rest as for `make_pool`."""
     chance = Random(f"judged:{settings.seed}:{feature.id}")
-    left = strata(held_out(feature, images, shown))
+    left = strata(held_out(feature, images, seen))
     ordered: dict[str, tuple[Exemplar, ...]] = {}
     for name in STRATA:
         if own := sorted(left.get(name, ()), key=lambda e: e.image):
             chance.shuffle(own)
             ordered[name] = tuple(own)
     judged = [e.image for own in ordered.values() for e in own]
-    assert not set(judged) & set(shown), "an image that the explainer saw must never be scored on"
-    assert not kin_of_all(judged, images) & kin_of_all(shown, images), "nor a near-duplicate of one"
+    assert not set(judged) & set(seen), "an image that the explainer saw must never be scored on"
+    assert not all_duplicate_keys(judged, images) & all_duplicate_keys(seen, images), "nor a near-duplicate of one"
     return Pool(feature, images, settings, grid, n_images, ordered)
-
-
-def draw_sample(
-    feature: Feature,
-    explanation: Explanation,
-    images: Images,
-    settings: ScoreSettings,
-    *,
-    grid: tuple[int, int] | None,
-    n_images: int,
-) -> Sample:
-    """The images that are judged first: `n_active` and `n_silent` of the settings; arguments as for `make_pool`."""
-    pool = make_pool(feature, explanation, images, settings, grid=grid, n_images=n_images)
-    return pool.sample(pool.spread(settings.n_active, settings.n_silent))

@@ -1,4 +1,4 @@
-"""The arithmetic of scores: pure functions of labels, beliefs and weights."""
+"""Computes rates, scores and intervals from labels, beliefs and weights."""
 
 from dataclasses import dataclass
 from math import pi, sqrt, tan
@@ -7,8 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Z95 = 1.959963984540054
-"""97.5 % quantile of the standard normal distribution."""
+"""The 97.5 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Interval:
 
 
 def wilson(successes: float, n: int) -> Interval:
-    """A share with its 95 % score interval (Wilson 1927); never leaves [0, 1], nor collapses at 0 or n.
+    """Computes a share with its 95 % score interval (Wilson 1927), which stays in [0, 1] and has width at 0 and n.
 
     Raises:
         ValueError: n is 0.
@@ -36,14 +38,14 @@ def wilson(successes: float, n: int) -> Interval:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Agreement of an explanation with a feature, over the population that the weights stand for."""
+    """The agreement of an explanation with a feature, over the population that the weights stand for."""
 
     precision: float
-    """Of the images that fit the explanation, the share that fires. 0 where none fits."""
+    """The share of the images that fit the explanation on which the feature fires; 0 where none fits."""
     recall: float
-    """Of the images that fire, the share that fits."""
+    """The share of the images that fire the feature which fits."""
     specificity: float
-    """Of the silent images, the share that does not fit."""
+    """The share of the silent images that does not fit."""
     f1: float
     """2·Σwyc / (Σwy + Σwc)."""
 
@@ -53,27 +55,27 @@ class JudgeRates:
     """How often a judge is right, from judgements whose truth was known."""
 
     sensitivity: float
-    """Of the images that fit, the share it says yes to."""
+    """The share of the images that fit to which it says yes."""
     n_true: int
-    """Judgements behind the sensitivity."""
+    """The number of judgements behind the sensitivity."""
     specificity: float
-    """Of the images that do not fit, the share it says no to."""
+    """The share of the images that do not fit to which it says no."""
     n_false: int
-    """Judgements behind the specificity."""
+    """The number of judgements behind the specificity."""
 
 
 def corrected_f1(recall: Floats, false_yes: Floats, odds: float, sensitivity: Floats, specificity: Floats) -> Floats:
-    """F1 with the judge's errors taken out of both shares of yes, elementwise.
+    """Computes F1 with the judge's errors taken out of both shares of yes, elementwise.
 
     Each share p̂ becomes (p̂ + sp - 1)/(se + sp - 1), clipped to [0, 1] (Rogan & Gladen 1978); then, with r the share
     among the active and f among the silent images, F1 = 2r / (1 + r + f·odds).
 
     Args:
-        recall: share of yes among the images that fire the feature.
-        false_yes: share of yes among the silent ones.
-        odds: silent images for each active one.
-        sensitivity: of the judge.
-        specificity: of the judge; se + sp > 1, NaN elsewhere.
+        recall: the share of yes among the images that fire the feature.
+        false_yes: the share of yes among the silent images.
+        odds: the number of silent images for each active one.
+        sensitivity: the judge's sensitivity se.
+        specificity: the judge's specificity sp; where se + sp is not above 1 the result is NaN.
     """
     informed = sensitivity + specificity - 1
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -82,7 +84,7 @@ def corrected_f1(recall: Floats, false_yes: Floats, odds: float, sensitivity: Fl
 
 
 def weighted_rates(active: Floats, belief: Floats, weight: Floats) -> Rates:
-    """Rates from y, c and w of shape [n]; y and c in [0, 1], w > 0 the inverse inclusion probabilities.
+    """Computes rates from y, c and w of shape [n]; y and c in [0, 1], w > 0 the inverse inclusion probabilities.
 
     Belief enters as it is: an unsure answer of 0.5 counts half on each side (NeuronEval, arXiv 2506.05774, eq. for
     soft labels).
@@ -100,35 +102,35 @@ def weighted_rates(active: Floats, belief: Floats, weight: Floats) -> Rates:
 
 
 def f1_of(both: Floats, fires: Floats | np.float64, fits: Floats) -> Floats:
-    """2·Σwyc / (Σwy + Σwc), elementwise; 0 where nothing fires nor fits."""
+    """Computes 2·Σwyc / (Σwy + Σwc), elementwise; 0 where no image fires or fits."""
     return 2 * both / np.maximum(fires + fits, np.finfo(float).tiny)
 
 
 def f1_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Weighted F1 for each row of weights; y, c, a of shape [n] (a unused), w [r, n], result [r]."""
+    """Computes weighted F1 for each row of weights; y, c, a of shape [n] (a unused), w [r, n], result [r]."""
     return f1_of(w @ (y * c), w @ y, w @ c)
 
 
 def precision_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Σwyc / Σwc: of the images that fit, the share that fires; 0 where none fits. Shapes as for F1."""
+    """Computes Σwyc / Σwc, the share of the images that fit which fires; 0 where none fits. Shapes as for F1."""
     return w @ (y * c) / np.maximum(w @ c, np.finfo(float).tiny)
 
 
 def recall_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Σwyc / Σwy: of the images that fire, the share that fits; 0 where none fires. Shapes as for F1."""
+    """Computes Σwyc / Σwy, the share of the images that fire which fits; 0 where none fires. Shapes as for F1."""
     return w @ (y * c) / np.maximum(w @ y, np.finfo(float).tiny)
 
 
 def specificity_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Σw(1-y)(1-c) / Σw(1-y): of the silent images, the share that does not fit. Shapes as for F1."""
+    """Computes Σw(1-y)(1-c) / Σw(1-y), the share of the silent images that does not fit. Shapes as for F1."""
     return w @ ((1 - y) * (1 - c)) / np.maximum(w @ (1 - y), np.finfo(float).tiny)
 
 
 def auprc_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Area under the weighted precision-recall curve of c as a ranking, as average precision: Σ (R_k - R_(k-1))·P_k.
+    """Computes the area under the weighted precision-recall curve of c as a ranking.
 
-    Images of equal belief enter together (Davis & Goadrich 2006 on why points are not joined by lines). 0 where none
-    fires. Shapes as for F1.
+    It is the average precision Σ (R_k - R_(k-1))·P_k, and 0 where no image fires. Images of equal belief enter together
+    (Davis & Goadrich 2006 on why points are not joined by lines). Shapes as for F1.
     """
     fires = np.maximum(w @ y, np.finfo(float).tiny)
     total, before = np.zeros(len(w)), np.zeros(len(w))
@@ -141,9 +143,9 @@ def auprc_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
 
 
 def pearson_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
-    """Weighted Pearson correlation of belief with activation over the population, in [-1, 1].
+    """Computes the weighted Pearson correlation of belief with activation over the population, in [-1, 1].
 
-    NaN where either is constant. Shapes as for F1.
+    It is NaN where either is constant. Shapes as for F1.
     """
     n = w.sum(axis=1)
     mean_c, mean_a = w @ c / n, w @ a / n
@@ -157,10 +159,10 @@ def pearson_samples(y: Floats, c: Floats, a: Floats, w: Floats) -> Floats:
 
 
 def t_quantile(df: int) -> float:
-    """The 97.5 % quantile of Student's t with `df` ≥ 1 degrees of freedom, within 0.5 %.
+    """Computes the 97.5 % quantile of Student's t with `df` ≥ 1 degrees of freedom, within 0.5 %.
 
-    Exact for one and two degrees; beyond, the Cornish-Fisher series around the normal quantile to the fourth order
-    (Abramowitz and Stegun 26.7.5).
+    It is exact for one and two degrees; beyond, it is the Cornish-Fisher series around the normal quantile to the
+    fourth order (Abramowitz and Stegun 26.7.5).
     """
     if df == 1:
         return tan(pi * 0.475)
@@ -177,11 +179,11 @@ def t_quantile(df: int) -> float:
 
 
 def mean_interval(values: Floats, bounds: tuple[float, float]) -> Interval:
-    """Mean over features with its t interval, clipped to what a mean can be; all of `bounds` for a single feature.
+    """Computes a mean over features with its t interval, clipped to `bounds`; of a single feature it is `bounds`.
 
     Args:
-        values: one figure a feature, all finite; shape [n], n >= 1.
-        bounds: smallest and largest value the figure can take.
+        values: one figure a feature, all finite, shape [n], n >= 1.
+        bounds: the smallest and the largest value that the figure can take.
     """
     mean = float(values.mean())
     if len(values) == 1:

@@ -3,13 +3,14 @@
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import torch
 from torch import Tensor
 
 from autointerp.errors import ImageError, SettingsError
 from autointerp.images.decode import decode
+from autointerp.images.threads import worker_threads
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.population import MAX_PIXELS, PopulationImage
 
@@ -32,7 +33,7 @@ def prepared_batches(
         SettingsError: a file has changed since the population was read and cannot be decoded any more.
     """
     parts = [images[i : i + size] for i in range(0, len(images), size)]
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+    with worker_threads(threads or os.cpu_count() or 1) as pool:
         coming: deque[list[Future[Tensor]]] = deque()
         for i, part in enumerate(parts):
             while len(coming) <= AHEAD and i + len(coming) < len(parts):

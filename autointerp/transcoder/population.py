@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -13,6 +12,7 @@ import numpy as np
 
 from autointerp.errors import ImageError, SettingsError
 from autointerp.images.decode import decode
+from autointerp.images.threads import worker_threads
 from autointerp.transcoder.groups import Ints, Look, joined, look_of, near_duplicates
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
 
@@ -135,7 +135,7 @@ class _Read:
 
 
 def _read_all(listed: Sequence[Listed], threads: int) -> Iterator["_Read | str"]:
-    with ThreadPoolExecutor(threads) as pool:
+    with worker_threads(threads) as pool:
         yield from pool.map(_read, listed)
 
 

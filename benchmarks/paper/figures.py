@@ -12,7 +12,7 @@ from autointerp.record import Record
 from autointerp.reports.arithmetic import Estimate, mean_estimate, share_estimate
 from autointerp.runs.folder import Run, open_run
 from autointerp.schema import Score, Scored
-from autointerp.scoring.separation import Separation, separations
+from autointerp.scoring.control_tests import Separation, separations
 from autointerp.transcoder.evaluation import Effect
 from autointerp.transcoder.harvest.entries import Peaks
 from autointerp.transcoder.quality import Quality

@@ -9,13 +9,13 @@ from autointerp.lmm.calls import Failure
 from autointerp.lmm.door import Door
 from autointerp.prompts import Prompt, load_prompt
 from autointerp.schema import Feature, Scored
-from autointerp.scoring.detection import detection
+from autointerp.scoring.adaptive_sampling import columns, judge_sample
+from autointerp.scoring.case import Case, Population
+from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.protocol import Case, Population
-from autointerp.scoring.resampling import interval_of, resample
-from autointerp.scoring.rivals import RivalTexts
-from autointerp.scoring.rounds import columns, judge_sample
+from autointerp.scoring.resampling import Draws, interval_of, resample
 from autointerp.scoring.sampling import Pool, make_pool
+from autointerp.scoring.scorers.detection import DETECTION
 from autointerp.scoring.statistics import Interval, JudgeRates, f1_samples
 from autointerp.settings import ModelSettings, ScoreSettings
 from benchmarks.truth.features import words
@@ -80,7 +80,7 @@ class Trial:
 def trial_of(protocol: Protocol, feature: Feature, world: World) -> Trial:
     """Holds out what the explainer was not shown."""
     said = explanation_of(feature, GENERIC)
-    pool = make_pool(feature, said, image_rows(feature), protocol.settings, grid=None, n_images=len(world))
+    pool = make_pool(feature, said.seen, image_rows(feature), protocol.settings, grid=None, n_images=len(world))
     return Trial(protocol, feature, pool, world)
 
 
@@ -92,11 +92,11 @@ def judge_of(protocol: Protocol) -> Judge:
 async def score(trial: Trial, concept: Concept, door: Door) -> Interval:
     """Weighted F1 with its interval, by the functions that the scorer `detection` is made of."""
     protocol = trial.protocol
-    verdicts = await judge_sample(words(concept), trial.pool, judge_of(protocol), door)
-    assert not isinstance(verdicts, Failure), verdicts
-    judged = columns(verdicts)
-    seed = protocol.settings.seed + trial.feature.id
-    drawn = resample(judged, replicates=protocol.settings.bootstrap, seed=seed)
+    said = await judge_sample(words(concept), trial.pool, judge_of(protocol), door)
+    assert not isinstance(said, Failure), said
+    judged = columns(said)
+    draws = Draws(protocol.settings.bootstrap, protocol.settings.seed + trial.feature.id)
+    drawn = resample(judged, draws)
     return interval_of(f1_samples, judged, drawn)
 
 
@@ -111,11 +111,11 @@ async def score_corrected(
         judge_of(trial.protocol),
         door,
         Population(len(trial.world)),
-        ("detection",),
-        RivalTexts(),
+        (DETECTION,),
+        Distractors(),
         judge_rates=rates,
     )
-    found = await detection(case)
+    found = await DETECTION(case)
     assert isinstance(found, Scored), found
     told = [found.details.get(name) for name in ("corrected", "corrected_low", "corrected_high")]
     fixed = [float(t) for t in told if t is not None]

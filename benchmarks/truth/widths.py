@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from autointerp.schema import Feature
-from autointerp.scoring.resampling import interval_of, one_look, resample
+from autointerp.scoring.resampling import Draws, interval_of, one_look, resample
 from autointerp.scoring.statistics import f1_samples
 from benchmarks.truth.features import Planted
 from benchmarks.truth.harvest import LARGE, harvest
@@ -95,7 +95,7 @@ def _width(active: np.ndarray, silent: np.ndarray, n_active: int, n_silent: int,
     c = np.concatenate([active[:n_active], silent[:n]]).astype(float)
     w = np.repeat([len(active) / n_active, len(silent) / n], [n_active, n])
     judged = one_look(y, c, w, y.astype(np.int64))
-    found = interval_of(f1_samples, judged, resample(judged, replicates=GLANCES, seed=seed))
+    found = interval_of(f1_samples, judged, resample(judged, Draws(GLANCES, seed)))
     return found.high - found.low
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from autointerp.candidates import Candidate
-from autointerp.diverse.choosing import Fits, adding, clustered, fisher, holm
+from autointerp.diverse.choosing import Fits, adding, clustered, fisher
 from autointerp.settings import CandidateSettings
 
 PLAN = CandidateSettings(diverse=True)
@@ -39,14 +39,6 @@ def test_the_exact_test_by_hand():
     """Of 4 images 2 fire; both yes fall on them in one of six ways."""
     assert fisher(2, 2, 0, 2) == pytest.approx(1 / 6)
     assert fisher(0, 2, 0, 2) == fisher(2, 2, 2, 2) == 1
-
-
-def test_holms_correction_by_hand():
-    """Sorted: 3 · 0.01, 2 · 0.02, 0.03 · 1 raised to the one before; in the order given."""
-    assert holm([0.02, 0.01, 0.03]) == pytest.approx([0.04, 0.03, 0.04])
-    assert holm([0.9, 0.8]) == [1, 1]
-    assert holm([0.04]) == [0.04]
-    assert holm([]) == []
 
 
 def test_the_score_is_the_share_of_yes_on_active_less_that_on_silent_images():

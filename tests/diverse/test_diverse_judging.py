@@ -83,7 +83,7 @@ def test_nothing_is_scored_on_images_of_the_choice_nor_their_near_duplicates():
     said = explanation(3, images=SHOWN[:3]).model_copy(update={"contrast": SHOWN[3:], "sampled": found})
 
     rows = image_rows((e.image for e in ABOUT.exemplars), groups=groups)
-    pool = make_pool(ABOUT, said, rows, SETTINGS, grid=None, n_images=1000)
+    pool = make_pool(ABOUT, said.seen, rows, SETTINGS, grid=None, n_images=1000)
 
     left = {e.image for own in pool.ordered.values() for e in own}
     assert left == set(rest) - {twin}

@@ -131,8 +131,8 @@ def test_endpoint_that_is_not_there_is_one_line(planted: Population, here: Path)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
-
-    result = run("explain", planted.folder, "--run", "run", "--model", "m", "--base-url", url, "--attempts", "1")
+        # The port stays taken, and nobody listens at it.
+        result = run("explain", planted.folder, "--run", "run", "--model", "m", "--base-url", url, "--attempts", "1")
 
     assert result.code == 2
     assert result.err.startswith(f"autointerp: {url}: Cannot connect to host")

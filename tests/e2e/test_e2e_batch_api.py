@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
@@ -210,9 +212,11 @@ def test_ended_at_any_entry_of_the_manifest_it_goes_on(
 @pytest.mark.parametrize("step", ["upload", "start", "look", "fetch"])
 def test_killed_between_two_calls_to_the_endpoint_it_goes_on(recorded: Path, server: BatchServer, step: str) -> None:
     """The process dies when the endpoint has done its part and nobody heard of it; no batch is started twice."""
+    begun: Future[ForkServerProcess] = Future()
+    server.on_step = lambda did: begun.result().kill() if did == step else None
     running = child.start("batch", "run", "run", "--poll", "0.01", cache=recorded.parent / "cache")
-    server.on_step = lambda did: running.kill() if did == step else None
-    running.join(60)
+    begun.set_result(running)
+    running.join()
     assert running.exitcode == -9
     server.on_step = None
 

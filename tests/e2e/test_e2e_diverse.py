@@ -14,7 +14,7 @@ from standin.server import StandIn
 
 from autointerp.dump.reader import open_dump
 from autointerp.schema import Explanation, Scored
-from autointerp.scoring.rivals import normal
+from autointerp.scoring.distractors import normal
 
 TWO, ONE = (1, 3, 4), (0, 2)
 """Features of two concepts, and of one."""

@@ -148,9 +148,7 @@ def test_kills_cost_only_what_was_under_way(mixed: Population, fond: StandIn, wh
     assert failures(tmp_path / "run") == []
 
 
-def test_shards_give_the_records_of_one_process(
-    sample: Command, fond: StandIn, whole: Path, tmp_path: Path
-) -> None:
+def test_shards_give_the_records_of_one_process(sample: Command, fond: StandIn, whole: Path, tmp_path: Path) -> None:
     parts = [sample("--shard", f"{i}/2") for i in range(2)]
     merged = run("merge", tmp_path / "run")
 

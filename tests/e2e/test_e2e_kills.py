@@ -1,16 +1,12 @@
 """A run killed at any moment goes on where it was, and pays for nothing twice but what was under way."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 from pathlib import Path
 
 from standin import child
 from standin.commands import Command, run
-from standin.killing import CONCURRENCY, DELAY, MOST_LOST, lost_by_kills, stored
+from standin.killing import CONCURRENCY, DELAY, MOST_LOST, lost_by_kills, stored, struck
 from standin.planted import FEATURES, Population, kinds
 from standin.records import explanations, f1, failures, scores, whole_lines
 from standin.server import StandIn
@@ -73,25 +69,18 @@ def test_torn_last_line_is_dropped_and_its_feature_done_again(seer: StandIn, exp
 def test_real_process_stops_cleanly_at_the_first_interrupt_and_goes_on(
     planted: Population, seer: StandIn, tmp_path: Path
 ):
-    seer.delay = 0.1
-    half_way = threading.Event()
-    seer.on_call = lambda number: half_way.set() if number > 3 else None
-    options = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "2", "--json")
-    command = (sys.executable, "-m", "autointerp", "explain", planted.folder, *options)
+    where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "2", "--json")
+    command = ("explain", planted.folder, *where)
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
-        assert half_way.wait(60)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    seer.delay = 0
-    rest = subprocess.run(command, capture_output=True, env=os.environ, timeout=60, check=False)
+    stopped = struck(seer, 4, lambda process: process.send_signal(signal.SIGINT), *command)
+    rest = run(*command)
 
-    assert (process.returncode, rest.returncode) == (1, 0)
-    first, second = json.loads(out), json.loads(rest.stdout)
+    assert (stopped.code, rest.code) == (1, 0)
+    first, second = json.loads(stopped.out), json.loads(rest.out)
     assert first["stopped"] == "interrupted"
     assert 2 <= first["done"] < 12
     assert second["before"] == first["done"] == first["requests"]
     assert second["before"] + second["done"] == 12
-    assert b"Traceback" not in err
+    assert "Traceback" not in stopped.err
     assert len(whole_lines(tmp_path / "run" / "explanations.jsonl")) == 12
     assert set(seer.answered.values()) == {1}

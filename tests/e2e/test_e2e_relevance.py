@@ -13,7 +13,7 @@ from standin.server import StandIn
 
 from autointerp.runs.folder import open_run
 from autointerp.schema import Scored
-from autointerp.scoring.discoveries import discoveries, false_positive_rate
+from autointerp.scoring.fdr import discoveries, false_positive_rate
 
 POINTED = [f for f, planted in enumerate(FEATURES) if all(shape == "triangle" for _, shape in planted.pairs)]
 DOMAIN = ("--domain", "physical-plausibility")

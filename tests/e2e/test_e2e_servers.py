@@ -1,11 +1,6 @@
 """One model behind several addresses."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -158,35 +153,3 @@ def test_with_json_stderr_is_events_and_stdout_the_result(planted: Population, s
     assert (events[-1]["servers"], events[-1]["servers_up"]) == (3, 3)
     assert (events[-1]["through"], events[-1]["answered"], events[-1]["input_tokens"]) == (12, 12, 12_000)
     assert json.loads(result.out)["done"] == 12
-
-
-def test_second_interrupt_ends_at_once_and_says_how_to_go_on(planted: Population, seers: list[StandIn], tmp_path: Path):
-    seer = seers[0]
-    slow = threading.Event()
-
-    def on_call(number: int) -> None:
-        if number == 4:
-            seer.delay = 60.0
-            slow.set()
-
-    seer.on_call = on_call
-    options = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url, "--concurrency", "1")
-    command = (sys.executable, "-m", "autointerp", "explain", planted.folder, *options)
-
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
-        assert process.stderr is not None
-        assert slow.wait(60)
-        process.send_signal(signal.SIGINT)
-        assert b"stopping when what is in flight is done" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
-        try:
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()  # leaving the block waits for it, however long
-    seer.on_call, seer.delay = None, 0.0
-    rest = subprocess.run(command, capture_output=True, env=os.environ, timeout=60, check=False)
-
-    assert process.returncode == 130
-    assert b"interrupted; run the same command again to go on: autointerp explain" in err
-    assert b"Traceback" not in err
-    assert b"explained 9 of 12 features (3 were done before)" in rest.stdout

@@ -4,9 +4,9 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,21 +134,33 @@ def test_a_model_with_eyes_is_trained_by_adapters_of_its_language_model_alone(
     assert (out / "model" / "processor_config.json").exists()
 
 
+KILLED = """
+import os, signal
+from autointerp.cli.main import main
+from autointerp.jobs.tune_folder import TuneFolder
+
+def killed_in_the_fourth_step(self, step, figures):
+    if step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    metric(self, step, figures)
+
+metric, TuneFolder.metric = TuneFolder.metric, killed_in_the_fourth_step
+main()
+"""
+
+
 def test_killed_after_a_checkpoint_it_goes_on_to_the_very_same_weights(
     dump: Population, reader: Path, judge: StandIn, straight: Path, tmp_path: Path
 ):
     out = tmp_path / "out"
     given = options(dump, reader, out, judge, *SMALL, *STEPS, "--cache", tmp_path / "cache")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "autointerp", *map(str, given)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=ROOT,
+
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *map(str, given)], capture_output=True, cwd=ROOT, check=False
     )
-    while process.poll() is None and not (out / "checkpoint-3" / "whole").exists():
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert (out / "checkpoint-3" / "whole").exists()
     assert not json.loads((out / "tune.json").read_text())["finished"]
     (out / "checkpoint-7").mkdir()  # as a kill while writing it leaves it
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -250,3 +251,26 @@ def test_cells_of_a_decoded_sheet_are_found_by_rows_and_columns_alone():
         middle = cell.getpixel(((frame.x0 + frame.x1) // 2, (frame.y0 + frame.y1) // 2))
         assert isinstance(middle, tuple)
         assert all(abs(a - b) <= 6 for a, b in zip(middle, colour, strict=True))
+
+
+def test_closing_does_not_wait_for_a_read_that_is_blocked(shelf: Shelf):
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def read(image: int) -> bytes | Path:
+        begun.set()
+        go_on.wait(20)
+        over.set()
+        return shelf.read(image)
+
+    shelf_that_blocks = Renderer(read, workers=4, decoded_mb=16, encoded_mb=16, max_pixels=10**7)
+
+    async def main() -> None:
+        wanted = asyncio.create_task(shelf_that_blocks.jpeg(one(crop(0, PHOTO, None))))
+        await asyncio.to_thread(begun.wait)
+        wanted.cancel()
+
+    asyncio.run(main())
+    shelf_that_blocks.close()
+
+    assert not over.is_set()
+    go_on.set()

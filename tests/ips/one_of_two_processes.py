@@ -1,4 +1,7 @@
-"""Run as two processes by `test_trainer_processes.py`: one group of four completions, two on each."""
+"""Run as two processes by `test_trainer_processes.py`: one group of four completions, two on each.
+
+The argument is the file over which the two find each other: unlike a port it cannot be taken by another process.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import sys
 from tempfile import TemporaryDirectory
 
 import torch
+import torch.distributed
 from datasets import Dataset
 
 from autointerp.ips.trainer import IPSGRPOTrainer
@@ -45,6 +49,7 @@ def train(outcomes: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    torch.distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}", rank=RANK, world_size=2)
     train(OUTCOMES)
     try:
         train(OUTCOMES[: 2 - RANK])  # one too few on the second process only

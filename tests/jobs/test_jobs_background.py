@@ -1,6 +1,7 @@
 """Something held open on a loop of its own."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,3 +61,24 @@ def test_what_cannot_be_opened_says_why():
 
     with pytest.raises(EndpointError, match="not there"), Background(opened):
         pass
+
+
+def test_an_interrupt_does_not_wait_for_a_thread_that_is_blocked():
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    def blocked() -> None:
+        begun.set()
+        go_on.wait(20)
+        over.set()
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[str]:
+        yield "door"
+        await asyncio.to_thread(blocked)
+
+    with pytest.raises(KeyboardInterrupt), Background(opened):
+        raise KeyboardInterrupt
+
+    begun.wait()
+    assert not over.is_set()
+    go_on.set()

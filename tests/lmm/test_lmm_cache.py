@@ -170,7 +170,7 @@ with Cache(Path(sys.argv[1])) as cache:
 def test_two_processes_that_write_at_once_lose_nothing(tmp_path: Path):
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name]) for name in "ab"]
 
-    codes = [writer.wait(60) for writer in writers]
+    codes = [writer.wait() for writer in writers]
 
     assert codes == [0, 0]
     assert all(recalled_all(tmp_path, {f"{name}{i}": name for name in "ab" for i in range(600)}))
@@ -197,7 +197,7 @@ def test_an_acknowledged_answer_survives_a_kill(tmp_path: Path):
         assert lines.readline() == "stored\n"
 
         os.kill(writer.pid, signal.SIGKILL)
-        writer.wait(60)
+        writer.wait()
 
     assert recalled(tmp_path, "k") == {"text": "kept"}
 

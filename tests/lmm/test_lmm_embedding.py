@@ -67,7 +67,7 @@ def embed(
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         model = ModelSettings(model="clip", base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
-        client = EmbeddingsClient(model, timeout=10, connections=4, cache=cache)
+        client = EmbeddingsClient(model, timeout=120, connections=4, cache=cache)
         ledger = Ledger(None, {"clip": None})
         door = Door(
             client, cache, Limiter(4), ledger, Pictures(), attempts=3, estimate=lambda r: TokenEstimate(1, 0), sleep=nap

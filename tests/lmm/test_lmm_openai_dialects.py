@@ -62,7 +62,7 @@ def test_what_was_found_out_is_remembered_over_reopening(tmp_path: Path):
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         for text in ("first run", "second run"):
             with Cache(tmp_path) as cache:
-                client = OpenAIClient(url, timeout=10, connections=4, cache=cache)
+                client = OpenAIClient(url, timeout=120, connections=4, cache=cache)
                 await client.complete(question(text), Pictures(), nullcontext())
                 await client.aclose()
         await runner.cleanup()

@@ -1,7 +1,7 @@
 import asyncio
 import re
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from builders import question
 from exchange import KEY, Pictures, answering, error, failed
+from stopped_clock import NOON, Noon
 
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError
@@ -80,13 +81,11 @@ def test_retry_after_is_read(tmp_path: Path, headers: dict[str, str], seconds: f
     assert failed(tmp_path, answering(error("slow"), 429, headers)).retry_after == seconds
 
 
-def test_retry_after_may_be_a_date(tmp_path: Path):
-    date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
+def test_retry_after_may_be_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.lmm.reading.datetime", Noon)
+    date = format_datetime(NOON + timedelta(seconds=100), usegmt=True)
 
-    seconds = failed(tmp_path, answering(error("slow"), 429, {"Retry-After": date})).retry_after
-
-    assert seconds is not None
-    assert 90 < seconds <= 100
+    assert failed(tmp_path, answering(error("slow"), 429, {"Retry-After": date})).retry_after == 100.0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from stopped_clock import NOON, Noon
 
 from autointerp.lmm.stated import Limits, Pace, Quota, Stated, read_limits
 
@@ -38,8 +39,9 @@ def test_a_reset_is_a_span_or_seconds(text: str, seconds: float):
 
 
 @pytest.mark.parametrize("form", ["iso", "z", "seconds", "milliseconds"])
-def test_a_reset_may_be_a_moment(form: str):
-    moment = datetime.now(UTC) + timedelta(seconds=90)
+def test_a_reset_may_be_a_moment(form: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.lmm.stated.datetime", Noon)
+    moment = NOON + timedelta(seconds=90)
     text = {
         "iso": moment.isoformat(),
         "z": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -51,7 +53,7 @@ def test_a_reset_may_be_a_moment(form: str):
 
     assert found is not None
     assert found.requests is not None
-    assert 80 < found.requests.reset <= 90
+    assert found.requests.reset == 90.0
 
 
 def test_the_headers_of_anthropic_are_read():

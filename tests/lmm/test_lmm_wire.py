@@ -11,7 +11,7 @@ from autointerp.lmm.wire import Sent, Wire
 Handler = Callable[[web.Request], Coroutine[None, None, web.StreamResponse]]
 
 
-def post(handler: Handler, body: bytes, *, timeout: float = 20.0) -> Sent:
+def post(handler: Handler, body: bytes, *, timeout: float = 120.0) -> Sent:
     """What a server that answers with `handler` makes of one body."""
 
     async def main() -> Sent:

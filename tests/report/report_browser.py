@@ -24,8 +24,8 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-port=0",
 )
-PATIENCE = 60.0
-"""Seconds for the browser to start."""
+PATIENCE = 600.0
+"""Seconds for the browser to start, or to answer, on a machine that is busy with other things."""
 
 
 def find_browser() -> str | None:
@@ -59,6 +59,12 @@ class Tab:
         done = await self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
+
+    async def until(self, condition: str) -> None:
+        """Returns once the expression is true."""
+        await self.run(
+            f"new Promise(done => {{ (function look() {{ ({condition}) ? done() : setTimeout(look, 10) }})() }})"
+        )
 
     async def open(self, address: str, width: int = 1440, height: int = 1200) -> None:
         for domain in ("Page", "Log", "Runtime", "Network"):

@@ -27,7 +27,7 @@ from autointerp.schema import (
     Verdict,
 )
 from autointerp.scoring.calibration import Calibration
-from autointerp.scoring.separation import Separation
+from autointerp.scoring.control_tests import Separation
 from autointerp.settings import ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 
 WHEN = "2026-11-23T12:00:00Z"

@@ -7,7 +7,7 @@ from report_world import World, explained, failed, feature_of, scored, separatio
 
 from autointerp.reports.page import write_report
 from autointerp.schema import Control
-from autointerp.scoring.separation import CONTROLS
+from autointerp.scoring.control_tests import CONTROLS
 
 BROWSER = find_browser()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium found: install chromium to test the script")
@@ -91,8 +91,7 @@ def test_each_filter_keeps_what_it_says_and_reset_brings_all_back(page: str, vis
             assert await tab.run(SHOWN) == left
             assert await tab.run(CARDS) == left
             await tab.run("document.querySelector('#tools [type=reset]').click()")
-            await tab.run("new Promise(done => setTimeout(done, 20))")
-            assert await tab.run(SHOWN) == "1 2 3 4 5 6"
+            await tab.until(f"{SHOWN} === '1 2 3 4 5 6'")
 
     visit(steps)
 
@@ -122,9 +121,9 @@ def test_a_search_that_finds_nothing_says_so(page: str, visit: Visit):
 def test_a_link_to_a_card_opens_its_details_even_where_a_filter_hid_it(page: str, visit: Visit):
     async def steps(tab: Tab) -> None:
         await tab.open(f"{page}#q=water")
-        await tab.run("location.hash = 'f1'; new Promise(done => setTimeout(done, 100))")
-        assert await tab.run("document.getElementById('f1').hidden") is False
-        assert await tab.run("[...document.querySelectorAll('#f1 details')].every(d => d.open)") is True
+        await tab.run("location.hash = 'f1'")
+        await tab.until("!document.getElementById('f1').hidden")
+        await tab.until("[...document.querySelectorAll('#f1 details')].every(d => d.open)")
 
     visit(steps)
 
@@ -133,8 +132,7 @@ def test_pictures_appear_nothing_is_asked_of_the_network_and_no_foreign_script_r
     async def steps(tab: Tab) -> None:
         await tab.open(page)
         await tab.run("document.getElementById('table').scrollIntoView({behavior: 'instant'})")
-        loaded = "[...document.querySelectorAll('#table img')].every(i => i.complete && i.naturalWidth === 144)"
-        assert await tab.run(f"new Promise(done => setTimeout(() => done({loaded}), 500))") is True
+        await tab.until("[...document.querySelectorAll('#table img')].every(i => i.complete && i.naturalWidth === 144)")
         assert await tab.run("typeof window.owned") == "undefined"
         assert tab.asked == [page]
         assert tab.complaints == []

@@ -4,7 +4,7 @@ from report_world import scored, separation
 from autointerp.reports.controls import against_of, banner_of
 from autointerp.reports.scorelines import Axis
 from autointerp.schema import Control
-from autointerp.scoring.separation import headline, separations
+from autointerp.scoring.control_tests import headline, separations
 
 LOST = separation("other", "does not separate", value=0.55, difference=0.05, low=-0.05, high=0.15, p=0.3)
 

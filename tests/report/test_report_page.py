@@ -242,6 +242,21 @@ def test_the_same_run_gives_the_same_file(world: World, tmp_path: Path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_where_an_open_file_cannot_be_given_a_name_the_page_is_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError
+
+    world.explanations = [explained(n) for n in range(6)]
+    write_report(world.data(), tmp_path / "a", limit=4)
+    monkeypatch.setattr("os.link", refuse)
+    write_report(world.data(), tmp_path / "b", limit=4)
+
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_relevance_is_a_share_of_features_and_a_models_word_has_no_axis(world: World, tmp_path: Path):
     # By the model: 1 of 2. By label: 1 of 2 at 95 % or more.
     finding = DomainFinding(domain="physics", found=True, text="it floats", category="gravity", images=())

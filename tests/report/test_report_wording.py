@@ -14,7 +14,7 @@ from autointerp.reports.wording import (
     usage_words,
 )
 from autointerp.schema import Usage
-from autointerp.scoring import scorers
+from autointerp.scoring import scorer_list
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_bounds_have_two_decimals_unless_that_makes_them_one(bounds: tuple[float
 
 
 def test_there_are_words_for_every_scorer_and_for_no_other():
-    assert set(SCORERS) == set(scorers.SCORERS)
+    assert set(SCORERS) == set(scorer_list.SCORERS)
 
 
 def test_each_known_scorer_has_a_sentence_and_a_range():

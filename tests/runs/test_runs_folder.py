@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +160,27 @@ def test_one_folder_has_one_writer(tmp_path: Path):
         other.communicate("")
 
     started(tmp_path, info())
+
+
+def test_a_folder_that_was_removed_while_it_was_written_is_no_success(tmp_path: Path):
+    def work() -> None:
+        with RunWriter(tmp_path / "run", info()) as writer:
+            writer.explanation(explanation(1))
+            shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(RunError, match="was removed or moved while it was being written"):
+        work()
+
+
+def test_a_run_that_was_removed_leaves_the_one_that_took_its_place_alone(tmp_path: Path):
+    folder = tmp_path / "run"
+    first = RunWriter(folder, info())
+    shutil.rmtree(folder)
+
+    with RunWriter(folder, info()), pytest.raises(RunError), first:
+        first.explanation(explanation(1))
+
+    assert (folder / "run.json").exists()
 
 
 def test_a_folder_is_locked_within_one_process_too(tmp_path: Path):

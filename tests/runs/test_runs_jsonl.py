@@ -134,3 +134,18 @@ def test_an_id_is_found_among_ascending_ones():
 
     assert [i for i in range(12) if holds(ids, i)] == [2, 5, 9]
     assert not holds(ids[:0], 2)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["removed", "made anew"])
+def test_nothing_is_written_to_a_file_that_is_not_there_any_more(tmp_path: Path, again: bool):
+    path = tmp_path / "e.jsonl"
+    appender = Appender(path, EXPLANATION)
+    path.unlink()
+    if again:
+        path.touch()
+
+    with pytest.raises(RunError, match=r"e\.jsonl: was removed or moved while it was being written; run the same"):
+        appender.append(explanation(1))
+
+    appender.close()
+    assert path.exists() == again

@@ -8,9 +8,8 @@ from autointerp.scoring.calibration import (
     Calibration,
     KindCalibration,
     family,
-    kinship,
+    family_warning,
     load_calibration,
-    rogan_gladen,
     save_calibration,
     warnings_for,
     weaknesses,
@@ -63,26 +62,6 @@ def calibration(se: float = 0.9, sp: float = 0.8, *kinds: KindCalibration, **cha
         "version": "0.1.0",
     }
     return Calibration.model_validate(whole | changes)
-
-
-@pytest.mark.parametrize(
-    ("share", "se", "sp", "true"),
-    [
-        (0.3, 1.0, 1.0, 0.3),
-        (0.38, 0.9, 0.8, 0.18 / 0.7),
-        (0.55, 0.9, 0.8, 0.5),  # half of the images true: .5·.9 + .5·.2
-        (0.1, 0.9, 0.8, 0.0),  # less yes than the false ones alone would give
-        (0.95, 0.9, 0.8, 1.0),
-    ],
-)
-def test_rogan_gladen_finds_the_true_share_behind_the_yes(share: float, se: float, sp: float, true: float):
-    assert rogan_gladen(share, se, sp) == pytest.approx(true)
-
-
-@pytest.mark.parametrize(("se", "sp"), [(0.3, 0.7), (1.0, 0.0), (0.2, 0.5)])
-def test_a_judge_that_does_not_look_cannot_be_corrected(se: float, sp: float):
-    with pytest.raises(ValueError, match="nothing about the truth"):
-        rogan_gladen(0.5, se, sp)
 
 
 def test_youden_is_what_sensitivity_and_specificity_pass_one_by():
@@ -148,14 +127,14 @@ def test_a_good_judge_of_another_family_with_the_same_settings_gives_no_warning(
     ],
 )
 def test_a_judge_that_is_kin_to_the_explainer_is_told(judge: str, explainer: str, said: str):
-    (line,) = kinship(judge, explainer)
+    (line,) = family_warning(judge, explainer)
 
     assert said in line
 
 
 def test_strangers_are_not_kin():
-    assert kinship("gemini-3-flash", "gpt-5-mini") == ()
-    assert kinship("o4-mini", "omni-2") == ()
+    assert family_warning("gemini-3-flash", "gpt-5-mini") == ()
+    assert family_warning("o4-mini", "omni-2") == ()
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,20 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from autointerp.schema import Verdict
+from autointerp.scoring.common_images import Matched, matched, raised
 from autointerp.scoring.comparison import (
     Contrast,
     Estimate,
     cliffs_delta,
-    holm,
     paired,
     shuffles,
     sign_flips,
     unpaired,
 )
-from autointerp.scoring.matching import Matched, matched, raised
+from autointerp.scoring.resampling import Draws
+from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.scorers.accuracy import ACCURACY
+from autointerp.scoring.scorers.detection import DETECTION
 from autointerp.scoring.statistics import Floats
 
 SCORES = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=7)
@@ -33,7 +36,7 @@ def rng() -> np.random.Generator:
 
 
 def compare(a: Floats, b: Floats, *, seed: int = 0, replicates: int = 1000) -> Contrast:
-    return paired(a, b, seed=seed, replicates=replicates)
+    return paired(a, b, Draws(replicates, seed))
 
 
 def bounds(estimate: Estimate | None) -> tuple[float, float]:
@@ -111,6 +114,7 @@ def test_swapping_the_runs_changes_the_sign_of_everything():
     assert one.tested.p == pytest.approx(other.tested.p, abs=0.03)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=8))
 def test_the_exact_sign_flip_goes_through_all_of_them(differences: list[float]):
     true = abs(sum(differences))
@@ -125,6 +129,7 @@ def test_the_exact_sign_flip_goes_through_all_of_them(differences: list[float]):
     assert_allclose(found.p, np.mean([s >= true for s in slow]))
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_the_exact_shuffle_goes_through_all_of_them(a: list[float], b: list[float]):
     whole, n, m = a + b, len(a), len(b)
@@ -141,6 +146,7 @@ def test_the_exact_shuffle_goes_through_all_of_them(a: list[float], b: list[floa
     assert_allclose(found.p, np.mean([s >= true - 1e-9 for s in slow]))
 
 
+@settings(deadline=None)
 @given(SCORES, SCORES)
 def test_cliffs_delta_counts_pairs(a: list[float], b: list[float]):
     slow = np.mean([(y > x) - (y < x) for x in a for y in b])
@@ -218,7 +224,7 @@ def test_many_features_have_the_interval_that_the_bootstrap_tends_to():
 def test_two_dumps_are_compared_by_difference_and_delta():
     a, b = array(0.1, 0.2, 0.3), array(0.2, 0.4, 0.6, 0.8)
 
-    found = unpaired(a, b, seed=0, replicates=1000)
+    found = unpaired(a, b, Draws(1000, 0))
 
     # Of 12 pairs b is above in 10, equal in 1, below in 1; 35 ways to choose 3 of 7.
     assert (found.n_a, found.n_b) == (3, 4)
@@ -245,7 +251,7 @@ def test_two_groups_that_do_not_overlap_have_delta_1_with_the_bound_of_so_many_s
 def test_the_intervals_of_two_samples_hold_the_truth():
     chance = np.random.default_rng(9)
 
-    found = [unpaired(chance.normal(0, 1, 15), chance.normal(0.3, 1, 25), seed=i, replicates=300) for i in range(300)]
+    found = [unpaired(chance.normal(0, 1, 15), chance.normal(0.3, 1, 25), Draws(300, i)) for i in range(300)]
 
     assert np.mean([low <= 0.3 <= high for low, high in (bounds(c.difference) for c in found)]) >= 0.91
     # P(b > a) is Phi(.3 / sqrt 2) = .584, so delta is .168.
@@ -253,25 +259,10 @@ def test_the_intervals_of_two_samples_hold_the_truth():
 
 
 def test_scores_that_are_all_equal_show_nothing():
-    found = unpaired(np.ones(5), np.ones(6), seed=0, replicates=100)
+    found = unpaired(np.ones(5), np.ones(6), Draws(100, 0))
 
     assert found.difference == found.effect == Estimate(value=0.0)
     assert (found.tested.p, found.equal) == (1.0, 1.0)
-
-
-def test_holm_multiplies_the_smallest_by_all_and_never_falls():
-    assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
-    assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
-    assert holm([0.02]) == (0.02,)
-    assert holm([]) == ()
-
-
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_holm_steps_down_from_bonferroni(p: list[float]):
-    # Slow and obvious: rejected at a level exactly if all smaller ones are, each at its own share of the level.
-    slow = [max(min(1.0, sum(x >= y for x in p) * y) for y in p if y <= own) for own in p]
-
-    assert_allclose(holm(p), slow)
 
 
 def verdict(
@@ -292,7 +283,7 @@ def test_detection_is_computed_on_the_images_that_both_judged():
     a = [verdict(1, 1.0), verdict(2, 0.0), verdict(8, 1.0, stratum="silent", weight=10)]
     b = [verdict(1, 1.0), verdict(3, 1.0), verdict(8, 0.0, stratum="silent", weight=10)]
 
-    found = matched("detection", a, b)
+    found = matched(DETECTION, a, b)
 
     # Image 1 stands for 2: A says yes to 2 active and 10 silent, 2*2/(2 + 12); B to the 2 alone.
     assert found == Matched(4 / 14, 1.0, 2)
@@ -304,18 +295,18 @@ def test_an_unanswered_image_counts_as_the_others_of_its_stratum_do():
 
     # In A image 1 is taken for half a yes: beliefs 1.5 of 3 active images. In B nothing silent was answered, so
     # the silent one is taken for one half.
-    found = matched("detection", a, b)
+    found = matched(DETECTION, a, b)
     assert found is not None
     assert found.a == pytest.approx(3 / 4.5)
-    assert matched("detection", a, [verdict(9, 0.0, stratum="silent"), *b]) is not None
-    assert matched("accuracy", a, b) == Matched(1 / 3, 2 / 3, 3)
+    assert matched(DETECTION, a, [verdict(9, 0.0, stratum="silent"), *b]) is not None
+    assert matched(ACCURACY, a, b) == Matched(1 / 3, 2 / 3, 3)
 
 
 def test_accuracy_looks_at_active_images_alone_each_the_same():
     a = [verdict(1, 1.0, weight=9), verdict(2, 0.0), verdict(8, 1.0, stratum="silent")]
     b = [verdict(1, 0.5), verdict(2, 1.0), verdict(3, 1.0), verdict(9, 0.0, stratum="silent")]
 
-    assert matched("accuracy", a, b) == Matched(0.5, 0.5, 2)
+    assert matched(ACCURACY, a, b) == Matched(0.5, 0.5, 2)
 
 
 @pytest.mark.parametrize(
@@ -331,7 +322,7 @@ def test_accuracy_looks_at_active_images_alone_each_the_same():
     ids=["no judged images", "none kept", "none in common", "stratum of A alone", "stratum of B alone", "screened"],
 )
 def test_without_images_in_common_throughout_there_is_no_matched_value(scorer: str, a: list[Verdict], b: list[Verdict]):
-    assert matched(scorer, a, b) is None
+    assert matched(SCORERS[scorer], a, b) is None
 
 
 BELIEFS = st.lists(st.sampled_from([0.0, 0.5, 1.0, None]), min_size=8, max_size=8)

@@ -3,10 +3,11 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
-from autointerp.scoring.exact import TINY, benjamini_hochberg, hypergeometric_tail
+from autointerp.scoring.exact import TINY, benjamini_hochberg, holm, hypergeometric_tail
 
 
 def slow_tail(k: int, n: int, carriers: int, population: int) -> float:
@@ -20,6 +21,7 @@ def test_all_of_two_drawn_carry_the_mark_of_two_in_four_once_in_six():
     assert hypergeometric_tail(0, 2, 2, 4) == 1.0
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_the_tail_is_that_of_counting_every_draw(data: st.DataObject):
     population = data.draw(st.integers(1, 150))
@@ -53,6 +55,7 @@ def test_q_values_of_four_p_values():
     assert len(benjamini_hochberg(np.zeros(0))) == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.floats(0.001, 0.999))
 def test_q_at_most_a_level_is_the_step_up_rule(given_p: list[float], level: float):
     p = np.array(given_p)
@@ -75,3 +78,20 @@ def test_a_twentieth_of_the_discoveries_is_false_on_average():
         shares.append(found[40:].sum() / max(1, found.sum()))
 
     assert 0.02 < np.mean(shares) < 0.05  # .05 times the share of true nulls, .8, is .04
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls():
+    assert_allclose(holm([0.01, 0.04, 0.03]), [0.03, 0.06, 0.06])
+    assert_allclose(holm([0.5, 0.9]), [1.0, 1.0])
+    assert_allclose(holm([0.02, 0.01, 0.03]), [0.04, 0.03, 0.04])
+    assert holm([0.02]) == (0.02,)
+    assert holm([]) == ()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_steps_down_from_bonferroni(p: list[float]):
+    # Slow and obvious: rejected at a level exactly if all smaller ones are, each at its own share of the level.
+    slow = [max(min(1.0, sum(x >= y for x in p) * y) for y in p if y <= own) for own in p]
+
+    assert_allclose(holm(p), slow)

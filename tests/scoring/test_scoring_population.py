@@ -8,7 +8,7 @@ from autointerp.dump.format import Attribute, DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.schema import Exemplar, FeatureRow
-from autointerp.scoring.population import Drawn, base_rate, known_from, population_of
+from autointerp.scoring.population import AttributeCounts, base_rate, known_from, population_of
 
 N, CARRIERS, FIRES = 3000, 300, 60
 """Images; those with the attribute are the first 300; each feature fires on 60 images, 45 of them carriers."""
@@ -87,7 +87,8 @@ def test_a_dump_without_attribute_or_silent_images_has_no_base_rate(tmp_path: Pa
 
 def test_each_silent_row_counts_as_many_images_as_it_stands_for():
     # Fires on 10 of 100, 5 of them carriers. Silent: a carrier drawn for sure, another image drawn with chance 1/9.
-    drawn = Drawn(np.array([10]), np.array([5]), np.array([1, 2]), np.array([True, False]), np.array([1.0, 1 / 9]))
+    silent = np.array([1, 2]), np.array([True, False]), np.array([1.0, 1 / 9])
+    drawn = AttributeCounts(np.array([10]), np.array([5]), *silent)
 
     assert base_rate(drawn, 100) == pytest.approx((5 + 90 * 1 / 10) / 100)
 
@@ -95,7 +96,7 @@ def test_each_silent_row_counts_as_many_images_as_it_stands_for():
 def test_features_are_pooled_before_dividing():
     # Two features, one with two carriers standing for one image each, one with an image standing for eight.
     zeros, carries = np.array([0, 0]), np.array([True, True, False])
-    drawn = Drawn(zeros, zeros, np.array([1, 2, 3]), carries, np.array([1.0, 1.0, 1 / 8]))
+    drawn = AttributeCounts(zeros, zeros, np.array([1, 2, 3]), carries, np.array([1.0, 1.0, 1 / 8]))
 
     assert base_rate(drawn, 100) == pytest.approx(0.2)
 
@@ -103,7 +104,8 @@ def test_features_are_pooled_before_dividing():
 def test_a_rate_is_known_from_as_many_images_as_their_weights_are_worth():
     def of(*rows: tuple[int, float]) -> int:
         images, chances = (np.array(column) for column in zip(*rows, strict=True))
-        return known_from(Drawn(np.array([0]), np.array([0]), images, np.zeros(len(rows), bool), chances), 100)
+        silent = images, np.zeros(len(rows), bool), chances
+        return known_from(AttributeCounts(np.array([0]), np.array([0]), *silent), 100)
 
     assert of((1, 0.5), (2, 0.5), (3, 0.5)) == 3
     assert of((1, 0.5), (1, 0.5), (1, 0.5)) == 1  # one image that three features drew

@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from autointerp.scoring.resampling import Judged, interval_of, one_look, permuted_f1, resample, swapped_f1
+from autointerp.scoring.resampling import Columns, Draws, interval_of, one_look, permuted_f1, resample, swapped_f1
 from autointerp.scoring.statistics import (
     Floats,
     Interval,
@@ -29,7 +29,7 @@ def columns(rows: Rows) -> tuple[Floats, Floats, Floats]:
     return y, c, w
 
 
-def plain(y: Floats, c: Floats, w: Floats) -> Judged:
+def plain(y: Floats, c: Floats, w: Floats) -> Columns:
     return one_look(y, c, w, y.astype(np.int64))
 
 
@@ -37,7 +37,7 @@ def bootstrap_rates(
     y: Floats, c: Floats, w: Floats, stratum: npt.NDArray[np.int64], *, replicates: int, seed: int
 ) -> dict[str, Interval]:
     judged = one_look(y, c, w, stratum)
-    drawn = resample(judged, replicates=replicates, seed=seed)
+    drawn = resample(judged, Draws(replicates, seed))
     return {name: interval_of(statistic, judged, drawn) for name, statistic in RATES.items()}
 
 
@@ -129,7 +129,7 @@ def test_the_p_value_is_uniform_where_beliefs_say_nothing():
     rng = np.random.default_rng(3)
     y, w = np.repeat([1.0, 0.0], [24, 36]), rng.uniform(1, 20, 60)
 
-    p = [permuted_f1(plain(y, rng.random(60), w), replicates=199, seed=i)[1] for i in range(400)]
+    p = [permuted_f1(plain(y, rng.random(60), w), Draws(199, i))[1] for i in range(400)]
 
     for level in (0.05, 0.25, 0.5, 0.75):
         # Four standard errors of a share of 400.
@@ -139,7 +139,7 @@ def test_the_p_value_is_uniform_where_beliefs_say_nothing():
 def test_a_perfect_judge_has_the_smallest_p_value_there_is():
     y = np.repeat([1.0, 0.0], [24, 36])
 
-    dealt, p = permuted_f1(plain(y, y, np.ones(60)), replicates=199, seed=0)
+    dealt, p = permuted_f1(plain(y, y, np.ones(60)), Draws(199, 0))
 
     assert p == 1 / 200
     # 24 yeses dealt to 60 images meet 24 * 24 / 60 = 9.6 active ones: F1 = 9.6 / 24.
@@ -151,12 +151,12 @@ def test_a_perfect_judge_has_the_smallest_p_value_there_is():
 def test_beliefs_that_are_all_equal_have_p_1(belief: float):
     y = np.repeat([1.0, 0.0], [5, 5])
 
-    _, p = permuted_f1(plain(y, np.full(10, belief), np.ones(10)), replicates=199, seed=0)
+    _, p = permuted_f1(plain(y, np.full(10, belief), np.ones(10)), Draws(199, 0))
 
     assert p == 1.0
 
 
-def halves(n: int, *, copies: int = 1) -> Judged:
+def halves(n: int, *, copies: int = 1) -> Columns:
     """`n` active images, every other one judged no, and `n` silent ones, all judged no; each `copies` times over."""
     y = np.repeat([1.0, 0.0], [n * copies, n * copies])
     c = np.repeat(np.concatenate([np.arange(n) % 2, np.zeros(n)]), copies).astype(float)
@@ -165,7 +165,7 @@ def halves(n: int, *, copies: int = 1) -> Judged:
 
 def test_near_duplicates_count_as_one_judgement():
     once, four_times = halves(12), halves(12, copies=4)
-    grouped = Judged(
+    grouped = Columns(
         active=four_times.active,
         belief=four_times.belief,
         weight=four_times.weight,
@@ -181,7 +181,7 @@ def test_near_duplicates_count_as_one_judgement():
     widths = [
         found.high - found.low
         for judged in (once, four_times, grouped)
-        for found in [interval_of(recall_samples, judged, resample(judged, replicates=4000, seed=1))]
+        for found in [interval_of(recall_samples, judged, resample(judged, Draws(4000, 1)))]
     ]
 
     assert widths[1] < 0.6 * widths[0]
@@ -191,7 +191,7 @@ def test_near_duplicates_count_as_one_judgement():
 def test_each_replicate_stands_for_the_population():
     judged = halves(10)
 
-    drawn = resample(judged, replicates=50, seed=0)
+    drawn = resample(judged, Draws(50, 0))
 
     assert_allclose(drawn.weights.sum(axis=1), 20.0)
     assert_allclose(drawn.weights @ drawn.extended(judged.active), 10.0)
@@ -199,10 +199,10 @@ def test_each_replicate_stands_for_the_population():
 
 def test_an_unanswered_judgement_widens_the_interval_to_what_it_could_have_been():
     judged = halves(10)
-    unsure = judged.answering(np.where(np.arange(20) == 0, 0.5, judged.belief), np.arange(20) != 0)
+    unsure = replace(judged, belief=np.where(np.arange(20) == 0, 0.5, judged.belief), answered=np.arange(20) != 0)
 
     worst, best = unsure.bounds()
-    drawn = resample(judged, replicates=2000, seed=0)
+    drawn = resample(judged, Draws(2000, 0))
     narrow, wide = interval_of(recall_samples, judged, drawn), interval_of(recall_samples, unsure, drawn)
 
     # Image 0 is active: no at worst, yes at best.
@@ -218,8 +218,8 @@ def test_a_recall_that_only_copies_attest_is_known_as_badly_as_from_their_origin
     copies = one_look(y, y, np.ones(48), y.astype(np.int64))
     grouped = replace(copies, group=np.concatenate([np.repeat(np.arange(6), 4), 100 + np.arange(24)]))
 
-    known = interval_of(recall_samples, grouped, resample(grouped, replicates=4000, seed=0))
-    thought = interval_of(recall_samples, copies, resample(copies, replicates=4000, seed=0))
+    known = interval_of(recall_samples, grouped, resample(grouped, Draws(4000, 0)))
+    thought = interval_of(recall_samples, copies, resample(copies, Draws(4000, 0)))
 
     assert known.low < 0.68
     assert thought.low > 0.78
@@ -233,20 +233,20 @@ def test_permuted_answers_of_copies_are_no_evidence():
     p = []
     for i in range(300):
         judged = replace(plain(y, np.repeat(rng.integers(0, 2, 12), 4).astype(float), np.ones(48)), group=group)
-        p.append(permuted_f1(judged, replicates=199, seed=i)[1])
+        p.append(permuted_f1(judged, Draws(199, i))[1])
 
     # By image a fifth of them would be below .05.
     assert np.mean(np.array(p) <= 0.05) < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300)
 
 
-def two_phases(n_screened_yes: int) -> Judged:
+def two_phases(n_screened_yes: int) -> Columns:
     """30 active images and, of 1000 silent ones screened, some let through (all false) and 20 cleared, all judged."""
     n = 30 + n_screened_yes + 20
     silent = np.arange(n) >= 30
     phase = np.where(silent & (np.arange(n) < n - 20), 1, 0)
     looked = np.where(~silent, 30, np.where(phase == 1, n_screened_yes, 1000 - n_screened_yes))
     weight = np.where(~silent, 1.0, np.where(phase == 1, 100.0, 100.0 * (1000 - n_screened_yes) / 20))
-    return Judged(
+    return Columns(
         active=(~silent).astype(float),
         belief=(~silent | (phase == 1)).astype(float),
         weight=weight,
@@ -263,7 +263,7 @@ def two_phases(n_screened_yes: int) -> Judged:
 def test_of_two_phases_the_first_one_bounds_what_the_second_can_know():
     judged = two_phases(10)
 
-    found = interval_of(specificity_samples, judged, resample(judged, replicates=4000, seed=0))
+    found = interval_of(specificity_samples, judged, resample(judged, Draws(4000, 0)))
 
     # 10 of 1000 were let through: a share of 1 %, known to about ± .6 %.
     assert_allclose(1 - found.value, 0.01)
@@ -273,11 +273,11 @@ def test_of_two_phases_the_first_one_bounds_what_the_second_can_know():
 
 def test_swapping_the_answers_tells_a_better_explanation_from_an_equal_one():
     judged = halves(20)
-    perfect = judged.with_belief(judged.active)
+    perfect = replace(judged, belief=judged.active)
 
-    better = swapped_f1(perfect, judged.belief, replicates=999, seed=0)
-    equal = swapped_f1(judged, judged.belief, replicates=999, seed=0)
-    worse = swapped_f1(judged, judged.active, replicates=999, seed=0)
+    better = swapped_f1(perfect, judged.belief, Draws(999, 0))
+    equal = swapped_f1(judged, judged.belief, Draws(999, 0))
+    worse = swapped_f1(judged, judged.active, Draws(999, 0))
 
     # Ten answers differ, all for the better: one swap in 2^10 does as well.
     assert better < 0.01

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.schema import Box, Exemplar, Feature
-from autointerp.scoring.sampling import Item, Sample, draw_sample
+from autointerp.scoring.sampling import Item, Sample, calls, make_pool
 from autointerp.settings import ScoreSettings
 
 TOP, Q1, Q2, SILENT, GUIDED = range(0, 20), range(20, 30), range(30, 40), range(100, 140), range(140, 170)
@@ -36,7 +36,8 @@ def drawn(
 ) -> Sample:
     images = image_rows({e.image for e in subject.exemplars} | set(shown), groups=groups)
     wanted = ScoreSettings.model_validate({"n_active": 24, "n_silent": 36, **how})
-    return draw_sample(subject, explanation(images=shown), images, wanted, grid=None, n_images=n_images)
+    pool = make_pool(subject, explanation(images=shown).seen, images, wanted, grid=None, n_images=n_images)
+    return pool.draw(wanted.n_active, wanted.n_silent)
 
 
 def ids(sample: Sample) -> set[int]:
@@ -149,21 +150,21 @@ SIXTY = drawn(usual()).items
 @settings(deadline=None)
 @given(st.integers(0, 130), st.integers(1, 20))
 def test_calls_are_nearly_equally_long_and_hold_all(n: int, per_call: int):
-    sample = Sample(tuple(SIXTY[i % 60] for i in range(n)))
+    items = [SIXTY[i % 60] for i in range(n)]
 
-    calls = sample.calls(per_call)
+    cut = calls(items, per_call)
 
-    assert tuple(item for call in calls for item in call) == sample.items
-    assert len(calls) == -(-n // per_call)
-    lengths = {len(call) for call in calls}
+    assert [item for call in cut for item in call] == items
+    assert len(cut) == -(-n // per_call)
+    lengths = {len(call) for call in cut}
     assert not lengths or (max(lengths) <= per_call and max(lengths) - min(lengths) <= 1)
 
 
 def test_active_and_silent_are_mixed_over_the_calls():
-    calls = drawn(usual()).calls(12)
+    cut = calls(drawn(usual()).items, 12)
 
-    assert [len(call) for call in calls] == [12] * 5
-    shares = [sum(item.active for item in call) for call in calls]
+    assert [len(call) for call in cut] == [12] * 5
+    shares = [sum(item.active for item in call) for call in cut]
     assert sum(shares) == 24
     assert len(set(shares)) > 1
 

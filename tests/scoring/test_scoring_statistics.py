@@ -181,5 +181,22 @@ def test_a_judges_errors_are_taken_out_of_both_shares():
     assert_allclose(found, 2 * 0.8 / (1 + 0.8 + 0.01 * 99))
 
 
+@pytest.mark.parametrize(
+    ("share", "se", "sp", "true"),
+    [
+        (0.3, 1.0, 1.0, 0.3),
+        (0.38, 0.9, 0.8, 0.18 / 0.7),
+        (0.55, 0.9, 0.8, 0.5),  # half of the images true: .5·.9 + .5·.2
+        (0.1, 0.9, 0.8, 0.0),  # less yes than the false ones alone would give
+        (0.95, 0.9, 0.8, 1.0),
+    ],
+)
+def test_the_true_recall_is_found_behind_the_share_of_yes(share: float, se: float, sp: float, true: float):
+    # Without silent images F1 is 2r / (1 + r).
+    found = corrected_f1(array(share), array(0.5), 0.0, array(se), array(sp))
+
+    assert_allclose(found, 2 * true / (1 + true), atol=1e-12)
+
+
 def test_a_judge_that_guesses_leaves_nothing_to_correct():
     assert np.isnan(corrected_f1(array(0.5), array(0.5), 1.0, array(0.5), array(0.5))[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from servers import install
 from servers.aimock import Aimock
-from servers.processes import free_port, served
+from servers.processes import served
 from standin.planted import FEATURES, plant
 
 QUIET = {
@@ -28,12 +28,11 @@ def aimock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
         script = install.aimock()
     except install.NoNodeError as e:
         pytest.skip(str(e))
-    folder, port = tmp_path_factory.mktemp("aimock"), free_port()
+    folder = tmp_path_factory.mktemp("aimock")
     fixtures = folder / "none.json"
     fixtures.write_text('{"fixtures": []}')
-    command = ["node", script, "--port", str(port), "--fixtures", fixtures, "--journal-max", "0"]
-    address = f"http://127.0.0.1:{port}"
-    with served(command, f"{address}/health", folder / "log", {}):
+    command = ["node", script, "--port", "0", "--fixtures", fixtures, "--journal-max", "0"]
+    with served(command, "/health", folder / "log", {}) as address:
         yield Aimock(address)
 
 
@@ -54,16 +53,15 @@ class TinyLlava:
 @pytest.fixture(scope="session")
 def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyLlava]:
     """`transformers serve` with two LLaVAs made on the spot."""
-    folder, port = tmp_path_factory.mktemp("llava"), free_port()
+    folder = tmp_path_factory.mktemp("llava")
     quiet = QUIET | {"HF_HOME": str(folder / "hub")}
     builder = Path(__file__).with_name("tiny_llava.py")
     with (folder / "built").open("w") as out:
         subprocess.run([sys.executable, builder, folder], check=True, stdout=out, stderr=out, env=os.environ | quiet)
     # As a module: whichever packages Python finds here serve, and no script of another environment does.
     serve = [sys.executable, "-m", "transformers.cli.transformers", "serve"]
-    command = [*serve, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    address = f"http://127.0.0.1:{port}"
-    with served(command, f"{address}/health", folder / "log", quiet):
+    command = [*serve, "--host", "127.0.0.1", "--port", "0", "--device", "cpu"]
+    with served(command, "/health", folder / "log", quiet) as address:
         yield TinyLlava(address, folder)
 
 

@@ -94,13 +94,13 @@ def test_a_fault_is_tried_again(
 
 
 def test_retry_after_is_obeyed(aimock: Aimock, planted: Path, tmp_path: Path) -> None:
-    """Asked to wait 2 seconds, it comes back after 2 and before 10."""
+    """Asked to wait 2 seconds, it does not come back before."""
     aimock.answers(*in_turn(EXPLAINER, status(429, "slow down", retryAfter=2), reply(EXPLANATION)))
 
     explain(planted, tmp_path / "run", aimock, "--features", "0")
 
     first, second = aimock.journal()
-    assert 2 <= second.at - first.at < 10
+    assert second.at - first.at >= 2
 
 
 def test_a_refused_field_is_left_out_and_remembered(aimock: Aimock, planted: Path, tmp_path: Path) -> None:

@@ -88,6 +88,7 @@ class StandIn:
     puzzled: list[Exception] = field(default_factory=list)
     """What made no sense; raised at the end."""
     _came: Counter[str] = field(default_factory=Counter)
+    _at_work: set[asyncio.Task[object]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -99,6 +100,17 @@ class StandIn:
         self.calls.clear()
         self.answered.clear()
         self._came.clear()
+
+    def settle(self) -> None:
+        """Returns once no request is being answered, those of a client that is gone included."""
+        asyncio.run_coroutine_threadsafe(self._idle(), self._loop).result()
+
+    async def _idle(self) -> None:
+        # A few rounds of the loop take in what came before this was asked.
+        for _ in range(10):
+            await asyncio.sleep(0)
+            while self._at_work:
+                await asyncio.wait(set(self._at_work))
 
     def questions(self, task: str) -> list[Question]:
         """Those looked at, of one task."""
@@ -147,6 +159,10 @@ class StandIn:
         return web.json_response({"data": [{"index": 0, "embedding": vector_of(text)}]})
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
         try:
             return await self._answer(request)
         except (AssertionError, LookupError, ValueError) as e:

@@ -6,7 +6,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from autointerp.lmm.embedding import RENDERING, VectorReply, encoded
-from autointerp.lmm.local.client import SIDE, local_model_name, unmarked
+from autointerp.lmm.local.client import require_extra
+from autointerp.lmm.local.model import SIDE, unmarked
 from autointerp.lmm.local.sentences import meaning_of
 from autointerp.lmm.request import Completion, Images, Request, TextPart
 
@@ -25,7 +26,7 @@ class LocalEmbeddings:
         Raises:
             AutointerpError: the extra is not installed.
         """
-        self._name = local_model_name()
+        require_extra()
         self._busy = Lock()
         self._looking = asyncio.Semaphore(RENDERING)
 
@@ -40,7 +41,7 @@ class LocalEmbeddings:
                 what = await images.tile(unmarked(tile), min(SIDE, part.picture.side))
             async with slot:
                 vector = await asyncio.to_thread(self._embed, what)
-        return Completion(VectorReply(vector=encoded(vector)).model_dump_json(), 0, 0, 0, "stop", None, self._name)
+        return Completion(VectorReply(vector=encoded(vector)).model_dump_json(), 0, 0, 0, "stop", None, request.model)
 
     def _embed(self, what: "str | Image") -> "Floats":
         # One at a time: torch already uses every core for one.

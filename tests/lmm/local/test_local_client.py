@@ -11,8 +11,10 @@ from PIL import Image, ImageDraw
 from autointerp.errors import AutointerpError
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.local import client
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
 from autointerp.lmm.request import ImagePart, Message, Request, Role
 from autointerp.replies import DomainReply, ExplainReply, judge_reply
+from autointerp.tasks import LOCAL_ANSWERERS
 
 for module in client.NEEDED:
     pytest.importorskip(module, reason="the extra `local` is not installed")
@@ -49,11 +51,11 @@ def part(image: int, role: Role, number: int) -> ImagePart:
 
 
 def ask(task: str, subject: str, parts: list[ImagePart]) -> Request:
-    return Request("local", task, subject, (Message("user", tuple(parts)),), "{}", 0.0, 100, 0)  # pyright: ignore
+    return Request("local", task, subject, (Message("user", tuple(parts)),), "{}", 0.0, 100, 0)
 
 
 def answer(request: Request, images: Drawn, local: client.LocalClient | None = None) -> str:
-    return asyncio.run((local or client.LocalClient()).complete(request, images, nullcontext())).text
+    return asyncio.run((local or client.LocalClient(LOCAL_ANSWERERS)).complete(request, images, nullcontext())).text
 
 
 def test_the_explanation_of_red_discs_speaks_of_their_looks():
@@ -84,7 +86,7 @@ def test_the_domain_pass_claims_nothing():
 
 
 def test_an_image_is_looked_at_once_and_the_answer_stays_the_same():
-    images, local = Drawn(), client.LocalClient()
+    images, local = Drawn(), client.LocalClient(LOCAL_ANSWERERS)
     request = ask("judge", "apples", [part(0, "judged", 1)])
 
     first = answer(request, images, local)
@@ -96,11 +98,29 @@ def test_an_image_is_looked_at_once_and_the_answer_stays_the_same():
 
 
 def test_the_name_carries_the_weights():
-    assert client.local_model_name().startswith("local@")
+    assert client.local_model_name(LOCAL_ANSWERERS).startswith("local@")
+
+
+def test_the_name_changes_with_the_code_that_answers():
+    def other(request: Request, model: LocalModel) -> dict[str, object]:
+        return {"found": True}
+
+    changed = {**LOCAL_ANSWERERS, "domain": LocalAnswerer(other)}
+    searching = {**LOCAL_ANSWERERS, "domain": LocalAnswerer(LOCAL_ANSWERERS["domain"].reply, searches=True)}
+
+    names = {client.local_model_name(answerers) for answerers in (LOCAL_ANSWERERS, changed, searching)}
+
+    assert len(names) == 3
+    assert client.local_model_name(dict(reversed(LOCAL_ANSWERERS.items()))) in names
+
+
+def test_a_task_that_it_cannot_answer_is_named():
+    with pytest.raises(AutointerpError, match="the embedded model cannot answer questions of divination"):
+        answer(ask("divination", "", [part(0, "judged", 1)]), Drawn())
 
 
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client, "find_spec", lambda name: None)
 
     with pytest.raises(AutointerpError, match=r"pip install 'autointerp-vision\[local\]'"):
-        client.LocalClient()
+        client.LocalClient({})

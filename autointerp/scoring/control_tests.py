@@ -1,0 +1,136 @@
+"""Tests whether a run's scores stand above what explanations that should lose get on the same images."""
+
+import math
+from array import array
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+
+from autointerp.record import Record
+from autointerp.schema import Score, Scored
+from autointerp.scoring.comparison import Contrast, paired, unpaired
+from autointerp.scoring.resampling import Draws
+from autointerp.scoring.statistics import Floats
+
+SCORER = "detection"
+"""The scorer whose controls are tested."""
+CONTROLS = {
+    "constant": "“an image”",
+    "other": "another feature's explanation",
+    "permuted": "the same answers dealt at random",
+    "random": "features of random weights",
+    "neighbour": "the nearest neighbour's explanation",
+}
+"""What each control is, in words."""
+MUST_LOSE = ("constant", "other", "permuted", "random")
+"""The controls that must lose. A neighbour may describe the same thing, so its explanation may rightly do as well."""
+HARDER = ("constant", "other", "random")
+"""The controls among them that other explanations, or other features, make; chance alone is easily beaten."""
+CAREFUL = "careful_f1"
+"""The detail with which controls are compared where images were screened first."""
+LEAST = 8
+"""With fewer features a verdict is withheld: of six a single bad one already lifts p above .05."""
+LEVEL = 0.05
+PERMUTATIONS = 10_000
+
+Verdict = Literal["separates", "does not separate", "too few"]
+
+
+class Separation(Record):
+    """The test of one control over all features that carry it."""
+
+    control: str
+    n: int
+    """The number of features that carry it; for `random`, those of the random dump."""
+    own: float
+    """The mean of the explanations' own scores on the same features; for `random`, over the run."""
+    value: float
+    """The mean under the control."""
+    difference: float
+    low: float | None
+    high: float | None
+    """`low` and `high` bound the 95 % interval of own less control; None where there are too few features for one."""
+    p: float
+    """The two-sided p-value, by sign flips over features; for `random`, by dealing features to the two dumps."""
+    verdict: Verdict
+
+
+def separations(scores: Iterable[Score], random: Iterable[Score] = (), *, seed: int = 0) -> tuple[Separation, ...]:
+    """Tests each control of a run against the features' own detection scores.
+
+    Args:
+        scores: the scores of the run; other scorers than detection are passed over. The last one of a feature holds.
+        random: the scores of a run over a dump of random weights, if there is one.
+        seed: the seed of the permutations.
+    """
+    own, controls = _values(scores)
+    out: list[Separation] = []
+    for name, column in controls.items():
+        known = np.isfinite(column)
+        if known.any():
+            out.append(_separation(name, paired(column[known], own[known], Draws(PERMUTATIONS, seed))))
+    without, _ = _values(random)
+    if len(without) and len(own):
+        out.append(_separation("random", unpaired(without, own, Draws(PERMUTATIONS, seed))))
+    return tuple(sorted(out, key=lambda s: list(CONTROLS).index(s.control)))
+
+
+def headline(found: Iterable[Separation]) -> str | None:
+    """Says in one line whether the controls separate; None where there are none."""
+    tests = [s for s in found if s.control in MUST_LOSE]
+    if not tests:
+        return None
+    lost = [s for s in tests if s.verdict == "does not separate"]
+    if lost:
+        said = "; ".join(f"{with_verb(s.control)} {s.value:.2f}, own {s.own:.2f} (p = {s.p:.2g})" for s in lost)
+        return f"CONTROLS DO NOT SEPARATE: {said}: these scores say little about the explanations"
+    enough = [s for s in tests if s.verdict == "separates"]
+    if not {s.control for s in enough} & set(HARDER):
+        n = max((s.n for s in tests if s.control in HARDER), default=0)
+        if enough:
+            return (
+                f"answers beat chance (own {enough[0].own:.2f}, dealt at random {enough[0].value:.2f}); too few "
+                f"features carry other explanations to tell more ({n}, at least {LEAST} are needed)"
+            )
+        return f"controls: {max(s.n for s in tests)} features carry them, too few to tell (at least {LEAST} are needed)"
+    said = ", ".join(f"{CONTROLS[s.control]} {s.value:.2f}" for s in enough)
+    worst = max(s.p for s in enough)
+    return f"controls separate: own explanations {enough[0].own:.2f}, {said} (every p <= {worst:.2g})"
+
+
+def with_verb(control: str) -> str:
+    """Puts a control before its verb: “an image” scores, the same answers score."""
+    return f"{CONTROLS[control]} {'score' if control in ('permuted', 'random') else 'scores'}"
+
+
+def _separation(name: str, contrast: Contrast) -> Separation:
+    n = min(contrast.n_a, contrast.n_b)
+    above = contrast.difference.value > 0 and contrast.tested.p < LEVEL
+    return Separation(
+        control=name,
+        n=contrast.n_a,
+        own=contrast.mean_b.value,
+        value=contrast.mean_a.value,
+        difference=contrast.difference.value,
+        low=contrast.difference.low,
+        high=contrast.difference.high,
+        p=contrast.tested.p,
+        verdict="too few" if n < LEAST else "separates" if above else "does not separate",
+    )
+
+
+def _values(scores: Iterable[Score]) -> tuple[Floats, dict[str, Floats]]:
+    """Detection's own values and those under each control as columns, some tens of bytes a feature; NaN for none."""
+    features, rows = array("q"), array("d")
+    for s in scores:
+        if isinstance(s, Scored) and s.scorer == SCORER:
+            features.append(s.feature)
+            own = s.details.get(CAREFUL)
+            rows.append(s.value if own is None else float(own))
+            rows.extend(s.controls[name].value if name in s.controls else math.nan for name in CONTROLS)
+    ids, table = np.array(features, np.int64)[::-1], np.array(rows, float).reshape(-1, 1 + len(CONTROLS))[::-1]
+    # Read from behind, the first line of a feature is its last.
+    _, latest = np.unique(ids, return_index=True)
+    table = table[latest]
+    return table[:, 0], {name: table[:, 1 + i] for i, name in enumerate(CONTROLS)}
