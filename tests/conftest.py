@@ -13,13 +13,7 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-NOW_AND_THEN = (
-    "progress.PLAIN_EVERY",
-    "progress.EVENT_EVERY",
-    "harvest.EVERY",
-    "train_activations.EVERY",
-    "train_classifier.PLAIN_EVERY",
-)
+NOW_AND_THEN = ("progress.PLAIN_EVERY", "progress.EVENT_EVERY", "counts.EVERY")
 """Seconds between lines that say how far a command is."""
 
 # Before anything imports torch or numpy, whose idle threads spin. The tests fill the cores by running side by side; a
