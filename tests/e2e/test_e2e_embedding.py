@@ -40,14 +40,14 @@ class Embeddings:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()), name="embeddings")
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(300)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(20)
+        self._thread.join()
         self._loop.close()
 
     async def _serve(self) -> None:

@@ -96,5 +96,5 @@ class Aimock:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._address}/__aimock/{path}", data, method=method)
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=20) as response:
+        with urllib.request.urlopen(request, timeout=300) as response:
             return json.load(response)

@@ -40,7 +40,7 @@ def test_a_file_is_uploaded_started_watched_and_collected(recorded: Path, aimock
 
     _, told = batch("submit", recorded)
     there = json.loads((recorded / "batch" / "manifest.jsonl").read_text().splitlines()[2])
-    with urllib.request.urlopen(f"{aimock.url}/files/{there['id']}/content", timeout=20) as stored:
+    with urllib.request.urlopen(f"{aimock.url}/files/{there['id']}/content", timeout=300) as stored:
         uploaded = stored.read()
     as_written = file.read_bytes()
     _, at_work = batch("collect", recorded)

@@ -102,7 +102,7 @@ def test_what_failed_is_explained_once_the_model_is_mended(
     model = shutil.copytree(tiny_llava.folder / "babbling", tmp_path / "model")
     failed, _ = explain(planted, tmp_path / "run", tiny_llava, model, "--features", "0")
     shutil.copy(tiny_llava.folder / "obedient" / "model.safetensors", model)
-    with urllib.request.urlopen(f"{tiny_llava.address}/reset", data=b"", timeout=20) as unloaded:
+    with urllib.request.urlopen(f"{tiny_llava.address}/reset", data=b"", timeout=300) as unloaded:
         assert unloaded.status == 200
 
     mended, told = explain(planted, tmp_path / "run", tiny_llava, model)

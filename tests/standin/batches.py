@@ -51,14 +51,14 @@ class BatchServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="batches")
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(300)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join(20)
+        self._thread.join()
 
     def _serve(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
