@@ -121,7 +121,7 @@ def without_keys(text: str) -> str:
 
 
 def shape_of(request: Request, replies: Mapping[str, type[Reply]]) -> str:
-    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `intruder:odd:5`.
+    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `TASK:KEY:5`.
 
     Args:
         request: the question.
