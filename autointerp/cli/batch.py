@@ -45,7 +45,7 @@ def submit(
     Example: `autointerp explain DUMP --run runs/first --batch`, then `autointerp batch submit runs/first`
     """
     from autointerp.cli import batch_telling as telling
-    from autointerp.cli.build import EXIT_FAILURES, print_json
+    from autointerp.cli.build import leave, print_json
     from autointerp.cli.progress import Live
     from autointerp.errors import EndpointError
     from autointerp.jobs.batch_submitting import batch_submit
@@ -58,8 +58,8 @@ def submit(
             typer.echo(line)
     if result.problem is not None:
         raise EndpointError(result.problem)
-    if result.stopped or any(r.failed and not r.deferred for r in result.results.values()):
-        raise typer.Exit(EXIT_FAILURES)
+    failed = any(r.failed and not r.deferred for r in result.results.values())
+    leave(complete=not failed, halted=result.stopped is not None)
 
 
 @batching.command()
@@ -122,7 +122,7 @@ def drive(
     Example: `autointerp batch run runs/first --poll 300`
     """
     from autointerp.cli import batch_telling as telling
-    from autointerp.cli.build import EXIT_FAILURES, print_json
+    from autointerp.cli.build import leave, print_json
     from autointerp.cli.progress import Live
     from autointerp.jobs.batch_watching import batch_run
 
@@ -132,8 +132,7 @@ def drive(
     else:
         for line in telling.driven(result):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    leave(complete=result.complete, halted=result.halted)
 
 
 def finish_planning(command: str, what: str, run: str | Path, *, as_json: bool) -> None:

@@ -28,6 +28,9 @@ _OPTION = {
     "group": "--candidates",
 }
 EXIT_FAILURES = 1
+"""Failures were recorded that a rerun may mend."""
+EXIT_STOPPED = 3
+"""The budget or a signal stopped the work."""
 
 
 def build_settings(kind: type[S], **values: object) -> S:
@@ -75,13 +78,25 @@ def print_json(value: object) -> None:
 
 
 def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> None:
-    """Prints what a job did, and exits with 1 if failures were recorded."""
+    """Prints what a job did, and exits as `leave` says."""
     if as_json:
         print_json(_as_json(result))
     else:
         for line in _lines(did, result, next_step):
             typer.echo(line)
-    if not result.complete:
+    leave(complete=result.complete, halted=result.halted)
+
+
+def leave(*, complete: bool, halted: bool) -> None:
+    """Exits with 3 if the budget or a signal stopped the work, else with 1 if something is left that a rerun may mend.
+
+    Args:
+        complete: whether nothing is left to do.
+        halted: whether the budget or a signal stopped the work.
+    """
+    if halted:
+        raise typer.Exit(EXIT_STOPPED)
+    if not complete:
         raise typer.Exit(EXIT_FAILURES)
 
 

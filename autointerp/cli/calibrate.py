@@ -119,8 +119,8 @@ def calibrate(
 
 
 def _finish(result: "CalibrationResult", *, as_json: bool) -> None:
-    """Prints what was found, and exits with 1 if calls are missing."""
-    from autointerp.cli.build import EXIT_FAILURES, print_json
+    """Prints what was found, and exits as `leave` says."""
+    from autointerp.cli.build import leave, print_json
 
     if as_json:
         print_json(_as_json(result))
@@ -129,8 +129,7 @@ def _finish(result: "CalibrationResult", *, as_json: bool) -> None:
             _print_tables(result.calibration)
         for line in _lines(result):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    leave(complete=result.complete, halted=result.stopped is not None)
 
 
 def _as_json(result: "CalibrationResult") -> dict[str, object]:

@@ -24,7 +24,7 @@ def merge(
 
     Example: `autointerp merge runs/first`
     """
-    from autointerp.cli.build import EXIT_FAILURES, print_json
+    from autointerp.cli.build import leave, print_json
     from autointerp.jobs.merging import merge as job
     from autointerp.jobs.remote_runs import run_at, url_of
 
@@ -36,8 +36,7 @@ def merge(
     else:
         for line in _lines(result):
             typer.echo(line)
-    if not result.complete:
-        raise typer.Exit(EXIT_FAILURES)
+    leave(complete=result.complete, halted=False)
 
 
 def _as_json(result: "MergeResult") -> dict[str, object]:

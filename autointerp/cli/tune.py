@@ -229,8 +229,8 @@ def _say(step: int, steps: int, figures: Mapping[str, float]) -> None:
 
 
 def _finish(result: "TuneResult", *, adapters: bool, base: str, as_json: bool) -> None:
-    """Prints what was done; exits with 1 where it ended early."""
-    from autointerp.cli.build import EXIT_FAILURES, print_json, same_again
+    """Prints what was done, and exits as `leave` says."""
+    from autointerp.cli.build import leave, print_json, same_again
 
     if as_json:
         print_json(_as_json(result))
@@ -244,8 +244,7 @@ def _finish(result: "TuneResult", *, adapters: bool, base: str, as_json: bool) -
             typer.echo(f"then: autointerp explain DUMP --run RUN --model {served} --base-url http://localhost:8000/v1")
         else:
             typer.echo(f"stopped: {result.stopped}; {same_again()}")
-    if result.stopped is not None:
-        raise typer.Exit(EXIT_FAILURES)
+    leave(complete=result.stopped is None, halted=result.halted)
 
 
 def _as_json(result: "TuneResult") -> dict[str, object]:

@@ -11,12 +11,11 @@ from autointerp.jobs.batch_collecting import batch_collect, progress_of
 from autointerp.jobs.batch_plans import ScorePlan, folder_of, read_plan
 from autointerp.jobs.batch_submitting import StageResult, SubmitResult, batch_submit
 from autointerp.jobs.batch_taking import CollectResult
-from autointerp.jobs.common import Progress, Silent
+from autointerp.jobs.common import OVER_BUDGET, Progress, Silent
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.record import Record
 
-OVER_BUDGET = "over budget"
 _NOTHING = "1 tokens"
 """A budget that no question fits into."""
 IDLE_ROUNDS = 3
@@ -142,6 +141,13 @@ class DriveResult:
     collected: list[CollectResult] = field(default_factory=list)
     stopped: str | None = None
     """Why it ended before the last stage was finished."""
+    idle: bool = False
+    """Whether that is since answers stayed out, rather than by the budget or a signal."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended it early."""
+        return self.stopped is not None and not self.idle
 
     @property
     def complete(self) -> bool:
@@ -188,7 +194,7 @@ def batch_run(
             _wait(run, poll, keep, progress, sleep, result)
             idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
             if idle >= IDLE_ROUNDS:
-                result.stopped = _why_idle(result.collected[-1])
+                result.stopped, result.idle = _why_idle(result.collected[-1]), True
                 return result
     except KeyboardInterrupt:
         result.stopped = "interrupted; the endpoint works on"

@@ -116,7 +116,7 @@ class JobResult:
     """Of the budget, in its unit; tokens without a budget."""
     seconds: float = 0.0
     stopped: str | None = None
-    """Why the job ended early: `interrupted` or `over budget`."""
+    """Why the job ended early: `interrupted`, `OVER_BUDGET` or `WORKER_FAILED`."""
     notes: list[str] = field(default_factory=list)
     headline: str | None = None
     """What should be read before anything else: whether the controls separate."""
@@ -127,12 +127,21 @@ class JobResult:
         return self.failed == 0 and self.deferred == 0 and self.stopped is None
 
     @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended the job early."""
+        return self.stopped not in (None, WORKER_FAILED)
+
+    @property
     def tried(self) -> bool:
         """Whether every feature asked for is done, passed over or failed."""
         through = self.before + self.done + self.dead + self.failed
         return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
+OVER_BUDGET = "over budget"
+"""Why a job ended early whose next question might have passed the budget."""
+WORKER_FAILED = "a worker failed"
+"""Why a job ended early whose features nobody goes on with: they are pending."""
 N_KEPT = 20
 """Failures that a result lists."""
 
@@ -155,7 +164,7 @@ class Recorder:
         if len(self._result.failures) < N_KEPT:
             self._result.failures.append(record)
         if record.kind == "over_budget":
-            self._stop.ask("over budget")
+            self._stop.ask(OVER_BUDGET)
 
     def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
         """A feature is explained (`gaps`: without these answers), or failed, or is left to a later look."""
@@ -178,7 +187,7 @@ class Recorder:
         if not (DEFERRED in kinds or (kinds and self._early)):
             return False
         if "over_budget" in kinds:
-            self._stop.ask("over budget")
+            self._stop.ask(OVER_BUDGET)
         if DEFERRED in kinds:
             self._result.deferred += 1
         else:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autointerp.config import EngineSettings
 from autointerp.dump.reader import Dump
-from autointerp.jobs.common import N_KEPT, JobResult, Progress
+from autointerp.jobs.common import N_KEPT, WORKER_FAILED, JobResult, Progress
 from autointerp.jobs.merging import MergeResult, held, merge, merging
 from autointerp.jobs.sharding import Shard, cut
 from autointerp.lmm.door import Tally
@@ -108,7 +108,7 @@ class Board:
     def given_up(self, shard: int) -> None:
         """Nobody goes on with the shard."""
         self._results[shard] = JobResult(self.result.run, 0, 0, done=self._shown.get(shard, 0))
-        self.result.stopped = "a worker failed"
+        self.result.stopped = WORKER_FAILED
 
     def fold(self) -> None:
         """All shards of a wave are through: what became of each at last counts; those that follow are of others."""

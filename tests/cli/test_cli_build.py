@@ -7,7 +7,7 @@ import typer
 from autointerp.cli.build import build_settings, finish, model_name
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import SettingsError
-from autointerp.jobs.common import JobResult
+from autointerp.jobs.common import WORKER_FAILED, JobResult
 from autointerp.lmm.door import Tally
 from autointerp.schema import FailureRecord, Usage
 
@@ -73,12 +73,20 @@ def test_a_job_with_failures_lists_them_and_exits_with_1(capsys: pytest.CaptureF
     assert "never" not in out
 
 
-def test_a_job_that_was_stopped_says_why_and_exits_with_1(capsys: pytest.CaptureFixture[str]):
+def test_a_job_that_was_stopped_says_why_and_exits_with_3(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(typer.Exit) as caught:
-        finish("scored", result(stopped="over budget"), as_json=False, next_step="never")
+        finish("scored", result(stopped="over budget", failed=1), as_json=False, next_step="never")
+
+    assert caught.value.exit_code == 3
+    assert "stopped: over budget; run the same command again to go on" in capsys.readouterr().out
+
+
+def test_a_job_whose_worker_failed_is_not_taken_for_one_that_was_stopped(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(typer.Exit) as caught:
+        finish("scored", result(stopped=WORKER_FAILED), as_json=False, next_step="never")
 
     assert caught.value.exit_code == 1
-    assert "stopped: over budget; run the same command again to go on" in capsys.readouterr().out
+    assert "stopped: a worker failed; run the same command again to go on" in capsys.readouterr().out
 
 
 def test_as_json_it_is_one_object_with_every_figure(capsys: pytest.CaptureFixture[str]):

@@ -196,7 +196,7 @@ def test_what_a_budget_stopped_goes_on_and_asks_nothing_twice(
 
     again = sample()
 
-    assert (stopped.code, again.code) == (1, 0)
+    assert (stopped.code, again.code) == (3, 0)
     assert "estimated: " in stopped.err
     assert 0 < asked < len(fond.calls)
     assert max(fond.answered.values()) == 1

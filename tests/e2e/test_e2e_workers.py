@@ -68,7 +68,7 @@ def test_a_budget_is_shared_and_not_passed(explain: Command, seer: StandIn, tmp_
     called = len(seer.calls)
     rest = explain()
 
-    assert said.code == 1
+    assert said.code == 3
     assert "stopped: over budget; run the same command again to go on" in said.out
     # Each takes 40,050 tokens and is estimated at 41,580.
     assert 4 <= called <= 5
@@ -113,6 +113,7 @@ def test_an_interrupted_or_killed_command_goes_on_later(
     assert len(whole_lines(tmp_path / "run" / "explanations.jsonl")) == 12
     assert explanations(tmp_path / "run").keys() == set(range(12))
     if how == signal.SIGINT:
+        assert ended.code == 3
         assert "stopped: interrupted; run the same command again to go on" in ended.out
         assert ended.err.count("stopping when what is in flight is done") == 1
         assert len(seer.calls) == 12
