@@ -10,6 +10,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from autointerp.errors import SettingsError
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.jobs.common import JobResult
@@ -109,6 +110,7 @@ def _as_json(result: "JobResult") -> dict[str, object]:
         "before": result.before,
         "done": result.done,
         "dead": result.dead,
+        "unexplainable": dict(result.unexplainable),
         "failed": result.failed,
         "unanswered": result.gaps,
         "stopped": result.stopped,
@@ -128,16 +130,14 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
     cost = "" if usage.dollars is None else f", ${usage.dollars:,.4f}"
     earlier = f" ({result.before:,} were done before)" if result.before else ""
     lines = [result.headline] if result.headline else []
-    lines.append(
-        f"{did} {result.done:,} of {result.selected:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}"
-    )
+    asked = result.selected - result.n_unexplainable
+    lines.append(f"{did} {result.done:,} of {asked:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}")
     tokens = usage.input_tokens + usage.output_tokens
     lines.append(
         f"{plural(tally.requests, 'call')}, {plural(tally.cached, 'answer')} from the cache, {tokens:,} tokens{cost}"
     )
-    if result.dead:
-        verb = "fires on no image of the dump and was" if result.dead == 1 else "fire on no image of the dump and were"
-        lines.append(f"{plural(result.dead, 'feature')} {verb} passed over")
+    if result.unexplainable:
+        lines.append(in_words(result.unexplainable))
     lines += result.notes
     if result.gaps:
         lines.append(
@@ -148,11 +148,11 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
         stay = "stays" if result.failed == 1 else "stay"
         lines.append(f"{plural(result.failed, 'feature')} failed and {stay} pending (failures.jsonl); the first:")
         lines += [f"  feature {f.feature}: {f.stage}: {f.kind}: {f.message}" for f in result.failures[:5]]
-    if result.complete:
-        lines.append(f"next: {next_step}")
-    else:
+    if not result.complete:
         why = f"stopped: {result.stopped}; " if result.stopped else ""
         lines.append(f"{why}{same_again()}")
+    elif result.before + result.done:
+        lines.append(f"next: {next_step}")
     return lines
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli import options as o
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.jobs.merging import MergeResult
@@ -46,6 +47,7 @@ def _as_json(result: "MergeResult") -> dict[str, object]:
         "explanations": result.explanations,
         "scores": result.scores,
         "failures": result.failures,
+        "unexplainable": dict(result.unexplainable),
         "missing": dict(result.missing),
     }
 
@@ -55,6 +57,8 @@ def _lines(result: "MergeResult") -> list[str]:
     got = ", ".join(f"{n:,} {name}" for name, n in counts if n) or "no new records"
     n = len(result.merged)
     lines = [f"merged {n} {'part' if n == 1 else 'parts'}: {got} -> {result.run}" if n else "there is nothing to merge"]
+    if result.unexplainable:
+        lines.append(in_words(result.unexplainable))
     for stage, shards in result.missing.items():
         more = f" and {len(shards) - N_NAMED:,} more" if len(shards) > N_NAMED else ""
         lines.append(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autointerp.cli import options as o
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.jobs.status import RunStatus
@@ -84,6 +85,8 @@ def status(run: o.RUN, json: o.JSON = False) -> None:
 
 def _open_ends(s: "RunStatus") -> list[str]:
     lines = [f"  pending     {kind}: {n:,} features" for kind, n in sorted(s.pending.items())]
+    if s.unexplainable:
+        lines.append(f"  settled     {in_words(s.unexplainable)}")
     if s.unmerged:
         lines.append(f"  shards      {s.unmerged:,} not merged yet: autointerp merge {s.run}")
     return [*lines, f"  batch jobs  autointerp batch status {s.run}"] if s.batch else lines

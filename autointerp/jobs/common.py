@@ -1,5 +1,6 @@
 """What the jobs share: progress, results, rows of images, the choice of features."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from autointerp.remote.path import AnyPath, Location, as_path
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
+from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
 
 
 class Load(Protocol):
@@ -103,8 +105,8 @@ class JobResult:
     """Done now."""
     failures: list[FailureRecord] = field(default_factory=list)
     """Of now, at most `N_KEPT`; all are in failures.jsonl."""
-    dead: int = 0
-    """Features passed over since they fire on no image."""
+    unexplainable: Counter[str] = field(default_factory=Counter)
+    """Features asked for that can never be explained, by why; those that earlier runs found are among them."""
     failed: int = 0
     """Features that failed now and stay pending."""
     deferred: int = 0
@@ -122,6 +124,16 @@ class JobResult:
     """What should be read before anything else: whether the controls separate."""
 
     @property
+    def n_unexplainable(self) -> int:
+        """Features asked for that can never be explained."""
+        return self.unexplainable.total()
+
+    @property
+    def dead(self) -> int:
+        """Those of them that never fired."""
+        return self.unexplainable[NEVER_FIRED]
+
+    @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
         return self.failed == 0 and self.deferred == 0 and self.stopped is None
@@ -133,8 +145,8 @@ class JobResult:
 
     @property
     def tried(self) -> bool:
-        """Whether every feature asked for is done, passed over or failed."""
-        through = self.before + self.done + self.dead + self.failed
+        """Whether every feature asked for is done, settled or failed."""
+        through = self.before + self.done + self.n_unexplainable + self.failed
         return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
@@ -167,11 +179,16 @@ class Recorder:
             self._stop.ask(OVER_BUDGET)
 
     def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
-        """A feature is explained (`gaps`: without these answers), or failed, or is left to a later look."""
+        """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
         if isinstance(outcome, Explanation):
             self._writer.explanation(outcome)
             for gap in gaps:
                 self.gap(gap)
+        elif outcome.kind == UNEXPLAINABLE:
+            self._writer.failure(outcome)
+            self._result.unexplainable[outcome.message] += 1
+            self._progress.advance(failed=False)
+            return
         elif self.postponed([outcome]):
             return
         else:
@@ -199,11 +216,6 @@ class Recorder:
         """A judgement stayed unanswered, though its feature was scored without it."""
         self._writer.failure(record)
         self._result.gaps += 1
-
-    def dead(self) -> None:
-        """A feature has nothing to explain."""
-        self._result.dead += 1
-        self._progress.advance(failed=False)
 
     def through(self, *, failed: bool) -> None:
         """A feature is through."""

@@ -1,6 +1,7 @@
 """`autointerp score`: every scorer's verdict on every explanation of a run."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -28,12 +29,13 @@ from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
-from autointerp.runs.index import holds
+from autointerp.runs.index import Ints, holds
 from autointerp.schema import Feature
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.control_tests import headline
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.session import open_door, resolve_model
+from autointerp.unexplainable import in_words
 
 
 class _Same(TypedDict):
@@ -118,7 +120,8 @@ def score(
         calibration=known.digest if known else None,
     )
     index = there.index()
-    chosen = np.intersect1d(choose(opened, features, width=None, sample=None, seed=0), index.features)
+    named = choose(opened, features, width=None, sample=None, seed=0)
+    chosen = np.intersect1d(named, index.features)
     info = there.info.model_copy(update={"score": stage})
     with desk(Path(run), "score", info, chosen, opened, shard, result) as place:
         writer = place.writer
@@ -129,7 +132,7 @@ def score(
         if idle:
             return result
         if not len(chosen):
-            result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
+            result.notes.append(_none_explained(there, named))
         recorder = Recorder(writer, result, progress, stop, outbox)
         bench: Bench | None = None
 
@@ -201,6 +204,12 @@ def score(
 def _refuse_random(shard: Shard | None, random_dump: Location | None) -> None:
     if shard is not None and random_dump is not None:
         raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
+
+
+def _none_explained(run: Run, named: Ints) -> str:
+    never = Counter(why for feature, why in run.unexplainable().items() if holds(named, feature))
+    told = in_words(never) if never else "`autointerp explain` does that"
+    return f"none of the chosen features is explained yet; {told}"
 
 
 def _keep(known: Known | None, run: Path) -> None:

@@ -96,7 +96,7 @@ class Board:
         """A process is through with its shard, or stopped in it."""
         self._ended.add(shard)
         self._forget(shard, part.tally)
-        self._advance(shard, part.before + part.done + part.failed + part.dead, part.failed)
+        self._advance(shard, part.before + part.done + part.failed + part.n_unexplainable, part.failed)
         self._results[shard] = part
         self.result.gaps += part.gaps
         self.result.notes += [note for note in part.notes if note not in self.result.notes]
@@ -117,7 +117,7 @@ class Board:
             # What an earlier holder of the shard had done was done by this command too.
             result.done += part.before + part.done
             result.failed += part.failed
-            result.dead += part.dead
+            result.unexplainable += part.unexplainable
             result.failures += part.failures[: N_KEPT - len(result.failures)]
         for memory in (self._results, self._shown, self._ended):
             memory.clear()
@@ -221,10 +221,11 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
     Raises:
         AutointerpError: what stopped one process would stop all; what was done is merged.
     """
+    through = result.before + result.n_unexplainable
 
     async def main() -> None:
         board = Board(what.engine, what.progress, what.stop, result)
-        shown = what.progress.show(what.stage, board, what.total, result.before)
+        shown = what.progress.show(what.stage, board, what.total, through)
         with shown, what.stop.on_interrupt(what.progress.note):
             for wave in waves:
                 if what.stop.reason is not None or result.stopped is not None:
@@ -237,7 +238,7 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
                     board.fold()
                     _merge(what.run)
 
-    if result.before < what.total:
+    if through < what.total:
         run_async(main)
 
 

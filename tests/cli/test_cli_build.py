@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,21 @@ def test_a_job_whose_worker_failed_is_not_taken_for_one_that_was_stopped(capsys:
 
     assert caught.value.exit_code == 1
     assert "stopped: a worker failed; run the same command again to go on" in capsys.readouterr().out
+
+
+def test_features_that_cannot_be_explained_change_no_exit_code_and_stand_in_a_count_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+):
+    never = Counter({"never fired": 2, "no images in the dump": 1})
+
+    finish("explained", result(done=5, unexplainable=never), as_json=False, next_step="autointerp score r")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("explained 5 of 7 features (2 were done before) in ")
+    assert lines[2:] == [
+        "3 features cannot be explained: 2 never fired, 1 has no images in the dump",
+        "next: autointerp score r",
+    ]
 
 
 def test_as_json_it_is_one_object_with_every_figure(capsys: pytest.CaptureFixture[str]):

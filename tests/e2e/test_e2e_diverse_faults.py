@@ -208,9 +208,10 @@ def test_a_feature_without_images_to_choose_by_says_what_to_do(sample: Command, 
 
     said = sample(dump=tmp_path / "scarce")
 
-    assert said.code == 1
+    assert said.code == 0
+    assert "1 feature cannot be explained: 1 has no held-out active images to choose candidates by\n" in said.out
     (failure,) = failures(tmp_path / "run")
-    assert (failure.stage, failure.kind) == ("explain", "image")
+    assert (failure.stage, failure.kind) == ("explain", "unexplainable")
     assert failure.message == (
         "no held-out active images to choose candidates by; harvest more, show fewer, or explain without --candidates"
     )
