@@ -18,6 +18,7 @@ from autointerp.replies import DomainReply, ExplainReply, reply_schema
 from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.tiles import region_box, tile_of
+from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW, UNEXPLAINABLE
 
 
 def _explain_locally(request: Request, model: LocalModel) -> Mapping[str, object]:
@@ -109,7 +110,7 @@ class Explainer:
         """
         shown = draw_shown(feature, images, self.settings)
         if not shown.active:
-            return failed(feature.id, "explain", Failure("image", nothing_to_show(feature), 0))
+            return failed(feature.id, "explain", Failure(UNEXPLAINABLE, nothing_to_show(feature), 0))
         answer = await door.ask(self.first(shown, images, tuple(parents.values())), ExplainReply)
         if isinstance(answer, Failure):
             if answer.kind == DEFERRED:
@@ -269,6 +270,6 @@ def _ids(numbers: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
 
 def nothing_to_show(feature: Feature) -> str:
     """Why no active image can be shown."""
-    if not feature.active:
-        return "the dump has no image on which it fires"
-    return "none of its activation strata has two images in the dump, one to show and one to hold out"
+    if feature.active:
+        return TOO_FEW
+    return NO_IMAGES if feature.row.n_active else NEVER_FIRED

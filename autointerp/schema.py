@@ -286,13 +286,13 @@ Score = Annotated[Scored | Unscored, Field(discriminator="status")]
 
 
 class FailureRecord(Record):
-    """A line of failures.jsonl: a feature that stays pending."""
+    """A line of failures.jsonl: a feature that stays pending, or, of kind `unexplainable`, one that is settled."""
 
     feature: int
     stage: str
     """`explain`, `explain:domain`, `explain:shuffled`, `score:<scorer>`, `tune:judge` or `tune:same`."""
     kind: str
-    """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image."""
+    """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image | unexplainable."""
     message: str
     attempts: int
     created: str

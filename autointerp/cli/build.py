@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from autointerp.unexplainable import in_words
+
 if TYPE_CHECKING:
     from autointerp.jobs.common import JobResult
 
 EXIT_FAILURES = 1
+"""Failures were recorded that a rerun may mend."""
 EXIT_INPUT = 2
+"""The input is not as it should be."""
+EXIT_STOPPED = 3
+"""The budget or a signal stopped the work."""
 
 
 def plural(n: int, what: str) -> str:
@@ -27,13 +33,25 @@ def print_json(value: object) -> None:
 
 
 def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
-    """Prints what a job did, and gives the exit code: 1 if failures were recorded."""
+    """Prints what a job did, and gives the exit code."""
     if as_json:
         print_json(_as_json(result))
     else:
         for line in _lines(did, result, next_step):
             typer.echo(line)
-    return 0 if result.complete else EXIT_FAILURES
+    return exit_code(complete=result.complete, halted=result.halted)
+
+
+def exit_code(*, complete: bool, halted: bool) -> int:
+    """The exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left.
+
+    Args:
+        complete: whether nothing is left to do.
+        halted: whether the budget or a signal stopped the work.
+    """
+    if halted:
+        return EXIT_STOPPED
+    return 0 if complete else EXIT_FAILURES
 
 
 def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
@@ -55,6 +73,7 @@ def _as_json(result: "JobResult") -> dict[str, object]:
         "before": result.before,
         "done": result.done,
         "dead": result.dead,
+        "unexplainable": dict(result.unexplainable),
         "failed": result.failed,
         "unanswered": result.gaps,
         "stopped": result.stopped,
@@ -74,16 +93,14 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
     cost = "" if usage.dollars is None else f", ${usage.dollars:,.4f}"
     earlier = f" ({result.before:,} were done before)" if result.before else ""
     lines = [result.headline] if result.headline else []
-    lines.append(
-        f"{did} {result.done:,} of {result.selected:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}"
-    )
+    asked = result.selected - result.n_unexplainable
+    lines.append(f"{did} {result.done:,} of {asked:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}")
     tokens = usage.input_tokens + usage.output_tokens
     lines.append(
         f"{plural(tally.requests, 'call')}, {plural(tally.cached, 'answer')} from the cache, {tokens:,} tokens{cost}"
     )
-    if result.dead:
-        verb = "fires on no image of the dump and was" if result.dead == 1 else "fire on no image of the dump and were"
-        lines.append(f"{plural(result.dead, 'feature')} {verb} passed over")
+    if result.unexplainable:
+        lines.append(in_words(result.unexplainable))
     lines += result.notes
     if result.gaps:
         lines.append(
@@ -94,11 +111,11 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
         stay = "stays" if result.failed == 1 else "stay"
         lines.append(f"{plural(result.failed, 'feature')} failed and {stay} pending (failures.jsonl); the first:")
         lines += [f"  feature {f.feature}: {f.stage}: {f.kind}: {f.message}" for f in result.failures[:5]]
-    if result.complete:
-        lines.append(f"next: {next_step}")
-    else:
+    if not result.complete:
         why = f"stopped: {result.stopped}; " if result.stopped else ""
         lines.append(f"{why}{same_again()}")
+    elif result.before + result.done:
+        lines.append(f"next: {next_step}")
     return lines
 
 

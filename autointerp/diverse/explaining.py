@@ -28,6 +28,7 @@ from autointerp.scoring.distractors import normal
 from autointerp.scoring.judge import SETTLED, Judge
 from autointerp.scoring.sampling import Sample
 from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
+from autointerp.unexplainable import UNEXPLAINABLE
 
 MOST_CONCEPTS = 4
 """Properties of one reply that become candidates, the first ones."""
@@ -115,10 +116,10 @@ class Sampler:
         """
         shown = draw_shown(feature, images, self.explainer.settings)
         if not shown.active:
-            return Explained(failed(feature.id, "explain", Failure("image", nothing_to_show(feature), 0)))
+            return Explained(failed(feature.id, "explain", Failure(UNEXPLAINABLE, nothing_to_show(feature), 0)))
         sample = self.choosing(feature, shown, images)
         if not sample.active or not sample.silent:
-            return Explained(failed(feature.id, "explain", Failure("image", _nothing_to_choose_by(sample), 0)))
+            return Explained(failed(feature.id, "explain", Failure(UNEXPLAINABLE, _nothing_to_choose_by(sample), 0)))
         answers = await self._ask(feature, shown, images, door, tuple(parents.values()))
         if (waits := _passing(answers)) is not None:
             if waits.kind == DEFERRED:

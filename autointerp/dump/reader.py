@@ -202,9 +202,10 @@ class Dump:
             table = self._read_exemplars(at)
             self._refuse_unknown(table, at)
             own = table.filter(_among(chosen, ints(table["feature"])))
-            numbers, starts = np.unique(ints(own["feature"]), return_index=True)
-            for number, part in zip(numbers.tolist(), np.split(np.arange(own.num_rows), starts[1:]), strict=True):
-                exemplars = exemplars_of(own.slice(int(part[0]), len(part)))
+            # A row group in range may hold no row of a chosen feature.
+            numbers, starts, counts = np.unique(ints(own["feature"]), return_index=True, return_counts=True)
+            for number, start, count in zip(numbers.tolist(), starts.tolist(), counts.tolist(), strict=True):
+                exemplars = exemplars_of(own.slice(start, count))
                 if pending is not None and pending[0] == number:
                     pending[1].extend(exemplars)
                     continue

@@ -14,13 +14,12 @@ from autointerp.jobs.batch_kinds import KINDS
 from autointerp.jobs.batch_plans import Kind, StageResult, folder_of, planned, read_plan
 from autointerp.jobs.batch_submitting import SubmitResult, batch_submit
 from autointerp.jobs.batch_taking import CollectResult
-from autointerp.jobs.common import Progress, Silent
+from autointerp.jobs.common import OVER_BUDGET, Progress, Silent
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.record import Record
 from autointerp.settings import Budget
 
-OVER_BUDGET = "over budget"
 _NOTHING = Budget("1 tokens")
 """A budget that no question fits into."""
 IDLE_ROUNDS = 3
@@ -144,6 +143,13 @@ class DriveResult:
     collected: list[CollectResult] = field(default_factory=list)
     stopped: str | None = None
     """Why it ended before the last stage was finished."""
+    idle: bool = False
+    """Whether that is since answers stayed out, rather than by the budget or a signal."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended it early."""
+        return self.stopped is not None and not self.idle
 
     @property
     def complete(self) -> bool:
@@ -192,7 +198,7 @@ def batch_run(
             _wait(run, kinds, poll, keep, progress, sleep, result)
             idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
             if idle >= IDLE_ROUNDS:
-                result.stopped = _why_idle(result.collected[-1])
+                result.stopped, result.idle = _why_idle(result.collected[-1]), True
                 return result
     except KeyboardInterrupt:
         result.stopped = "interrupted; the endpoint works on"

@@ -1,5 +1,6 @@
 """What the jobs share: progress, results, rows of images, the choice of features."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from autointerp.remote.path import AnyPath, Location, as_path
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
+from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
 
 
 class Load(Protocol):
@@ -103,8 +105,8 @@ class JobResult:
     """Done now."""
     failures: list[FailureRecord] = field(default_factory=list)
     """Of now, at most `N_KEPT`; all are in failures.jsonl."""
-    dead: int = 0
-    """Features passed over since they fire on no image."""
+    unexplainable: Counter[str] = field(default_factory=Counter)
+    """Features asked for that can never be explained, by why; those that earlier runs found are among them."""
     failed: int = 0
     """Features that failed now and stay pending."""
     deferred: int = 0
@@ -116,10 +118,20 @@ class JobResult:
     """Of the budget, in its unit; tokens without a budget."""
     seconds: float = 0.0
     stopped: str | None = None
-    """Why the job ended early: `interrupted` or `over budget`."""
+    """Why the job ended early: `interrupted`, `OVER_BUDGET` or `WORKER_FAILED`."""
     notes: list[str] = field(default_factory=list)
     headline: str | None = None
     """What should be read before anything else: whether the controls separate."""
+
+    @property
+    def n_unexplainable(self) -> int:
+        """Features asked for that can never be explained."""
+        return self.unexplainable.total()
+
+    @property
+    def dead(self) -> int:
+        """Those of them that never fired."""
+        return self.unexplainable[NEVER_FIRED]
 
     @property
     def complete(self) -> bool:
@@ -127,12 +139,21 @@ class JobResult:
         return self.failed == 0 and self.deferred == 0 and self.stopped is None
 
     @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended the job early."""
+        return self.stopped not in (None, WORKER_FAILED)
+
+    @property
     def tried(self) -> bool:
-        """Whether every feature asked for is done, passed over or failed."""
-        through = self.before + self.done + self.dead + self.failed
+        """Whether every feature asked for is done, settled or failed."""
+        through = self.before + self.done + self.n_unexplainable + self.failed
         return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
+OVER_BUDGET = "over budget"
+"""Why a job ended early whose next question might have passed the budget."""
+WORKER_FAILED = "a worker failed"
+"""Why a job ended early whose features nobody goes on with: they are pending."""
 N_KEPT = 20
 """Failures that a result lists."""
 
@@ -155,14 +176,19 @@ class Recorder:
         if len(self._result.failures) < N_KEPT:
             self._result.failures.append(record)
         if record.kind == "over_budget":
-            self._stop.ask("over budget")
+            self._stop.ask(OVER_BUDGET)
 
     def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
-        """A feature is explained (`gaps`: without these answers), or failed, or is left to a later look."""
+        """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
         if isinstance(outcome, Explanation):
             self._writer.explanation(outcome)
             for gap in gaps:
                 self.gap(gap)
+        elif outcome.kind == UNEXPLAINABLE:
+            self._writer.failure(outcome)
+            self._result.unexplainable[outcome.message] += 1
+            self._progress.advance(failed=False)
+            return
         elif self.postponed([outcome]):
             return
         else:
@@ -178,7 +204,7 @@ class Recorder:
         if not (DEFERRED in kinds or (kinds and self._early)):
             return False
         if "over_budget" in kinds:
-            self._stop.ask("over budget")
+            self._stop.ask(OVER_BUDGET)
         if DEFERRED in kinds:
             self._result.deferred += 1
         else:
@@ -190,11 +216,6 @@ class Recorder:
         """A judgement stayed unanswered, though its feature was scored without it."""
         self._writer.failure(record)
         self._result.gaps += 1
-
-    def dead(self) -> None:
-        """A feature has nothing to explain."""
-        self._result.dead += 1
-        self._progress.advance(failed=False)
 
     def through(self, *, failed: bool) -> None:
         """A feature is through."""

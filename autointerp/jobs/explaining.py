@@ -74,8 +74,10 @@ def explain_features(
     result = JobResult(run=run, selected=0, before=0)
     gather(run, crew, progress)
     with desk(run, "explain", info, chosen, opened, shard, result) as place:
-        writer, left = place.writer, np.setdiff1d(place.ids, place.explained())
-        result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+        writer, settled = place.writer, place.unexplainable()
+        left = np.setdiff1d(np.setdiff1d(place.ids, place.explained()), np.array(list(settled), np.int64))
+        result.unexplainable.update(settled.values())
+        result.selected, result.before = len(place.ids), len(place.ids) - len(left) - len(settled)
         if o.execution.batch and outbox is None:
             return result
         shuffler = Shuffler(opened, chosen, explainer.settings)
@@ -86,9 +88,6 @@ def explain_features(
             progress.note(forecast(opened, asks, left, engine.budget, o.prices, engine.more_base_urls))
 
         async def one(feature: Feature, door: Door) -> None:
-            if feature.row.n_active == 0 and not feature.active:
-                recorder.dead()
-                return
             # Reads row groups of other features; meanwhile the others go on.
             shuffled = await asyncio.to_thread(shuffler.draw, feature) if shuffler.wants(feature.id) else ()
             images = images_of(opened, feature, [e.image for e in shuffled])
@@ -107,7 +106,10 @@ def explain_features(
             ):
                 asks = with_embedder(asks, embedder)
                 result.tally = door.tally
-                with progress.show("explain", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
+                with (
+                    progress.show("explain", door, len(place.ids), len(place.ids) - len(left)),
+                    stop.on_interrupt(progress.note),
+                ):
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
                     # What a batch job has not answered yet is told to narrower features.

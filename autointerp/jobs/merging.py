@@ -6,6 +6,8 @@ an interrupted merge is merely begun anew.
 
 import hashlib
 import itertools
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -47,7 +49,10 @@ from autointerp.runs.parts import (
     sweep,
     write_splits,
 )
+from autointerp.unexplainable import UNEXPLAINABLE
 
+_SETTLED = f'"kind":"{UNEXPLAINABLE}"'.encode()
+_CREATED = re.compile(rb'"created":"[^"]*"')
 _LINES = 256
 """Lines handed to the operating system at once."""
 
@@ -66,6 +71,8 @@ class MergeResult:
     scores: int = 0
     failures: int = 0
     """Lines that the run got."""
+    unexplainable: Counter[str] = field(default_factory=Counter)
+    """Features among them that can never be explained, by why; `failures` leaves them out."""
     missing: dict[Stage, list[str]] = field(default_factory=dict)
     """Shards that are not there or not finished, as `--shard` takes them."""
     dealt: bool = False
@@ -198,8 +205,7 @@ def _append(run: Run, parts: Sequence[Part], result: MergeResult) -> Iterator[st
                 yield f"{part.place.name}: {name}"
     file = run.path / "failures.jsonl"
     for part in (p for p in parts if _size(p.path / file.name)):
-        for n in _copied(_new_failures(part.path / file.name, file), file):
-            result.failures += n
+        for _ in _copied(_counted(_new_failures(part.path / file.name, file), result), file):
             yield f"{part.place.name}: failures"
 
 
@@ -245,21 +251,39 @@ def _new_lines(file: Path, seen: Seen) -> Iterator[bytes]:
         seen[name] = np.union1d(seen.get(name, np.zeros(0, np.int64)), table[table[:, 1] == i, 0])
 
 
+def _counted(failures: Iterator[bytes], result: MergeResult) -> Iterator[bytes]:
+    """The same lines, each counted as a failure or as a feature that can never be explained."""
+    for line in failures:
+        if _SETTLED in line:
+            result.unexplainable[str(json.loads(line).get("message"))] += 1
+        else:
+            result.failures += 1
+        yield line
+
+
 def _new_failures(file: Path, run: Path) -> Iterator[bytes]:
-    """A part's failures that the run has not, in the order of features; equal lines count as often as they stand."""
+    """A part's failures that the run has not, in the order of features; equal lines count as often as they stand.
+
+    Of a feature that is settled one line is enough, whenever and by whomever it was found.
+    """
     table, _ = _table(file)
     if not len(table):
         return
     with file.open("rb") as lines:
-        missing = Counter(hashlib.sha256(line).digest() for line in lines if line.endswith(b"\n"))
+        missing = Counter(_digest(line) for line in lines if line.endswith(b"\n"))
         with run.open("rb") as there:
-            missing.subtract(d for line in there if (d := hashlib.sha256(line).digest()) in missing)
+            missing.subtract(d for line in there if (d := _digest(line)) in missing)
         for _, _, at in table[np.lexsort((table[:, 2], table[:, 0]))].tolist():
             lines.seek(at)
             line = lines.readline()
-            if missing[digest := hashlib.sha256(line).digest()] > 0:
+            if missing[digest := _digest(line)] > 0:
                 missing[digest] -= 1
                 yield line
+
+
+def _digest(line: bytes) -> bytes:
+    """Of a failure; of a settled one without its time."""
+    return hashlib.sha256(_CREATED.sub(b"", line) if _SETTLED in line else line).digest()
 
 
 def _keep_calibration(run: Path, parts: Sequence[Part]) -> None:

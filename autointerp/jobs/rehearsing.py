@@ -114,6 +114,8 @@ class Rehearsal:
     ) -> list[Request]:
         images, grid = images_of(self.dump, feature), self.dump.info.patch_grid
         shown = draw_shown(feature, images, explain)
+        if not shown.active:
+            return []  # it will not be explained
         said = _stand_in(feature, (e.image for e in shown.active), (e.image for e in shown.contrast))
         if isinstance(asks := self._asks(explain), Sampler):
             by = tuple(i.exemplar.image for i in asks.choosing(feature, shown, images).items)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from autointerp.diverse.judging import Tried, tried
 from autointerp.diverse.meaning import Meanings, Told
 from autointerp.ips.asking import Halted, Judged
+from autointerp.jobs.common import OVER_BUDGET
 from autointerp.jobs.scenes import Scenes
 from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
@@ -45,7 +46,7 @@ class Rewarder:
         done = [task.result() for task in asked]
         for own in done:
             if isinstance(own, Failure):
-                raise Halted("over budget" if own.kind == "over_budget" else f"{own.kind}: {own.message}")
+                raise Halted(OVER_BUDGET if own.kind == "over_budget" else f"{own.kind}: {own.message}")
         return [j for own in done if not isinstance(own, Failure) for j in own]
 
     async def _group(self, feature: int, replies: Sequence[str]) -> list[Judged] | Failure:

@@ -1,6 +1,7 @@
 """`autointerp score`: every scorer's verdict on every explanation of a run."""
 
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
-from autointerp.runs.index import holds
+from autointerp.runs.index import Ints, holds
 from autointerp.schema import Feature
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.control_tests import headline
@@ -45,6 +46,7 @@ from autointerp.settings import (
     RegionSettings,
     ScoreSettings,
 )
+from autointerp.unexplainable import in_words
 
 
 def score_features(
@@ -94,7 +96,8 @@ def score_features(
         calibration=known.digest if known else None,
     )
     index = there.index()
-    chosen = np.intersect1d(choose(opened, o.features, width=None, sample=None, seed=0), index.features)
+    named = choose(opened, o.features, width=None, sample=None, seed=0)
+    chosen = np.intersect1d(named, index.features)
     info = there.info.model_copy(update={"score": stage})
     with desk(run, "score", info, chosen, opened, shard, result) as place:
         writer = place.writer
@@ -105,7 +108,7 @@ def score_features(
         if o.execution.batch and outbox is None:
             return result
         if not len(chosen):
-            result.notes.append("none of the chosen features is explained yet; `autointerp explain` does that")
+            result.notes.append(_none_explained(there, named))
         recorder = Recorder(writer, result, progress, stop, outbox)
         bench: Bench | None = None
 
@@ -156,6 +159,12 @@ def _piece(
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
     return score_features(o, judge, Path(o.run), progress=progress, shard=shard, stop=stop)
+
+
+def _none_explained(run: Run, named: Ints) -> str:
+    never = Counter(why for feature, why in run.unexplainable().items() if holds(named, feature))
+    told = in_words(never) if never else "`autointerp explain` does that"
+    return f"none of the chosen features is explained yet; {told}"
 
 
 def _keep(known: Known | None, run: Path) -> None:

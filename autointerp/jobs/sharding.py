@@ -13,7 +13,7 @@ from autointerp.dump.reader import Dump
 from autointerp.errors import RunError, SettingsError
 from autointerp.jobs.common import JobResult
 from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, open_run
-from autointerp.runs.index import Ints
+from autointerp.runs.index import Ints, holds
 from autointerp.runs.parts import (
     PARTS,
     PartInfo,
@@ -90,6 +90,11 @@ class Desk:
     def explained(self) -> Ints:
         """Features that have an explanation, ascending."""
         return np.unique(np.concatenate([run.index().features for run in self._sources]))
+
+    def unexplainable(self) -> dict[int, str]:
+        """Those of the features here that can never be explained, and why."""
+        found = {feature: why for run in self._sources for feature, why in run.unexplainable().items()}
+        return {feature: why for feature, why in found.items() if holds(self.ids, feature)}
 
     def scored(self, scorer: str) -> Ints:
         """Features that this scorer is through with, ascending."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.jobs.common import N_KEPT, JobResult, Progress
+from autointerp.jobs.common import N_KEPT, WORKER_FAILED, JobResult, Progress
 from autointerp.jobs.merging import MergeResult, held, merge, merging
 from autointerp.jobs.sharding import Shard, cut, parse_shard
 from autointerp.lmm.door import Tally
@@ -97,7 +97,7 @@ class Board:
         """A process is through with its shard, or stopped in it."""
         self._ended.add(shard)
         self._forget(shard, part.tally)
-        self._advance(shard, part.before + part.done + part.failed + part.dead, part.failed)
+        self._advance(shard, part.before + part.done + part.failed + part.n_unexplainable, part.failed)
         self._results[shard] = part
         self.result.gaps += part.gaps
         self.result.notes += [note for note in part.notes if note not in self.result.notes]
@@ -109,7 +109,7 @@ class Board:
     def given_up(self, shard: int) -> None:
         """Nobody goes on with the shard."""
         self._results[shard] = JobResult(self.result.run, 0, 0, done=self._shown.get(shard, 0))
-        self.result.stopped = "a worker failed"
+        self.result.stopped = WORKER_FAILED
 
     def fold(self) -> None:
         """All shards of a wave are through: what became of each at last counts; those that follow are of others."""
@@ -118,7 +118,7 @@ class Board:
             # What an earlier holder of the shard had done was done by this command too.
             result.done += part.before + part.done
             result.failed += part.failed
-            result.dead += part.dead
+            result.unexplainable += part.unexplainable
             result.failures += part.failures[: N_KEPT - len(result.failures)]
         for memory in (self._results, self._shown, self._ended):
             memory.clear()
@@ -222,10 +222,11 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
     Raises:
         AutointerpError: what stopped one process would stop all; what was done is merged.
     """
+    through = result.before + result.n_unexplainable
 
     async def main() -> None:
         board = Board(what.engine, what.progress, what.stop, result)
-        shown = what.progress.show(what.stage, board, what.total, result.before)
+        shown = what.progress.show(what.stage, board, what.total, through)
         with shown, what.stop.on_interrupt(what.progress.note):
             for wave in waves:
                 if what.stop.reason is not None or result.stopped is not None:
@@ -238,7 +239,7 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
                     board.fold()
                     _merge(what.run)
 
-    if result.before < what.total:
+    if through < what.total:
         run_async(main)
 
 

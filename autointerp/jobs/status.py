@@ -54,6 +54,8 @@ class RunStatus(Record):
     mixed: int
     pending: dict[str, int]
     """Features that failed and have not succeeded since, by `stage: kind`."""
+    unexplainable: dict[str, int]
+    """Features that can never be explained, by why; no run asks about them again."""
     unmerged: int
     """Parts of shards that `autointerp merge` has not joined yet."""
     batch: bool
@@ -100,6 +102,7 @@ def status_of(run: str | Path) -> RunStatus:
         none=sum(none for none, _ in explained.values()),
         mixed=sum(mixed for _, mixed in explained.values()),
         pending=dict(pending),
+        unexplainable=dict(Counter(opened.unexplainable().values())),
         unmerged=len(places(opened.path)),
         batch=(opened.path / BATCH).is_dir(),
         headline=headline(controls),

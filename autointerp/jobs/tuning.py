@@ -19,7 +19,7 @@ from autointerp.ips.rewards import Group
 from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_policy
 from autointerp.jobs.background import Background
 from autointerp.jobs.bench import make_judge
-from autointerp.jobs.common import choose, reference
+from autointerp.jobs.common import OVER_BUDGET, choose, reference
 from autointerp.jobs.counting import Counting, Uncounted
 from autointerp.jobs.embedding import open_embedder
 from autointerp.jobs.planning import make_explainer
@@ -74,6 +74,13 @@ class TuneResult:
     seconds: float = 0.0
     stopped: str | None = None
     """Why it ended early; the same command goes on from the last checkpoint."""
+    failed: bool = False
+    """Whether a failed question ended it early, rather than the budget or a signal."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended it early."""
+        return self.stopped is not None and not self.failed
 
 
 @dataclass(frozen=True)
@@ -220,7 +227,7 @@ def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, 
             done = tune_policy(plan, told=step_done, measured=held_out, stopping=lambda: stop.reason is not None)
             result.stopped = None if done else stop.reason
         except Halted as e:
-            done, result.stopped = False, str(e)
+            done, result.stopped, result.failed = False, str(e), str(e) != OVER_BUDGET
         if done:
             folder.update(finished=True)
         door = judging.value.door

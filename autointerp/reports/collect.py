@@ -1,6 +1,6 @@
 """Fills a report's data from a run folder and the dump it belongs to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from autointerp.clock import now
@@ -12,6 +12,7 @@ from autointerp.reports.judge import judge_facts, judge_notes
 from autointerp.reports.kinship import kin_of
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.runs.parts import places
+from autointerp.schema import FailureRecord
 from autointerp.scoring.calibration import Calibration
 from autointerp.scoring.control_tests import Separation
 from autointerp.version import __version__
@@ -51,12 +52,19 @@ def collect(
         region=run.info.explain.settings.region,
         explanations=run.explanations,
         scores=run.scores,
-        failures=run.failures,
+        failures=partial(_failures, run),
+        unexplainable=run.unexplainable,
         kin=partial(kin_of, dump),
         feature=dump.feature,
         image=dump.image,
         jpeg=renderer.jpeg_now,
     )
+
+
+def _failures(run: Run) -> Iterator[FailureRecord]:
+    """Those of features that are not settled."""
+    settled = run.unexplainable()
+    return (f for f in run.failures() if f.feature not in settled)
 
 
 def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:

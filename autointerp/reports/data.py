@@ -55,7 +55,9 @@ class ReportData:
     scores: Callable[[], Iterable[Score]]
     """As `explanations`; where a feature and scorer come twice the last one holds."""
     failures: Callable[[], Iterable[FailureRecord]]
-    """As `explanations`; every record, also of features that were answered later."""
+    """As `explanations`; every record, also of features that were answered later, but for those of `unexplainable`."""
+    unexplainable: Callable[[], Mapping[int, str]]
+    """Why a feature can never be explained, for every one found so; they count in no other figure."""
     kin: Callable[[], Iterable[Kin]]
     """All pairs that the dump states, in parts of ascending children; each call reads them again."""
     feature: Callable[[int], Feature]

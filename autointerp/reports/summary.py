@@ -1,5 +1,6 @@
 """What stands above the table: which features are shown, how they ended, figures over all of them, and the cost."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from autointerp.reports.scorelines import CHANCE, ScorerPlan, axis_of
 from autointerp.reports.tally import MIXED, NONE, ONE, Tally
 from autointerp.reports.wording import count, dollars, headline_of, plural, scorer_order, scorer_words
 from autointerp.schema import Usage
+from autointerp.unexplainable import why_in_words
 
 MAX_COLUMNS = 4
 """Scorers with a column in the table; the cards have them all."""
@@ -121,7 +123,7 @@ def summarise(data: ReportData, counted: Tally, choice: Choice, plan: ScorerPlan
     return Summary(
         banner=banner_of(data.separations) if counted.scores else None,
         features=plural(len(counted.features), "feature"),
-        states=_states(counted, data.n_features),
+        states=_states(counted, data.n_features, Counter(data.unexplainable().values())),
         figures=(*mean_figures(data, counted, plan), *share_figures(data, counted)),
         sampled=tuple(sampled_figures(counted)),
         costs=_costs((("Explaining", counted.explaining), ("Judging", counted.judging), ("Together", total))),
@@ -131,15 +133,17 @@ def summarise(data: ReportData, counted: Tally, choice: Choice, plan: ScorerPlan
     )
 
 
-def _states(counted: Tally, n_features: int) -> tuple[StateShare, ...]:
+def _states(counted: Tally, n_features: int, never: Counter[str]) -> tuple[StateShare, ...]:
     values = counted.states.values
-    waiting = max(0, n_features - len(counted.features))
+    waiting = max(0, n_features - len(counted.features) - never.total())
+    settled = [("never", "Cannot be explained", never.total(), why_in_words(never))] if never else []
     whole = max(n_features, len(counted.features), 1)
     rows = (
         ("one", "Explained", int(np.sum(values == ONE)), "one common property was named"),
         ("mixed", "Mixed", int(np.sum(values == MIXED)), "several unrelated properties were named"),
         ("none", "None", int(np.sum(values == NONE)), "the explainer saw no common property"),
         ("failed", "Failed", len(counted.failed), "asked, without a usable answer; the next run asks again"),
+        *settled,
         ("pending", "Not yet explained", waiting, "in the dump, not asked for or still to come"),
     )
     return tuple(StateShare(s, label, count(n), round(100 * n / whole, 3), meaning) for s, label, n, meaning in rows)

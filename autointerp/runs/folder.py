@@ -19,6 +19,7 @@ from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.unexplainable import UNEXPLAINABLE
 
 FORMAT = "autointerp-run/1"
 RECORDS = ("explanations.jsonl", "scores.jsonl")
@@ -102,9 +103,19 @@ class Run:
         return np.unique(np.fromiter((f for f, name, _ in lines if name == scorer), np.int64))
 
     def pending(self) -> list[FailureRecord]:
+        """The latest failure of every (feature, stage) that has not succeeded since and is tried again."""
+        return [f for f in self._open_failures() if f.kind != UNEXPLAINABLE]
+
+    def unexplainable(self) -> dict[int, str]:
+        """Why a feature can never be explained, for every one found so; `explain` does not ask about it again."""
+        return {f.feature: f.message for f in self._open_failures() if f.kind == UNEXPLAINABLE}
+
+    def _open_failures(self) -> list[FailureRecord]:
         """The latest failure of every (feature, stage) that has not succeeded since."""
         # The passes of explaining fail and succeed together, so the latest failure of either stands for both.
         latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in self.failures()}
+        if not latest:
+            return []
         succeeded = {"explain": set(self.index().features.tolist())}
         for stage in {stage for _, stage in latest} - succeeded.keys():
             succeeded[stage] = set(self.scored(stage.removeprefix("score:")).tolist())
@@ -200,7 +211,7 @@ class RunWriter:
             self._check()
         except RunError:
             return  # what stands there now is somebody else's
-        if self._new and not any(self._has(name) for name in (*RECORDS, "failures.jsonl", "parts")):
+        if self._new and not any(self._has(name) for name in (*RECORDS, "parts")) and not self.run.pending():
             shutil.rmtree(self.run.path, ignore_errors=True)
 
     def __enter__(self) -> "RunWriter":
@@ -226,17 +237,29 @@ class RunWriter:
             write_info(file, wanted)
             return wanted
         there = on_disk = open_run(self.run.path).info
-        if not self._has("explanations.jsonl"):
+        binding = self._has("explanations.jsonl")
+        if not binding:
             # A first attempt that came to nothing, e.g. by a misspelt model, binds nobody.
             there = there.model_copy(update={"dump": wanted.dump, "explain": wanted.explain, "version": wanted.version})
         if not self._has("scores.jsonl"):
             there = there.model_copy(update={"score": None})
         if (differs := difference(there, wanted)) is not None:
             raise RunError(f"{self.run.path}: {'; '.join(differs)}")
+        if not binding:
+            self._unsettle(on_disk, wanted)
         merged = joined(there, wanted)
         if merged != on_disk:
             write_info(file, merged)
         return merged
+
+    def _unsettle(self, before: RunInfo, wanted: RunInfo) -> None:
+        """Drops what is settled of features under another dump or other settings: under these it may be otherwise."""
+        same = (before.dump.digest, before.explain.settings) == (wanted.dump.digest, wanted.explain.settings)
+        failures = [] if same else list(self.run.failures())
+        kept = [f for f in failures if f.kind != UNEXPLAINABLE]
+        if len(kept) < len(failures):
+            lines = b"".join(FAILURE.dump_json(f) + b"\n" for f in kept)
+            replace_file(self.run.path / "failures.jsonl", lines)
 
     def _has(self, name: str) -> bool:
         file = self.run.path / name

@@ -1,10 +1,11 @@
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from autointerp.cli.build import finish
-from autointerp.jobs.common import JobResult
+from autointerp.jobs.common import WORKER_FAILED, JobResult
 from autointerp.lmm.door import Tally
 from autointerp.schema import FailureRecord, Usage
 
@@ -41,11 +42,34 @@ def test_a_job_with_failures_lists_them_and_exits_with_1(capsys: pytest.CaptureF
     assert "never" not in out
 
 
-def test_a_job_that_was_stopped_says_why_and_exits_with_1(capsys: pytest.CaptureFixture[str]):
-    code = finish("scored", result(stopped="over budget"), as_json=False, next_step="never")
+def test_a_job_that_was_stopped_says_why_and_exits_with_3(capsys: pytest.CaptureFixture[str]):
+    code = finish("scored", result(stopped="over budget", failed=1), as_json=False, next_step="never")
+
+    assert code == 3
+    assert "stopped: over budget; run the same command again to go on" in capsys.readouterr().out
+
+
+def test_a_job_whose_worker_failed_is_not_taken_for_one_that_was_stopped(capsys: pytest.CaptureFixture[str]):
+    code = finish("scored", result(stopped=WORKER_FAILED), as_json=False, next_step="never")
 
     assert code == 1
-    assert "stopped: over budget; run the same command again to go on" in capsys.readouterr().out
+    assert "stopped: a worker failed; run the same command again to go on" in capsys.readouterr().out
+
+
+def test_features_that_cannot_be_explained_change_no_exit_code_and_stand_in_a_count_of_their_own(
+    capsys: pytest.CaptureFixture[str],
+):
+    never = Counter({"never fired": 2, "no images in the dump": 1})
+
+    code = finish("explained", result(done=5, unexplainable=never), as_json=False, next_step="autointerp score r")
+
+    lines = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert lines[0].startswith("explained 5 of 7 features (2 were done before) in ")
+    assert lines[2:] == [
+        "3 features cannot be explained: 2 never fired, 1 has no images in the dump",
+        "next: autointerp score r",
+    ]
 
 
 def test_as_json_it_is_one_object_with_every_figure(capsys: pytest.CaptureFixture[str]):

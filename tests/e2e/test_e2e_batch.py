@@ -340,7 +340,7 @@ def test_the_budget_holds_for_what_is_written(recorded: Path, here: Path) -> Non
     result, told = submit("--again", "--budget", f"{int(each * 1.5)} tokens")
     _, more = submit("--budget", f"{int(each * 1.5)} tokens")
 
-    assert (result.code, told["stopped"], told["waiting"]) == (1, "over budget", 1)
+    assert (result.code, told["stopped"], told["waiting"]) == (3, "over budget", 1)
     assert more["waiting"] == 2
     assert failures(recorded) == []
 

@@ -159,7 +159,7 @@ def test_driving_over_budget_collects_what_it_sent(recorded: Path, server: Endpo
     after_one = sorted(explanations(recorded))
     others = [run("batch", "run", "run", "--poll", "0.01", "--budget", budget) for _ in range(3)]
 
-    assert first.code == 1
+    assert first.code == 3
     assert "not covered by the budget" in first.out
     assert "failed" not in first.out
     assert len(after_one) == 1
@@ -264,7 +264,7 @@ def test_ctrl_c_while_sending_says_how_to_go_on(
         result = run("batch", "submit", "run")
     told = submit()
 
-    assert result.code == 1
+    assert result.code == 3
     assert "stopped: interrupted; submit again to go on" in result.out
     assert told["sent"] == {"requests-00001.jsonl": "batch-1"}
 

@@ -178,6 +178,13 @@ def test_calls_that_fail_are_told_and_the_same_command_goes_on(calibrate: Comman
     assert "3 calls, 9 answers from the cache" in second.out
 
 
+def test_a_budget_that_covers_no_call_stops_it_with_exit_code_3(calibrate: Command, seer: Seer, drawn: Path):
+    said = calibrate("--budget", "1 tokens", "--keep-images", drawn)
+
+    assert (said.code, seer.n_asked) == (3, 0)
+    assert "stopped: over budget; no calibration is written yet; run the same command again" in said.out
+
+
 def test_too_few_calls_are_refused(calibrate: Command, seer: Seer):
     says(calibrate("--calls", "5"), "--calls 5: too few to tell anything; give at least 12")
 

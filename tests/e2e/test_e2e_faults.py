@@ -157,7 +157,7 @@ def test_budget_in_tokens_stops_cleanly_and_a_larger_one_goes_on(seer: StandIn, 
     spent = json.loads(first.out)["usage"]
     second = explain("--budget", "1M tokens", "--json")
 
-    assert first.code == 1
+    assert first.code == 3
     assert json.loads(first.out)["stopped"] == "over budget"
     assert spent["input_tokens"] + spent["output_tokens"] <= 60_000
     assert {f.kind for f in failures(tmp_path / "run")} == {"over_budget"}

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from standin.commands import Result, run, says
+from standin.server import StandIn
 from torch import nn
 
 from autointerp.dump.reader import open_dump
@@ -76,6 +77,28 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
     with open_dump("dump") as dump:
         assert dump.info.hookpoint == "conv -> relu"
         assert all(f.row.parents == () for f in dump.features() if f.id < 8)
+
+
+def test_a_dump_with_dead_latents_is_explained_whichever_features_are_named(images: Path, seer: StandIn):
+    harvest(images, "my-dump", "--coder", coder(Path("mine"), (8, 32)))
+    with open_dump("my-dump") as dump:
+        dead = [f.id for f in dump.features() if f.row.n_active == 0]
+    where = ("--model", "seer", "--base-url", seer.url, "--json")
+    named = ("--features", ",".join(map(str, dead)))
+
+    def explained(*options: str) -> dict[str, int]:
+        return json.loads(run("explain", "my-dump", "--run", f"runs/{options[0]}", *where, *options).out)
+
+    by_name, sample = explained(*named), explained("--sample", "20")
+    first, again = explained("--hierarchy"), explained("--hierarchy")
+    estimated = run("estimate", "my-dump", *named, "--models", "gpt-4o", "--json")
+
+    assert len(dead) > 8
+    assert (by_name["dead"], by_name["done"], by_name["failed"]) == (len(dead), 0, 0)
+    assert (sample["selected"], sample["failed"], sample["dead"] > 0) == (20, 0, True)
+    assert (first["failed"], first["dead"], first["done"]) == (0, len(dead), again["before"])
+    assert (again["done"], again["failed"], again["dead"]) == (0, 0, len(dead))
+    assert json.loads(estimated.out)["models"][0]["requests"] == 0
 
 
 def test_two_coders_and_raw_units_make_three_dumps(images: Path):

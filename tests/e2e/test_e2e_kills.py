@@ -75,7 +75,7 @@ def test_real_process_stops_cleanly_at_the_first_interrupt_and_goes_on(
     stopped = struck(seer, 4, lambda process: process.send_signal(signal.SIGINT), *command)
     rest = run(*command)
 
-    assert (stopped.code, rest.code) == (1, 0)
+    assert (stopped.code, rest.code) == (3, 0)
     first, second = json.loads(stopped.out), json.loads(rest.out)
     assert first["stopped"] == "interrupted"
     assert 2 <= first["done"] < 12

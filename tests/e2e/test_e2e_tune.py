@@ -186,8 +186,10 @@ def test_a_judge_that_is_away_stops_the_training_and_once_it_is_back_the_same_co
         stopped = tune(dump, reader, tmp_path / "out", judge, *given)
     finally:
         judge.on_call = judge.status = None
+    poor = tune(dump, reader, tmp_path / "out", judge, *given, "--budget", "1 tokens")
     done = tune(dump, reader, tmp_path / "out", judge, *given)
 
+    assert (poor.code, "stopped: over budget; run the same command again" in poor.out) == (3, True)
     assert stopped.code == 1
     assert "stopped: http_503: " in stopped.out
     assert "run the same command again to go on" in stopped.out

@@ -38,6 +38,14 @@ def test_a_feature_is_one_question_to_the_explainer_and_its_sheets_to_the_judge(
     assert found.models[0].requests == 4 + 4 * 3
 
 
+def test_a_feature_with_one_image_of_a_kind_will_not_be_explained_so_that_it_is_not_scored_either(tmp_path: Path):
+    few = plant(tmp_path / "few", n_top=1, n_band=1).folder
+
+    found = estimate(few, models=("gpt-4o",), features=CHOSEN, scoring=ScoreSettings(n_controls=0, min_active=2))
+
+    assert (found.features, found.models[0].requests) == (4, 0)
+
+
 def test_controls_are_counted_for_as_many_features_as_carry_them(dump: Path):
     found = asked(dump, n_controls=1)
 

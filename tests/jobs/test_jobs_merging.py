@@ -147,6 +147,20 @@ def test_of_a_feature_that_two_parts_explain_the_run_keeps_one(tmp_path: Path):
     assert content(run)[0] == [0, 1, 2]
 
 
+def test_a_feature_that_two_parts_found_settled_at_different_times_has_one_line_and_is_counted_apart(tmp_path: Path):
+    for index, when in enumerate((WHEN, "2026-02-01T12:00:00Z")):
+        path = write_shard(tmp_path, index, SHARDS[index])
+        settled = {"kind": "unexplainable", "message": "never fired", "created": when}
+        with RunWriter(path, info()) as writer:
+            writer.failure(refused(7).model_copy(update=settled))
+
+    result = merge(tmp_path)
+
+    # Each part has one feature that was refused twice.
+    assert (result.failures, result.unexplainable) == (4, {"never fired": 1})
+    assert [(f.feature, f.created) for f in open_run(tmp_path).failures() if f.kind == "unexplainable"] == [(7, WHEN)]
+
+
 def test_shards_that_are_not_there_or_not_finished_are_named_until_they_are_merged(tmp_path: Path):
     run = tmp_path / "run"
     write_shard(run, 0, SHARDS[0])

@@ -51,6 +51,20 @@ def test_a_report_that_comes_after_the_end_counts_no_more():
     assert board.tally.requests == 5
 
 
+def test_features_that_cannot_be_explained_are_through_and_summed_by_why():
+    progress = Counted()
+    board = board_of(progress)
+    for shard, why in enumerate(("never fired", "never fired", "no images in the dump")):
+        part = ended(before=0, done=1, failed=0, requests=1)
+        part.unexplainable[why] += 1
+        board.ended(shard, part)
+
+    board.fold()
+
+    assert board.result.unexplainable == {"never fired": 2, "no images in the dump": 1}
+    assert (board.result.done, progress.through) == (3, {False: 6, True: 0})
+
+
 def test_the_features_of_a_lost_process_are_counted_once():
     progress = Counted()
     board = board_of(progress)

@@ -186,6 +186,7 @@ class World:
     explanations: list[Explanation] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     failures: list[FailureRecord] = field(default_factory=list)
+    unexplainable: dict[int, str] = field(default_factory=dict)
     label: str | None = "wheel"
     broken: set[int] = field(default_factory=set)
     feature: Callable[[int], Feature] = feature_of
@@ -209,6 +210,7 @@ class World:
             explanations=lambda: iter(self.explanations),
             scores=lambda: iter(self.scores),
             failures=lambda: iter(self.failures),
+            unexplainable=lambda: self.unexplainable,
             kin=self._kin,
             feature=self.feature,
             image=lambda i: ImageRow(i, 80, 60, f"{i:064x}", None, None, self.label),

@@ -45,6 +45,24 @@ def test_an_estimated_base_rate_is_called_an_estimate(world: World):
     )
 
 
+def test_features_that_cannot_be_explained_have_a_state_of_their_own_and_no_other(world: World):
+    world.explanations = [explained(i) for i in range(4)]
+    world.unexplainable = {5: "never fired", 6: "never fired", 7: "no images in the dump"}
+    data = world.data()
+    counted = tally(data)
+
+    said = summarise(data, counted, choose(counted, None, 9), scorer_plan(counted))
+
+    # Of the dump's ten features four are explained.
+    assert [(s.label, s.count) for s in said.states[3:]] == [
+        ("Failed", "0"),
+        ("Cannot be explained", "3"),
+        ("Not yet explained", "3"),
+    ]
+    assert said.states[4].meaning == "2 never fired, 1 has no images in the dump"
+    assert said.features == "4 features"
+
+
 def test_without_a_base_rate_nothing_is_tested(world: World):
     world.scores = [scored(1, 0.3, "relevance", details={"form": "label"}, controls={})]
 

@@ -52,6 +52,10 @@ def unscored(feature: int, scorer: str = "detection") -> Unscored:
     return Unscored(feature=feature, scorer=scorer, reason="too few", judge="m", created=WHEN)
 
 
+def settled(feature: int) -> FailureRecord:
+    return failure(feature, "explain", "unexplainable").model_copy(update={"message": "never fired"})
+
+
 def failure(feature: int, stage: str, kind: str = "timeout") -> FailureRecord:
     return FailureRecord(feature=feature, stage=stage, kind=kind, message="no", attempts=6, created=WHEN)
 
@@ -121,6 +125,39 @@ def test_a_first_attempt_that_came_to_nothing_binds_nobody(tmp_path: Path):
     started(tmp_path, info())
 
     assert open_run(tmp_path).info.explain.model.model == "m"
+
+
+def attempted(path: Path, wanted: RunInfo) -> list[tuple[int, str]]:
+    """What is left as `wanted` begins of a first attempt that settled feature 1, failed at 2 and explained none."""
+    with RunWriter(path, info(model=ModelSettings(model="misspelt"))) as writer:
+        writer.failure(settled(1))
+        writer.failure(failure(2, "explain"))
+    with RunWriter(path, wanted) as writer:
+        return [(f.feature, f.kind) for f in writer.run.failures()]
+
+
+def test_what_a_first_attempt_settled_holds_for_another_model(tmp_path: Path):
+    assert attempted(tmp_path, info()) == [(1, "unexplainable"), (2, "timeout")]
+
+
+@pytest.mark.parametrize("wanted", [info(dump="e" * 64), info(settings=ExplainSettings(n_top=4))], ids=["dump", "top"])
+def test_what_a_first_attempt_settled_is_open_again_under_another_dump_or_other_settings(
+    tmp_path: Path, wanted: RunInfo
+):
+    assert attempted(tmp_path, wanted) == [(2, "timeout")]
+
+
+def test_a_new_folder_in_which_features_were_only_settled_goes_when_the_command_ends_in_an_error(tmp_path: Path):
+    def end_in_an_error(path: Path, record: FailureRecord) -> None:
+        with RunWriter(path, info()) as writer:
+            writer.failure(record)
+            raise RunError("the endpoint has no such model")
+
+    for name, record in (("settled", settled(1)), ("failed", failure(2, "explain"))):
+        with pytest.raises(RunError):
+            end_in_an_error(tmp_path / name, record)
+
+    assert [p.name for p in tmp_path.iterdir()] == ["failed"]
 
 
 def test_scoring_is_added_to_a_run_and_then_binds_it(tmp_path: Path):
@@ -223,6 +260,24 @@ def test_what_failed_is_pending_until_it_succeeds(tmp_path: Path):
         (3, "explain:domain", "timeout"),
         (4, "score:detection", "timeout"),
     ]
+
+
+def test_a_settled_feature_is_not_pending_whatever_failed_before(tmp_path: Path):
+    with RunWriter(tmp_path, info()) as writer:
+        writer.failure(failure(1, "explain", "image"))
+        writer.failure(settled(1))
+        writer.failure(failure(2, "explain"))
+
+        assert [f.feature for f in writer.run.pending()] == [2]
+        assert writer.run.unexplainable() == {1: "never fired"}
+
+
+def test_a_feature_that_was_explained_after_all_is_settled_no_more(tmp_path: Path):
+    with RunWriter(tmp_path, info()) as writer:
+        writer.failure(settled(1))
+        writer.explanation(explanation(1))
+
+        assert writer.run.unexplainable() == {}
 
 
 def test_a_feature_that_failed_in_one_pass_and_then_the_other_is_pending_once(tmp_path: Path):

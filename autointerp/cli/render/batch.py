@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from autointerp.cli.build import plural
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,12 +46,13 @@ def _stage(name: str, told: "StageResult") -> str:
     """What became of a stage, in a line."""
     before = getattr(told, "before", 0)
     unit = "calls" if name.startswith("calibrate") else "features"
-    parts = [f"{before + told.done:,} of {told.selected:,} {unit} done"]
+    never: dict[str, int] = getattr(told, "unexplainable", {})
+    parts = [f"{before + told.done:,} of {told.selected - sum(never.values()):,} {unit} done"]
     if told.deferred:
         parts.append(f"{told.deferred:,} {'waits' if told.deferred == 1 else 'wait'} for answers")
     if told.failed:
         parts.append(f"{told.failed:,} {'not covered by the budget' if told.stopped == 'over budget' else 'failed'}")
-    return f"{name}: {', '.join(parts)}"
+    return f"{name}: {', '.join(parts)}" + (f"; {in_words(never)}" if never else "")
 
 
 def _findings(results: "dict[str, StageResult]") -> "Iterator[str]":
@@ -81,6 +83,7 @@ def submitted_as_json(result: "SubmitResult") -> dict[str, object]:
 def _stages_as_json(results: "dict[str, StageResult]") -> dict[str, object]:
     return {
         name: {"selected": r.selected, "done": r.done, "deferred": r.deferred, "failed": r.failed}
+        | {"unexplainable": dict(getattr(r, "unexplainable", {}))}
         for name, r in results.items()
     }
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_FAILURES, print_json
+from autointerp.cli.build import exit_code, print_json
 from autointerp.cli.render import batch
 
 if TYPE_CHECKING:
@@ -19,4 +19,4 @@ def show(result: "DriveResult", settings: "BatchRun", *, as_json: bool) -> int:
     else:
         for line in batch.driven(result):
             typer.echo(line)
-    return 0 if result.complete else EXIT_FAILURES
+    return exit_code(complete=result.complete, halted=result.halted)

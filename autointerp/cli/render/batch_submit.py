@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_FAILURES, print_json
+from autointerp.cli.build import exit_code, print_json
 from autointerp.cli.render import batch
 from autointerp.errors import EndpointError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> int:
-    """Prints what was written and sent; exit code 1 if a stage failed or was stopped."""
+    """Prints what was written and sent; exit code 1 if a stage failed, 3 if it was stopped."""
     if as_json:
         print_json(batch.submitted_as_json(result))
     else:
@@ -22,5 +22,5 @@ def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> i
             typer.echo(line)
     if result.problem is not None:
         raise EndpointError(result.problem)
-    stuck = result.stopped or any(r.failed and not r.deferred for r in result.results.values())
-    return EXIT_FAILURES if stuck else 0
+    failed = any(r.failed and not r.deferred for r in result.results.values())
+    return exit_code(complete=not failed, halted=result.stopped is not None)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_FAILURES, print_json, same_again, show_recorded
+from autointerp.cli.build import exit_code, print_json, same_again, show_recorded
 
 if TYPE_CHECKING:
     from autointerp.commands.calibrate import Calibrate
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(result: "CalibrationResult", settings: "Calibrate", *, as_json: bool) -> int:
-    """Prints what was found; exit code 1 if calls are missing."""
+    """Prints what was found; exit code 1 if calls are missing, 3 if it was stopped."""
     if settings.batch:
         show_recorded("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=as_json)
         return 0
@@ -25,7 +25,7 @@ def show(result: "CalibrationResult", settings: "Calibrate", *, as_json: bool) -
             _print_tables(result.calibration)
         for line in _lines(result):
             typer.echo(line)
-    return 0 if result.complete else EXIT_FAILURES
+    return exit_code(complete=result.complete, halted=result.stopped is not None)
 
 
 def _as_json(result: "CalibrationResult") -> dict[str, object]:

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_FAILURES, print_json
+from autointerp.cli.build import exit_code, print_json
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.commands.merge import Merge
@@ -21,7 +22,7 @@ def show(result: "MergeResult", settings: "Merge", *, as_json: bool) -> int:
     else:
         for line in _lines(result):
             typer.echo(line)
-    return 0 if result.complete else EXIT_FAILURES
+    return exit_code(complete=result.complete, halted=False)
 
 
 def _as_json(result: "MergeResult") -> dict[str, object]:
@@ -31,6 +32,7 @@ def _as_json(result: "MergeResult") -> dict[str, object]:
         "explanations": result.explanations,
         "scores": result.scores,
         "failures": result.failures,
+        "unexplainable": dict(result.unexplainable),
         "missing": dict(result.missing),
     }
 
@@ -40,6 +42,8 @@ def _lines(result: "MergeResult") -> list[str]:
     got = ", ".join(f"{n:,} {name}" for name, n in counts if n) or "no new records"
     n = len(result.merged)
     lines = [f"merged {n} {'part' if n == 1 else 'parts'}: {got} -> {result.run}" if n else "there is nothing to merge"]
+    if result.unexplainable:
+        lines.append(in_words(result.unexplainable))
     for stage, shards in result.missing.items():
         more = f" and {len(shards) - N_NAMED:,} more" if len(shards) > N_NAMED else ""
         lines.append(

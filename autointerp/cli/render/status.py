@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from autointerp.cli.build import print_json
+from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.commands.status import Status
@@ -50,6 +51,8 @@ def _print(s: "RunStatus") -> None:
 
 def _open_ends(s: "RunStatus") -> list[str]:
     lines = [f"  pending     {kind}: {n:,} features" for kind, n in sorted(s.pending.items())]
+    if s.unexplainable:
+        lines.append(f"  settled     {in_words(s.unexplainable)}")
     if s.unmerged:
         lines.append(f"  shards      {s.unmerged:,} not merged yet: autointerp merge {s.run}")
     return [*lines, f"  batch jobs  autointerp batch status {s.run}"] if s.batch else lines

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_FAILURES, plural, print_json, same_again
+from autointerp.cli.build import exit_code, plural, print_json, same_again
 
 if TYPE_CHECKING:
     from autointerp.commands.tune import Tune
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def show(result: "TuneResult", settings: "Tune", *, as_json: bool) -> int:
-    """Prints what was done and what comes next; exit code 1 if it ended early."""
+    """Prints what was done and what comes next; exit code 1 if it ended early, 3 if it was stopped."""
     if as_json:
         print_json(_as_json(result))
     else:
         for line in (*_lines(result), *_next(result, settings)):
             typer.echo(line)
-    return 0 if result.stopped is None else EXIT_FAILURES
+    return exit_code(complete=result.stopped is None, halted=result.halted)
 
 
 def _next(result: "TuneResult", settings: "Tune") -> list[str]:
