@@ -36,6 +36,7 @@ def submit(
         bool, typer.Option("--again", help="Write again what stands in files that were not sent, and drop those.")
     ] = False,
     budget: BUDGET = None,
+    trust_address: o.TRUST = None,
     json: o.JSON = False,
 ) -> None:
     """Write the questions that have no answer yet into batch files, and send them to the endpoint's Batch API.
@@ -50,7 +51,8 @@ def submit(
     from autointerp.errors import EndpointError
     from autointerp.jobs.batch_submitting import batch_submit
 
-    result = batch_submit(run, files_only=files_only, again=again, budget=budget, progress=Live(as_json=json))
+    trust, live = trust_address or (), Live(as_json=json)
+    result = batch_submit(run, files_only=files_only, again=again, budget=budget, trust=trust, progress=live)
     if json:
         print_json(telling.submitted_as_json(result))
     else:
@@ -63,16 +65,17 @@ def submit(
 
 
 @batching.command()
-def status(run: RUN, json: o.JSON = False) -> None:
+def status(run: RUN, trust_address: o.TRUST = None, json: o.JSON = False) -> None:
     """Show how far a batch job is and what to do next.
 
     Example: `autointerp batch status runs/first`
     """
     from autointerp.cli import batch_telling as telling
     from autointerp.cli.build import print_json
+    from autointerp.cli.progress import Live
     from autointerp.jobs.batch_watching import batch_status
 
-    found = batch_status(run)
+    found = batch_status(run, trust=trust_address or (), progress=Live(as_json=json))
     if json:
         print_json(found.model_dump(mode="json"))
         return
@@ -90,6 +93,7 @@ def collect(
         ),
     ] = None,
     keep: KEEP = False,
+    trust_address: o.TRUST = None,
     json: o.JSON = False,
 ) -> None:
     """Put the results of batch jobs into the cache: result and error files in any order, partial or repeated.
@@ -101,7 +105,7 @@ def collect(
     from autointerp.cli.progress import Live
     from autointerp.jobs.batch_collecting import batch_collect
 
-    result = batch_collect(run, files or (), keep=keep, progress=Live(as_json=json))
+    result = batch_collect(run, files or (), keep=keep, trust=trust_address or (), progress=Live(as_json=json))
     if json:
         print_json({**dataclasses.asdict(result), "unusable": dict(result.unusable), "errors": dict(result.errors)})
         return
@@ -115,6 +119,7 @@ def drive(
     poll: Annotated[float, typer.Option("--poll", min=0.01, help="Seconds between looks at the endpoint.")] = 60.0,
     keep: KEEP = False,
     budget: BUDGET = None,
+    trust_address: o.TRUST = None,
     json: o.JSON = False,
 ) -> None:
     """Submit, wait, collect, and again, until every recorded command is done; start it again after a stop.
@@ -126,7 +131,8 @@ def drive(
     from autointerp.cli.progress import Live
     from autointerp.jobs.batch_watching import batch_run
 
-    result = batch_run(run, poll=poll, keep=keep, budget=budget, progress=Live(as_json=json))
+    trust, live = trust_address or (), Live(as_json=json)
+    result = batch_run(run, poll=poll, keep=keep, budget=budget, trust=trust, progress=live)
     if json:
         print_json(telling.driven_as_json(result))
     else:

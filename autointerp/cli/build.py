@@ -10,6 +10,7 @@ import typer
 from pydantic import BaseModel, ValidationError
 
 from autointerp.errors import SettingsError
+from autointerp.lmm.address import split_addresses
 
 if TYPE_CHECKING:
     from autointerp.jobs.common import JobResult
@@ -60,8 +61,8 @@ def model_name(model: str | None) -> str:
 
 def servers(given: list[str] | None) -> tuple[str | None, tuple[str, ...]]:
     """The first address, and the further ones; also from a text with commas, as an environment variable holds them."""
-    urls = list(dict.fromkeys(url for text in given or () for url in text.replace(",", " ").split()))
-    return (urls[0] if urls else None), tuple(urls[1:])
+    urls = split_addresses(given or ())
+    return (urls[0] if urls else None), urls[1:]
 
 
 def plural(n: int, what: str) -> str:

@@ -28,8 +28,9 @@ def calibrate(
         typer.Option(
             "--base-url",
             "--judge-base-url",
-            envvar="AUTOINTERP_JUDGE_BASE_URL",
-            help="An OpenAI-compatible server, e.g. http://localhost:8000/v1; repeatable. Without it: OpenAI.",
+            envvar=["AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"],
+            help="An OpenAI-compatible server, e.g. http://localhost:8000/v1; repeatable. Without it: that of "
+            "OPENAI_BASE_URL, else OpenAI.",
         ),
     ] = None,
     out: Annotated[

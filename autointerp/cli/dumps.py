@@ -63,6 +63,16 @@ def import_folder(
     model: Annotated[str, typer.Option("--model", help="Whose features they are.")] = "unknown",
     hookpoint: Annotated[str, typer.Option("--hookpoint", help="Where in the model they live.")] = "unknown",
     n_latents: Annotated[int | None, typer.Option("--n-latents", min=1, help="Size of the dictionary.")] = None,
+    population: Annotated[
+        int | None,
+        typer.Option(
+            "--population",
+            min=1,
+            help="Images that were run, if those in a feature's folder are all that fire it. [default: not known, and "
+            "so are densities]",
+            show_default=False,
+        ),
+    ] = None,
     link: Annotated[bool, typer.Option("--link", help="Keep absolute paths instead of copying the images.")] = False,
     silent_from_others: Annotated[
         int,
@@ -90,6 +100,7 @@ def import_folder(
         model=model,
         hookpoint=hookpoint,
         n_latents=n_latents,
+        population=population,
         copy=not link,
         silent_from_others=silent_from_others,
         seed=seed,
@@ -99,6 +110,8 @@ def import_folder(
         print_json({"dump": str(dump)} | info.model_dump(mode="json"))
         return
     typer.echo(f"{info.name}: {info.n_images:,} images -> {dump}")
+    if info.population_note is not None:
+        typer.echo(f"{info.population_note}; if you know, give --population")
     typer.echo(f"next: autointerp explain {dump} --run RUN --model MODEL" + (" --allow-outside" if link else ""))
 
 
@@ -112,14 +125,16 @@ def _lines(s: "DumpSummary") -> list[str]:
         f"  model       {s.model}, {s.hookpoint}",
         f"  features    {s.n_features:,} of {s.n_latents:,} latents; {s.n_dead:,} never fire",
         f"  widths      {', '.join(f'{w.width} ({w.n_features:,} features)' for w in s.widths)}",
-        f"  images      {s.n_images_stored:,} stored of {s.n_images:,} run; {s.n_images_as_bytes:,} inside the dump",
+        f"  images      {s.n_images_stored:,} stored {_of_how_many(s)}; {s.n_images_as_bytes:,} inside the dump",
         f"  exemplars   {s.n_exemplars:,}, {s.n_exemplars_with_heat:,} with heat map ({grid}), "
         f"{s.n_exemplars_with_box:,} with box",
         f"  attribute   {s.attribute} on {s.n_images_with_attribute:,} stored images"
         if s.attribute
         else "  attribute   none",
         "  strata      " + ", ".join(f"{t.stratum} {t.n_exemplars:,} ({t.minimum}-{t.maximum} each)" for t in s.strata),
-        f"  density     median {quantiles.get(0.5, 0):.3%}, 5 % {quantiles.get(0.05, 0):.3%}, "
+        "  density     unknown"
+        if s.population == "unknown"
+        else f"  density     median {quantiles.get(0.5, 0):.3%}, 5 % {quantiles.get(0.05, 0):.3%}, "
         f"95 % {quantiles.get(0.95, 0):.3%}",
     ]
     for count, low, high in zip(s.density_histogram, s.density_edges, s.density_edges[1:], strict=False):
@@ -127,3 +142,9 @@ def _lines(s: "DumpSummary") -> list[str]:
             bar = "#" * max(1, round(40 * count / peak))
             lines.append(f"    10^{low:+.1f} to 10^{high:+.1f}  {count:>9,}  {bar}")
     return lines + [f"odd: {sentence}" for sentence in s.odd]
+
+
+def _of_how_many(s: "DumpSummary") -> str:
+    if s.population == "unknown":
+        return "of an unknown number that were run"
+    return f"of {s.n_images:,} run" if s.population == "complete" else f"of a sample of {s.n_images:,} run"

@@ -30,8 +30,8 @@ BASE_URL = Annotated[
     typer.Option(
         "--base-url",
         envvar="AUTOINTERP_BASE_URL",
-        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: OpenAI. Repeat it for several "
-        "servers of the same model.",
+        help="An OpenAI-compatible server, e.g. http://localhost:8000/v1. Without it: that of OPENAI_BASE_URL, else "
+        "OpenAI. Repeat it for several servers of the same model.",
     ),
 ]
 JUDGE_MODEL = Annotated[
@@ -48,8 +48,16 @@ JUDGE_BASE_URL = Annotated[
     typer.Option(
         "--judge-base-url",
         "--base-url",
-        envvar="AUTOINTERP_JUDGE_BASE_URL",
-        help="The judge's server; repeatable. Without it: OpenAI for a judge that is named, else the explainer's.",
+        envvar=["AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"],
+        help="The judge's server; repeatable. Without it: the run's own; OpenAI is https://api.openai.com/v1.",
+    ),
+]
+TRUST = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-address",
+        help="A server that only the run folder names: it may be asked, and is remembered; repeatable.",
+        show_default=False,
     ),
 ]
 TEMPERATURE = Annotated[float, typer.Option("--temperature", min=0.0, max=2.0, help="Of the replies.")]

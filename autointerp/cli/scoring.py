@@ -12,8 +12,6 @@ from autointerp.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autointerp.config import ModelSettings
-    from autointerp.runs.folder import RunInfo
 
 DEFAULT_SCORERS = "detection,accuracy,relevance"
 
@@ -27,6 +25,7 @@ def score(
     ],
     judge_model: o.JUDGE_MODEL = None,
     judge_base_url: o.JUDGE_BASE_URL = None,
+    trust_address: o.TRUST = None,
     features: o.FEATURES = "all",
     scorers: Annotated[
         str,
@@ -93,7 +92,7 @@ def score(
         str, typer.Option("--embedder", help="Who embeds for the scorer embedding: `local`, or a name of an endpoint.")
     ] = "local",
     embedder_base_url: Annotated[
-        str | None, typer.Option("--embedder-base-url", help="The embedder's server, ending in /v1.")
+        str | None, typer.Option("--embedder-base-url", help="The embedder's server. Without it: the judge's.")
     ] = None,
     explanations: Annotated[
         Path | None,
@@ -156,6 +155,7 @@ def score(
     from autointerp.cli.spreading import shard_and_crew
     from autointerp.config import EngineSettings, ModelSettings, RegionSettings, ScoreSettings
     from autointerp.jobs.batch_planning import batch_score
+    from autointerp.jobs.endpoints import judge_name
     from autointerp.jobs.remote_runs import part_name, refuse_url, run_at, url_of
     from autointerp.jobs.scoring import score as ask
     from autointerp.runs.folder import open_run
@@ -171,7 +171,6 @@ def score(
     with run_at(run, cache=cache, part=part_name("score", piece)) as folder:
         made = open_run(folder).info
         first, more = servers(judge_base_url)
-        judge = _judge(made, judge_model, first)
         settings = build_settings(
             ScoreSettings,
             scorers=tuple(name.strip() for name in scorers.split(",") if name.strip()),
@@ -212,8 +211,12 @@ def score(
             folder,
             judge=build_settings(
                 ModelSettings,
-                **judge.model_dump()
-                | {"temperature": temperature, "max_tokens": max_tokens, "seed": seed, "detail": detail},
+                model=judge_name(made, judge_model),
+                base_url=first,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                seed=seed,
+                detail=detail,
             ),
             features=features,
             settings=settings,
@@ -225,6 +228,7 @@ def score(
             cache=cache,
             prices=prices,
             allow_outside=allow_outside,
+            trust=trust_address or (),
             progress=live,
         )
         result.run = url_of(result.run, folder, run)
@@ -233,22 +237,6 @@ def score(
         return
     next_step = f"autointerp report {run}" if piece is None else f"autointerp merge {run}, once all shards are done"
     finish("scored", result, as_json=json, next_step=next_step)
-
-
-def _judge(made: "RunInfo", model: str | None, base_url: str | None) -> "ModelSettings":
-    """Who judges: the one named, else the run's explainer with its server."""
-    from autointerp.cli.build import build_settings
-    from autointerp.config import ModelSettings
-    from autointerp.jobs.adopting import is_adopted
-
-    explainer = made.explain.model
-    if model is not None:
-        return build_settings(ModelSettings, model=model, base_url=base_url)
-    if is_adopted(made):
-        raise SettingsError(
-            "--judge-model: name a judge; the run's explanations were adopted, so there is no explainer to ask"
-        )
-    return build_settings(ModelSettings, model=explainer.model, base_url=base_url or explainer.base_url)
 
 
 def _adopt(

@@ -22,8 +22,8 @@ JUDGE_URL = Annotated[
     list[str] | None,
     typer.Option(
         "--judge-base-url",
-        envvar="AUTOINTERP_JUDGE_BASE_URL",
-        help="The judge's server; repeatable. Without it: OpenAI.",
+        envvar=["AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"],
+        help="The judge's server; repeatable. Without it: that of OPENAI_BASE_URL, else OpenAI.",
     ),
 ]
 
@@ -53,7 +53,7 @@ def tune(
         ),
     ] = "local",
     embedder_base_url: Annotated[
-        str | None, typer.Option("--embedder-base-url", help="The embedder's server, ending in /v1.")
+        str | None, typer.Option("--embedder-base-url", help="The embedder's server. Without it: the judge's.")
     ] = None,
     method: Annotated[
         str, typer.Option("--method", help="`ips` divides rewards by how often their meaning came up; `grpo` does not.")
@@ -133,6 +133,7 @@ def tune(
     --judge-model gpt-5-mini --features 0-511`
     """
     from autointerp.cli.build import build_settings, servers
+    from autointerp.cli.progress import Live
     from autointerp.config import (
         CandidateSettings,
         EngineSettings,
@@ -210,6 +211,7 @@ def tune(
         prices=prices,
         allow_outside=allow_outside,
         told=_say,
+        say=Live(as_json=json).note,
     )
     _finish(result, adapters=lora is not None, base=model, as_json=json)
 

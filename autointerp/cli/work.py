@@ -66,7 +66,7 @@ def explain(
         ),
     ] = "local",
     embedder_base_url: Annotated[
-        str | None, typer.Option("--embedder-base-url", help="The embedder's server, ending in /v1.")
+        str | None, typer.Option("--embedder-base-url", help="The embedder's server. Without it: --base-url.")
     ] = None,
     hierarchy: Annotated[
         bool,

@@ -35,6 +35,14 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
     n, least = settings.n_silent, settings.min_silent
     if n < least and "detection" in scorers:
         raise SettingsError(f"--silent {n}: too few for detection; give at least {least}, or --scorers without it")
+    # Each of these is of no use with fewer images than make a score.
+    least = max(2, settings.min_active)
+    for scorer, option, n in (
+        ("localisation", "--n-localisation", settings.n_localisation),
+        ("embedding", "n_embedding", settings.n_embedding),
+    ):
+        if n < least and scorer in scorers:
+            raise SettingsError(f"{option} {n}: too few for {scorer}; give at least {least}, or --scorers without it")
 
 
 def screeners(settings: ScoreSettings) -> tuple[str, ...]:

@@ -1,13 +1,14 @@
 """`autointerp batch collect`: puts the results of batch jobs into the cache, in whatever state they come."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from autointerp.errors import SettingsError
+from autointerp.jobs.batch_apis import Apis, announce_files
 from autointerp.jobs.batch_plans import at_work, read_plan
 from autointerp.jobs.batch_taking import CollectResult, Taker
-from autointerp.jobs.common import Progress
+from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_api import BatchApi, GoneError, RemoteBatch
 from autointerp.lmm.batch_book import PART, BatchFile, Book
 from autointerp.lmm.batch_events import Ended
@@ -21,6 +22,7 @@ def batch_collect(
     files: Sequence[str | Path] = (),
     *,
     keep: bool = False,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> CollectResult:
     """Takes in results: those of finished batches at the endpoint, or files that you name.
@@ -32,7 +34,8 @@ def batch_collect(
         run: folder of the run, or of a calibration.
         files: output of `vllm run-batch` or downloaded; empty to ask the endpoint.
         keep: leaves the files of requests, and what was downloaded, in `RUN/batch`.
-        progress: is told how far batches are.
+        trust: as for `batch_submit`.
+        progress: is told who is asked.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
@@ -49,7 +52,8 @@ def batch_collect(
         for path in paths:
             taker.take(path)
         if not paths:
-            _fetch(book, taker, result, stack, keep=keep)
+            announce_files(progress or Silent(), [f for f in book.files.values() if f.running])
+            _fetch(book, taker, result, Apis(run, stack, trust), keep=keep)
         taker.learn()
         if not keep:
             _remove(book, result)
@@ -57,13 +61,10 @@ def batch_collect(
     return result
 
 
-def _fetch(book: Book, taker: Taker, result: CollectResult, stack: ExitStack, *, keep: bool) -> None:
+def _fetch(book: Book, taker: Taker, result: CollectResult, apis: Apis, *, keep: bool) -> None:
     """Downloads and takes in the results of every batch that has ended."""
-    apis: dict[str | None, BatchApi] = {}
     for file in [f for f in book.files.values() if f.running]:
-        if file.base_url not in apis:
-            apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-        api, batch = apis[file.base_url], file.batch
+        api, batch = apis.of(file), file.batch
         assert batch is not None
         try:
             there = api.look(batch)

@@ -16,11 +16,12 @@ from autointerp.jobs.batch_plans import (
 )
 from autointerp.jobs.calibrating import CALLS, CalibrationResult, calibrate
 from autointerp.jobs.common import JobResult, Progress
+from autointerp.jobs.endpoints import candidates_at, explainer_at, judge_at, scorers_at
 from autointerp.jobs.explaining import explain
 from autointerp.jobs.scoring import score
-from autointerp.lmm.address import checked_url
+from autointerp.lmm.address import check_urls
 from autointerp.lmm.cache import cache_folder
-from autointerp.remote.path import Location, as_path
+from autointerp.remote.path import Location, as_path, local_paths
 from autointerp.runs.folder import open_run
 from autointerp.session import is_local
 
@@ -36,9 +37,9 @@ def batch_explain(
     seed: int = 0,
     settings: ExplainSettings | None = None,
     engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
 ) -> JobResult:
@@ -47,9 +48,11 @@ def batch_explain(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    prompts, cache, prices = local_paths(prompts, cache, prices)
     asked = ModelSettings(model=model, seed=seed) if isinstance(model, str) else model
+    asked, engine = explainer_at(asked, engine or EngineSettings())
     check_model(asked, engine)
-    settings, engine = settings or ExplainSettings(seed=seed), engine or EngineSettings()
+    settings = candidates_at(settings or ExplainSettings(seed=seed), asked)
     text = features if isinstance(features, str) else ",".join(str(f) for f in features)
     result = explain(
         dump,
@@ -94,12 +97,13 @@ def batch_score(
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
     dump: Location | None = None,
-    calibration: Path | None = None,
+    calibration: str | Path | None = None,
     random_dump: Location | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
     allow_outside: bool = False,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> JobResult:
     """Records a scoring for a batch job, also of explanations that are still to come. Arguments as of `score`.
@@ -107,11 +111,15 @@ def batch_score(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    prompts, cache, prices, calibration = local_paths(prompts, cache, prices, calibration)
     asked = ModelSettings(model=judge) if isinstance(judge, str) else judge
+    check_urls((asked.base_url, *(engine.more_base_urls if engine else ())))
+    there = open_run(run)
+    asked, engine = judge_at(asked, engine or EngineSettings(), there, trust=trust)
     check_model(asked, engine)
-    settings, engine = settings or ScoreSettings(), engine or EngineSettings()
-    checked_url(settings.embedder.base_url, "--embedder-base-url")
-    if random_dump is not None and is_local(open_run(run).info.explain.model.model):
+    settings = settings or ScoreSettings()
+    settings = scorers_at(settings, settings.scorers, asked)
+    if random_dump is not None and is_local(there.info.explain.model.model):
         raise SettingsError(
             "--batch with --random-dump: the run was explained by the embedded model, which a batch job does not "
             "reach; leave --batch or --random-dump out"
@@ -132,6 +140,7 @@ def batch_score(
         allow_outside=allow_outside,
         progress=progress,
         idle=True,
+        trust=trust,
     )
     plan = ScorePlan(
         features=absolute_features(text),
@@ -153,15 +162,15 @@ def batch_score(
 def batch_calibrate(
     model: str | ModelSettings,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     calls: int = CALLS,
     seed: int = 0,
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    keep_images: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
+    keep_images: str | Path | None = None,
     progress: Progress | None = None,
 ) -> CalibrationResult:
     """Records a calibration for a batch job, in the folder of the file that it will write. Arguments as of `calibrate`.
@@ -169,9 +178,11 @@ def batch_calibrate(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    prompts, cache, prices, out, keep_images = local_paths(prompts, cache, prices, out, keep_images)
     asked = ModelSettings(model=model) if isinstance(model, str) else model
+    asked, engine = judge_at(asked, engine or EngineSettings())
     check_model(asked, engine)
-    settings, engine = settings or ScoreSettings(), engine or EngineSettings()
+    settings = settings or ScoreSettings()
     result = calibrate(
         asked,
         out=out,

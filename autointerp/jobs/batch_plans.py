@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from autointerp.config import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.errors import RunError, SettingsError
-from autointerp.lmm.address import check_urls
+from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.batch_book import Book
 from autointerp.lmm.batch_events import Planned
 from autointerp.record import Record
@@ -168,11 +168,23 @@ def read_plan(run: str | Path) -> BatchPlan:
             f"{file}: format is {found!r}, this version reads {FORMAT!r}; give the command with --batch again"
         )
     try:
-        return BatchPlan.model_validate(raw)
+        return BatchPlan.model_validate(_addressed(raw))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{file}: {where}: {first['msg']}; give the command with --batch again") from e
+
+
+def _addressed(value: object) -> object:
+    """A plan in which every model has an address: where an earlier version recorded none, it asked OpenAI."""
+    if isinstance(value, list):
+        return [_addressed(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    out = {key: _addressed(part) for key, part in value.items()}
+    if "base_url" in out and out["base_url"] is None and not is_local(str(out.get("model"))):
+        out["base_url"] = OPENAI
+    return out
 
 
 def record(run: str | Path, stage: AnyStage) -> BatchPlan:

@@ -1,11 +1,12 @@
 """`autointerp batch submit`: goes through the recorded stages, writes what they would ask, and sends it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.config import EngineSettings, ModelSettings
 from autointerp.errors import EndpointError, SettingsError
+from autointerp.jobs.batch_apis import admit_plan
 from autointerp.jobs.batch_budgets import Ledgers, models_of
 from autointerp.jobs.batch_plans import (
     AnyStage,
@@ -27,7 +28,7 @@ from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.batch_events import Finished
 from autointerp.lmm.batch_files import abandon
 from autointerp.lmm.image_tokens import TokenEstimate
-from autointerp.lmm.openai_client import api_key
+from autointerp.lmm.keys import api_key
 from autointerp.lmm.prices import Price, cost
 from autointerp.session import estimate
 
@@ -77,6 +78,7 @@ def batch_submit(
     again: bool = False,
     budget: str | None = None,
     under_way: bool = False,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> SubmitResult:
     """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
@@ -88,13 +90,15 @@ def batch_submit(
         budget: `2.50usd` or `3M tokens` for what is written and sent now, of all stages together, at the price of a
             batch job; None for those of the recorded commands, each for its own stage.
         under_way: counts against the budget what the endpoint works on, too.
+        trust: addresses that the folder names and that may be asked, though they were never given on this machine.
         progress: shows how far it is.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    progress = progress or Silent()
+    progress, trust = progress or Silent(), tuple(trust)
     plan = read_plan(run)
+    admit_plan(run, plan, trust)
     _check_models(run, plan, files_only=files_only)
     with at_work(run) as folder, Book(folder, writing=True) as book:
         ledgers = Ledgers(run, plan, budget)
@@ -106,11 +110,11 @@ def batch_submit(
         known = set(book.files)
         if not files_only:
             hold(book, ledgers, under_way=under_way)
-        _replay(Path(run), plan, book, ledgers, progress, result)
+        _replay(Path(run), plan, book, ledgers, progress, result, trust)
         result.written = [f for name, f in book.files.items() if name not in known]
         _add_up(result, ledgers.prices)
         if not files_only and result.stopped != "interrupted":
-            _send(book, result, progress)
+            _send(book, result, progress, trust)
         result.waiting = book.n_open
         result.files = list(book.files.values())
     return result
@@ -135,13 +139,21 @@ def _check_key(model: ModelSettings) -> None:
         ) from e
 
 
-def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult) -> None:
+def _replay(
+    run: Path,
+    plan: BatchPlan,
+    book: Book,
+    ledgers: Ledgers,
+    progress: Progress,
+    result: SubmitResult,
+    trust: Sequence[str],
+) -> None:
     """Goes through the stages in order, as far as each has all its answers."""
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
                 outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, final=final)
-                told = run_stage(run, stage, outbox, progress)
+                told = run_stage(run, stage, outbox, progress, trust)
                 result.expected += outbox.expected
                 result.results[stage.name] = told
                 result.stopped = told.stopped
@@ -151,7 +163,7 @@ def _replay(run: Path, plan: BatchPlan, book: Book, ledgers: Ledgers, progress: 
         result.finished.append(stage.name)
 
 
-def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress) -> StageResult:
+def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress, trust: Sequence[str] = ()) -> StageResult:
     """The recorded command, with its questions going into the outbox.
 
     Raises:
@@ -164,7 +176,7 @@ def run_stage(run: Path, stage: AnyStage, outbox: Outbox, progress: Progress) ->
         case ExplainPlan():
             return _explain(run, stage, engine, outbox, progress)
         case ScorePlan():
-            return _score(run, stage, engine, outbox, progress)
+            return _score(run, stage, engine, outbox, progress, trust)
         case CalibratePlan():
             return _calibrate(stage, engine, outbox, progress)
 
@@ -189,7 +201,9 @@ def _explain(run: Path, stage: ExplainPlan, engine: EngineSettings, outbox: Outb
     )
 
 
-def _score(run: Path, stage: ScorePlan, engine: EngineSettings, outbox: Outbox, progress: Progress) -> JobResult:
+def _score(
+    run: Path, stage: ScorePlan, engine: EngineSettings, outbox: Outbox, progress: Progress, trust: Sequence[str]
+) -> JobResult:
     return score(
         run,
         judge=stage.judge,
@@ -205,6 +219,7 @@ def _score(run: Path, stage: ScorePlan, engine: EngineSettings, outbox: Outbox, 
         allow_outside=stage.allow_outside,
         progress=progress,
         outbox=outbox,
+        trust=trust,
     )
 
 
@@ -239,9 +254,9 @@ def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
             result.dollars += cost(price, tokens_in, tokens_out, 0)
 
 
-def _send(book: Book, result: SubmitResult, progress: Progress) -> None:
+def _send(book: Book, result: SubmitResult, progress: Progress, trust: Sequence[str]) -> None:
     try:
-        for file in send(book):
+        for file in send(result.run, book, progress, trust):
             result.sent.append(file)
             progress.note(f"{file.name}: started as {file.batch}")
     except EndpointError as e:

@@ -1,18 +1,20 @@
 """`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autointerp.errors import AutointerpError, EndpointError
+from autointerp.jobs.batch_apis import Apis, announce_files
 from autointerp.jobs.batch_collecting import batch_collect, progress_of
 from autointerp.jobs.batch_plans import ScorePlan, folder_of, read_plan
 from autointerp.jobs.batch_submitting import StageResult, SubmitResult, batch_submit
 from autointerp.jobs.batch_taking import CollectResult
 from autointerp.jobs.common import Progress, Silent
-from autointerp.lmm.batch_api import BatchApi
+from autointerp.lmm.address import is_openai
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.record import Record
 
@@ -56,8 +58,13 @@ class BatchStatus(Record):
     """What to do."""
 
 
-def batch_status(run: str | Path) -> BatchStatus:
+def batch_status(run: str | Path, *, trust: Iterable[str] = (), progress: Progress | None = None) -> BatchStatus:
     """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches.
+
+    Args:
+        run: folder of the run, or of a calibration.
+        trust: as for `batch_submit`.
+        progress: is told who is asked.
 
     Raises:
         RunError: there is no batch, or its manifest cannot be read.
@@ -65,10 +72,11 @@ def batch_status(run: str | Path) -> BatchStatus:
     plan = read_plan(run)
     with ExitStack() as stack:
         book = stack.enter_context(Book(folder_of(run), writing=False))
-        apis: dict[str | None, BatchApi] = {}
+        apis = Apis(run, stack, trust)
+        announce_files(progress or Silent(), [f for f in book.files.values() if f.running])
         files: list[FileStatus] = []
         for file in book.files.values():
-            said = _endpoint_says(file, apis, stack) if file.running else None
+            said = _endpoint_says(file, apis) if file.running else None
             files.append(
                 FileStatus(
                     file=file.name,
@@ -95,12 +103,10 @@ def batch_status(run: str | Path) -> BatchStatus:
     )
 
 
-def _endpoint_says(file: BatchFile, apis: dict[str | None, BatchApi], stack: ExitStack) -> str:
+def _endpoint_says(file: BatchFile, apis: Apis) -> str:
     assert file.batch is not None
     try:
-        if file.base_url not in apis:
-            apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-        return progress_of(apis[file.base_url].look(file.batch))
+        return progress_of(apis.of(file).look(file.batch))
     except AutointerpError as e:
         return f"not known: {e}"
 
@@ -110,7 +116,7 @@ def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str
     unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {run}"
     if unsent:
         first = folder_of(run) / unsent[0].name
-        if unsent[0].base_url is None:
+        if is_openai(unsent[0].base_url):
             return f"autointerp batch submit {run}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
         more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
         return (
@@ -155,6 +161,7 @@ def batch_run(
     poll: float = POLL,
     keep: bool = False,
     budget: str | None = None,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> DriveResult:
@@ -165,27 +172,32 @@ def batch_run(
         poll: seconds between looks at the endpoint.
         keep: as for `batch_collect`.
         budget: as for `batch_submit`, for each round; what an earlier start sent and nobody collected counts.
+        trust: as for `batch_submit`.
         progress: is told of each step.
         sleep: waits so many seconds.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    result, progress = DriveResult(Path(run)), progress or Silent()
-    idle = 0
+    result, progress, trust, idle = DriveResult(Path(run)), progress or Silent(), tuple(trust), 0
+    collect = partial(batch_collect, run, keep=keep, trust=trust)
     try:
         while True:
-            submitted = batch_submit(run, budget=budget, under_way=True, progress=progress)
+            submitted = batch_submit(run, budget=budget, under_way=True, trust=trust, progress=progress)
             result.results |= submitted.results
             _refuse_problem(submitted)
+            # Who is asked has been said where something was sent.
+            first = partial(collect, progress=None if submitted.sent else progress)
             if submitted.stopped == OVER_BUDGET:
-                _finish_what_is_paid(run, poll, keep, progress, sleep, result)
+                result.rounds += 1
+                _wait(first, collect, poll, progress, sleep, result)
+                _record_what_is_paid(run, trust, progress, result)
             if submitted.complete or submitted.stopped:
                 result.stopped = submitted.stopped
                 return result
             result.rounds += 1
             before = len(result.collected)
-            _wait(run, poll, keep, progress, sleep, result)
+            _wait(first, collect, poll, progress, sleep, result)
             idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
             if idle >= IDLE_ROUNDS:
                 result.stopped = _why_idle(result.collected[-1])
@@ -201,12 +213,17 @@ def _refuse_problem(submitted: SubmitResult) -> None:
 
 
 def _wait(
-    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
+    first: Callable[[], CollectResult],
+    then: Callable[[], CollectResult],
+    poll: float,
+    progress: Progress,
+    sleep: Callable[[float], None],
+    result: DriveResult,
 ) -> None:
     """Collects until no batch is left that the endpoint works on."""
     said: dict[str, str] = {}
+    collected = first()
     while True:
-        collected = batch_collect(run, keep=keep, progress=progress)
         result.collected.append(collected)
         for file, state in (collected.running | collected.ended).items():
             if said.get(file) != state:
@@ -215,15 +232,13 @@ def _wait(
         if not collected.running:
             return
         sleep(poll)
+        collected = then()
 
 
-def _finish_what_is_paid(
-    run: str | Path, poll: float, keep: bool, progress: Progress, sleep: Callable[[float], None], result: DriveResult
-) -> None:
-    """Waits for what was sent, and records what its answers settle; no more is asked."""
-    result.rounds += 1
-    _wait(run, poll, keep, progress, sleep, result)
-    result.results |= batch_submit(run, files_only=True, budget=_NOTHING, progress=progress).results
+def _record_what_is_paid(run: str | Path, trust: Sequence[str], progress: Progress, result: DriveResult) -> None:
+    """Records what the answers to what was sent settle; no more is asked."""
+    told = batch_submit(run, files_only=True, budget=_NOTHING, trust=trust, progress=progress)
+    result.results |= told.results
 
 
 def _why_idle(last: CollectResult) -> str:

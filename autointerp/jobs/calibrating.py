@@ -16,13 +16,14 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.boards import Asked, Plan, make_plan
 from autointerp.jobs.common import Progress, Silent
-from autointerp.lmm.address import check_urls
+from autointerp.jobs.endpoints import announce, judge_at
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Door, Tally
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.planted.evidence import write_dump
 from autointerp.prompts import load_prompt
+from autointerp.remote.path import local_paths
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import Calibration, save_calibration, weaknesses
 from autointerp.scoring.habits import Form, Judgement, find
@@ -73,15 +74,15 @@ class CalibrationResult:
 def calibrate(
     model: str | ModelSettings,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     calls: int = CALLS,
     seed: int = 0,
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
-    keep_images: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
+    keep_images: str | Path | None = None,
     progress: Progress | None = None,
     outbox: Outbox | None = None,
     idle: bool = False,
@@ -91,7 +92,8 @@ def calibrate(
     Whole scenes are judged, unlike crops in a run, since a crop would hide how many things there are and where.
 
     Args:
-        model: name of the judge, or all its settings.
+        model: name of the judge, or all its settings. Without a server among them, those of AUTOINTERP_JUDGE_BASE_URL
+            or AUTOINTERP_BASE_URL are asked, else OpenAI.
         out: the file to write; `calibration/<model>.json` by default.
         calls: to the judge, about; a third in the run's own format, a sixth of it again in reversed order, a sixth in
             the other format of many images and a third with single images.
@@ -110,9 +112,10 @@ def calibrate(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
+    prompts, cache, prices, out, keep_images = local_paths(prompts, cache, prices, out, keep_images)
     asked = resolve_model(ModelSettings(model=model) if isinstance(model, str) else model)
     settings, progress = settings or ScoreSettings(), progress or Silent()
-    check_urls((asked.base_url, *(engine.more_base_urls if engine else ())))
+    asked, use = judge_at(asked, engine or EngineSettings(), given=outbox is None)
     judge = Judge(asked, settings, load_prompt("judge", prompts))
     target = _target(out, asked.model)
     plan = make_plan(settings, calls, seed)
@@ -124,10 +127,11 @@ def calibrate(
         questions = plan.questions(dump)
 
         async def main() -> None:
-            use = engine or EngineSettings()
-            async with open_door(asked, use, dump, cache=cache, prices=prices, outbox=outbox) as door:
+            say = progress.note
+            async with open_door(asked, use, dump, cache=cache, prices=prices, outbox=outbox, say=say) as door:
                 result.tally = door.tally
                 with progress.show("calibrate", door, len(questions), 0), told.stop.on_interrupt(progress.note):
+                    announce(progress, asked, use, outbox=outbox)
                     window = use.concurrency + 2
                     await drive(iter(questions), lambda q: _ask(q, judge, door, told), window=window, stop=told.stop)
 

@@ -8,6 +8,7 @@ from autointerp.jobs.common import JobResult, Progress
 from autointerp.jobs.explaining import explain
 from autointerp.jobs.reporting import report
 from autointerp.jobs.scoring import score
+from autointerp.remote.path import local_path
 
 
 def demo_dump() -> Path:
@@ -16,7 +17,7 @@ def demo_dump() -> Path:
 
 
 def run_demo(
-    out: Path,
+    out: str | Path,
     *,
     model: ModelSettings,
     features: str | Iterable[int] = "all",
@@ -38,8 +39,9 @@ def run_demo(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    run, cache = out / "run", out / "cache"
+    folder = local_path(out)
+    run, cache = folder / "run", folder / "cache"
     explained = explain(demo_dump(), run, model=model, features=features, engine=engine, cache=cache, progress=progress)
     scored = score(run, judge=model, engine=engine, dump=demo_dump(), cache=cache, progress=progress)
-    page = report(run, out / "report.html", dump=demo_dump(), title="autointerp demo")
+    page = report(run, folder / "report.html", dump=demo_dump(), title="autointerp demo")
     return explained, scored, page

@@ -14,7 +14,7 @@ from autointerp.jobs.rehearsing import Part, Question, Questions, Rehearsal
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost
 from autointerp.record import Record
-from autointerp.remote.path import Location
+from autointerp.remote.path import Location, local_paths
 from autointerp.session import find_price
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
@@ -89,8 +89,8 @@ def estimate(
     settings: ExplainSettings | None = None,
     scoring: ScoreSettings | None = None,
     detail: Detail = "auto",
-    prompts: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    prices: str | Path | None = None,
     base_url: str | None = None,
     score: bool = True,
     allow_outside: bool = False,
@@ -117,6 +117,7 @@ def estimate(
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    prompts, prices = local_paths(prompts, prices)
     scored = (scoring or ScoreSettings(seed=seed)) if score else None
     plan = Plan(settings or ExplainSettings(seed=seed), scored, detail)
     if plan.score is not None:

@@ -17,16 +17,16 @@ from autointerp.jobs.ancestry import ancestry_of
 from autointerp.jobs.candidates import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.embedding import open_embedder
+from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
 from autointerp.jobs.spreading import Crew, Spread, absolute, features_text, gather, here_or_spread
-from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
-from autointerp.remote.path import Location, as_path
+from autointerp.remote.path import Location, as_path, local_paths
 from autointerp.runs.folder import ExplainStage, RunInfo
 from autointerp.schema import Feature
 from autointerp.session import open_door, resolve_model
@@ -44,9 +44,9 @@ def explain(
     seed: int = 0,
     settings: ExplainSettings | None = None,
     engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
     outbox: Outbox | None = None,
@@ -60,7 +60,8 @@ def explain(
     Args:
         dump: folder of the feature dump, or its URL.
         run: folder of the run, made if missing.
-        model: name of the explainer, or all its settings.
+        model: name of the explainer, or all its settings. Without a server among them, those of AUTOINTERP_BASE_URL are
+            asked, else OpenAI.
         features: `all`, `0-511,600`, `@FILE`, or ids.
         width: only features of this nested prefix.
         sample: only this many of them, drawn by `seed`.
@@ -83,12 +84,14 @@ def explain(
     """
     started = time.monotonic()
     features = features_text(features)
+    prompts, cache, prices = local_paths(prompts, cache, prices)
     settings = settings or ExplainSettings(seed=seed)
     _refuse_hierarchy(shard, settings)
     opened = open_dump(dump, allow_outside=allow_outside)
     asked = resolve_model(ModelSettings(model=model, seed=seed) if isinstance(model, str) else model)
-    engine = engine or EngineSettings()
-    check_urls((asked.base_url, *engine.more_base_urls))
+    given = given_here(shard, outbox)
+    asked, engine = explainer_at(asked, engine or EngineSettings(), given=given)
+    settings = candidates_at(settings, asked, given=given)
     explainer = make_explainer(opened, asked, settings, prompts)
     asks, embeds = asker(explainer, opened, prompts), embedder_of_candidates(settings)
     chosen = choose(opened, features, width=width, sample=sample, seed=seed)
@@ -125,13 +128,21 @@ def explain(
                 return
             async with (
                 open_door(
-                    asked, engine, opened, cache=cache, prices=prices, outbox=outbox, others=judges(asks)
+                    asked,
+                    engine,
+                    opened,
+                    cache=cache,
+                    prices=prices,
+                    outbox=outbox,
+                    others=judges(asks),
+                    say=progress.note,
                 ) as door,
-                open_embedder(embeds, engine, opened, cache=cache) as embedder,
+                open_embedder(embeds, engine, opened, cache=cache, say=progress.note) as embedder,
             ):
                 asks = with_embedder(asks, embedder)
                 result.tally = door.tally
                 with progress.show("explain", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
+                    announce(progress, asked, engine, embeds, outbox=outbox)
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
                     # What a batch job has not answered yet is told to narrower features.
@@ -154,8 +165,10 @@ def explain(
             prices=prices and absolute(prices),
             allow_outside=allow_outside,
         )
-        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop)
+        asks_of = tuple(asking(asked, engine, embeds))
+        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
         here_or_spread(main, crew, call, ancestry.waves(left), what, result)
+        note_address(writer, "explain", asked, cache, outbox=outbox)
         result.stopped = result.stopped or stop.reason
     result.seconds = time.monotonic() - started
     return result

@@ -6,7 +6,7 @@ from autointerp.contact import contact_sheet, save_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
-from autointerp.remote.path import Location
+from autointerp.remote.path import Location, local_path
 from autointerp.session import open_renderer
 
 
@@ -20,7 +20,7 @@ def inspect(dump: Location, *, check: bool = False, allow_outside: bool = False)
         return summarise(opened), validate(opened, content=True) if check else []
 
 
-def draw_feature(dump: Location, feature: int, out: Path, *, allow_outside: bool = False) -> None:
+def draw_feature(dump: Location, feature: int, out: str | Path, *, allow_outside: bool = False) -> None:
     """Draws one feature's contact sheet.
 
     Raises:
@@ -31,6 +31,6 @@ def draw_feature(dump: Location, feature: int, out: Path, *, allow_outside: bool
         evidence = opened.feature(feature)
         renderer = open_renderer(opened)
         try:
-            save_sheet(contact_sheet(opened, evidence, renderer), out)
+            save_sheet(contact_sheet(opened, evidence, renderer), local_path(out))
         finally:
             renderer.close()

@@ -16,6 +16,7 @@ from autointerp.jobs.bench import Bench, controlled, make_judge
 from autointerp.jobs.calibrated import Known, calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
 from autointerp.jobs.embedding import embedder_of, embedder_on
+from autointerp.jobs.endpoints import admit_random, announce, asking, given_here, judge_at, note_address, scorers_at
 from autointerp.jobs.randomised import explain_random, separations_of, settings_of_random
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shares import after
@@ -26,7 +27,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure, failed
 from autointerp.lmm.door import Door
 from autointerp.pipeline import Stop, drive
-from autointerp.remote.path import Location
+from autointerp.remote.path import Location, local_paths
 from autointerp.runs.folder import Run, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import holds
 from autointerp.schema import Feature
@@ -56,15 +57,16 @@ def score(
     settings: ScoreSettings | None = None,
     engine: EngineSettings | None = None,
     dump: Location | None = None,
-    calibration: Path | None = None,
+    calibration: str | Path | None = None,
     random_dump: Location | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
     allow_outside: bool = False,
     progress: Progress | None = None,
     outbox: Outbox | None = None,
     idle: bool = False,
+    trust: Iterable[str] = (),
     shard: Shard | None = None,
     crew: Crew | None = None,
     stop: Stop | None = None,
@@ -73,7 +75,8 @@ def score(
 
     Args:
         run: folder that `explain` made.
-        judge: name of the judge, or all its settings.
+        judge: name of the judge, or all its settings. Without a server among them, those of AUTOINTERP_JUDGE_BASE_URL
+            or AUTOINTERP_BASE_URL are asked, else the run's own, else OpenAI.
         features: only these of the explained ones.
         settings: which scorers, and what the judge is shown.
         engine: how the endpoint is used.
@@ -87,6 +90,7 @@ def score(
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
         idle: only checks the settings and opens the run folder.
+        trust: addresses that the run folder names and that may be asked, though they were never given on this machine.
         shard: works on this piece of the features alone, into a part of the run that `merge` merges.
         crew: several processes that work on pieces, which are merged at the end.
         stop: asked from outside to end when what is in flight is done.
@@ -96,6 +100,7 @@ def score(
     """
     started = time.monotonic()
     features = features_text(features)
+    prompts, cache, prices, calibration = local_paths(prompts, cache, prices, calibration)
     _refuse_random(shard, random_dump)
     progress, stop = progress or Silent(), stop or Stop()
     asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
@@ -104,10 +109,14 @@ def score(
     check_urls((settings.embedder.base_url,), "--embedder-base-url")
     gather(Path(run), crew, progress)
     there = open_run(run)
+    given = given_here(shard, outbox)
+    asked, engine = judge_at(asked, engine, there, trust=trust, given=given)
+    admit_random(there, random_dump, trust=trust)
     opened = dump_of(there, dump, allow_outside=allow_outside)
     result = JobResult(run=Path(run), selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
     refuse_screener(settings, asked)
+    settings = scorers_at(settings, scorers, asked, given=given)
     embedder = embedder_of(settings, scorers)
     trial = make_judge(asked, settings, scorers, prompts)
     known = calibrated(calibration, trial, there.info, result)
@@ -155,13 +164,15 @@ def score(
                     prices=prices,
                     outbox=outbox,
                     others=screeners(settings),
+                    say=progress.note,
                 ) as door,
-                embedder_on(bench, embedder, engine, opened, cache=cache),
+                embedder_on(bench, embedder, engine, opened, cache=cache, say=progress.note),
             ):
                 result.tally = door.tally
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
                 window = engine.concurrency // 2 + 2
                 with progress.show("score", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
+                    announce(progress, asked, engine, embedder, outbox=outbox)
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
                 result.spent = door.spent
 
@@ -178,8 +189,10 @@ def score(
             prices=prices and absolute(prices),
             allow_outside=allow_outside,
         )
-        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop)
+        asks_of = tuple(asking(asked, engine, embedder))
+        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
         here_or_spread(main, crew, call, [left], what, result)
+        note_address(writer, "score", asked, cache, outbox=outbox)
         result.stopped = result.stopped or stop.reason
     same = _Same(
         engine=engine,
@@ -232,6 +245,8 @@ def _score_random(
 
 def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
     names = named_scorers(settings)
+    if dump.info.population_note is not None:
+        result.notes.append(dump.info.population_note)
     if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
         missing = "the run has no second pass (--domain) and the dump no attribute"
         names = tuple(name for name in names if name != "relevance")

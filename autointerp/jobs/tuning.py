@@ -23,16 +23,16 @@ from autointerp.jobs.background import Background
 from autointerp.jobs.bench import make_judge
 from autointerp.jobs.common import choose, reference
 from autointerp.jobs.embedding import open_embedder
+from autointerp.jobs.endpoints import asking, embedder_at, judge_at
 from autointerp.jobs.planning import make_explainer
 from autointerp.jobs.rewarding import Rewarder
 from autointerp.jobs.scenes import Scenes
 from autointerp.jobs.tune_features import parted, schedule, usable_features
 from autointerp.jobs.tune_folder import Features, Measure, TuneFolder, TuneInfo, measured
-from autointerp.lmm.address import check_urls
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.prompts import load_prompt
-from autointerp.remote.path import Location
+from autointerp.remote.path import Location, local_paths
 from autointerp.session import open_door, open_renderer, resolve_model
 from autointerp.version import __version__
 
@@ -83,6 +83,7 @@ class _Work:
     prompts: Path | None
     cache: Path | None
     prices: Path | None
+    say: Callable[[str], None]
 
 
 def tune(
@@ -98,11 +99,12 @@ def tune(
     explaining: ExplainSettings | None = None,
     choosing: CandidateSettings | None = None,
     engine: EngineSettings | None = None,
-    prompts: Path | None = None,
-    cache: Path | None = None,
-    prices: Path | None = None,
+    prompts: str | Path | None = None,
+    cache: str | Path | None = None,
+    prices: str | Path | None = None,
     allow_outside: bool = False,
     told: Told | None = None,
+    say: Callable[[str], None] | None = None,
     stop: Stop | None = None,
 ) -> TuneResult:
     """Trains an explainer; called again with the same arguments, it goes on from the last checkpoint.
@@ -111,7 +113,8 @@ def tune(
         dump: folder of the feature dump, or its URL.
         out: folder to write, made if missing.
         model: the policy: a folder, or a name on the Hugging Face hub.
-        judge: name of the judge, or all its settings.
+        judge: name of the judge, or all its settings. Without a server among them, those of AUTOINTERP_JUDGE_BASE_URL
+            or AUTOINTERP_BASE_URL are asked, else OpenAI.
         features: `all`, `0-511,600`, `@FILE`, or ids.
         width: only features of this nested prefix.
         sample: only this many of them, drawn by the settings' seed.
@@ -124,6 +127,7 @@ def tune(
         prices: your own price file.
         allow_outside: whether the dump's image paths may be absolute or leave its folder.
         told: hears of each step.
+        say: hears who is asked, and where, before the first question.
         stop: asked from outside to end after the step that is being done.
 
     Raises:
@@ -131,14 +135,16 @@ def tune(
     """
     started, settings, stop = time.monotonic(), settings or TuneSettings(), stop or Stop()
     refuse(settings)
+    prompts, cache, prices = local_paths(prompts, cache, prices)
     asked = resolve_model(ModelSettings(model=judge) if isinstance(judge, str) else judge)
-    engine, choosing = engine or EngineSettings(), choosing or CandidateSettings()
+    asked, engine = judge_at(asked, engine or EngineSettings())
+    choosing = choosing or CandidateSettings()
     if choosing.embedder is not None:
-        choosing = choosing.model_copy(update={"embedder": resolve_model(choosing.embedder)})
-    check_urls((asked.base_url, *engine.more_base_urls))
+        embedder = embedder_at(resolve_model(choosing.embedder), asked)
+        choosing = choosing.model_copy(update={"embedder": embedder})
     opened = open_dump(dump, allow_outside=allow_outside)
     source = str(Path(model).resolve()) if Path(model).is_dir() else model
-    work = _Work(opened, source, settings, choosing, asked, engine, prompts, cache, prices)
+    work = _Work(opened, source, settings, choosing, asked, engine, prompts, cache, prices, say or _unheard)
     renderer = open_renderer(opened)
     try:
         scenes = _scenes(work, explaining or ExplainSettings(seed=settings.seed), renderer, eyes=sees(source))
@@ -155,6 +161,10 @@ def tune(
         renderer.close()
     result.seconds = time.monotonic() - started
     return result
+
+
+def _unheard(line: str) -> None:
+    """Tells nobody."""
 
 
 def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eyes: bool) -> Scenes:
@@ -256,11 +266,13 @@ async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIte
     """The judge, and the embedder where there is one, for as long as the context lasts."""
     async with AsyncExitStack() as stack:
         door = await stack.enter_async_context(
-            open_door(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices)
+            open_door(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices, say=work.say)
         )
         embedder = await stack.enter_async_context(
-            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache)
+            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache, say=work.say)
         )
+        for line in asking(work.judge, work.engine, work.choosing.embedder):
+            work.say(line)
         # A pair that the judge refuses counts as the same: were it different, refusals would pay for paraphrase.
         meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
         judge = make_judge(work.judge, scenes.judging, (), work.prompts)

@@ -8,6 +8,7 @@ from autointerp.lmm.calls import Failure
 from autointerp.schema import STRATA, Control
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.statistics import Interval, wilson
+from autointerp.scoring.trials import MORE_ACTIVE
 
 NAME = "accuracy"
 BANDS = ((0.7, "high"), (0.3, "middle"), (0.0, "low"))
@@ -25,7 +26,7 @@ async def accuracy(case: Case) -> Outcome:
     if case.explanation.none:
         return case.unscored(NAME, "the explainer found no common property")
     if (n := len(case.pool.active)) < least:
-        return case.unscored(NAME, f"{n} held-out active images, {least} are needed; show fewer or harvest more")
+        return case.unscored(NAME, f"{n} held-out active images, {least} are needed; {MORE_ACTIVE}")
     judged = await case.verdicts()
     if isinstance(judged, Failure):
         return judged

@@ -22,6 +22,7 @@ from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import SETTLED
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.sampling import Item
+from autointerp.scoring.trials import MORE_ACTIVE
 
 NAME = "embedding"
 LEAST_SHARE = 1e-3
@@ -50,7 +51,7 @@ async def embedding(case: Case) -> Outcome:
         return seen
     active, silent = (_crops([e for e in seen if e.item.active == side], case) for side in (True, False))
     if (own := active.n_groups) < (least := max(2, case.settings.min_active)):
-        return case.unscored(NAME, f"{own} different held-out active images, {least} are needed")
+        return case.unscored(NAME, f"{own} different held-out active images, {least} are needed; {MORE_ACTIVE}")
     details: Details = {"embedder": embedder.name, "n_silent": len(silent.weight), "missing": len(items) - len(seen)}
     draw = Draw(case.settings.bootstrap, case.settings.seed + case.feature.id)
     controls: dict[str, Control] = {}

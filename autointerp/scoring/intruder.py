@@ -17,7 +17,7 @@ from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.sampling import ACTIVE_STRATA
 from autointerp.scoring.statistics import Interval, wilson
-from autointerp.scoring.trials import Deck, Details, apart, board, lacking, places
+from autointerp.scoring.trials import MORE_ACTIVE, Deck, Details, apart, board, lacking, places
 
 NAME = "intruder"
 
@@ -45,9 +45,7 @@ async def intruder(case: Case) -> Outcome:
         return case.unscored(NAME, reason)
     trials = _trials(case)
     if not trials:
-        return case.unscored(
-            NAME, f"no activation band has {k - 1} held-out images that differ; show fewer or harvest more"
-        )
+        return case.unscored(NAME, f"no activation band has {k - 1} held-out images that differ; {MORE_ACTIVE}")
     said = await case.ask([_question(case, t) for t in trials], number_reply("odd", k))
     if isinstance(said, Failure):
         return said

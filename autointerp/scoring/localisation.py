@@ -20,7 +20,7 @@ from autointerp.scoring.protocol import Case, Outcome
 from autointerp.scoring.resampling import upper_p
 from autointerp.scoring.sampling import ACTIVE_STRATA
 from autointerp.scoring.statistics import Floats, Interval
-from autointerp.scoring.trials import Details, board, together, weighted_mean
+from autointerp.scoring.trials import MORE_ACTIVE, Details, board, together, weighted_mean
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"
@@ -43,9 +43,8 @@ async def localisation(case: Case) -> Outcome:
     chosen = _chosen(case)
     least = max(2, case.settings.min_active)
     if len(chosen) < least:
-        return case.unscored(
-            NAME, f"{len(chosen)} held-out active images have a region smaller than the image, {least} are needed"
-        )
+        found = f"{len(chosen)} held-out active images have a region smaller than the image"
+        return case.unscored(NAME, f"{found}, {least} are needed; {MORE_ACTIVE}")
     said = await case.ask([_question(case, e) for e, _ in chosen], PointReply)
     if isinstance(said, Failure):
         return said

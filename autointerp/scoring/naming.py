@@ -45,7 +45,9 @@ async def naming(case: Case) -> Outcome:
         return case.unscored(NAME, reason)
     rivals = opponents(own, case.rivals, wanted)
     if not rivals:
-        return case.unscored(NAME, "the run has no other explanation to choose from; explain more features")
+        return case.unscored(
+            NAME, "the run has no other explanation to choose from; explain more features (explain --features)"
+        )
     m, same = 1 + len(rivals), 1 + sum(normal(r) == normal(own) for r in rivals)
     trials = _trials(case, rivals)
     said = await case.ask([_question(case, t) for t in trials], number_reply("description", m))

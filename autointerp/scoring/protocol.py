@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from autointerp.clock import now
 from autointerp.config import ScoreSettings
+from autointerp.dump.format import Population as Counted
 from autointerp.lmm.calls import Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
@@ -24,6 +25,8 @@ R = TypeVar("R", bound=Reply)
 
 SHARED = ("detection", "accuracy")
 """Scorers that read the same judgements; the first of them in a run carries their usage."""
+OVER_THE_POPULATION = ("detection", "choice", "embedding", "relevance")
+"""Scorers whose figures count each image as many as it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Population:
     """Whether the base rate is a count over all images, or an estimate from those drawn."""
     known_from: int | None = None
     """Where it is an estimate: images that a uniform draw would need to know the rate as well."""
+    counted: Counted = "complete"
+    """Whether `n_images` and the counts speak of all images that were run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,11 @@ class Case:
         self.gaps += settled
         return Answers(tuple(values), usage, model)
 
+    def _spoken_of(self, scorer: str) -> dict[str, str]:
+        """What a figure over the population speaks of, where that is not all images that were run."""
+        counted = self.population.counted
+        return {} if counted == "complete" or scorer not in OVER_THE_POPULATION else {"population": counted}
+
     def unscored(self, scorer: str, reason: str) -> Unscored:
         """No verdict, and why."""
         return Unscored(
@@ -166,7 +176,7 @@ class Case:
             low=interval.low,
             high=interval.high,
             n=n,
-            details=dict(details),
+            details=dict(details) | self._spoken_of(scorer),
             controls=dict(controls),
             verdicts=verdicts,
             parts=parts,

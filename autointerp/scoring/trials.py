@@ -21,6 +21,10 @@ from autointerp.scoring.statistics import Floats, Interval, recall_samples
 Details = dict[str, float | int | str | bool | None]
 
 
+MORE_ACTIVE = "show fewer (explain --top, --bands) or harvest more (harvest --top, --per-band)"
+MORE_SILENT = "harvest some (harvest --silent) or draw some (import folder --silent-from-others)"
+
+
 def lacking(case: Case, *, silent: bool) -> str | None:
     """Why a feature has too few held-out images to be asked about; None where it has enough.
 
@@ -30,9 +34,9 @@ def lacking(case: Case, *, silent: bool) -> str | None:
     """
     settings, pool = case.settings, case.pool
     if (n := len(pool.active)) < settings.min_active:
-        return f"{n} held-out active images, {settings.min_active} are needed; show fewer or harvest more"
+        return f"{n} held-out active images, {settings.min_active} are needed; {MORE_ACTIVE}"
     if silent and (n := len(pool.silent)) < settings.min_silent:
-        return f"{n} held-out silent images, {settings.min_silent} are needed; harvest some (stratum silent)"
+        return f"{n} held-out silent images, {settings.min_silent} are needed; {MORE_SILENT}"
     return None
 
 

@@ -176,6 +176,7 @@ def test_second_interrupt_ends_at_once_and_says_how_to_go_on(planted: Population
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as process:
         assert process.stderr is not None
         assert slow.wait(60)
+        assert process.stderr.readline() == f"asking seer at {seer.url}\n".encode()
         process.send_signal(signal.SIGINT)
         assert b"stopping when what is in flight is done" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
