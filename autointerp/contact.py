@@ -26,9 +26,7 @@ def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int
     sheet = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height + GAP), GROUND)
     draw = ImageDraw.Draw(sheet)
     row = feature.row
-    density = row.n_active / dump.info.n_images if dump.info.n_images else 0.0
-    heading = f"feature {feature.id}   fires on {row.n_active:,} of {dump.info.n_images:,} images ({density:.2%})"
-    _write(draw, (GAP, 0), heading, 16)
+    _write(draw, (GAP, 0), f"feature {feature.id}   {fires_on(dump, row.n_active)}", 16)
     y = TITLE
     for name, shown in blocks:
         low, high = min(e.activation for e in shown), max(e.activation for e in shown)
@@ -39,6 +37,15 @@ def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int
             sheet.paste(_cell(dump, exemplar, renderer), place)
         y += -(-len(shown) // COLUMNS) * (SIDE + GAP)
     return sheet
+
+
+def fires_on(dump: Dump, n_active: int) -> str:
+    """On how many images a feature fires, and on which share of them as far as that is known."""
+    density = dump.info.density_of(n_active)
+    if density is None:
+        return f"fires on {n_active:,} images of the dump; of how many that were run is not known"
+    sample = " of a sample" if dump.info.population == "sample" else ""
+    return f"fires on {n_active:,} of {dump.info.n_images:,} images{sample} ({density:.2%})"
 
 
 def save_sheet(sheet: Image.Image, out: Path) -> None:

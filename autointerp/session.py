@@ -1,17 +1,16 @@
 """Opens the door to the LMM for one command: renderer, cache, limiter, ledger and client, put together."""
 
 import datetime
-import ipaddress
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
+from autointerp.lmm.address import is_private
 from autointerp.lmm.balancing import Balancer
 from autointerp.lmm.batch_client import BatchClient, Outbox
 from autointerp.lmm.budget import Ledger
@@ -26,7 +25,6 @@ from autointerp.lmm.uuid_client import UuidClient
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings
 from autointerp.tasks import LOCAL_ANSWERERS, TASKS
 
-_INSIDE = (".local", ".internal", ".lan", ".svc")
 MAX_PIXELS = 89_478_485
 """Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
@@ -67,20 +65,9 @@ def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str]
     listed = price_of(settings.model, on=today, overrides=prices)
     if listed is not None and prices is not None and listed.source == str(prices):
         return listed
-    if all(_is_private(url) for url in (settings.base_url, *more)):
+    if all(is_private(url) for url in (settings.base_url, *more)):
         return Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
     return listed
-
-
-def _is_private(base_url: str | None) -> bool:
-    host = urlsplit(base_url or "").hostname
-    if host is None:
-        return False
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        # No name of the open network is without a dot, or of these endings.
-        return "." not in host or host.endswith(_INSIDE)
 
 
 def open_renderer(dump: Dump) -> Renderer:
@@ -104,6 +91,7 @@ async def open_door(
     prices: Path | None,
     outbox: Outbox | None = None,
     others: Sequence[str] = (),
+    say: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Door]:
     """The door for one model over one dump; closes all that it opened.
 
@@ -115,6 +103,7 @@ async def open_door(
         prices: the user's price file.
         outbox: where questions go that are to be answered later; None asks them now.
         others: further models that are asked at the same endpoint.
+        say: told where a server answers, where that is not its address itself.
 
     Raises:
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
@@ -130,7 +119,7 @@ async def open_door(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store, limiter, outbox)
+            client, close = _client(model, engine, store, limiter, outbox, say)
             door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             try:
                 yield door
@@ -144,7 +133,12 @@ async def open_door(
 
 
 def _client(
-    model: ModelSettings, engine: EngineSettings, cache: Cache, limiter: Limiter, outbox: Outbox | None
+    model: ModelSettings,
+    engine: EngineSettings,
+    cache: Cache,
+    limiter: Limiter,
+    outbox: Outbox | None,
+    say: Callable[[str], None] | None,
 ) -> tuple[Client, OpenAIClient | Balancer | BatchClient | None]:
     if outbox is not None:
         deferring = outbox.client(model.base_url, cache)
@@ -157,6 +151,6 @@ def _client(
     if engine.image_uuids and len(urls) > 1:
         raise SettingsError("--image-uuids: what one server has seen another has not; name a single --base-url with it")
     kind = UuidClient if engine.image_uuids else OpenAIClient
-    clients = [kind(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache) for url in urls]
+    clients = [kind(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say) for url in urls]
     remote = clients[0] if len(clients) == 1 else Balancer(clients, limiter)
     return remote, remote

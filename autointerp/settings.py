@@ -167,7 +167,7 @@ class ModelChoice(Settings):
     base_url: Annotated[str | None, BeforeValidator(first_address), Option(env="AUTOINTERP_BASE_URL", several=True)] = (
         None
     )
-    """An OpenAI-compatible server, e.g. http://localhost:8000/v1; without it, OpenAI. Repeat it for several servers."""
+    """An OpenAI-compatible server, e.g. http://localhost:8000/v1; without it, that of OPENAI_BASE_URL, else OpenAI."""
     temperature: float = Field(default=0.0, ge=0, le=2)
     """The sampling temperature of the replies; it is left out where the endpoint refuses it."""
     max_tokens: PositiveInt = 2000
@@ -250,7 +250,10 @@ class CandidateSettings(Settings):
                     help="The model that tells meanings apart: `local`, a model of an endpoint with embeddings, or "
                     "`none`, which leaves every pair to the judge.",
                 ),
-                "base_url": Option("--embedder-base-url", help="The address of the embedder's server, ending in /v1."),
+                "base_url": Option(
+                    "--embedder-base-url",
+                    help="The embedder's server; without it, that of the model beside it.",
+                ),
             },
             panel="Several explanations",
         ),
@@ -387,7 +390,10 @@ class ScoreSettings(Settings):
                     help="The model that embeds for the scorer `embedding`: `local`, or a model of an endpoint with "
                     "embeddings.",
                 ),
-                "base_url": Option("--embedder-base-url", help="The address of the embedder's server, ending in /v1."),
+                "base_url": Option(
+                    "--embedder-base-url",
+                    help="The embedder's server; without it, that of the model beside it.",
+                ),
             },
             panel="Single scorers",
         ),
@@ -518,9 +524,10 @@ JUDGE = Group(
         "base_url": Option(
             "--judge-base-url",
             "--base-url",
-            env="AUTOINTERP_JUDGE_BASE_URL",
+            env=("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"),
             several=True,
-            help="The judge's server. Repeat it for several servers of the same model.",
+            help="The judge's server; without it, the run's own. OpenAI is https://api.openai.com/v1. Repeat it for "
+            "several servers of the same model.",
         ),
     }
 )

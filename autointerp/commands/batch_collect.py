@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from autointerp.options import Argument, Command, Work
+from autointerp.options import Argument, Command, Option, Work
 
 
 class BatchCollect(Command):
@@ -18,6 +18,8 @@ class BatchCollect(Command):
     """The result files; without any, the endpoint is asked."""
     keep: bool = False
     """Keep files of requests whose every line is answered."""
+    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
 batch_collect = Work(BatchCollect, "autointerp.jobs.batch_collecting:run")

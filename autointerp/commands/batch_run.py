@@ -23,6 +23,8 @@ class BatchRun(Command):
     """Keep files of requests whose every line is answered."""
     budget: Annotated[Budget | None, Option(default="that of the recorded command")] = None
     """Stop before the questions written now are expected to use more than this: 2.50usd or 3M tokens."""
+    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
 batch_run = Work(BatchRun, "autointerp.jobs.batch_watching:run")

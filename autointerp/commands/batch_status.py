@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from autointerp.options import Argument, Command, Work
+from autointerp.options import Argument, Command, Option, Work
 
 
 class BatchJob(Command):
@@ -14,6 +14,8 @@ class BatchJob(Command):
 
     run: Annotated[Path, Argument()]
     """The folder of the run, or of the file of a calibration."""
+    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
 batch_status = Work(BatchJob, "autointerp.jobs.batch_watching:run_status")

@@ -23,6 +23,8 @@ class BatchSubmit(Command):
     """Write again what stands in files that were not sent, and drop those."""
     budget: Annotated[Budget | None, Option(default="that of the recorded command")] = None
     """Stop before the questions written now are expected to use more than this: 2.50usd or 3M tokens."""
+    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
 batch_submit = Work(BatchSubmit, "autointerp.jobs.batch_submitting:run")

@@ -30,7 +30,12 @@ class Calibrate(WithFiles):
                     missing="name a judge with --model: one that your endpoint knows, e.g. gpt-5-mini, "
                     "or `local` for the embedded one",
                 ),
-                "base_url": Option("--judge-base-url", "--base-url", env="AUTOINTERP_JUDGE_BASE_URL", several=True),
+                "base_url": Option(
+                    "--judge-base-url",
+                    "--base-url",
+                    env=("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"),
+                    several=True,
+                ),
             }
         ),
     ]

@@ -28,6 +28,8 @@ class ImportFolder(Command):
     """The size of the dictionary; without it, one more than the largest feature."""
     link: bool = False
     """Keep absolute paths instead of copying the images."""
+    population: Annotated[PositiveInt | None, Option(default="not known, and so are densities")] = None
+    """How many images were run, if those in the folder of a feature are all that fire it."""
     silent_from_others: NonNegativeInt = 0
     """How many silent images are drawn for each feature from those not listed under it; detection needs some."""
     seed: NonNegativeInt = 0

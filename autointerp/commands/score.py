@@ -49,6 +49,8 @@ class Score(WithFiles):
     """How the endpoint is used."""
     execution: Execution = Execution()
     """Where the work is done."""
+    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
     dump: Annotated[Location | None, Option(panel="Files")] = None
     """Where the dump of the run is now, if it was moved; or its URL."""
     calibration: Annotated[Path | None, Option(panel="Controls and corrections")] = None

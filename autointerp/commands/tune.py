@@ -49,9 +49,9 @@ class Tune(WithFiles, OfFeatures, OfDump):
                 ),
                 "base_url": Option(
                     "--judge-base-url",
-                    env="AUTOINTERP_JUDGE_BASE_URL",
+                    env=("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL"),
                     several=True,
-                    help="The judge's server; without it, OpenAI. Repeat it for several servers of the same model.",
+                    help="The judge's server; without it, that of OPENAI_BASE_URL, else OpenAI.",
                 ),
             },
         ),

@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import datetime
+from typing import Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -62,6 +63,9 @@ IMAGES = pa.schema(
 """images.parquet, one row an image, ascending."""
 
 
+Population = Literal["complete", "sample", "unknown"]
+
+
 class Attribute(BaseModel):
     """The boolean label that images of a dump may carry, e.g. that they show a physical error."""
 
@@ -94,6 +98,8 @@ class DumpInfo(BaseModel):
     patch_grid: tuple[int, int] | None = None
     """Rows and columns of the heat maps."""
     attribute: Attribute | None = None
+    population: Population = "complete"
+    """Whether `n_images` and the counts speak of all images that were run, of a sample of them, or nobody knows."""
 
     @field_validator("format")
     @classmethod
@@ -130,9 +136,28 @@ class DumpInfo(BaseModel):
         """Length of every heat map in bytes; None where the dump has none."""
         return math.prod(self.patch_grid) if self.patch_grid else None
 
+    def density_of(self, n_active: int) -> float | None:
+        """Share of the images that were run on which a feature fires, 0 to 1; None where that is not known."""
+        if self.population == "unknown":
+            return None
+        return n_active / self.n_images if self.n_images else 0.0
+
+    @property
+    def population_note(self) -> str | None:
+        """What the counts do not say, in a sentence; None where they speak of all images that were run."""
+        return _NOTES[self.population]
+
     def width_of(self, feature: int) -> int:
         """The smallest nested prefix that holds `feature`, which must be in 0 … n_latents - 1."""
         return next(w for w in self.widths if feature < w)
+
+
+_NOTES: dict[Population, str | None] = {
+    "complete": None,
+    "sample": "the dump counts a sample of the images that were run: densities and population scores speak of it alone",
+    "unknown": "the dump does not say how many images were run: densities are unknown, and population scores such as "
+    "F1 and precision speak of the images in the dump alone",
+}
 
 
 def part_name(number: int) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from autointerp.dump.checks import ints
+from autointerp.dump.format import Population
 from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError
 from autointerp.record import Record
@@ -18,6 +19,8 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 DENSITY_EDGES = tuple(float(edge) for edge in np.arange(-8, 0.5, 0.5))
 """log10 of density; the first bin also takes what lies below it."""
 FEW_ACTIVE = 20
+_TAKEN = {"name", "model", "hookpoint", "created", "created_by", "n_latents", "n_images", "population"}
+"""Keys of dump.json that stand in a summary as they are."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -56,13 +59,16 @@ class DumpSummary(Record):
     """Features that fire on no image."""
     widths: tuple[WidthCount, ...]
     density_quantiles: tuple[tuple[float, float], ...]
-    """(quantile, density) over all features, dead ones with density 0; density is n_active / n_images, 0 to 1."""
+    """(quantile, density) over all features, dead ones with density 0; density is n_active / n_images, 0 to 1. Empty
+    where the population is not known."""
     density_histogram: tuple[int, ...]
-    """Features that fire at all, counted between neighbouring `density_edges`."""
+    """Features that fire at all, counted between neighbouring `density_edges`; empty likewise."""
     density_edges: tuple[float, ...]
     """log10 of density, one more than the counts."""
     n_images: int
-    """Size of the population that was run."""
+    """Size of the population that was run; where `population` is unknown, of the images that the dump speaks of."""
+    population: Population
+    """Whether the counts speak of all images that were run."""
     n_images_stored: int
     """Rows of images.parquet."""
     n_images_as_bytes: int
@@ -106,17 +112,17 @@ def summarise(dump: Dump) -> DumpSummary:
     info, images = dump.info, dump.images_table()
     table = dump.feature_parts.read_all(["n_active", "width"])
     n_active, width = ints(table["n_active"]), ints(table["width"])
-    density = n_active / max(info.n_images, 1)
+    density = n_active / max(info.n_images, 1) if info.population != "unknown" else np.zeros(0)
     tally = _tally(dump)
     return DumpSummary(
         path=str(dump.path),
         digest=dump.digest,
-        **info.model_dump(include={"name", "model", "hookpoint", "created", "created_by", "n_latents", "n_images"}),
+        **info.model_dump(include=_TAKEN),
         n_features=dump.n_features,
         n_dead=int((n_active == 0).sum()),
         widths=tuple(WidthCount(width=w, n_features=int((width == w).sum())) for w in info.widths),
         density_quantiles=tuple((q, float(np.quantile(density, q))) for q in QUANTILES) if len(density) else (),
-        density_histogram=_density_histogram(density[density > 0]),
+        density_histogram=_density_histogram(density[density > 0]) if len(density) else (),
         density_edges=DENSITY_EDGES,
         n_images_stored=len(images),
         n_images_as_bytes=images["path"].null_count,

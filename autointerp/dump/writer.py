@@ -230,7 +230,10 @@ class DumpWriter:
             sink.close()
         if self._n_parts == 1:
             (self.work / part_name(0)).rename(self.work / EXEMPLARS_FILE)
-        (self.work / INFO_FILE).write_text(self.info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        # A complete dump has the same dump.json, and so the same digest, as before there was this key.
+        left_out = {"population"} if self.info.population == "complete" else None
+        content = self.info.model_dump_json(indent=2, exclude=left_out) + "\n"
+        (self.work / INFO_FILE).write_text(content, encoding="utf-8")
         if self.folder.exists():
             raise DumpError(f"{self.folder}: was made by another program meanwhile; give another folder")
         try:

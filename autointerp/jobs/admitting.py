@@ -36,6 +36,14 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
     n, least = settings.n_silent, settings.min_silent
     if n < least and (both := [s.name for s in judging if s.sides == "both"]):
         raise SettingsError(f"--silent {n}: too few for {both[0]}; give at least {least}, or --scorers without it")
+    # Each of these is of no use with fewer images than make a score.
+    least = max(2, settings.min_active)
+    for scorer, option, n in (
+        ("localisation", "--n-localisation", settings.n_localisation),
+        ("embedding", "--n-embedding", settings.n_embedding),
+    ):
+        if n < least and scorer in scorers:
+            raise SettingsError(f"{option} {n}: too few for {scorer}; give at least {least}, or --scorers without it")
 
 
 def screeners(settings: ScoreSettings) -> tuple[str, ...]:

@@ -1,15 +1,16 @@
 """`autointerp batch collect`: puts the results of batch jobs into the cache, in whatever state they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from autointerp.commands.batch_collect import BatchCollect
 from autointerp.errors import SettingsError
+from autointerp.jobs.batch_apis import Apis, announce_files
 from autointerp.jobs.batch_kinds import KINDS
 from autointerp.jobs.batch_plans import Kind, at_work, read_plan
 from autointerp.jobs.batch_taking import CollectResult, Taker
-from autointerp.jobs.common import Progress
+from autointerp.jobs.common import Progress, Silent
 from autointerp.lmm.batch_api import BatchApi, GoneError, RemoteBatch
 from autointerp.lmm.batch_book import PART, BatchFile, Book
 from autointerp.lmm.batch_events import Ended
@@ -24,6 +25,7 @@ def batch_collect(
     files: Sequence[str | Path] = (),
     *,
     keep: bool = False,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> CollectResult:
     """Takes in results: those of finished batches at the endpoint, or files that you name.
@@ -36,7 +38,8 @@ def batch_collect(
         kinds: by name, the commands that can be recorded.
         files: output of `vllm run-batch` or downloaded; empty to ask the endpoint.
         keep: leaves the files of requests, and what was downloaded, in `RUN/batch`.
-        progress: is told how far batches are.
+        trust: as for `batch_submit`.
+        progress: is told who is asked.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
@@ -53,7 +56,8 @@ def batch_collect(
         for path in paths:
             taker.take(path)
         if not paths:
-            _fetch(book, taker, result, stack, keep=keep)
+            announce_files(progress or Silent(), [f for f in book.files.values() if f.running])
+            _fetch(book, taker, result, Apis(run, stack, trust), keep=keep)
         taker.learn()
         if not keep:
             _remove(book, result)
@@ -61,13 +65,10 @@ def batch_collect(
     return result
 
 
-def _fetch(book: Book, taker: Taker, result: CollectResult, stack: ExitStack, *, keep: bool) -> None:
+def _fetch(book: Book, taker: Taker, result: CollectResult, apis: Apis, *, keep: bool) -> None:
     """Downloads and takes in the results of every batch that has ended."""
-    apis: dict[str | None, BatchApi] = {}
     for file in [f for f in book.files.values() if f.running]:
-        if file.base_url not in apis:
-            apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-        api, batch = apis[file.base_url], file.batch
+        api, batch = apis.of(file), file.batch
         assert batch is not None
         try:
             there = api.look(batch)
@@ -126,4 +127,11 @@ def run(settings: BatchCollect, *, progress: Progress | None = None) -> CollectR
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    return batch_collect(settings.run, KINDS, settings.files, keep=settings.keep, progress=progress)
+    return batch_collect(
+        settings.run,
+        KINDS,
+        settings.files,
+        keep=settings.keep,
+        trust=settings.trust_address,
+        progress=progress,
+    )

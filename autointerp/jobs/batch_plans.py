@@ -11,12 +11,12 @@ import filelock
 from pydantic import ValidationError
 
 from autointerp.errors import RunError, SettingsError
-from autointerp.lmm.address import check_urls
+from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.batch_book import Book
 from autointerp.lmm.batch_events import Planned
 from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
-from autointerp.settings import EngineSettings, ModelSettings
+from autointerp.settings import EngineSettings, ModelName, ModelSettings
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -194,11 +194,23 @@ def _stage(run: Path, file: Path, number: int, raw: object, kinds: Mapping[str, 
     if "run" in kind.record.model_fields:
         values["run"] = run
     try:
-        return Stage(kind, cast("Plannable", kind.record.model_validate(values)))
+        return Stage(kind, cast("Plannable", kind.record.model_validate(_addressed(values))))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in (f"stages.{number}", *first["loc"]))
         raise RunError(f"{file}: {where}: {first['msg']}; give the command with --batch again") from e
+
+
+def _addressed(value: object) -> object:
+    """A plan in which every model has an address: where an earlier version recorded none, it asked OpenAI."""
+    if isinstance(value, list):
+        return [_addressed(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    out = {key: _addressed(part) for key, part in value.items()}
+    if "base_url" in out and out["base_url"] is None and not ModelName(out.get("model") or "").is_local:
+        out["base_url"] = OPENAI
+    return out
 
 
 def record(run: str | Path, kind: str, settings: Command) -> None:

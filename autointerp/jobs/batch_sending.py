@@ -1,11 +1,13 @@
 """Which files of requests go to the endpoint: those that were not sent, without what was answered meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from autointerp.jobs.batch_apis import Apis, announce_files
 from autointerp.jobs.batch_budgets import Ledgers
 from autointerp.jobs.batch_plans import BatchPlan
+from autointerp.jobs.common import Progress
 from autointerp.lmm.batch_api import BatchApi
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.lmm.batch_events import Started, Taken, Uploaded
@@ -49,18 +51,19 @@ def hold(book: Book, ledgers: Ledgers, *, under_way: bool) -> None:
             abandon(book, file, "over budget")
 
 
-def send(book: Book) -> Iterator[BatchFile]:
+def send(run: Path, book: Book, progress: Progress, trust: Iterable[str] = ()) -> Iterator[BatchFile]:
     """Uploads and starts what is not with an endpoint yet; every step is entered when it is done.
 
     Raises:
         EndpointError: the endpoint does not take one.
+        SettingsError: only the run folder names an endpoint's address.
     """
+    unsent = [f for f in book.files.values() if f.unsent]
+    announce_files(progress, unsent)
     with ExitStack() as stack:
-        apis: dict[str | None, BatchApi] = {}
-        for file in [f for f in book.files.values() if f.unsent]:
-            if file.base_url not in apis:
-                apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-            yield _send_one(book, file, apis[file.base_url])
+        apis = Apis(run, stack, trust)
+        for file in unsent:
+            yield _send_one(book, file, apis.of(file))
 
 
 def _send_one(book: Book, file: BatchFile, api: BatchApi) -> BatchFile:

@@ -1,12 +1,13 @@
 """`autointerp batch submit`: goes through the recorded stages, writes what they would ask, and sends it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, SettingsError
+from autointerp.jobs.batch_apis import admit_plan
 from autointerp.jobs.batch_budgets import Ledgers
 from autointerp.jobs.batch_kinds import KINDS
 from autointerp.jobs.batch_plans import BatchPlan, Kind, Stage, StageResult, at_work, read_plan, refuse_local
@@ -17,7 +18,7 @@ from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.batch_events import Finished
 from autointerp.lmm.batch_files import abandon
 from autointerp.lmm.image_tokens import TokenEstimate
-from autointerp.lmm.openai_client import api_key
+from autointerp.lmm.keys import api_key
 from autointerp.lmm.prices import Price, cost
 from autointerp.options import Command
 from autointerp.session import estimate
@@ -69,6 +70,7 @@ def batch_submit(
     again: bool = False,
     budget: Budget | None = None,
     under_way: bool = False,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
 ) -> SubmitResult:
     """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
@@ -81,13 +83,15 @@ def batch_submit(
         budget: for what is written and sent now, of all stages together, at the price of a
             batch job; None for those of the recorded commands, each for its own stage.
         under_way: counts against the budget what the endpoint works on, too.
+        trust: addresses that the folder names and that may be asked, though they were never given on this machine.
         progress: shows how far it is.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    progress = progress or Silent()
+    progress, trust = progress or Silent(), tuple(trust)
     plan = read_plan(run, kinds)
+    admit_plan(run, plan, trust)
     _check_models(plan, files_only=files_only)
     with at_work(run) as folder, Book(folder, writing=True) as book:
         ledgers = Ledgers(plan, budget)
@@ -99,11 +103,11 @@ def batch_submit(
         known = set(book.files)
         if not files_only:
             hold(book, ledgers, under_way=under_way)
-        _replay(plan, book, ledgers, progress, result)
+        _replay(plan, book, ledgers, progress, result, trust)
         result.written = [f for name, f in book.files.items() if name not in known]
         _add_up(result, ledgers.prices)
         if not files_only and result.stopped != "interrupted":
-            _send(book, result, progress)
+            _send(book, result, progress, trust)
         result.waiting = book.n_open
         result.files = list(book.files.values())
     return result
@@ -128,13 +132,15 @@ def _check_key(model: ModelSettings) -> None:
         ) from e
 
 
-def _replay(plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult) -> None:
+def _replay(
+    plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult, trust: Sequence[str]
+) -> None:
     """Goes through the stages in order, as far as each has all its answers."""
     for stage in plan.stages:
         if stage.name not in book.finished:
             for final in (False, True):
                 outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, REPLIES, final=final)
-                told = run_stage(stage, outbox, progress)
+                told = run_stage(stage, outbox, progress, trust)
                 result.expected += outbox.expected
                 result.results[stage.name] = told
                 result.stopped = told.stopped
@@ -144,7 +150,7 @@ def _replay(plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, r
         result.finished.append(stage.name)
 
 
-def run_stage(stage: Stage, outbox: Outbox, progress: Progress) -> StageResult:
+def run_stage(stage: Stage, outbox: Outbox, progress: Progress, trust: Sequence[str] = ()) -> StageResult:
     """The recorded command, with its questions going into the outbox.
 
     Raises:
@@ -153,8 +159,10 @@ def run_stage(stage: Stage, outbox: Outbox, progress: Progress) -> StageResult:
     # The budget is the outbox's, and nothing is sent that could be too fast.
     free = {"budget": None, "requests_per_minute": None, "tokens_per_minute": None}
     settings = cast("Command", stage.settings)
-    engine = stage.settings.engine.model_copy(update=free)
-    return stage.kind.run(settings.model_copy(update={"engine": engine}), outbox=outbox, progress=progress)
+    changed: dict[str, object] = {"engine": stage.settings.engine.model_copy(update=free)}
+    if "trust_address" in type(settings).model_fields:
+        changed["trust_address"] = tuple(trust)
+    return stage.kind.run(settings.model_copy(update=changed), outbox=outbox, progress=progress)
 
 
 def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
@@ -167,9 +175,9 @@ def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
             result.dollars += cost(price, tokens_in, tokens_out, 0)
 
 
-def _send(book: Book, result: SubmitResult, progress: Progress) -> None:
+def _send(book: Book, result: SubmitResult, progress: Progress, trust: Sequence[str]) -> None:
     try:
-        for file in send(book):
+        for file in send(result.run, book, progress, trust):
             result.sent.append(file)
             progress.note(f"{file.name}: started as {file.batch}")
     except EndpointError as e:
@@ -191,5 +199,6 @@ def run(settings: BatchSubmit, *, progress: Progress | None = None) -> SubmitRes
         files_only=settings.files_only,
         again=settings.again,
         budget=settings.budget,
+        trust=settings.trust_address,
         progress=progress,
     )

@@ -1,21 +1,23 @@
 """`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autointerp.commands.batch_run import BatchRun
 from autointerp.commands.batch_status import BatchJob
 from autointerp.errors import AutointerpError, EndpointError
+from autointerp.jobs.batch_apis import Apis, announce_files
 from autointerp.jobs.batch_collecting import batch_collect, progress_of
 from autointerp.jobs.batch_kinds import KINDS
 from autointerp.jobs.batch_plans import Kind, StageResult, folder_of, planned, read_plan
 from autointerp.jobs.batch_submitting import SubmitResult, batch_submit
 from autointerp.jobs.batch_taking import CollectResult
 from autointerp.jobs.common import OVER_BUDGET, Progress, Silent
-from autointerp.lmm.batch_api import BatchApi
+from autointerp.lmm.address import is_openai
 from autointerp.lmm.batch_book import BatchFile, Book
 from autointerp.record import Record
 from autointerp.settings import Budget
@@ -57,8 +59,16 @@ class BatchStatus(Record):
     """What to do."""
 
 
-def batch_status(run: str | Path, kinds: Mapping[str, Kind]) -> BatchStatus:
+def batch_status(
+    run: str | Path, kinds: Mapping[str, Kind], *, trust: Iterable[str] = (), progress: Progress | None = None
+) -> BatchStatus:
     """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches.
+
+    Args:
+        run: folder of the run, or of a calibration.
+        kinds: by name, the commands that can be recorded.
+        trust: as for `batch_submit`.
+        progress: is told who is asked.
 
     Raises:
         RunError: there is no batch, or its manifest cannot be read.
@@ -66,10 +76,11 @@ def batch_status(run: str | Path, kinds: Mapping[str, Kind]) -> BatchStatus:
     plan = read_plan(run, kinds)
     with ExitStack() as stack:
         book = stack.enter_context(Book(folder_of(run), writing=False))
-        apis: dict[str | None, BatchApi] = {}
+        apis = Apis(run, stack, trust)
+        announce_files(progress or Silent(), [f for f in book.files.values() if f.running])
         files: list[FileStatus] = []
         for file in book.files.values():
-            said = _endpoint_says(file, apis, stack) if file.running else None
+            said = _endpoint_says(file, apis) if file.running else None
             files.append(
                 FileStatus(
                     file=file.name,
@@ -96,12 +107,10 @@ def batch_status(run: str | Path, kinds: Mapping[str, Kind]) -> BatchStatus:
     )
 
 
-def _endpoint_says(file: BatchFile, apis: dict[str | None, BatchApi], stack: ExitStack) -> str:
+def _endpoint_says(file: BatchFile, apis: Apis) -> str:
     assert file.batch is not None
     try:
-        if file.base_url not in apis:
-            apis[file.base_url] = stack.enter_context(BatchApi(file.base_url))
-        return progress_of(apis[file.base_url].look(file.batch))
+        return progress_of(apis.of(file).look(file.batch))
     except AutointerpError as e:
         return f"not known: {e}"
 
@@ -111,7 +120,7 @@ def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str
     unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {run}"
     if unsent:
         first = folder_of(run) / unsent[0].name
-        if unsent[0].base_url is None:
+        if is_openai(unsent[0].base_url):
             return f"autointerp batch submit {run}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
         more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
         return (
@@ -164,6 +173,7 @@ def batch_run(
     poll: float,
     keep: bool = False,
     budget: Budget | None = None,
+    trust: Iterable[str] = (),
     progress: Progress | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> DriveResult:
@@ -175,27 +185,32 @@ def batch_run(
         poll: seconds between looks at the endpoint.
         keep: as for `batch_collect`.
         budget: as for `batch_submit`, for each round; what an earlier start sent and nobody collected counts.
+        trust: as for `batch_submit`.
         progress: is told of each step.
         sleep: waits so many seconds.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    result, progress = DriveResult(Path(run)), progress or Silent()
-    idle = 0
+    result, progress, trust, idle = DriveResult(Path(run)), progress or Silent(), tuple(trust), 0
+    collect = partial(batch_collect, run, kinds, keep=keep, trust=trust)
     try:
         while True:
-            submitted = batch_submit(run, kinds, budget=budget, under_way=True, progress=progress)
+            submitted = batch_submit(run, kinds, budget=budget, under_way=True, trust=trust, progress=progress)
             result.results |= submitted.results
             _refuse_problem(submitted)
+            # Who is asked has been said where something was sent.
+            first = partial(collect, progress=None if submitted.sent else progress)
             if submitted.stopped == OVER_BUDGET:
-                _finish_what_is_paid(run, kinds, poll, keep, progress, sleep, result)
+                result.rounds += 1
+                _wait(first, collect, poll, progress, sleep, result)
+                _record_what_is_paid(run, kinds, trust, progress, result)
             if submitted.complete or submitted.stopped:
                 result.stopped = submitted.stopped
                 return result
             result.rounds += 1
             before = len(result.collected)
-            _wait(run, kinds, poll, keep, progress, sleep, result)
+            _wait(first, collect, poll, progress, sleep, result)
             idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
             if idle >= IDLE_ROUNDS:
                 result.stopped, result.idle = _why_idle(result.collected[-1]), True
@@ -211,18 +226,17 @@ def _refuse_problem(submitted: SubmitResult) -> None:
 
 
 def _wait(
-    run: str | Path,
-    kinds: Mapping[str, Kind],
+    first: Callable[[], CollectResult],
+    then: Callable[[], CollectResult],
     poll: float,
-    keep: bool,
     progress: Progress,
     sleep: Callable[[float], None],
     result: DriveResult,
 ) -> None:
     """Collects until no batch is left that the endpoint works on."""
     said: dict[str, str] = {}
+    collected = first()
     while True:
-        collected = batch_collect(run, kinds, keep=keep, progress=progress)
         result.collected.append(collected)
         for file, state in (collected.running | collected.ended).items():
             if said.get(file) != state:
@@ -231,21 +245,15 @@ def _wait(
         if not collected.running:
             return
         sleep(poll)
+        collected = then()
 
 
-def _finish_what_is_paid(
-    run: str | Path,
-    kinds: Mapping[str, Kind],
-    poll: float,
-    keep: bool,
-    progress: Progress,
-    sleep: Callable[[float], None],
-    result: DriveResult,
+def _record_what_is_paid(
+    run: str | Path, kinds: Mapping[str, Kind], trust: Sequence[str], progress: Progress, result: DriveResult
 ) -> None:
-    """Waits for what was sent, and records what its answers settle; no more is asked."""
-    result.rounds += 1
-    _wait(run, kinds, poll, keep, progress, sleep, result)
-    result.results |= batch_submit(run, kinds, files_only=True, budget=_NOTHING, progress=progress).results
+    """Records what the answers to what was sent settle; no more is asked."""
+    told = batch_submit(run, kinds, files_only=True, budget=_NOTHING, trust=trust, progress=progress)
+    result.results |= told.results
 
 
 def _why_idle(last: CollectResult) -> str:
@@ -264,7 +272,7 @@ def run_status(settings: BatchJob, *, progress: Progress | None = None) -> Batch
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    return batch_status(settings.run, KINDS)
+    return batch_status(settings.run, KINDS, trust=settings.trust_address, progress=progress)
 
 
 def run(settings: BatchRun, *, progress: Progress | None = None) -> DriveResult:
@@ -274,5 +282,11 @@ def run(settings: BatchRun, *, progress: Progress | None = None) -> DriveResult:
         AutointerpError: something that you can mend; the message says how.
     """
     return batch_run(
-        settings.run, KINDS, poll=settings.poll, keep=settings.keep, budget=settings.budget, progress=progress
+        settings.run,
+        KINDS,
+        poll=settings.poll,
+        keep=settings.keep,
+        budget=settings.budget,
+        trust=settings.trust_address,
+        progress=progress,
     )

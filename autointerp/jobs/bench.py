@@ -1,6 +1,6 @@
 """Puts explanations on trial: the held-out images, distractors and controls of each."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autointerp.dump.reader import Dump
@@ -49,7 +49,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Looks at the dump once."""
-        self.population = population_of(self.dump)
+        self.population = replace(population_of(self.dump), counted=self.dump.info.population)
         self._distractors = DistractorFinder(self.dump, self.index, seed=self.judge.settings.seed)
 
     def case(self, feature: Feature, door: Door) -> Case:

@@ -16,7 +16,7 @@ from autointerp.errors import EndpointError, SettingsError
 from autointerp.jobs.batch_plans import check_models, record
 from autointerp.jobs.boards import Asked, Plan, make_plan
 from autointerp.jobs.common import Progress, Silent
-from autointerp.lmm.address import check_urls
+from autointerp.jobs.endpoints import announce, judge_at
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.calls import DEFERRED, Failure
 from autointerp.lmm.door import Door, Tally
@@ -77,7 +77,7 @@ def calibrate_judge(
     Whole scenes are judged, unlike crops in a run, since a crop would hide how many things there are and where.
 
     Args:
-        o: the settings of the command.
+        o: the settings of the command, the judge with its servers.
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
 
@@ -85,10 +85,9 @@ def calibrate_judge(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    asked, settings, progress = resolve_model(o.model), o.settings, progress or Silent()
-    check_urls((asked.base_url, *o.engine.more_base_urls))
+    asked, settings, progress = o.model, o.settings, progress or Silent()
     judge = Judge(asked, settings, load_prompt("judge", o.prompts))
-    target = _writable(o.model_copy(update={"model": asked}).target)
+    target = _writable(o.target)
     plan = make_plan(settings, o.calls, o.seed)
     result = CalibrationResult(target, selected=len(plan.asked), images=o.keep_images)
     if o.batch and outbox is None:
@@ -98,9 +97,11 @@ def calibrate_judge(
         questions = plan.questions(dump)
 
         async def main() -> None:
-            async with open_door(asked, o.engine, dump, cache=o.cache, prices=o.prices, outbox=outbox) as door:
+            say = progress.note
+            async with open_door(asked, o.engine, dump, cache=o.cache, prices=o.prices, outbox=outbox, say=say) as door:
                 result.tally = door.tally
                 with progress.show("calibrate", door, len(questions), 0), told.stop.on_interrupt(progress.note):
+                    announce(progress, asked, o.engine, outbox=outbox)
                     window = o.engine.concurrency + 2
                     await drive(iter(questions), lambda q: _ask(q, judge, door, told), window=window, stop=told.stop)
 
@@ -219,6 +220,8 @@ def run(settings: Calibrate, *, progress: Progress | None = None, outbox: Outbox
     """
     if settings.batch:
         check_models(models(settings), settings.engine)
+    model, engine = judge_at(resolve_model(settings.model), settings.engine, given=outbox is None)
+    settings = settings.model_copy(update={"model": model, "engine": engine})
     result = calibrate_judge(settings, progress=progress, outbox=outbox)
     if settings.batch and outbox is None:
         record(result.out.parent, "calibrate", settings.model_copy(update={"out": result.out, "batch": False}))

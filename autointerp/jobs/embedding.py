@@ -1,6 +1,6 @@
 """Opens the door to an embedder, for runs whose scorers want one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,14 +30,20 @@ def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSetti
 
 @asynccontextmanager
 async def embedder_on(
-    bench: Bench | None, model: ModelSettings | None, engine: EngineSettings, dump: Dump, *, cache: Path | None
+    bench: Bench | None,
+    model: ModelSettings | None,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    say: Callable[[str], None] | None = None,
 ) -> AsyncIterator[None]:
     """Gives the bench an embedder while the context lasts; does nothing where `model` is None.
 
     Raises:
         SettingsError: as `open_embedder`.
     """
-    async with open_embedder(model if bench else None, engine, dump, cache=cache) as embedder:
+    async with open_embedder(model if bench else None, engine, dump, cache=cache, say=say) as embedder:
         if bench is not None and embedder is not None:
             bench.embedder = embedder
         yield
@@ -45,7 +51,12 @@ async def embedder_on(
 
 @asynccontextmanager
 async def open_embedder(
-    model: ModelSettings | None, engine: EngineSettings, dump: Dump, *, cache: Path | None
+    model: ModelSettings | None,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    say: Callable[[str], None] | None = None,
 ) -> AsyncIterator[DoorEmbedder | None]:
     """The way to an embedder; None where `model` is None.
 
@@ -66,7 +77,7 @@ async def open_embedder(
     renderer = open_renderer(dump)
     try:
         with Cache(cache_folder(cache)) as store:
-            client, close = _client(model, engine, store)
+            client, close = _client(model, engine, store, say)
             try:
                 door = Door(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=_estimate)
                 yield DoorEmbedder(door, model.model)
@@ -77,12 +88,14 @@ async def open_embedder(
         renderer.close()
 
 
-def _client(model: ModelSettings, engine: EngineSettings, cache: Cache) -> tuple[Client, EmbeddingsClient | None]:
+def _client(
+    model: ModelSettings, engine: EngineSettings, cache: Cache, say: Callable[[str], None] | None
+) -> tuple[Client, EmbeddingsClient | None]:
     if model.model.is_local:
         from autointerp.lmm.local.embedding import LocalEmbeddings
 
         return LocalEmbeddings(), None
-    remote = EmbeddingsClient(model, timeout=engine.timeout, connections=engine.concurrency, cache=cache)
+    remote = EmbeddingsClient(model, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say)
     return remote, remote
 
 

@@ -17,13 +17,13 @@ from autointerp.jobs.batch_plans import check_models, record
 from autointerp.jobs.candidates import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.embedding import open_embedder
+from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.jobs.planning import forecast, make_explainer
 from autointerp.jobs.ray_engine import crew_of
 from autointerp.jobs.remote_runs import url_of, work_at
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shuffling import Shuffler
 from autointerp.jobs.spreading import Crew, Spread, gather, here_or_spread, shard_of
-from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.door import Door
@@ -48,7 +48,7 @@ def explain_features(
     """Explains features; run again with the same settings, it goes on where it stopped.
 
     Args:
-        o: the settings of the command.
+        o: the settings of the command, the explainer with its servers.
         run: folder of the run, made if missing.
         progress: shows how far it is.
         outbox: where questions go that a batch job is to answer; see docs/batch.md.
@@ -60,11 +60,9 @@ def explain_features(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    settings, engine = o.settings, o.engine
+    asked, settings, engine = o.model, o.settings, o.engine
     _refuse_hierarchy(shard, settings)
     opened = open_dump(o.dump, allow_outside=o.allow_outside)
-    asked = resolve_model(o.model)
-    check_urls((asked.base_url, *engine.more_base_urls))
     explainer = make_explainer(opened, asked, settings, o.prompts)
     asks, embeds = asker(explainer, opened, o.prompts), embedder_of_candidates(settings)
     chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)
@@ -100,9 +98,16 @@ def explain_features(
                 return
             async with (
                 open_door(
-                    asked, engine, opened, cache=o.cache, prices=o.prices, outbox=outbox, others=judges(asks)
+                    asked,
+                    engine,
+                    opened,
+                    cache=o.cache,
+                    prices=o.prices,
+                    outbox=outbox,
+                    others=judges(asks),
+                    say=progress.note,
                 ) as door,
-                open_embedder(embeds, engine, opened, cache=o.cache) as embedder,
+                open_embedder(embeds, engine, opened, cache=o.cache, say=progress.note) as embedder,
             ):
                 asks = with_embedder(asks, embedder)
                 result.tally = door.tally
@@ -110,6 +115,7 @@ def explain_features(
                     progress.show("explain", door, len(place.ids), len(place.ids) - len(left)),
                     stop.on_interrupt(progress.note),
                 ):
+                    announce(progress, asked, engine, embeds, outbox=outbox)
                     # Half as many again as are in flight: their pictures are made while others wait for answers.
                     window = engine.concurrency + engine.concurrency // 2 + 1
                     # What a batch job has not answered yet is told to narrower features.
@@ -117,9 +123,11 @@ def explain_features(
                         await drive(opened.features(only(wave)), lambda f: one(f, door), window=window, stop=stop)
                 result.spent = door.spent
 
-        call = partial(_piece, o.model_copy(update={"model": asked, "cache": cache_folder(o.cache)}).absolute())
-        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop)
+        call = partial(_piece, o.model_copy(update={"cache": cache_folder(o.cache)}).absolute())
+        asks_of = tuple(asking(asked, engine, embeds))
+        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
         here_or_spread(main, crew, call, ancestry.waves(left), what, result)
+        note_address(writer, "explain", asked, o.cache, outbox=outbox)
         result.stopped = result.stopped or stop.reason
     result.seconds = time.monotonic() - started
     return result
@@ -150,12 +158,20 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox |
     shard, crew = shard_of(settings.execution), crew_of(settings.execution)
     if settings.execution.batch:
         check_models(models(settings), settings.engine)
+    settings = _placed(settings, given=given_here(shard, outbox))
     with work_at("explain", settings.run, settings.execution, settings.cache, shard) as folder:
         result = explain_features(settings, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
         if settings.execution.batch:
             record(folder, "explain", settings)
         result.run = url_of(result.run, folder, settings.run)
     return result
+
+
+def _placed(settings: Explain, *, given: bool) -> Explain:
+    """The settings with the servers of the models that are asked."""
+    model, engine = explainer_at(resolve_model(settings.model), settings.engine, given=given)
+    asked = candidates_at(settings.settings, model, given=given)
+    return settings.model_copy(update={"model": model, "engine": engine, "settings": asked})
 
 
 def models(settings: Explain) -> list[ModelSettings]:

@@ -9,6 +9,7 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
 from autointerp.jobs.common import Progress
+from autointerp.remote.path import local_path
 from autointerp.session import open_renderer
 
 
@@ -47,6 +48,6 @@ def draw_feature(dump: str | Path, feature: int, out: str | Path, *, allow_outsi
         evidence = opened.feature(feature)
         renderer = open_renderer(opened)
         try:
-            save_sheet(contact_sheet(opened, evidence, renderer), Path(out))
+            save_sheet(contact_sheet(opened, evidence, renderer), local_path(out))
         finally:
             renderer.close()

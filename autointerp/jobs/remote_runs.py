@@ -42,7 +42,7 @@ def read_run(where: Location) -> Iterator[Path]:
 
 
 @contextmanager
-def run_at(where: Location, *, cache: Path | None = None, part: str | None = None) -> Iterator[Path]:
+def run_at(where: Location, *, cache: str | Path | None = None, part: str | None = None) -> Iterator[Path]:
     """The folder of a run that is worked on: itself, or a working copy of one at a URL.
 
     The copy is fetched first, sent every `EVERY` seconds, and once more at the end, however that comes about; then it

@@ -18,6 +18,16 @@ from autointerp.jobs.bench import Bench, controlled, make_judge
 from autointerp.jobs.calibrated import Known, calibrated
 from autointerp.jobs.common import JobResult, Progress, Recorder, Silent, choose, dump_of, only
 from autointerp.jobs.embedding import embedder_of, embedder_on
+from autointerp.jobs.endpoints import (
+    admit_random,
+    announce,
+    asking,
+    given_here,
+    judge_at,
+    judge_name,
+    note_address,
+    scorers_at,
+)
 from autointerp.jobs.explaining import run as explain
 from autointerp.jobs.randomised import FOLDER, sample_size, separations_of, settings_of_random
 from autointerp.jobs.ray_engine import crew_of
@@ -25,7 +35,6 @@ from autointerp.jobs.remote_runs import url_of, work_at
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shares import after
 from autointerp.jobs.spreading import Crew, Spread, gather, here_or_spread, shard_of
-from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure, failed
@@ -41,7 +50,6 @@ from autointerp.session import open_door, resolve_model
 from autointerp.settings import (
     EngineSettings,
     FeatureSelection,
-    ModelChoice,
     ModelSettings,
     RegionSettings,
     ScoreSettings,
@@ -77,9 +85,7 @@ def score_features(
     """
     started = time.monotonic()
     progress, stop = progress or Silent(), stop or Stop()
-    asked, settings, engine = resolve_model(judge), o.settings, o.engine
-    check_urls((asked.base_url, *engine.more_base_urls))
-    check_urls((settings.embedder.base_url,), "--embedder-base-url")
+    asked, settings, engine = judge, o.settings, o.engine
     gather(run, crew, progress)
     there = open_run(run)
     opened = dump_of(there, o.dump, allow_outside=o.allow_outside)
@@ -134,20 +140,24 @@ def score_features(
                     prices=o.prices,
                     outbox=outbox,
                     others=screeners(settings),
+                    say=progress.note,
                 ) as door,
-                embedder_on(bench, embedder, engine, opened, cache=o.cache),
+                embedder_on(bench, embedder, engine, opened, cache=o.cache, say=progress.note),
             ):
                 result.tally = door.tally
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
                 window = engine.concurrency // 2 + 2
                 with progress.show("score", door, len(place.ids), result.before), stop.on_interrupt(progress.note):
+                    announce(progress, asked, engine, embedder, outbox=outbox)
                     await drive(opened.features(only(left)), lambda f: one(f, door), window=window, stop=stop)
                 result.spent = door.spent
 
         known_places = {"dump": str(opened.path), "cache": cache_folder(o.cache), "run": str(run)}
         call = partial(_piece, o.model_copy(update=known_places).absolute(), asked)
-        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop)
+        asks_of = tuple(asking(asked, engine, embedder))
+        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
         here_or_spread(main, crew, call, [left], what, result)
+        note_address(writer, "score", asked, o.cache, outbox=outbox)
         result.stopped = result.stopped or stop.reason
     result.seconds = time.monotonic() - started
     return result
@@ -174,6 +184,8 @@ def _keep(known: Known | None, run: Path) -> None:
 
 def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
     names = named_scorers(settings)
+    if dump.info.population_note is not None:
+        result.notes.append(dump.info.population_note)
     if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
         missing = "the run has no second pass (--domain) and the dump no attribute"
         names = tuple(name for name in names if name != "relevance")
@@ -216,10 +228,12 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
     with work_at("score", settings.run, settings.execution, settings.cache, shard) as folder:
         there = open_run(folder)
         settings = _resolved(settings, there.info)
+        if settings.execution.batch:
+            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
+        settings = _placed(settings, there, given=given_here(shard, outbox))
         judge = ModelSettings.model_validate(settings.judge)
         if settings.execution.batch:
             _refuse_local_explainer(settings, there.info)
-            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
         result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
         if settings.execution.batch:
             record(folder, "score", settings)
@@ -230,6 +244,15 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
         result.run = url_of(result.run, folder, settings.run)
     return result
+
+
+def _placed(settings: Score, there: Run, *, given: bool) -> Score:
+    """The settings with the servers of the models that are asked."""
+    named, trust = ModelSettings.model_validate(settings.judge), settings.trust_address
+    judge, engine = judge_at(resolve_model(named), settings.engine, there, trust=trust, given=given)
+    admit_random(there, settings.random_dump, trust=trust)
+    scoring = scorers_at(settings.settings, settings.settings.scorers, judge, given=given)
+    return settings.model_copy(update={"judge": judge, "engine": engine, "settings": scoring})
 
 
 def _refuse_local_explainer(settings: Score, made: RunInfo) -> None:
@@ -256,19 +279,8 @@ def _resolved(settings: Score, made: RunInfo) -> Score:
     given = settings.settings.region
     regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
     scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
-    return settings.model_copy(update={"judge": _judge(settings.judge, made), "settings": scoring})
-
-
-def _judge(choice: ModelChoice, made: RunInfo) -> ModelChoice:
-    """The one that was named, else the run's explainer with its server."""
-    explainer = made.explain.model
-    if choice.model is not None:
-        return choice
-    if is_adopted(made):
-        raise SettingsError(
-            "--judge-model: name a judge; the run's explanations were adopted, so there is no explainer to ask"
-        )
-    return choice.model_copy(update={"model": explainer.model, "base_url": choice.base_url or explainer.base_url})
+    judge = settings.judge.of(judge_name(made, settings.judge.model))
+    return settings.model_copy(update={"judge": judge, "settings": scoring})
 
 
 def _adopted(settings: Score, progress: Progress | None) -> Score:

@@ -199,6 +199,8 @@ class Spread:
     engine: EngineSettings
     progress: Progress
     stop: Stop
+    asking: tuple[str, ...] = ()
+    """Who is asked, and where, in lines."""
 
 
 def here_or_spread(
@@ -228,6 +230,8 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
         board = Board(what.engine, what.progress, what.stop, result)
         shown = what.progress.show(what.stage, board, what.total, through)
         with shown, what.stop.on_interrupt(what.progress.note):
+            for line in what.asking:
+                what.progress.note(line)
             for wave in waves:
                 if what.stop.reason is not None or result.stopped is not None:
                     return

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +22,12 @@ from autointerp.jobs.bench import make_judge
 from autointerp.jobs.common import OVER_BUDGET, choose, reference
 from autointerp.jobs.counting import Counting, Uncounted
 from autointerp.jobs.embedding import open_embedder
+from autointerp.jobs.endpoints import asking, embedder_at, judge_at
 from autointerp.jobs.planning import make_explainer
 from autointerp.jobs.rewarding import Rewarder
 from autointerp.jobs.scenes import Scenes
 from autointerp.jobs.tune_features import parted, schedule, usable_features
 from autointerp.jobs.tune_folder import Features, Measure, TuneFolder, TuneInfo, measured
-from autointerp.lmm.address import check_urls
 from autointerp.lmm.door import Tally
 from autointerp.pipeline import Stop
 from autointerp.prompts import load_prompt
@@ -96,6 +96,7 @@ class _Work:
     prompts: Path | None
     cache: Path | None
     prices: Path | None
+    say: Callable[[str], None]
 
 
 def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) -> TuneResult:
@@ -111,13 +112,14 @@ def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) 
     """
     started, settings, stop, choosing = time.monotonic(), o.settings, stop or Stop(), o.choosing
     refuse(settings)
-    asked = resolve_model(o.judge)
+    asked, engine = judge_at(resolve_model(o.judge), o.engine)
     if choosing.embedder is not None:
-        choosing = choosing.model_copy(update={"embedder": resolve_model(choosing.embedder)})
-    check_urls((asked.base_url, *o.engine.more_base_urls))
+        embedder = embedder_at(resolve_model(choosing.embedder), asked)
+        choosing = choosing.model_copy(update={"embedder": embedder})
     opened = open_dump(o.dump, allow_outside=o.allow_outside)
     source = str(Path(o.model).resolve()) if Path(o.model).is_dir() else o.model
-    work = _Work(opened, source, settings, choosing, asked, o.engine, o.prompts, o.cache, o.prices)
+    say = (progress or Uncounted()).note
+    work = _Work(opened, source, settings, choosing, asked, engine, o.prompts, o.cache, o.prices, say)
     renderer = open_renderer(opened)
     try:
         scenes = _scenes(work, _explaining(o), renderer, eyes=sees(source))
@@ -241,11 +243,13 @@ async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIte
     """The judge, and the embedder where there is one, for as long as the context lasts."""
     async with AsyncExitStack() as stack:
         door = await stack.enter_async_context(
-            open_door(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices)
+            open_door(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices, say=work.say)
         )
         embedder = await stack.enter_async_context(
-            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache)
+            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache, say=work.say)
         )
+        for line in asking(work.judge, work.engine, work.choosing.embedder):
+            work.say(line)
         # A pair that the judge refuses counts as the same: were it different, refusals would pay for paraphrase.
         meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
         judge = make_judge(work.judge, scenes.judging, (), work.prompts)

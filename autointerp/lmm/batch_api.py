@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from autointerp.errors import EndpointError, one_line
-from autointerp.lmm.address import checked_url
+from autointerp.lmm.address import OPENAI, checked_url, forms
+from autointerp.lmm.batch_http import http_client
 from autointerp.lmm.batch_lines import without_keys
-from autointerp.lmm.openai_client import api_key
+from autointerp.lmm.keys import api_key
 
 if TYPE_CHECKING:
     import openai
@@ -62,20 +63,27 @@ class BatchApi:
     """One endpoint; use as a context manager.
 
     Args:
-        base_url: ending in /v1; None is OpenAI itself.
+        base_url: of the server; where it does not end in /v1 and has no such API, /v1 is tried beneath it. None is
+            OpenAI itself.
         sleep: waits so many seconds.
 
     Raises:
-        SettingsError: no key, or an address that cannot be used.
+        SettingsError: no key, or an address or a proxy that cannot be used.
     """
 
     def __init__(self, base_url: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
         import openai
 
         self._sleep = sleep
-        self._url = checked_url(base_url)
+        self._url = checked_url(base_url) or OPENAI
+        self._forms = forms(self._url)
+        key = api_key(self._url)
         self._client: openai.OpenAI = openai.OpenAI(
-            api_key=api_key(base_url), base_url=self._url, max_retries=_ATTEMPTS - 1, timeout=_TIMEOUT
+            api_key=key,
+            base_url=self._url,
+            max_retries=_ATTEMPTS - 1,
+            timeout=_TIMEOUT,
+            http_client=http_client(self._url, key),
         )
 
     def __enter__(self) -> "BatchApi":
@@ -182,6 +190,7 @@ class BatchApi:
     def _errors(self) -> Iterator[None]:
         import openai
 
+        self._settle()
         try:
             yield
         except openai.APIStatusError as e:
@@ -194,9 +203,28 @@ class BatchApi:
             # A server that has no such API may answer with a page of its own, status 200.
             raise EndpointError(f"{self._where} gives no usable answer to the Batch API; {_INSTEAD}") from e
 
+    def _settle(self) -> None:
+        """Finds out at which of the server's addresses the API is; what else is wrong the next call meets, and says."""
+        import openai
+
+        if len(self._forms) == 1:
+            return
+        possible, self._forms = self._forms, (self._url,)
+        for form in possible:
+            self._client.base_url = form
+            try:
+                self._client.batches.list(limit=1)
+            except openai.APIStatusError as e:
+                if e.status_code in _NO_API:
+                    continue
+            except (openai.OpenAIError, ValueError, AttributeError):
+                pass
+            return
+        self._client.base_url = self._url
+
     @property
     def _where(self) -> str:
-        return self._url or "OpenAI"
+        return self._url
 
     def _refused(self, status: int, message: str) -> str:
         said = self._clean(message)

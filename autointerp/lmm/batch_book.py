@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autointerp.errors import RunError
+from autointerp.lmm.address import identity
 from autointerp.lmm.batch_events import (
     EVENT,
     AnyEvent,
@@ -158,7 +159,7 @@ class Book:
 
     def dialect(self, model: str, base_url: str | None) -> Dialect | None:
         """What was learnt of an endpoint from its results."""
-        return self._dialects.get((model, base_url))
+        return self._dialects.get((model, identity(base_url)))
 
     def next_name(self) -> str:
         """Of the next file."""
@@ -182,7 +183,7 @@ class Book:
             case Taken():
                 self._taken(event)
             case Learnt():
-                self._dialects[event.model, event.base_url] = event.dialect
+                self._dialects[event.model, identity(event.base_url)] = event.dialect
 
     def _moved(self, file: BatchFile, event: Uploaded | Started | Ended) -> None:
         match event:

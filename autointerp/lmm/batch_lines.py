@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from autointerp.errors import one_line
 from autointerp.lmm.calls import CallError
+from autointerp.lmm.keys import VARIABLES
 from autointerp.lmm.reading import read_completion
 from autointerp.lmm.request import Completion, Request
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
@@ -114,8 +115,8 @@ def _errored(key: str, status: int | None, error: object) -> Errored:
 
 def without_keys(text: str) -> str:
     """The text with every key of the environment taken out: endpoints repeat a wrong one."""
-    for name in ("AUTOINTERP_API_KEY", "OPENAI_API_KEY"):
-        if key := os.environ.get(name):
+    for name in VARIABLES:
+        if key := os.environ.get(name, "").strip():
             text = text.replace(key, "[key]")
     return text
 

@@ -69,10 +69,10 @@ class BytesDisk(diskcache.Disk):
         """Deletes nothing: no value is ever a file."""
 
 
-def cache_folder(given: Path | None) -> Path:
+def cache_folder(given: str | Path | None) -> Path:
     """Where the cache is: `given`, else AUTOINTERP_CACHE, else `cache/` of the working folder."""
     if given is not None:
-        return given
+        return Path(given)
     return Path(os.environ.get("AUTOINTERP_CACHE") or "cache")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import re
 from typing import Literal
 
+from autointerp.lmm.address import identity, is_openai
 from autointerp.record import Record
 
 
@@ -44,10 +45,9 @@ class Dialect(Record):
 
 def first_dialect(base_url: str | None) -> Dialect:
     """What to try first: OpenAI's own reasoning models refuse `max_tokens`, older servers know nothing else."""
-    official = base_url is None or "api.openai.com" in base_url
-    return Dialect(token_field="max_completion_tokens" if official else "max_tokens")
+    return Dialect(token_field="max_completion_tokens" if is_openai(base_url) else "max_tokens")
 
 
 def dialect_key(base_url: str | None, model: str) -> str:
     """Under which the cache remembers the dialect."""
-    return "dialect:" + hashlib.sha256(f"{base_url}\n{model}".encode()).hexdigest()
+    return "dialect:" + hashlib.sha256(f"{identity(base_url)}\n{model}".encode()).hexdigest()

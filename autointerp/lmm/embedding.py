@@ -5,7 +5,7 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
@@ -16,6 +16,7 @@ from pydantic import AfterValidator
 
 from autointerp.errors import SettingsError
 from autointerp.images.picture import Picture
+from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError, Failure
 from autointerp.lmm.door import Door
@@ -136,17 +137,26 @@ class EmbeddingsClient:
         timeout: seconds for one call.
         connections: most connections open at once.
         cache: where the answers are.
+        say: told where the server answers, where that is not the address itself.
 
     Raises:
         SettingsError: the address cannot be used, or there is no key.
     """
 
-    def __init__(self, model: ModelSettings, *, timeout: float, connections: int, cache: Cache) -> None:
+    def __init__(
+        self,
+        model: ModelSettings,
+        *,
+        timeout: float,
+        connections: int,
+        cache: Cache,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         try:
-            self._http = OpenAIClient(model.base_url, timeout=timeout, connections=connections, cache=cache)
+            self._http = OpenAIClient(model.base_url, timeout=timeout, connections=connections, cache=cache, say=say)
         except SettingsError as e:
             raise SettingsError(_own_options(str(e))) from e
-        self._where = model.base_url or "OpenAI"
+        self._where = model.base_url or OPENAI
         self._rendering = asyncio.Semaphore(RENDERING)
         self._width: int | None = None
         self._sees = False

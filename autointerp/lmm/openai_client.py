@@ -1,23 +1,24 @@
-"""A client of any OpenAI-compatible endpoint: pre-serialised bodies through the openai package's aiohttp transport."""
+"""A client of any OpenAI-compatible endpoint: pre-serialised bodies through aiohttp."""
 
 import asyncio
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from autointerp.errors import SettingsError
-from autointerp.lmm.address import checked_url
+from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.calls import CallError
 from autointerp.lmm.dialect import Dialect, dialect_key, first_dialect
+from autointerp.lmm.keys import NO_KEY, api_key
 from autointerp.lmm.reading import encodable, error_of, message_of, read_completion, retry_after
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.lmm.stated import Limits, read_limits
-from autointerp.lmm.wire import Wire
+from autointerp.lmm.wire import Sent, Wire
 
 _NO_VISION = re.compile(
     r"image input is not supported|not a multimodal model|does not support (?:image|vision)|at most 0 image"
@@ -30,42 +31,44 @@ _RENDERING = max(2, os.cpu_count() or 2)
 _MAX_MESSAGE = 300
 _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 _OVERLOAD = {429, 503, 529}
-
-
-def api_key(base_url: str | None) -> str:
-    """The key from the environment.
-
-    Raises:
-        SettingsError: OpenAI itself is meant and there is none.
-    """
-    key = os.environ.get("AUTOINTERP_API_KEY") or os.environ.get("OPENAI_API_KEY")
-    if key:
-        return key
-    if base_url is None:
-        raise SettingsError(
-            "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), name your own server with --base-url, "
-            "or use --model local, which needs neither"
-        )
-    return "none"  # local servers ask for no key, the openai package asks for a text
+NOT_THERE = (404, 405)
+"""What servers answer to a path that they do not have."""
 
 
 class OpenAIClient:
     """Answers over HTTP.
 
     Args:
-        base_url: of the server, ending in /v1; None is OpenAI itself.
+        base_url: of the server; where it does not end in /v1 and the server has no such path, /v1 is tried beneath it.
+            None is OpenAI itself.
         timeout: seconds for one call.
         connections: most connections open at once.
-        cache: where the endpoint's dialect is remembered.
+        cache: where the endpoint's dialect, and at which of the two addresses it answers, are remembered.
+        say: told where it answers, where that is not the address itself.
+
+    Raises:
+        SettingsError: an address, key or proxy that cannot be used.
     """
 
     _build = staticmethod(build_body)
 
-    def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
-        self._base_url = checked_url(base_url)
+    def __init__(
+        self,
+        base_url: str | None,
+        *,
+        timeout: float,
+        connections: int,
+        cache: Cache,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self._base_url = checked_url(base_url) or OPENAI
         self._timeout = timeout
         self._cache = cache
-        self._key = api_key(base_url)
+        self._say = say
+        self._key = api_key(self._base_url)
+        self._known = answering_address(self._base_url, cache)
+        # What was found out once is tried first, and alone once it has answered.
+        self._forms = tuple(sorted(forms(self._base_url), key=lambda form: form != self._known))
         self._wire = Wire(self._base_url, self._key, timeout=timeout, connections=connections)
         self._rendering = asyncio.Semaphore(_RENDERING)
         self._dialects: dict[str, Dialect] = {}
@@ -146,27 +149,68 @@ class OpenAIClient:
         import aiohttp
 
         try:
-            sent = await self._wire.post(path, body)
+            sent = await self._sent(path, body)
         except TimeoutError as e:
             raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
         except aiohttp.ClientError as e:
             raise CallError("connection", self._unreachable(e), again=True) from e
         limits = read_limits(sent.raw_headers)
+        if 300 <= sent.status < 400:
+            raise self._redirected(sent)
         if sent.status >= 400:
             error = error_of(sent.text)
             message = message_of(error, f"Error code: {sent.status} {sent.text}")
             raise self._status_error(sent.status, message, error, sent.headers, limits)
         return Posted(self._json(sent.content, sent.headers), limits)
 
+    async def _sent(self, path: str, body: bytes) -> Sent:
+        """What the server answers at the first of its addresses that has the path."""
+        refused: dict[str, Sent] = {}
+        for form in self._forms:
+            sent = await self._wire.post(path, body, at=form)
+            if sent.status < 300:
+                await self._settle(form)
+            if sent.status not in NOT_THERE:
+                return sent
+            refused[form] = sent
+        return self._nowhere(refused)
+
+    def _nowhere(self, refused: Mapping[str, Sent]) -> Sent:
+        """The refusals of all addresses as one, since any of them may be about the model."""
+        first, *others = refused.values()
+        if not others:
+            return first
+        said = {form: self._scrub(message_of(error_of(sent.text), sent.text)) for form, sent in refused.items()}
+        words = "; ".join(f"at {form}: {text[: _MAX_MESSAGE // 3]}" for form, text in said.items())
+        content = json.dumps({"error": {"message": words}}).encode()
+        return first._replace(status=404, content=content)
+
+    async def _settle(self, form: str) -> None:
+        if len(self._forms) == 1:
+            return
+        self._forms = (form,)
+        if form != self._known:
+            await self._cache.put(_address_key(self._base_url), {"address": form})
+            if form != self._base_url and self._say is not None:
+                self._say(f"{self._base_url} has no such path and {form} has: that is asked from now on")
+
     def _unreachable(self, error: Exception) -> str:
         lines = str(error).splitlines()
         # aiohttp says of every address how TLS would have been set up, also where there is none.
         cause = lines[0].replace(" ssl:default", "") if lines else "the connection was cut"
-        return f"{self._base_url or 'https://api.openai.com/v1'}: {self._scrub(cause)}"
+        through = f" (through the proxy that {self._wire.proxy.variable} names)" if self._wire.proxy else ""
+        return f"{self._base_url}: {self._scrub(cause)}{through}"
+
+    def _redirected(self, sent: Sent) -> CallError:
+        """A redirect is not followed: the key and the pictures go to no host that the user did not name."""
+        target = self._scrub(sent.headers.get("Location", "").partition("?")[0]) or "an address that it does not state"
+        said = f"{self._base_url} answers with a redirect (status {sent.status}) to {target}"
+        remedy = f"{said}; if that is where the questions should go, give its address with --base-url"
+        return CallError(f"http_{sent.status}", said, again=False, remedy=remedy)
 
     def _scrub(self, text: str) -> str:
         """One short line that can stand in any record; the key goes before the line is cut, lest a part of it stay."""
-        text = text.replace(self._key, "[key]") if self._key != "none" else text
+        text = text.replace(self._key, "[key]") if self._key != NO_KEY else text
         return " ".join(encodable(text).split())[:_MAX_MESSAGE]
 
     def _status_error(
@@ -192,7 +236,7 @@ class OpenAIClient:
 
     def _remedy(self, status: int, message: str, code: str) -> str | None:
         """What to do where no request of this run can succeed."""
-        where = self._base_url or "OpenAI"
+        where = self._base_url
         if code == "insufficient_quota" or status == 402:
             return f"{where}: the account has no credit left ({message}); add some, then run the same command again"
         if status == 401:
@@ -215,6 +259,19 @@ class OpenAIClient:
             status = code if isinstance(code, int) else 502
             raise self._status_error(status, message_of(error, str(error)), error, headers, None)
         return body if isinstance(body, dict) else {}
+
+
+def answering_address(base_url: str, cache: Cache) -> str | None:
+    """At which of the addresses of a server it answers, as far as that is known."""
+    possible = forms(base_url)
+    if len(possible) == 1:
+        return base_url
+    known = (cache.get(_address_key(base_url)) or {}).get("address")
+    return known if isinstance(known, str) and known in possible else None
+
+
+def _address_key(base_url: str) -> str:
+    return "address:" + hashlib.sha256(base_url.encode()).hexdigest()
 
 
 class Posted(NamedTuple):

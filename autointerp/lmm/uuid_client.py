@@ -1,7 +1,7 @@
 """A client of vLLM servers that sends each picture once and names it by its digest from then on."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
@@ -31,16 +31,25 @@ class UuidClient(OpenAIClient):
     that it never had would answer blindly: for vLLM only.
 
     Args:
-        base_url: as for `OpenAIClient`, like `timeout`, `connections` and `cache`.
+        base_url: as for `OpenAIClient`, like all others.
         timeout: seconds for one call.
         connections: most connections open at once.
         cache: where the endpoint's dialect is remembered.
+        say: told where it answers.
     """
 
     _build = staticmethod(partial(build_body, uuids=True))
 
-    def __init__(self, base_url: str | None, *, timeout: float, connections: int, cache: Cache) -> None:
-        super().__init__(base_url, timeout=timeout, connections=connections, cache=cache)
+    def __init__(
+        self,
+        base_url: str | None,
+        *,
+        timeout: float,
+        connections: int,
+        cache: Cache,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        super().__init__(base_url, timeout=timeout, connections=connections, cache=cache, say=say)
         self._there: OrderedDict[str, None] = OrderedDict()
         self._refusals = 0
 

@@ -1,9 +1,12 @@
-"""Sends bodies to an endpoint: aiohttp under the address and headers of the openai package's client."""
+"""Sends bodies to an endpoint by aiohttp."""
 
 import asyncio
 import io
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from autointerp.lmm.address import OPENAI, joined
+from autointerp.lmm.route import Proxy, headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
     import aiohttp
@@ -30,28 +33,34 @@ class Wire:
     """Connections to one endpoint, opened when the first body is sent.
 
     The openai package's own `post`, and the transport below it, would spend more CPU on a request than all the rest of
-    its way through this program (`benchmarks/request_rate.py`).
+    its way through this program (`benchmarks/request_rate.py`), and obey variables of the environment that nobody
+    thinks of.
 
     Args:
-        base_url: of the server, ending in /v1; None is OpenAI itself.
+        base_url: of the server, where the paths of its API begin; None is OpenAI itself.
         key: sent as a bearer token.
         timeout: seconds for one call, connecting included.
         connections: most connections open at once.
+
+    Raises:
+        SettingsError: the environment names a proxy that cannot be used, or has an odd character in a header.
     """
 
     def __init__(self, base_url: str | None, key: str, *, timeout: float, connections: int) -> None:
-        self._base_url = base_url
-        self._key = key
+        self._base_url = base_url or OPENAI
+        self.proxy: Proxy | None = proxy_for(self._base_url)
+        """That the environment names for it."""
+        self._headers = headers_for(self._base_url, key) | {"Content-Type": "application/json"}
         self._timeout = timeout
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
-        self._address = ""
 
-    async def post(self, path: str, body: bytes) -> Sent:
-        """Sends a JSON body to a path under the base URL.
+    async def post(self, path: str, body: bytes, *, at: str | None = None) -> Sent:
+        """Sends a JSON body to a path under the base URL, or under another address of the same host.
 
         Raises:
             TimeoutError: no whole answer in time.
+            SettingsError: the certificates to trust cannot be read.
             aiohttp.ClientError: the endpoint could not be reached, or cut the connection.
         """
         session = self._session or self._open()
@@ -59,7 +68,7 @@ class Wire:
         # aiohttp times each read; a server that drips bytes would hold the slot for ever.
         async with (
             asyncio.timeout(self._timeout),
-            session.post(self._address + path, data=data, allow_redirects=False) as response,
+            session.post(joined(at or self._base_url, path), data=data, allow_redirects=False) as response,
         ):
             return Sent(response.status, response.headers, response.raw_headers, await response.read())
 
@@ -70,18 +79,16 @@ class Wire:
 
     def _open(self) -> "aiohttp.ClientSession":
         import aiohttp
-        import httpx2
-        import openai
 
-        client = openai.AsyncOpenAI(api_key=self._key, base_url=self._base_url)
-        given = {**client.default_headers, **client.auth_headers}
-        self._address = str(client.base_url)
-        # The certificates that the openai package trusts; Python's own are missing on some systems.
-        trusted = httpx2.create_ssl_context() if self._address.startswith("https:") else True
+        trusted = trusted_certificates() if self._base_url.startswith("https:") else True
+        login = self.proxy.login if self.proxy is not None else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
-            headers={name: value for name, value in given.items() if isinstance(value, str)},
+            headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=True,
+            proxy=self.proxy.url if self.proxy is not None else None,
+            proxy_auth=aiohttp.BasicAuth(*login, "utf-8") if login is not None else None,
+            # Neither other proxies nor passwords of a .netrc file.
+            trust_env=False,
         )
         return self._session

@@ -11,7 +11,7 @@ from autointerp.reports.relatives import Families, Family
 from autointerp.reports.sampled import SCORER, Meanings, meanings_of
 from autointerp.reports.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
 from autointerp.reports.strips import Strip, pictures_of
-from autointerp.reports.wording import count, number, share, usage_words
+from autointerp.reports.wording import count, number, plural, share, usage_words
 from autointerp.schema import Explanation, FailureRecord, Feature, Score, Scored
 
 
@@ -58,7 +58,9 @@ class Card:
     width: int
     density: str
     density_value: float
-    n_active: str
+    """By which the table is sorted: the density, or the images that it is a share of where it is not known."""
+    fires_on: str
+    """The share and number of images on which it fires, in words."""
     max_activation: str
     attribute: str
     """How many of the images that fire it carry the attribute; empty where the dump has none."""
@@ -147,7 +149,7 @@ def _card(
     row, explanation = feature.row, evidence.explanation
     scores = [evidence.scores[s] for s in plan.scorers if s in evidence.scores]
     failures = evidence.open_failures()
-    density = row.n_active / data.n_images if data.n_images else 0.0
+    density, fires_on = _density(data, row.n_active)
     pictures = pictures_of(feature, explanation, scores, book)
     return Card(
         feature=feature.id,
@@ -156,9 +158,9 @@ def _card(
         explanation=explanation,
         search=_search_text(explanation),
         width=row.width,
-        density=share(density),
-        density_value=density,
-        n_active=count(row.n_active),
+        density="unknown" if density is None else share(density),
+        density_value=float(row.n_active) if density is None else density,
+        fires_on=fires_on,
         max_activation=number(row.max_activation),
         attribute="" if row.n_active_attribute is None else count(row.n_active_attribute),
         histogram=histogram_bars(row.histogram or ()),
@@ -174,6 +176,15 @@ def _card(
         family=family,
         meanings=meanings_of(explanation, evidence.scores.get(SCORER)),
     )
+
+
+def _density(data: ReportData, n_active: int) -> tuple[float | None, str]:
+    """Share of the images on which a feature fires, None where it is not known; and the same in words."""
+    if data.population == "unknown":
+        return None, f"{plural(n_active, 'image')} of the dump"
+    density = n_active / data.n_images if data.n_images else 0.0
+    whose = " of a sample" if data.population == "sample" else ""
+    return density, f"{share(density)} of images{whose} ({count(n_active)})"
 
 
 def _state(explanation: Explanation | None) -> str:

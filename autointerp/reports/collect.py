@@ -17,6 +17,8 @@ from autointerp.scoring.calibration import Calibration
 from autointerp.scoring.control_tests import Separation
 from autointerp.version import __version__
 
+_COUNTED = {"complete": "", "sample": ", a sample", "unknown": " of an unknown number that were run"}
+
 
 def collect(
     run: Run,
@@ -40,7 +42,7 @@ def collect(
     return ReportData(
         title=title or run.path.resolve().name,
         facts=_facts(run.info, dump, calibration),
-        notes=(*_not_merged(run), *judge_notes(run.info, calibration)),
+        notes=(*_not_merged(run), *_population(dump), *judge_notes(run.info, calibration)),
         separations=separations,
         attribute=dump.info.attribute.name if dump.info.attribute is not None else None,
         n_features=dump.n_features,
@@ -58,6 +60,7 @@ def collect(
         feature=dump.feature,
         image=dump.image,
         jpeg=renderer.jpeg_now,
+        population=dump.info.population,
     )
 
 
@@ -67,11 +70,16 @@ def _failures(run: Run) -> Iterator[FailureRecord]:
     return (f for f in run.failures() if f.feature not in settled)
 
 
+def _population(dump: Dump) -> tuple[str, ...]:
+    note = dump.info.population_note
+    return () if note is None else (f"{note[0].upper()}{note[1:]}.",)
+
+
 def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:
     facts = {
         "Dump": info.dump.name,
         "Features of": f"{dump.info.model}, {dump.info.hookpoint}",
-        "Dictionary": f"{dump.info.n_latents:,} latents, {dump.info.n_images:,} images",
+        "Dictionary": f"{dump.info.n_latents:,} latents, {dump.info.n_images:,} images{_COUNTED[dump.info.population]}",
         "Explainer": info.explain.model.model,
     }
     facts |= judge_facts(info, calibration)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from autointerp.dump.format import Population
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.control_tests import Separation
@@ -64,6 +65,8 @@ class ReportData:
     image: Callable[[int], ImageRow]
     jpeg: Callable[[Picture], bytes]
     """Pixels; ImageError for an image that cannot be decoded. Called from several threads."""
+    population: Population = "complete"
+    """Whether `n_images` and the counts speak of all images that were run; there is no density where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import filelock
 import numpy as np
@@ -194,6 +194,17 @@ class RunWriter:
     def failure(self, record: FailureRecord) -> None:
         """Appends one."""
         self._failures.append(record)
+
+    def answers_at(self, stage: Literal["explain", "score"], base_url: str) -> None:
+        """Corrects in run.json where the model of a stage is asked, once that is known."""
+        info = self.run.info
+        if stage == "explain":
+            model = info.explain.model.model_copy(update={"base_url": base_url})
+            self.run.info = info.model_copy(update={"explain": info.explain.model_copy(update={"model": model})})
+        elif info.score is not None:
+            judge = info.score.judge.model_copy(update={"base_url": base_url})
+            self.run.info = info.model_copy(update={"score": info.score.model_copy(update={"judge": judge})})
+        write_info(self.run.path / "run.json", self.run.info)
 
     def close(self) -> None:
         """Writes through and lets go of the folder."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
 from autointerp.clock import now
+from autointerp.dump.format import Population as Counted
 from autointerp.lmm.calls import DEFERRED, Answer, Failure
 from autointerp.lmm.door import Door
 from autointerp.lmm.request import Request
@@ -25,6 +26,12 @@ Outcome = Scored | Unscored | Failure
 R = TypeVar("R", bound=Reply)
 
 
+OVER_THE_POPULATION = ("detection", "choice", "embedding", "relevance")
+"""Scorers whose figures count each image as many as it stands for."""
+MORE_ACTIVE = "show fewer (explain --top, --bands) or harvest more (harvest --top, --per-band)"
+MORE_SILENT = "harvest some (harvest --silent) or draw some (import folder --silent-from-others)"
+
+
 @dataclass(frozen=True, slots=True)
 class Population:
     """What scoring knows of the images that the dump was made from."""
@@ -36,6 +43,8 @@ class Population:
     """Whether the base rate is a count over all images, or an estimate from those drawn."""
     known_from: int | None = None
     """Where it is an estimate: the number of images that a uniform draw would need to know the rate as well."""
+    counted: Counted = "complete"
+    """Whether `n_images` and the counts speak of all images that were run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +174,11 @@ class Case:
         self.gaps += settled
         return Answers(tuple(values), usage, model)
 
+    def _spoken_of(self, scorer: str) -> dict[str, str]:
+        """What a figure over the population speaks of, where that is not all images that were run."""
+        counted = self.population.counted
+        return {} if counted == "complete" or scorer not in OVER_THE_POPULATION else {"population": counted}
+
     def unscored(self, scorer: str, reason: str) -> Unscored:
         """The record that there is no score, and why."""
         return Unscored(
@@ -214,7 +228,7 @@ class Case:
             low=interval.low,
             high=interval.high,
             n=n,
-            details=details,
+            details=details | self._spoken_of(scorer),
             controls=controls,
             verdicts=verdicts,
             parts=tuple(part for addition in additions for part in addition.parts),
@@ -264,7 +278,7 @@ class Scorer:
         """Why a feature has too few held-out images to be scored; None where it has enough."""
         settings, pool = case.settings, case.pool
         if self.sides != "none" and (n := len(pool.active)) < settings.min_active:
-            return f"{n} held-out active images, {settings.min_active} are needed; show fewer or harvest more"
+            return f"{n} held-out active images, {settings.min_active} are needed; {MORE_ACTIVE}"
         if self.sides == "both" and (n := len(pool.silent)) < settings.min_silent:
-            return f"{n} held-out silent images, {settings.min_silent} are needed; harvest some (stratum silent)"
+            return f"{n} held-out silent images, {settings.min_silent} are needed; {MORE_SILENT}"
         return None

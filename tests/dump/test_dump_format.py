@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from autointerp.dump.format import DumpInfo, load_info
+from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
 
 CASES = [
@@ -25,6 +26,7 @@ CASES = [
     ({"created": "yesterday"}, "created: 'yesterday' is not an ISO 8601 time such as 2026-01-31T12:00:00+00:00"),
     ({"attribute": {"name": "broken"}}, "attribute.description: Field required"),
     ({"model": None}, "model: Input should be a valid string"),
+    ({"population": "most"}, "population: Input should be 'complete', 'sample' or 'unknown'"),
 ]
 
 
@@ -84,6 +86,27 @@ def test_unknown_keys_are_ignored(tmp_path: Path, info: DumpInfo) -> None:
     (tmp_path / "dump.json").write_text(json.dumps(info.model_dump() | {"git_commit": "abc"}))
 
     assert load_info(tmp_path) == info
+
+
+def test_a_dump_without_the_key_counts_all_images_that_were_run_and_a_complete_one_is_written_without_it(
+    tmp_path: Path, info: DumpInfo
+) -> None:
+    (tmp_path / "dump.json").write_text(info.model_dump_json(exclude={"population"}))
+    with DumpWriter(tmp_path / "complete", info):
+        pass
+    with DumpWriter(tmp_path / "sample", info.model_copy(update={"population": "sample"})):
+        pass
+
+    assert (load_info(tmp_path).population, load_info(tmp_path).population_note) == ("complete", None)
+    assert "population" not in json.loads((tmp_path / "complete" / "dump.json").read_text())
+    assert load_info(tmp_path / "sample").population == "sample"
+
+
+def test_density_is_a_share_of_the_images_that_were_run_as_far_as_they_are_known(info: DumpInfo) -> None:
+    unknown = info.model_copy(update={"population": "unknown"})
+
+    assert (info.density_of(3), unknown.density_of(3)) == (0.3, None)
+    assert info.model_copy(update={"n_images": 0}).density_of(0) == 0.0
 
 
 def test_a_feature_belongs_to_the_smallest_prefix_that_holds_it(info: DumpInfo) -> None:

@@ -78,6 +78,15 @@ def test_density_is_the_share_of_images_that_fire(tmp_path: Path, info: DumpInfo
     assert dict(found.density_quantiles)[1.0] == 1.0
 
 
+def test_there_is_no_density_where_nobody_knows_how_many_images_were_run(tmp_path: Path, info: DumpInfo) -> None:
+    with DumpWriter(tmp_path / "dump", info.model_copy(update={"population": "unknown"})) as writer:
+        writer.add_feature(FeatureRow(0, 4, 3, 1.0, None, None), [])
+
+    found = summary_of(tmp_path / "dump")
+
+    assert (found.population, found.density_quantiles, found.density_histogram) == ("unknown", (), ())
+
+
 def test_images_are_counted_by_what_is_known_of_them(tmp_path: Path, info: DumpInfo) -> None:
     attribute = Attribute(name="broken", description="Shows a physical error.")
     with DumpWriter(tmp_path / "dump", info.model_copy(update={"attribute": attribute})) as writer:

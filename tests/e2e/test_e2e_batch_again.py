@@ -14,7 +14,7 @@ from standin.planted import Population
 from standin.records import explanations
 from standin.server import StandIn
 
-from autointerp.jobs import batch_sending
+from autointerp.jobs import batch_apis
 from autointerp.lmm import batch_api
 
 
@@ -226,7 +226,7 @@ def test_errors_of_one_batch_do_not_touch_the_next(recorded: Path, server: Endpo
 def test_a_lost_reply_starts_no_second_batch(recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     api = batch_api.BatchApi
-    monkeypatch.setattr(batch_sending, "BatchApi", lambda url: api(url, sleep=waits.append))
+    monkeypatch.setattr(batch_apis, "BatchApi", lambda url: api(url, sleep=waits.append))
     server.loses = 1
 
     told = submit()

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from standin.commands import Command, Done
+from standin.commands import Command, Done, unasked
 from standin.mind import Question
 from standin.planted import FEATURES, Population, kinds
 from standin.records import explanations, f1, failures, scores
@@ -77,7 +77,7 @@ def test_each_fault_alone_ends_as_its_own_kind_or_is_overcome(
         assert (result.code, explanations(tmp_path / "run")[0].text[:10]) == (0, "red circle")
     elif fault in ("cut", "cut inside", "hang"):
         assert result.code == 2
-        assert result.err.startswith("autointerp: ")
+        assert unasked(result.err).startswith("autointerp: ")
         assert result.err.endswith("is the server up and --base-url right?\n")
     else:
         assert result.code == 1

@@ -1,8 +1,10 @@
 """The same jobs from Python, from a running event loop, and from two processes at once."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
+import pytest
 from standin import child
 from standin.planted import FEATURES, Population, kinds
 from standin.records import explanations, f1
@@ -49,3 +51,33 @@ def test_answers_without_usage_are_charged_to_the_budget_as_estimated(
 
     assert result.stopped == "over budget"
     assert 2 <= result.done <= 6
+
+
+def test_paths_may_be_text_everywhere(planted: Population, seer: StandIn, here: Path):
+    (here / "prices.toml").write_text('["seer"]\ninput = 1.0\noutput = 1.0\n')
+    shutil.copytree(Path(autointerp.__file__).parents[1] / "prompts", here / "prompts")
+    dump, model = str(planted.folder), autointerp.ModelSettings(model="seer", base_url=seer.url)
+    files = {"prompts": "prompts", "prices": "prices.toml"}
+
+    explained = autointerp.explain(dump, "run", model=model, features=[0], cache="own-cache", **files)
+    scored = autointerp.score("run", judge=model, cache="own-cache", **files)
+    estimated = autointerp.estimate(dump, models=["seer"], features=[0], **files)
+    calibrated = autointerp.calibrate(model, out="judge/c.json", keep_images="kept", cache="c", idle=True, **files)
+    planned = autointerp.batch_calibrate(model, out="judge/c.json", keep_images="kept", cache="c", **files)
+    autointerp.batch_explain(dump, "later", model=model, features=[0], cache="own-cache", **files)
+    autointerp.batch_score("run", judge=model, cache="own-cache", **files)
+    autointerp.draw_feature(dump, 0, "sheet.png")
+
+    assert (explained.done, scored.done) == (1, 1)
+    assert explained.tally.usage.dollars is not None
+    assert explained.tally.usage.dollars > 0
+    assert estimated.models[0].dollars is not None
+    assert (calibrated.out, planned.out) == (Path("judge/c.json"), Path("judge/c.json"))
+    assert all((here / name).exists() for name in ("own-cache", "sheet.png", "later/run.json", "judge/batch/plan.json"))
+
+
+def test_the_demo_takes_text(seer: StandIn, here: Path):
+    seer.status = (401, "Bad key")
+
+    with pytest.raises(autointerp.AutointerpError, match="refuses the API key"):
+        autointerp.run_demo("demo", model=autointerp.ModelSettings(model="seer", base_url=seer.url), features="42")

@@ -23,15 +23,17 @@ _CONTEXT.set_forkserver_preload(
 
 def start(*args: str | Path, cache: Path) -> ForkServerProcess:
     """`autointerp ARGS`, begun."""
-    process = _CONTEXT.Process(target=_work, args=([str(a) for a in args], str(cache)))
+    # Its environment is that of the first test that began one.
+    config = os.environ.get("XDG_CONFIG_HOME", "")
+    process = _CONTEXT.Process(target=_work, args=([str(a) for a in args], str(cache), config))
     process.start()
     return process
 
 
-def _work(args: list[str], cache: str) -> None:
+def _work(args: list[str], cache: str, config: str) -> None:
     from autointerp.cli.main import main
 
-    os.environ["AUTOINTERP_CACHE"] = cache
+    os.environ["AUTOINTERP_CACHE"], os.environ["XDG_CONFIG_HOME"] = cache, config
     sys.argv = ["autointerp", *args]
     with (
         Path(os.devnull).open("w") as nowhere,

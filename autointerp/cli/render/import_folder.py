@@ -17,6 +17,8 @@ def show(result: "DumpInfo", settings: "ImportFolder", *, as_json: bool) -> int:
         print_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
         return 0
     typer.echo(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
+    if result.population_note is not None:
+        typer.echo(f"{result.population_note}; if you know, give --population")
     outside = " --allow-outside" if settings.link else ""
     typer.echo(f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}")
     return 0

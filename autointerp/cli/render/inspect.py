@@ -49,14 +49,16 @@ def _summary(s: "DumpSummary") -> list[str]:
         f"  model       {s.model}, {s.hookpoint}",
         f"  features    {s.n_features:,} of {s.n_latents:,} latents; {s.n_dead:,} never fire",
         f"  widths      {', '.join(f'{w.width} ({w.n_features:,} features)' for w in s.widths)}",
-        f"  images      {s.n_images_stored:,} stored of {s.n_images:,} run; {s.n_images_as_bytes:,} inside the dump",
+        f"  images      {s.n_images_stored:,} stored {_of_how_many(s)}; {s.n_images_as_bytes:,} inside the dump",
         f"  exemplars   {s.n_exemplars:,}, {s.n_exemplars_with_heat:,} with heat map ({grid}), "
         f"{s.n_exemplars_with_box:,} with box",
         f"  attribute   {s.attribute} on {s.n_images_with_attribute:,} stored images"
         if s.attribute
         else "  attribute   none",
         "  strata      " + ", ".join(f"{t.stratum} {t.n_exemplars:,} ({t.minimum}-{t.maximum} each)" for t in s.strata),
-        f"  density     median {quantiles.get(0.5, 0):.3%}, 5 % {quantiles.get(0.05, 0):.3%}, "
+        "  density     unknown"
+        if s.population == "unknown"
+        else f"  density     median {quantiles.get(0.5, 0):.3%}, 5 % {quantiles.get(0.05, 0):.3%}, "
         f"95 % {quantiles.get(0.95, 0):.3%}",
     ]
     for count, low, high in zip(s.density_histogram, s.density_edges, s.density_edges[1:], strict=False):
@@ -64,3 +66,9 @@ def _summary(s: "DumpSummary") -> list[str]:
             bar = "#" * max(1, round(40 * count / peak))
             lines.append(f"    10^{low:+.1f} to 10^{high:+.1f}  {count:>9,}  {bar}")
     return lines + [f"odd: {sentence}" for sentence in s.odd]
+
+
+def _of_how_many(s: "DumpSummary") -> str:
+    if s.population == "unknown":
+        return "of an unknown number that were run"
+    return f"of {s.n_images:,} run" if s.population == "complete" else f"of a sample of {s.n_images:,} run"

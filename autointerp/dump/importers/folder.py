@@ -11,7 +11,7 @@ import numpy as np
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, read_listing
 from autointerp.dump.writer import DumpWriter, digest_of
-from autointerp.errors import DumpError, ImageError
+from autointerp.errors import DumpError, ImageError, SettingsError
 from autointerp.images.decode import displayed_size
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
@@ -39,6 +39,7 @@ def import_folder(
     model: str = "unknown",
     hookpoint: str = "unknown",
     n_latents: int | None = None,
+    population: int | None = None,
     copy: bool = True,
     silent_from_others: int = 0,
     seed: int = 0,
@@ -49,8 +50,7 @@ def import_folder(
     A folder may hold `activations.csv` (columns image or file, activation, and optionally stratum and probability,
     with a header) or `metadata.txt` (lines `rank. value - name`); else the order of the file names is the rank, which
     `created_by` of the dump then says. A file that lies under several features becomes one image; twice under one
-    feature, its highest activation counts. The population is taken to be the images there are, and `n_active` counts
-    those listed.
+    feature, its highest activation counts. `n_active` counts those listed.
 
     Args:
         src: The folder to read.
@@ -59,6 +59,8 @@ def import_folder(
         model: Of which the features are.
         hookpoint: Where in the model they live.
         n_latents: Size of the dictionary; one more than the largest feature when None.
+        population: Images that were run, where those listed under a feature are all that fire it. None where that is
+            not known: the dump then has no densities, and its population scores speak of the images there are.
         copy: Whether the dump holds the image files. If not, it has their absolute paths, and is opened with
             `allow_outside`.
         silent_from_others: Silent exemplars to draw for each feature among the images that are not listed under it,
@@ -70,9 +72,12 @@ def import_folder(
 
     Raises:
         DumpError: the source or a line in it cannot be read, an image cannot be decoded, or the dump exists.
+        SettingsError: the population is smaller than the folder.
     """
     source = Path(src)
     found = _collect(source, allow_outside=allow_outside)
+    if population is not None and population < len(found.files):
+        raise SettingsError(f"--population {population}: {source} alone holds {len(found.files):,} different images")
     size = _dictionary_size(source, found, n_latents)
     ranked = f"; of {found.n_ranked} features the activations are ranks" if found.n_ranked else ""
     info = DumpInfo(
@@ -83,8 +88,9 @@ def import_folder(
         hookpoint=hookpoint,
         n_latents=size,
         widths=(size,),
-        n_images=len(found.files),
+        n_images=len(found.files) if population is None else population,
         active_above=0.0,
+        population="unknown" if population is None else "complete",
     )
     with DumpWriter(dump, info) as writer:
         for image, (digest, file) in enumerate(found.files.items()):

@@ -17,7 +17,7 @@ import numpy as np
 from autointerp.images.picture import Picture
 from autointerp.lmm.calls import Failure
 from autointerp.schema import Control, Details
-from autointerp.scoring.case import Case, Outcome, Scorer
+from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.embedding_statistics import (
     Crops,
@@ -57,7 +57,7 @@ async def embedding(case: Case) -> Outcome:
         return seen
     active, silent = (_crops([e for e in seen if e.item.active == side], case) for side in (True, False))
     if (own := active.n_groups) < (least := max(2, case.settings.min_active)):
-        return case.unscored(NAME, f"{own} different held-out active images, {least} are needed")
+        return case.unscored(NAME, f"{own} different held-out active images, {least} are needed; {MORE_ACTIVE}")
     details: Details = {"embedder": embedder.name, "n_silent": len(silent.weight), "missing": len(items) - len(seen)}
     controls: dict[str, Control] = {}
     if silent.n_groups > 1:

@@ -17,7 +17,7 @@ from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import STRATA, Control, Details, Exemplar
-from autointerp.scoring.case import Case, Outcome, Scorer
+from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import board
 from autointerp.scoring.question_helpers import Deck, distinct, places
@@ -58,9 +58,7 @@ async def intruder(case: Case) -> Outcome:
     k = case.settings.intruder_of
     questions = _questions(case)
     if not questions:
-        return case.unscored(
-            NAME, f"no activation band has {k - 1} held-out images that differ; show fewer or harvest more"
-        )
+        return case.unscored(NAME, f"no activation band has {k - 1} held-out images that differ; {MORE_ACTIVE}")
     said = await case.ask([_request(case, q) for q in questions], number_reply("odd", k))
     if isinstance(said, Failure):
         return said

@@ -20,7 +20,7 @@ from autointerp.lmm.task import Task
 from autointerp.prompts import plain
 from autointerp.replies import Reply, Whole
 from autointerp.schema import Control, Details, Exemplar
-from autointerp.scoring.case import Case, Outcome, Scorer
+from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.judge import Board, board
 from autointerp.scoring.question_helpers import joined_labels, weighted_mean
 from autointerp.scoring.resampling import Draws, upper_p
@@ -81,9 +81,8 @@ async def localisation(case: Case) -> Outcome:
     chosen = _chosen(case)
     least = max(2, case.settings.min_active)
     if len(chosen) < least:
-        return case.unscored(
-            NAME, f"{len(chosen)} held-out active images have a region smaller than the image, {least} are needed"
-        )
+        found = f"{len(chosen)} held-out active images have a region smaller than the image"
+        return case.unscored(NAME, f"{found}, {least} are needed; {MORE_ACTIVE}")
     said = await case.ask([_question(case, e) for e, _ in chosen], PointReply)
     if isinstance(said, Failure):
         return said

@@ -55,7 +55,9 @@ async def naming(case: Case) -> Outcome:
     own = case.explanation.text
     others = options(own, case.distractors, case.settings.naming_of - 1)
     if not others:
-        return case.unscored(NAME, "the run has no other explanation to choose from; explain more features")
+        return case.unscored(
+            NAME, "the run has no other explanation to choose from; explain more features (explain --features)"
+        )
     m, same = 1 + len(others), 1 + sum(normal(t) == normal(own) for t in others)
     questions = _questions(case, others)
     said = await case.ask([_request(case, q) for q in questions], number_reply("description", m))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from autointerp.dump.importers.folder import import_folder
 from autointerp.dump.reader import open_dump
-from autointerp.errors import DumpError
+from autointerp.errors import DumpError, SettingsError
 
 
 def picture(path: Path, shade: int, side: int = 8) -> None:
@@ -255,6 +255,24 @@ def test_silent_images_are_drawn_among_those_not_listed_only_when_asked(src: Pat
     assert found[12][-1][1:] == (0.0, "silent", 0.5)
     assert found == evidence(tmp_path / "same")
     assert all(row[2] == "top" for rows in evidence(tmp_path / "none").values() for row in rows)
+
+
+def test_how_many_images_were_run_is_unknown_unless_it_is_told(src: Path, tmp_path: Path) -> None:
+    untold = import_folder(src, tmp_path / "untold")
+    told = import_folder(src, tmp_path / "told", population=50)
+
+    # Three of the four images that there are fire feature 3.
+    assert (untold.population, untold.n_images, untold.density_of(3)) == ("unknown", 4, None)
+    assert (told.population, told.n_images, told.density_of(3)) == ("complete", 50, 0.06)
+    with open_dump(tmp_path / "untold") as dump:
+        assert dump.info == untold
+
+
+def test_a_population_smaller_than_the_folder_is_refused(src: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"--population 3: .*src alone holds 4 different images"):
+        import_folder(src, tmp_path / "dump", population=3)
+
+    assert not (tmp_path / "dump").exists()
 
 
 def test_a_dictionary_smaller_than_its_features_is_refused(src: Path, tmp_path: Path) -> None:

@@ -262,7 +262,8 @@ def test_near_duplicates_count_once_among_the_images_that_are_needed(cache: Cach
 
     assert scored(found[0]).n == 8
     assert isinstance(found[1], Unscored)
-    assert found[1].reason == "4 different held-out active images, 5 are needed"
+    assert found[1].reason.startswith("4 different held-out active images, 5 are needed; ")
+    assert "harvest --top, --per-band" in found[1].reason
 
 
 def test_without_silent_images_there_is_no_control(cache: Cache):

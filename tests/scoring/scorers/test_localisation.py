@@ -107,7 +107,8 @@ def test_too_few_regions_leave_a_feature_unscored(cache: Cache):
     outcome = outcome_of("localisation", cache, ByRule(knows), about=halves(4, whole=6), images=WIDE)
 
     assert isinstance(outcome, Unscored)
-    assert outcome.reason.startswith("4 held-out active images have a region smaller than the image, 5 are needed")
+    assert outcome.reason.startswith("4 held-out active images have a region smaller than the image, 5 are needed; ")
+    assert "harvest --top, --per-band" in outcome.reason
 
 
 def test_a_box_without_an_inside_is_no_answer(cache: Cache):

@@ -99,7 +99,7 @@ def test_without_other_explanations_there_is_nothing_to_choose_from(cache: Cache
     outcome = outcome_of("naming", cache, takes(OWN))
 
     assert isinstance(outcome, Unscored)
-    assert "no other explanation to choose from" in outcome.reason
+    assert "no other explanation to choose from; explain more features (explain --features)" in outcome.reason
 
 
 def test_crops_of_a_question_are_no_near_duplicates(cache: Cache):

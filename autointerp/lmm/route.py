@@ -1,0 +1,99 @@
+"""How an endpoint is reached: headers, proxy and certificates, of the environment what docs/configuration.md names."""
+
+import os
+import ssl
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+from urllib.request import proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue] - missing in stubs
+
+from autointerp.errors import SettingsError
+from autointerp.lmm.address import is_loopback, is_openai
+from autointerp.version import __version__
+
+_SENT_TO_OPENAI = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """Whom requests are sent through."""
+
+    url: str
+    """Without a login."""
+    login: tuple[str, str] | None
+    """User and password."""
+    variable: str
+    """That names it."""
+
+
+def headers_for(base_url: str, key: str) -> dict[str, str]:
+    """The headers of every request to an endpoint, besides those that follow from the body.
+
+    Raises:
+        SettingsError: a variable that goes into a header holds a line break or the like.
+    """
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f"Bearer {key}",
+        "User-Agent": f"autointerp/{__version__}",
+    }
+    if is_openai(base_url):
+        for header, variable in _SENT_TO_OPENAI.items():
+            if value := os.environ.get(variable, "").strip():
+                if not (value.isascii() and value.isprintable()):
+                    raise SettingsError(f"{variable} has a line break or another odd character inside; set it anew")
+                headers[header] = value
+    return headers
+
+
+def proxy_for(base_url: str) -> Proxy | None:
+    """The proxy that the environment names for an address; None for a server on this machine, as in Go's net/http.
+
+    Raises:
+        SettingsError: the proxy cannot be used.
+    """
+    parts = urlsplit(base_url)
+    exempt = {"no": os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""}
+    if is_loopback(base_url) or proxy_bypass_environment(parts.netloc, exempt):
+        return None
+    for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            if text := os.environ.get(variable, "").strip():
+                return _proxy(text, variable, parts.hostname or "")
+    return None
+
+
+def _proxy(text: str, variable: str, host: str) -> Proxy:
+    remedy = f"name one as http://HOST:PORT, or put {host} into NO_PROXY"
+    try:
+        parts = urlsplit(text if "://" in text else f"http://{text}")
+        port = parts.port
+    except ValueError as e:
+        # Not the text itself: it may hold a password.
+        raise SettingsError(f"{variable}: not the address of a proxy ({e}); {remedy}") from e
+    if parts.scheme not in ("http", "https"):
+        raise SettingsError(f"{variable}: proxies of the kind {parts.scheme}:// are not supported; {remedy}")
+    if not parts.hostname:
+        raise SettingsError(f"{variable}: not the address of a proxy; {remedy}")
+    at = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    login = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+    return Proxy(f"{parts.scheme}://{at}:{port or (443 if parts.scheme == 'https' else 80)}", login, variable)
+
+
+def trusted_certificates() -> ssl.SSLContext:
+    """The certificates that the openai package trusts, or those of SSL_CERT_FILE or SSL_CERT_DIR.
+
+    Python's own are missing on some systems.
+
+    Raises:
+        SettingsError: the file holds none.
+    """
+    import httpx2
+
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as e:  # an SSLError is one
+        variable = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        where = os.environ.get(variable, "")
+        raise SettingsError(
+            f"{variable} {where}: no certificates can be read there ({e.strerror or e}); name a PEM file, or unset it"
+        ) from e

@@ -1,0 +1,232 @@
+"""Which servers are asked: what was given on this machine, what a run inherits, and what only a run folder names."""
+
+import json
+from pathlib import Path
+
+import pytest
+from standin.commands import Command, Result, run
+from standin.planted import Population
+from standin.records import scores, whole_lines
+from standin.server import StandIn
+
+from autointerp.runs.folder import open_run
+
+KEY = "sk-planted-7f3a9c51e2d84b06"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another machine of the same user: there is a key, and no address was ever given."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}-other-config")
+
+
+def addresses(folder: Path) -> tuple[str | None, str | None]:
+    """Of explainer and judge, as run.json has them."""
+    info = open_run(folder).info
+    return info.explain.model.base_url, info.score.judge.base_url if info.score is not None else None
+
+
+def asked_once(result: Result, seer: StandIn) -> None:
+    """The server was asked one question, to which it said that the key is wrong."""
+    assert (result.code, len(seer.calls)) == (2, 1), result.err
+    assert result.err.splitlines() == [
+        f"asking judge at {seer.url}",
+        f"autointerp: {seer.url} refuses the API key (Bad key); set AUTOINTERP_API_KEY or OPENAI_API_KEY",
+    ]
+
+
+@pytest.mark.parametrize("name", ["AUTOINTERP_BASE_URL", "AUTOINTERP_JUDGE_BASE_URL"])
+def test_calibrate_obeys_the_environment(seer: StandIn, here: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(name, seer.url)
+    seer.status = (401, "Bad key")
+
+    result = run("calibrate", "--model", "judge", "--calls", "12", "--attempts", "1")
+
+    asked_once(Result(result.code, result.out, "".join(result.err.splitlines(keepends=True)[1:])), seer)
+
+
+@pytest.mark.parametrize("name", ["AUTOINTERP_BASE_URL", "AUTOINTERP_JUDGE_BASE_URL"])
+def test_a_named_judge_obeys_the_environment(
+    explain: Command, score: Command, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    explain("--features", "0")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with StandIn(status=(401, "Bad key")) as other:
+        monkeypatch.setenv(name, other.url)
+
+        result = score("--judge-model", "judge")
+
+        asked_once(result, other)
+
+
+def test_a_named_judge_is_asked_where_the_run_was_explained_whatever_key_is_set(
+    seer: StandIn, explain: Command, score: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    explain("--features", "0-1")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    result = score("--judge-model", "judge")
+
+    assert result.code == 0, result.err
+    assert f"asking judge at {seer.url}" in result.err
+    assert len(scores(tmp_path / "run")) == 2
+    assert addresses(tmp_path / "run") == (seer.url, seer.url)
+
+
+def test_a_run_from_elsewhere_is_scored_by_its_server_only_after_a_yes(
+    seer: StandIn, explain: Command, score: Command, tmp_path: Path, elsewhere: None, monkeypatch: pytest.MonkeyPatch
+):
+    with monkeypatch.context() as at_home:
+        at_home.setenv("XDG_CONFIG_HOME", f"{tmp_path}-config")
+        explain("--features", "0-1")
+    seer.forget()
+    flag = f"--trust-address {seer.url}"
+
+    refused = score()
+    asked_before = len(seer.calls)
+    trusted = score("--features", "0", *flag.split())
+    remembered = score("--features", "1")
+
+    assert (refused.code, refused.out, asked_before) == (2, "", 0)
+    assert f"run.json names the server {seer.url}, which was never given on this machine" in refused.err
+    assert f"the pictures and your API key would go there: if you trust it, give {flag} once" in refused.err
+    assert KEY not in refused.err
+    assert (trusted.code, remembered.code) == (0, 0)
+
+
+def test_a_random_dump_is_not_explained_by_a_server_that_only_the_run_names(
+    seer: StandIn,
+    explain: Command,
+    score: Command,
+    planted: Population,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    explain("--features", "0")
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}-other-config")
+    seer.forget()
+    with StandIn() as judge:
+        result = score("--random-dump", planted.folder, "--judge-base-url", judge.url)
+
+        assert (result.code, judge.calls, seer.calls) == (2, [], [])
+    assert f"--trust-address {seer.url} once" in result.err
+
+
+@pytest.mark.parametrize("command", ["submit", "run"])
+def test_a_plan_from_elsewhere_is_sent_to_its_server_only_after_a_yes(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch, command: str
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    run("explain", planted.folder, *usual, "--batch")
+    monkeypatch.setenv("XDG_CONFIG_HOME", f"{here}-other-config")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    refused = run("batch", command, "run")
+    trusted = run("batch", command, "run", "--trust-address", seer.url)
+
+    assert refused.code == 2
+    assert f"run/batch/plan.json names the server {seer.url}, which was never given on this machine" in refused.err
+    assert f"asking the Batch API at {seer.url}" in trusted.err
+    # The stand-in has no Batch API: it was asked for one.
+    assert f"{seer.url} has no Batch API" in trusted.err
+
+
+def test_a_manifest_that_names_another_server_is_not_obeyed(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run("explain", planted.folder, "--run", "run", "--model", "seer", "--base-url", seer.url, "--batch")
+    run("batch", "submit", "run", "--files-only")
+    manifest = here / "run" / "batch" / "manifest.jsonl"
+    stolen = manifest.read_text().replace(seer.url, "http://evil.example/v1")
+    started = (
+        {"event": "uploaded", "file": "requests-00001.jsonl", "id": "f"},
+        {
+            "event": "started",
+            "file": "requests-00001.jsonl",
+            "batch": "b",
+        },
+    )
+    manifest.write_text(stolen + "".join(json.dumps(event) + "\n" for event in started))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    collected, status = run("batch", "collect", "run"), run("batch", "status", "run")
+
+    assert collected.code == 2
+    for said in (collected.err, status.out):
+        assert "names the server http://evil.example/v1, which was never given on this machine" in said
+
+
+def test_a_plan_of_an_earlier_version_without_an_address_means_openai(
+    planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    run("explain", planted.folder, "--run", "run", "--model", "gpt-5-mini", "--features", "0", "--batch")
+    plan = here / "run" / "batch" / "plan.json"
+    assert addresses(here / "run") == ("https://api.openai.com/v1", None)
+    plan.write_text(plan.read_text().replace('"https://api.openai.com/v1"', "null"))
+    monkeypatch.setenv("AUTOINTERP_BASE_URL", "http://gpu1:8000/v1")
+
+    result = run("batch", "submit", "run", "--files-only")
+
+    assert result.code == 0, result.err
+    written = whole_lines(here / "run" / "batch" / "manifest.jsonl")
+    assert [e["base_url"] for e in written if e["event"] == "written"] == ["https://api.openai.com/v1"]
+
+
+def test_with_json_an_event_names_who_is_asked_before_the_first_call(seer: StandIn, explain: Command, score: Command):
+    said: list[str] = []
+    seer.on_call = lambda number: said.append(f"call {number}")
+
+    explained, scored = explain("--features", "0", "--json"), score("--json")
+
+    for result in (explained, scored):
+        first, second, *_ = [json.loads(line) for line in result.err.splitlines()]
+        assert first["event"] == "start"
+        assert second == {"event": "note", "text": f"asking seer at {seer.url}"}
+
+
+def test_several_processes_are_told_once_whom_they_ask(seer: StandIn, explain: Command):
+    result = explain("--workers", "2")
+
+    assert result.code == 0, result.err
+    assert result.err.count(f"asking seer at {seer.url}") == 1
+
+
+def test_run_json_tells_where_a_host_without_a_path_answers(
+    seer: StandIn, planted: Population, score: Command, tmp_path: Path
+):
+    host = seer.url.removesuffix("/v1")
+    usual = ("--run", tmp_path / "run", "--model", "seer", "--base-url", host)
+
+    explained, scored = run("explain", planted.folder, *usual, "--features", "0"), score()
+
+    assert (explained.code, scored.code) == (0, 0)
+    assert f"{host} has no such path and {seer.url} has: that is asked from now on" in explained.err
+    assert addresses(tmp_path / "run") == (seer.url, seer.url)
+
+
+def test_openai_base_url_is_asked_where_nothing_else_is_named_and_said(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OPENAI_BASE_URL", seer.url)
+
+    result = run("explain", planted.folder, "--run", "run", "--model", "seer", "--features", "0")
+
+    assert result.code == 0, result.err
+    assert f"asking seer at {seer.url}" in result.err
+    assert addresses(here / "run") == (seer.url, None)
+
+
+def test_an_embedder_without_an_address_is_asked_where_the_judge_is(
+    seer: StandIn, explain: Command, score: Command, monkeypatch: pytest.MonkeyPatch
+):
+    explain("--features", "0")
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+    result = score("--scorers", "embedding", "--embedder", "nobody")
+
+    assert result.code == 2
+    assert f"asking nobody at {seer.url}" in result.err
+    assert f"{seer.url} has no such model or path (The model `nobody` does not exist.)" in result.err
