@@ -14,7 +14,7 @@ from standin.planted import FEATURES, Population, plant
 from standin.records import scores
 from standin.server import StandIn
 
-KNOWN = "detection, accuracy, relevance, intruder, choice, naming, localisation, embedding"
+KNOWN = "detection, choice, naming, relevance, accuracy, localisation, intruder, embedding"
 
 
 @contextmanager
