@@ -31,9 +31,10 @@ class Columns:
     stratum: Ints
     """The stratum of the draw; a stratum is all active or all silent."""
     phase: Ints
-    """The class that the first look put the image in; 0 throughout where there was one look only."""
+    """What the first look said of the image, by number; 0 throughout where there was one look only. Stratum and phase
+    together are the cell of an image."""
     looked: Ints
-    """How many images of the stratum the first look put in that class."""
+    """How many images the first look put in that cell."""
     cleared: Bools
     """Where the first look decides: the belief is its own, and no second look could change it."""
     group: Ints
@@ -68,12 +69,12 @@ def one_look(active: Floats, belief: Floats, weight: Floats, stratum: Ints) -> C
 
 @dataclass(frozen=True, slots=True)
 class Replicates:
-    """Bootstrap replicates, as weights over the judged images and, behind them, imagined ones (two a class)."""
+    """Bootstrap replicates, as weights over the judged images and, behind them, imagined ones (two a cell)."""
 
     weights: Floats
     """The weights, [replicates, n + imagined]; each replicate stands for the population."""
     source: Ints
-    """A judged image of the same class as each imagined one, [imagined]."""
+    """A judged image of the same cell as each imagined one, [imagined]."""
     imagined: Floats
     """The beliefs in the imagined images, 0 or 1, [imagined]."""
 
@@ -87,87 +88,87 @@ class Replicates:
 
 
 def resample(judged: Columns, draws: Draws) -> Replicates:
-    """Draws near-duplicate groups within each class of each stratum, and the sizes of the classes within the stratum.
+    """Draws near-duplicate groups within each cell of each stratum, and the sizes of the cells within the stratum.
 
     Equal judgements throughout would give an interval of no width, as if the share were known exactly. To the n
     active images looked at, and likewise to the silent ones, two imagined ones are therefore added, one judged either
     way: each draw meets one of them with probability 2/(n + 2). With n equal judgements the bound is then near 3/n, as
     the rule of three has it (Hanley & Lippman-Hand 1983). The two are shared by all strata of a side, since a pair
     in each would drown strata of two or three images. Where images were looked at twice, n counts those of the first
-    look, and a class of which the second look saw m of M has (1 - m/M) of a pair of its own.
+    look, and a cell of which the second look saw m of M has (1 - m/M) of a pair of its own.
 
     Of m groups m - 1 are drawn, without which small strata look too sure (Rao & Wu 1988). Each replicate's weights
     are scaled to what is known: the size of each active band, and that of all silent images together (how many of them
-    the guided draw stands for is itself chance). With two looks the size of each class is drawn too.
+    the guided draw stands for is itself chance). With two looks the size of each cell is drawn too.
 
     Args:
         judged: the judgements.
         draws: how the replicates are drawn.
     """
     replicates, rng = draws.replicates, np.random.default_rng(draws.seed)
-    classes = _classes(judged)
-    shares = _class_shares(judged, classes, replicates, rng)
+    cells = _cells(judged)
+    shares = _cell_shares(judged, cells, replicates, rng)
     # Counted in groups: near-duplicates are no further evidence.
-    groups = [len(np.unique(judged.group[own])) for own, _, _ in classes]
-    seen = [max(1, round(n * g / len(own))) for (own, n, _), g in zip(classes, groups, strict=True)]
-    looked = {side: sum(n for n, (_, _, y) in zip(seen, classes, strict=True) if y == side) for side in (0.0, 1.0)}
-    weights = np.zeros((replicates, len(judged.active) + 2 * len(classes)))
-    for k, (own, n, side) in enumerate(classes):
+    groups = [len(np.unique(judged.group[own])) for own, _, _ in cells]
+    seen = [max(1, round(n * g / len(own))) for (own, n, _), g in zip(cells, groups, strict=True)]
+    looked = {side: sum(n for n, (_, _, y) in zip(seen, cells, strict=True) if y == side) for side in (0.0, 1.0)}
+    weights = np.zeros((replicates, len(judged.active) + 2 * len(cells)))
+    for k, (own, n, side) in enumerate(cells):
         share = 2 / (looked[side] + 2)
         if not judged.cleared[own[0]]:
             share = max(share, (1 - len(own) / n) * 2 / (groups[k] + 2))
-        real, imagined = _class_weights(judged, own, share, replicates, rng)
+        real, imagined = _cell_weights(judged, own, share, replicates, rng)
         total = judged.weight[own].sum() * shares[k]
         whole = real.sum(axis=1) + imagined.sum(axis=1)
         scale = total / (whole if side else whole.mean())
         weights[:, own] = real * np.reshape(scale, (-1, 1))
         place = len(judged.active) + 2 * k
         weights[:, place : place + 2] = imagined * np.reshape(scale, (-1, 1))
-    silent = np.concatenate([judged.active == 0, np.repeat([side == 0 for _, _, side in classes], 2)])
+    silent = np.concatenate([judged.active == 0, np.repeat([side == 0 for _, _, side in cells], 2)])
     if silent.any():
         weights[:, silent] *= judged.weight[judged.active == 0].sum() / weights[:, silent].sum(axis=1, keepdims=True)
-    source = np.repeat(np.array([own[0] for own, _, _ in classes], np.int64), 2)
-    return Replicates(weights, source, np.tile([0.0, 1.0], len(classes)))
+    source = np.repeat(np.array([own[0] for own, _, _ in cells], np.int64), 2)
+    return Replicates(weights, source, np.tile([0.0, 1.0], len(cells)))
 
 
-Class = tuple[Ints, int, float]
+Cell = tuple[Ints, int, float]
 """The places of its judged images, how many images the first look put there, and the side (1 active, 0 silent)."""
 
 
-def _classes(judged: Columns) -> list[Class]:
+def _cells(judged: Columns) -> list[Cell]:
     names = np.stack([judged.stratum, judged.phase], axis=1)
-    out: list[Class] = []
+    out: list[Cell] = []
     for name in np.unique(names, axis=0):
         own = np.flatnonzero((names == name).all(axis=1))
         out.append((own, int(judged.looked[own[0]]), float(judged.active[own[0]])))
     return out
 
 
-def _class_shares(
-    judged: Columns, classes: list[Class], replicates: int, rng: np.random.Generator
+def _cell_shares(
+    judged: Columns, cells: list[Cell], replicates: int, rng: np.random.Generator
 ) -> dict[int, Floats | float]:
-    """Draws the size of each class in each replicate, as a multiple of its size in the sample."""
+    """Draws the size of each cell in each replicate, as a multiple of its size in the sample."""
     out: dict[int, Floats | float] = {}
-    strata = [int(judged.stratum[own[0]]) for own, _, _ in classes]
+    strata = [int(judged.stratum[own[0]]) for own, _, _ in cells]
     for stratum in dict.fromkeys(strata):
         members = [k for k, s in enumerate(strata) if s == stratum]
-        sizes = np.array([classes[k][1] for k in members], float)
+        sizes = np.array([cells[k][1] for k in members], float)
         if len(members) == 1:
             out[members[0]] = 1.0
             continue
         n = int(sizes.sum())
         drawn = rng.multinomial(max(1, n - 1), sizes / n, size=replicates) / max(1, n - 1) * n / sizes
-        # Classes may differ in weight an image, so the stratum's known size is restored.
-        mass = np.array([judged.weight[classes[k][0]].sum() for k in members])
+        # Cells may differ in weight an image, so the stratum's known size is restored.
+        mass = np.array([judged.weight[cells[k][0]].sum() for k in members])
         drawn *= (mass.sum() / (drawn @ mass))[:, None]
         out |= {k: drawn[:, i] for i, k in enumerate(members)}
     return out
 
 
-def _class_weights(
+def _cell_weights(
     judged: Columns, own: Ints, open_share: float, replicates: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Draws unscaled weights of a class's images, [replicates, m], and of its two imagined ones, [replicates, 2]."""
+    """Draws unscaled weights of a cell's images, [replicates, m], and of its two imagined ones, [replicates, 2]."""
     _, group = np.unique(judged.group[own], return_inverse=True)
     n = int(group.max()) + 1
     mass = np.bincount(group, judged.weight[own])

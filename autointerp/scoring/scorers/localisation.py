@@ -25,7 +25,7 @@ from autointerp.scoring.judge import Board, board
 from autointerp.scoring.question_helpers import joined_labels, weighted_mean
 from autointerp.scoring.resampling import Draws, upper_p
 from autointerp.scoring.sampling import ACTIVE_STRATA
-from autointerp.scoring.statistics import Bools, Floats, Interval
+from autointerp.scoring.statistics import Floats
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"
@@ -93,22 +93,13 @@ async def localisation(case: Case) -> Outcome:
     moved = off_diagonal(overlap)
     credit = np.full(len(chosen), moved)
     credit[answered] = np.diagonal(overlap)
-    interval = _interval(case, [e for e, _ in chosen], credit, answered)
+    groups = joined_labels([sorted(duplicate_keys(case.pool.images[e.image])) for e, _ in chosen])
+    interval = weighted_mean(credit, np.ones(len(credit)), groups, answered.tolist(), case.draws)
     controls = {"moved": Control(value=moved, n=len(boxes))}
     details = _details(case, boxes, regions, overlap)
     if not answered.all():
         details["unanswered"] = int(np.sum(~answered))
     return case.scored(NAME, interval, len(chosen), details, controls, said=said)
-
-
-def _interval(case: Case, chosen: Sequence[Exemplar], credit: Floats, answered: Bools) -> Interval:
-    return weighted_mean(
-        credit,
-        np.ones(len(credit)),
-        joined_labels([sorted(duplicate_keys(case.pool.images[e.image])) for e in chosen]),
-        answered.tolist(),
-        case.draws,
-    )
 
 
 def _details(case: Case, boxes: Sequence[Region], regions: Sequence[Region], overlap: Floats) -> Details:
