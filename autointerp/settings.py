@@ -153,6 +153,8 @@ def first_address(value: object) -> object:
     return next(iter(several), None) if isinstance(several, tuple) else value
 
 
+Addresses = Annotated[tuple[str, ...], BeforeValidator(all_addresses)]
+"""Several addresses, one by one or in texts with commas or spaces between them."""
 Names = Annotated[tuple[str, ...], BeforeValidator(split_at_commas), Commas()]
 """Several names, in one text with commas between them or one by one."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Addresses
 
 
 class BatchCollect(Command):
@@ -18,7 +19,7 @@ class BatchCollect(Command):
     """The result files; without any, the endpoint is asked."""
     keep: bool = False
     """Keep files of requests whose every line is answered."""
-    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    trust_address: Annotated[Addresses, Option(panel="Endpoint and limits")] = ()
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 

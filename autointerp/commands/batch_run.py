@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Budget
+from autointerp.settings import Addresses, Budget
 
 
 class BatchRun(Command):
@@ -23,7 +23,7 @@ class BatchRun(Command):
     """Keep files of requests whose every line is answered."""
     budget: Annotated[Budget | None, Option(default="that of the recorded command")] = None
     """Stop before the questions written now are expected to use more than this: 2.50usd or 3M tokens."""
-    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    trust_address: Annotated[Addresses, Option(panel="Endpoint and limits")] = ()
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 

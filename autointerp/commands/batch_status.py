@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Addresses
 
 
 class BatchJob(Command):
@@ -14,7 +15,7 @@ class BatchJob(Command):
 
     run: Annotated[Path, Argument()]
     """The folder of the run, or of the file of a calibration."""
-    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    trust_address: Annotated[Addresses, Option(panel="Endpoint and limits")] = ()
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from autointerp.options import Group, Option, Work
+from autointerp.options import Argument, Group, Option, Work
 from autointerp.settings import EngineSettings, ModelSettings, OfFeatures
 
 
@@ -13,7 +13,7 @@ class Demo(OfFeatures):
     Example: `autointerp demo`, or with your own endpoint: `autointerp demo --model gpt-5-mini`
     """
 
-    out: Path = Path("autointerp-demo")
+    out: Annotated[Path, Argument(option=True)] = Path("autointerp-demo")
     """The folder that is written: the run, the answers and the report."""
     model: Annotated[
         ModelSettings, Group(options={"model": Option(env="AUTOINTERP_MODEL", help="The explainer and the judge.")})

@@ -7,6 +7,7 @@ from autointerp.options import Argument, Option, Work
 from autointerp.settings import (
     JUDGE,
     JUDGE_ENGINE,
+    Addresses,
     EngineSettings,
     Execution,
     FeatureSelection,
@@ -49,7 +50,7 @@ class Score(WithFiles):
     """How the endpoint is used."""
     execution: Execution = Execution()
     """Where the work is done."""
-    trust_address: Annotated[tuple[str, ...], Option(panel="Endpoint and limits")] = ()
+    trust_address: Annotated[Addresses, Option(panel="Endpoint and limits")] = ()
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
     dump: Annotated[Location | None, Option(panel="Files")] = None
     """Where the dump of the run is now, if it was moved; or its URL."""

@@ -35,6 +35,7 @@ from autointerp.jobs.remote_runs import url_of, work_at
 from autointerp.jobs.sharding import Shard, desk
 from autointerp.jobs.shares import after
 from autointerp.jobs.spreading import Crew, Spread, gather, here_or_spread, shard_of
+from autointerp.lmm.address import check_urls
 from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.calls import Failure, failed
@@ -229,11 +230,10 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
         there = open_run(folder)
         settings = _resolved(settings, there.info)
         if settings.execution.batch:
+            _refuse_local_explainer(settings, there.info)
             check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
         settings = _placed(settings, there, given=given_here(shard, outbox))
         judge = ModelSettings.model_validate(settings.judge)
-        if settings.execution.batch:
-            _refuse_local_explainer(settings, there.info)
         result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
         if settings.execution.batch:
             record(folder, "score", settings)
@@ -248,6 +248,7 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
 
 def _placed(settings: Score, there: Run, *, given: bool) -> Score:
     """The settings with the servers of the models that are asked."""
+    check_urls((settings.settings.embedder.base_url,), "--embedder-base-url")
     named, trust = ModelSettings.model_validate(settings.judge), settings.trust_address
     judge, engine = judge_at(resolve_model(named), settings.engine, there, trust=trust, given=given)
     admit_random(there, settings.random_dump, trust=trust)

@@ -17,6 +17,12 @@ class Clock:
         return self.now
 
 
+@pytest.fixture(autouse=True)
+def own_clock(no_line_by_the_clock: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come by the clock of each test."""
+    monkeypatch.setattr("autointerp.cli.counts.EVERY", 5.0)
+
+
 def test_a_line_is_said_every_five_seconds_and_at_the_end():
     clock, said = Clock(), list[Counted]()
     counts = Counts(None, said.append, clock)

@@ -187,13 +187,6 @@ def test_with_json_an_event_names_who_is_asked_before_the_first_call(seer: Stand
         assert second == {"event": "note", "text": f"asking seer at {seer.url}"}
 
 
-def test_several_processes_are_told_once_whom_they_ask(seer: StandIn, explain: Command):
-    result = explain("--workers", "2")
-
-    assert result.code == 0, result.err
-    assert result.err.count(f"asking seer at {seer.url}") == 1
-
-
 def test_run_json_tells_where_a_host_without_a_path_answers(
     seer: StandIn, planted: Population, score: Command, tmp_path: Path
 ):

@@ -145,15 +145,6 @@ def test_shards_settle_them_and_merging_counts_them_apart_and_once(explain: Comm
     assert settled(tmp_path / "run") == SETTLED
 
 
-def test_workers_settle_them_and_go_on_without_them(explain: Command, scarce: Path, tmp_path: Path):
-    first = json.loads(explain("--workers", "2", "--json", dump=scarce).out)
-    again = json.loads(explain("--workers", "2", "--json", dump=scarce).out)
-
-    assert (first["done"], again["before"], again["done"]) == (8, 8, 0)
-    assert first["unexplainable"] == again["unexplainable"] == {NEVER_FIRED: 2, NO_IMAGES: 1, TOO_FEW: 1}
-    assert settled(tmp_path / "run") == SETTLED
-
-
 def test_a_batch_job_settles_them_before_any_answer_comes(scarce: Path, tmp_path: Path):
     with BatchServer() as server:
         where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", server.url, "--cache", tmp_path / "cache")

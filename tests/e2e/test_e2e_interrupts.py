@@ -148,16 +148,15 @@ def test_a_report_that_is_killed_while_it_is_written_leaves_nothing(how: signal.
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one process", "two workers"])
 @pytest.mark.parametrize(
     "remove", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("elsewhere"))], ids=["removed", "moved"]
 )
 def test_a_run_whose_folder_goes_while_it_is_written_is_one_line_and_no_success(
-    explain: Command, seer: StandIn, here: Path, remove: Callable[[Path], None], workers: tuple[str, ...]
+    explain: Command, seer: StandIn, here: Path, remove: Callable[[Path], None]
 ):
     seer.on_call = lambda number: remove(here / "run") if number == 5 else None
 
-    result = explain("--run", "run", "--concurrency", "2", *workers)
+    result = explain("--run", "run", "--concurrency", "2")
 
     assert (result.code, result.out) == (2, "")
     last = result.err.splitlines()[-1]

@@ -11,8 +11,16 @@ from autointerp.settings import ScoreSettings
         (ScoreSettings(n_active=4), "detection", "--active 4: too few for a score; give at least 5"),
         (ScoreSettings(n_silent=4), "detection", "--silent 4: too few for detection; give at least 5, or --scorers "),
         (ScoreSettings(n_localisation=4), "localisation", "--n-localisation 4: too few for localisation; give at lea"),
-        (ScoreSettings(n_embedding=4), "embedding", "n_embedding 4: too few for embedding; give at least 5, or --sco"),
-        (ScoreSettings(n_embedding=1, min_active=1), "embedding", "n_embedding 1: too few for embedding; give at lea"),
+        (
+            ScoreSettings(n_embedding=4),
+            "embedding",
+            "--n-embedding 4: too few for embedding; give at least 5, or --sco",
+        ),
+        (
+            ScoreSettings(n_embedding=1, min_active=1),
+            "embedding",
+            "--n-embedding 1: too few for embedding; give at lea",
+        ),
     ],
 )
 def test_bounds_under_which_nothing_could_be_scored_are_refused(settings: ScoreSettings, scorer: str, line: str):

@@ -41,7 +41,7 @@ def test_a_feature_is_one_question_to_the_explainer_and_its_sheets_to_the_judge(
 def test_a_feature_with_one_image_of_a_kind_will_not_be_explained_so_that_it_is_not_scored_either(tmp_path: Path):
     few = plant(tmp_path / "few", n_top=1, n_band=1).folder
 
-    found = estimate(few, models=("gpt-4o",), features=CHOSEN, scoring=ScoreSettings(n_controls=0, min_active=2))
+    found = estimate(few, models=("gpt-4o",), features=CHOSEN, score=ScoreSettings(n_controls=0, min_active=2))
 
     assert (found.features, found.models[0].requests) == (4, 0)
 

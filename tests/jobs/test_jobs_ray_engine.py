@@ -3,8 +3,7 @@ import numpy as np
 from autointerp.jobs.ray_engine import Begin, Mailbox, Order, _orders
 from autointerp.jobs.sharding import Shard
 from autointerp.jobs.spreading import Report
-from autointerp.lmm.budget import Budget
-from autointerp.settings import EngineSettings
+from autointerp.settings import Budget, EngineSettings
 
 
 def test_who_begins_a_shard_learns_what_a_lost_worker_spent_on_it():

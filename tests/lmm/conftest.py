@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from scripted import MakeDoor, NoImages, Script
 
-from autointerp.lmm.budget import Budget, Ledger
+from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.door import Door
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
+from autointerp.settings import Budget
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def make_door(tmp_path: Path) -> Iterator[MakeDoor]:
     with Cache(tmp_path / "answers") as cache:
 
         def make(script: Script, *, attempts: int = 3, ceiling: int = 8, tokens: int | None = None) -> Door:
-            ledger = Ledger(Budget(tokens, "tokens") if tokens else None, {"m": None})
+            ledger = Ledger(Budget.of(tokens, "tokens") if tokens else None, {"m": None})
             return Door(
                 script,
                 cache,

@@ -5,11 +5,13 @@ import urllib.request
 from pathlib import Path
 from typing import cast
 
-import openai
 import pytest
 from servers.aimock import Aimock
 from standin.commands import Result, run
 from standin.records import failures
+
+from autointerp.lmm import batch_http
+from autointerp.lmm.route import headers_for
 
 SHOWN = ("--top", "2", "--bands", "0", "--contrast", "1", "--rendering", "crop", "--side", "64")
 
@@ -67,10 +69,8 @@ def test_batches_that_end_otherwise_are_written_again(
     recorded: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
 ) -> None:
     """Three times the same end: all three questions stay open, and the driving says so."""
-    usual = openai.OpenAI.default_headers.fget
-    assert usual is not None
     wish = {"X-AIMock-Batch-Outcome": outcome}
-    monkeypatch.setattr(openai.OpenAI, "default_headers", property(lambda self: usual(self) | wish))
+    monkeypatch.setattr(batch_http, "headers_for", lambda url, key: headers_for(url, key) | wish)
 
     result, told = batch("run", recorded, "--poll", "0.01")
 
