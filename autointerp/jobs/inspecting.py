@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from autointerp.contact import contact_sheet, save_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
 from autointerp.remote.path import Location
+from autointerp.reports.contact_sheet import contact_sheet, save_sheet
 from autointerp.session import open_renderer
 
 

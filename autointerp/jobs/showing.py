@@ -6,9 +6,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.contact import contact_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.remote.path import Location
+from autointerp.reports.contact_sheet import contact_sheet
 from autointerp.runs.folder import open_run
 from autointerp.schema import Explanation, Feature, PartScore, Scored, Unscored
 from autointerp.session import open_renderer

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from autointerp.reports.arithmetic import log_heights
 from autointerp.reports.data import ReportData
+from autointerp.reports.hierarchy import Families, Family
+from autointerp.reports.image_rows import Strip, pictures_of
+from autointerp.reports.labels import count, number, share, usage_words
 from autointerp.reports.pictures import PictureBook, Thumb
-from autointerp.reports.relatives import Families, Family
 from autointerp.reports.sampled import SCORER, Meanings, meanings_of
 from autointerp.reports.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
-from autointerp.reports.strips import Strip, pictures_of
-from autointerp.reports.wording import count, number, share, usage_words
 from autointerp.schema import Explanation, FailureRecord, Feature, Score, Scored
 
 

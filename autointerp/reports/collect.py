@@ -9,7 +9,7 @@ from autointerp.images.picture import Rendering
 from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
 from autointerp.reports.judge import judge_facts, judge_notes
-from autointerp.reports.kinship import kin_of
+from autointerp.reports.parents import kin_of
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.runs.parts import places
 from autointerp.scoring.calibration import Calibration

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from autointerp.reports.labels import count, interval_words, number, p_value, p_words, plural
 from autointerp.reports.scorelines import Axis
-from autointerp.reports.wording import count, interval_words, number, p_value, p_words, plural
 from autointerp.scoring.control_tests import CONTROLS, HARDER, LEAST, MUST_LOSE, Separation, with_verb
 
 Tone = Literal["bad", "good", "few", "none"]

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from autointerp.reports.aggregates import Relevance, Tally
 from autointerp.reports.arithmetic import Estimate, bin_counts, mean_estimate, share_estimate
 from autointerp.reports.cards import Bar
 from autointerp.reports.columns import Column
 from autointerp.reports.controls import Against, against_of
 from autointerp.reports.data import ReportData
-from autointerp.reports.scorelines import Axis, Mark, ScorerPlan, control_mark
-from autointerp.reports.tally import Relevance, Tally
-from autointerp.reports.wording import (
+from autointerp.reports.labels import (
     ScorerWords,
     count,
     interval_words,
@@ -23,6 +22,7 @@ from autointerp.reports.wording import (
     share,
     words_of,
 )
+from autointerp.reports.scorelines import Axis, Mark, ScorerPlan, control_mark
 from autointerp.scoring.control_tests import SCORER as CONTROLLED
 from autointerp.scoring.control_tests import Separation
 from autointerp.scoring.fdr import LEVEL, discovered, false_positives

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autointerp.reports.wording import interval_words, number
+from autointerp.reports.labels import interval_words, number
 from autointerp.runs.folder import RunInfo
 from autointerp.scoring.calibration import Calibration, family_warning, warnings_for
 

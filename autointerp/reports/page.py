@@ -12,16 +12,16 @@ import jinja2
 from markupsafe import Markup
 
 from autointerp.errors import RunError
+from autointerp.reports.aggregates import Tally, tally
 from autointerp.reports.cards import Evidence, cards, gather
 from autointerp.reports.data import ReportData, ReportInfo
-from autointerp.reports.kinship import kinship_of
+from autointerp.reports.hierarchy import Families, relative
+from autointerp.reports.labels import count, number, plural, scorer_words, share
+from autointerp.reports.parents import kinship_of
 from autointerp.reports.pictures import PictureBook, picture_lines
-from autointerp.reports.relatives import Families, relative
 from autointerp.reports.scorelines import ScorerPlan, score_words
 from autointerp.reports.summary import Choice, choose, scorer_plan, summarise
-from autointerp.reports.tally import Tally, tally
 from autointerp.reports.tree import Plan, Tree, plan_tree, tree_of
-from autointerp.reports.wording import count, number, plural, scorer_words, share
 
 TEMPLATES = Path(__file__).parent / "templates"
 

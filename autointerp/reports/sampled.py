@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from autointerp.candidates import Candidate, Cluster, Sampled
+from autointerp.reports.labels import count, interval_words, number, p_words, plural
 from autointerp.reports.scorelines import Axis
-from autointerp.reports.wording import count, interval_words, number, p_words, plural
 from autointerp.schema import Explanation, PartScore, Score, Scored
 
 SCORER = "detection"

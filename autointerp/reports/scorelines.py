@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from autointerp.reports.particulars import Particulars, Row, particulars_of, yes_or_no
-from autointerp.reports.wording import count, interval_words, number, scorer_words, usage_words, words_of
+from autointerp.reports.labels import count, interval_words, number, scorer_words, usage_words, words_of
+from autointerp.reports.score_details import Particulars, Row, particulars_of, yes_or_no
 from autointerp.schema import Score, Scored, Unscored
 
 CHANCE = "chance"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from autointerp.reports.aggregates import MIXED, NONE, ONE, Tally
 from autointerp.reports.arithmetic import even_ranks
 from autointerp.reports.columns import Column
 from autointerp.reports.controls import Banner, banner_of
 from autointerp.reports.data import ReportData
 from autointerp.reports.figures import Figure, mean_figures, sampled_figures, share_figures
+from autointerp.reports.labels import count, dollars, headline_of, plural, scorer_order, scorer_words
 from autointerp.reports.scorelines import CHANCE, ScorerPlan, axis_of
-from autointerp.reports.tally import MIXED, NONE, ONE, Tally
-from autointerp.reports.wording import count, dollars, headline_of, plural, scorer_order, scorer_words
 from autointerp.schema import Usage
 
 MAX_COLUMNS = 4

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.reports.kinship import Ints, Kinship, among
-from autointerp.reports.relatives import Relative
-from autointerp.reports.wording import count, plural
+from autointerp.reports.hierarchy import Relative
+from autointerp.reports.labels import count, plural
+from autointerp.reports.parents import Ints, Kinship, among
 
 MAX_ROOTS = 60
 MAX_CHILDREN = 12

@@ -1,9 +1,9 @@
 import pytest
 from report_world import World, explained, scored, separation
 
+from autointerp.reports.aggregates import tally
 from autointerp.reports.figures import Figure
 from autointerp.reports.summary import choose, scorer_plan, summarise
-from autointerp.reports.tally import tally
 from autointerp.schema import Control, DomainFinding
 
 

@@ -8,9 +8,9 @@ from report_pages import HOSTILE, page_of
 from report_world import World, explained, scored, unscored
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
+from autointerp.reports.aggregates import tally
 from autointerp.reports.figures import Figure, sampled_figures
 from autointerp.reports.sampled import Meanings, meanings_of
-from autointerp.reports.tally import tally
 from autointerp.schema import Explanation, PartScore, Scored
 
 RED, BLUE, VAGUE = "red circle", "blue square", "a shape"

@@ -7,7 +7,7 @@ from report_pages import HOSTILE, Page, page_of
 from report_world import World, explained, failed, scored, unscored, verdict
 
 from autointerp.reports.cards import gather
-from autointerp.reports.kinship import Kinship
+from autointerp.reports.parents import Kinship
 from autointerp.reports.tree import MAX_CHILDREN, MAX_NODES, MAX_ROOTS, Branch, plan_tree
 
 WIDTHS = (100, 1000, 10_000)

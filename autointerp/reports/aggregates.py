@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autointerp.reports.columns import Column, Growing
 from autointerp.reports.data import ReportData
-from autointerp.reports.particulars import unanswered
+from autointerp.reports.score_details import unanswered
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Usage
 
 ONE, NONE, MIXED = 0.0, 1.0, 2.0

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from report_world import explained
 
-from autointerp.reports.kinship import Kinship
-from autointerp.reports.relatives import MAX_CHILDREN, MAX_PARENTS, Families, told_words, width_of
+from autointerp.reports.hierarchy import MAX_CHILDREN, MAX_PARENTS, Families, told_words, width_of
+from autointerp.reports.parents import Kinship
 
 NOBODY = np.empty(0, np.int32)
 

@@ -1,6 +1,6 @@
 from report_world import scored
 
-from autointerp.reports.particulars import CORRECTED, particulars_of
+from autointerp.reports.score_details import CORRECTED, particulars_of
 from autointerp.reports.scorelines import axis_of, score_line
 from autointerp.schema import Control
 

@@ -1,7 +1,7 @@
 import numpy as np
 from report_world import World, explained, failed, scored, unscored
 
-from autointerp.reports.tally import MIXED, NONE, ONE, tally
+from autointerp.reports.aggregates import MIXED, NONE, ONE, tally
 from autointerp.schema import Control, DomainFinding
 
 

@@ -1,7 +1,7 @@
 from report_world import World, explained, scored, verdict
 
+from autointerp.reports.image_rows import pictures_of
 from autointerp.reports.pictures import PictureBook
-from autointerp.reports.strips import pictures_of
 from autointerp.schema import Box, Exemplar, Feature, FeatureRow
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from autointerp.reports.wording import (
+from autointerp.reports.labels import (
     SCORERS,
     dollars,
     headline_of,

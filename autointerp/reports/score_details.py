@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from autointerp.reports.wording import count, interval_words, number, p_value, p_words, plural, words_of
+from autointerp.reports.labels import count, interval_words, number, p_value, p_words, plural, words_of
 from autointerp.schema import Control, Scored
 
 Plain = float | int | str | bool | None

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from autointerp.reports.kinship import Kinship
+from autointerp.reports.parents import Kinship
 from autointerp.schema import Explanation
 
 MAX_PARENTS = 4

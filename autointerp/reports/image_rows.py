@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autointerp.images.picture import Rendering
+from autointerp.reports.labels import number, plural
 from autointerp.reports.pictures import PictureBook, Thumb
-from autointerp.reports.wording import number, plural
 from autointerp.schema import BAND_STRATA, Exemplar, Explanation, Feature, Score, Scored, Verdict
 
 PER_TOP = 8
