@@ -1,5 +1,6 @@
 """The control of random weights: a dump of an untrained network, explained and scored as the run itself was."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from autointerp.config import EngineSettings, ScoreSettings
@@ -10,6 +11,7 @@ from autointerp.jobs.explaining import explain
 from autointerp.lmm.batch_client import Outbox
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, open_run
+from autointerp.schema import Score
 from autointerp.scoring.control_tests import Separation, separations
 
 FOLDER = "random"
@@ -73,6 +75,10 @@ def separations_of(run: Run, *, seed: int) -> tuple[Separation, ...]:
     Raises:
         RunError: a broken line in the run.
     """
+    return separations(run.scores(), random_scores(run), seed=seed)
+
+
+def random_scores(run: Run) -> Iterable[Score]:
+    """The scores of the random dump; none if it has not been scored."""
     inside = run.path / FOLDER
-    random = open_run(inside).scores() if (inside / "run.json").exists() else ()
-    return separations(run.scores(), random, seed=seed)
+    return open_run(inside).scores() if (inside / "run.json").exists() else ()

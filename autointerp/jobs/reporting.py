@@ -4,12 +4,13 @@ from pathlib import Path
 
 from autointerp.jobs.calibrated import KEPT
 from autointerp.jobs.common import dump_of
-from autointerp.jobs.randomised import separations_of
+from autointerp.jobs.randomised import random_scores
 from autointerp.remote.path import Location
-from autointerp.reports.build import build_report
+from autointerp.reports.collect import collect
+from autointerp.reports.page import write_report
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.calibration import Calibration, load_calibration
-from autointerp.scoring.control_tests import Separation
+from autointerp.scoring.control_tests import separations
 from autointerp.session import open_renderer
 
 
@@ -28,7 +29,7 @@ def report(
         run: folder of the run.
         out: the file to write; `report.html` in the run by default.
         dump: where the run's dump is now, if it was moved.
-        limit: most features with a card; all are in the summary.
+        limit: most features with a card, at least 1; all are in the summary.
         title: stands at the top.
         allow_outside: as for `explain`.
 
@@ -36,28 +37,23 @@ def report(
         AutointerpError: something that you can mend; the message says how.
     """
     opened = open_run(run)
+    seed = opened.info.score.settings.seed if opened.info.score is not None else 0
     source = dump_of(opened, dump, allow_outside=allow_outside)
-    path = Path(out) if out is not None else opened.path / "report.html"
-    separations, calibration = _separations(opened), _calibration(opened)
     renderer = open_renderer(source)
     try:
-        return build_report(
+        data = collect(
             opened,
             source,
             renderer,
-            path,
-            separations=separations,
-            calibration=calibration,
-            limit=limit,
-            title=title,
-        ).path
+            title,
+            separations=lambda scores: separations(scores, random_scores(opened), seed=seed),
+            calibration=_calibration(opened),
+        )
+        path = Path(out) if out is not None else opened.path / "report.html"
+        return write_report(data, path, limit=limit).path
     finally:
         renderer.close()
         source.close()
-
-
-def _separations(run: Run) -> tuple[Separation, ...]:
-    return separations_of(run, seed=run.info.score.settings.seed if run.info.score is not None else 0)
 
 
 def _calibration(run: Run) -> Calibration | None:

@@ -1,6 +1,5 @@
-"""Figures over features: means and shares with their intervals, histograms, an even choice of ranks."""
+"""Figures over features: means and shares with their intervals, histograms, an even choice of ranks, axes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,20 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Maps values of a scorer to 0–100 % of a drawing's width."""
+
+    low: float
+    high: float
+    chance: float | None = None
+    """What guessing scores; None where that is not one number."""
+
+    def place(self, value: float) -> float:
+        """Percent of the width, cut at the ends."""
+        return round(100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low))), 2)
 
 
 def mean_estimate(values: NDArray[np.float64], bounds: tuple[float, float]) -> Estimate | None:
@@ -47,10 +60,10 @@ def bin_counts(values: NDArray[np.float64], bounds: tuple[float, float], n_bins:
     return np.histogram(np.clip(values, *bounds), bins=n_bins, range=bounds)[0].tolist()
 
 
-def log_heights(counts: Sequence[int]) -> list[float]:
-    """Bar heights in 0–1 that grow with the logarithm of the counts; 0 stays 0 and a count of 1 stays visible."""
-    most = max(counts, default=0)
-    return [math.log1p(c) / math.log1p(most) if most else 0.0 for c in counts]
+def heights(counts: Sequence[int], *, log: bool = False) -> list[float]:
+    """Bar heights in percent of the tallest; in logarithm 0 stays 0 and a count of 1 stays visible."""
+    tall = np.log1p(counts) if log else np.array(counts, float)
+    return (100 * tall / max(tall.max(initial=0), 1e-9)).round(1).tolist()
 
 
 def even_ranks(n: int, limit: int) -> NDArray[np.int64]:

@@ -1,19 +1,30 @@
-"""What stands on a card of the features around it: the broader ones it stands within, and the narrower ones."""
+"""A feature's parents and children on its card, and the tree of a run's features, as much as a page can hold."""
 
-from bisect import bisect_right
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from autointerp.reports.parents import Kinship
+from autointerp.dump.format import DumpInfo
+from autointerp.reports.labels import count, plural, scorer_labels
+from autointerp.reports.parents import Parents
+from autointerp.reports.records import Records
 from autointerp.schema import Explanation
 
 MAX_PARENTS = 4
 MAX_CHILDREN = 8
 """Most of each that a card names; the others are counted."""
+MAX_ROOTS = 60
+MAX_UNDER = 12
+"""Most under one feature of the tree."""
+MAX_NODES = 1500
+"""Most in the whole tree: what a page of several prefixes can hold."""
+MAX_DEPTH = 12
+"""Most levels; a dump has as many as it has prefixes."""
+OPEN_UP_TO = 40
+"""A tree of no more features than this is unfolded to begin with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Relative:
+class Line:
     """Another feature in a line."""
 
     feature: int
@@ -28,93 +39,105 @@ class Relative:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The features around one."""
+    """The parents and children of a feature."""
 
-    within: tuple[Relative, ...]
-    """Its parents, the closest first."""
-    more_within: int
+    parents: tuple[Line, ...]
+    """The closest first."""
+    more_parents: int
     """Parents beyond those."""
     told: str
     """Whether the explainer was told of the parents; empty without parents or without an explanation."""
-    narrower: tuple[Relative, ...]
-    """Children that have a card."""
-    more_narrower: int
+    children: tuple[Line, ...]
+    """Those that have a card."""
+    more_children: int
     """Further children in the run, with a card or without."""
 
 
-def width_of(feature: int, widths: Sequence[int]) -> int:
-    """The smallest of the nested prefixes that holds a feature."""
-    return widths[bisect_right(widths, feature)]
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A feature of the tree."""
+
+    feature: int
+    n_children: int
+    """Features of the run, or leading to one, that stand right under it; shown or not."""
+    children: "tuple[Branch, ...]"
+
+    @property
+    def size(self) -> int:
+        """Features shown: its own and those below."""
+        return 1 + sum(child.size for child in self.children)
 
 
-def relative(
-    feature: int, widths: Sequence[int], explanation: Explanation | None, *, linked: bool, asked: bool
-) -> Relative:
-    """One line.
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The features that have others under them, and these."""
+
+    branches: tuple[Branch, ...]
+    n_roots: int
+    """Features with others below and none above, shown or not."""
+    n: int
+    """All that stand above or below another, shown or not."""
+
+    @property
+    def n_shown(self) -> int:
+        """Features that are shown."""
+        return sum(branch.size for branch in self.branches)
+
+    @property
+    def unfolded(self) -> bool:
+        """Whether it is small enough to be unfolded to begin with."""
+        return self.n_shown <= OPEN_UP_TO
+
+
+class Hierarchy:
+    """The features around each feature that has a card.
 
     Args:
-        feature: its number.
-        widths: prefixes of the dump, ascending.
-        explanation: what the run has.
-        linked: whether it has a card.
-        asked: whether it is in the run.
-    """
-    text = explanation.text if explanation is not None else ""
-    instead = ""
-    if not text:
-        instead = "no common property" if explanation is not None else "failed" if asked else "not in this run"
-    return Relative(feature, width_of(feature, widths), text, instead, linked)
-
-
-class Families:
-    """The relatives of each feature that has a card.
-
-    Args:
-        kinship: who is whose parent.
+        parents: who is whose parent.
         chosen: features that have a card.
-        widths: prefixes of the dump, ascending.
+        info: of the dump.
+        records: of the run.
     """
 
-    def __init__(self, kinship: Kinship, chosen: Collection[int], widths: Sequence[int]) -> None:
-        self._kinship, self._widths = kinship, widths
+    def __init__(self, parents: Parents, chosen: Collection[int], info: DumpInfo, records: Records) -> None:
+        self._parents, self._info, self._records = parents, info, records
         self._chosen = set(chosen)
-        self._children = kinship.on_page()
+        self._children: dict[int, list[int]] = {}
+        for child in sorted(parents.of_cards):
+            for parent in parents.of_cards[child]:
+                self._children.setdefault(parent, []).append(child)
 
-    def beside(self) -> set[int]:
-        """Features without a card that some card names."""
-        named = (p for parents in self._kinship.parents.values() for p in parents[:MAX_PARENTS])
-        return set(named) - self._chosen
+    def line(self, feature: int) -> Line:
+        """What stands of a feature in a line."""
+        explanation = self._records.explanation(feature)
+        if explanation is not None:
+            instead = "" if explanation.text else "no common property"
+        else:
+            instead = "failed" if self._records.failures(feature) else "not in this run"
+        text = explanation.text if explanation is not None else ""
+        return Line(feature, self._info.width_of(feature), text, instead, feature in self._chosen)
 
-    def of(
-        self, feature: int, explanations: Mapping[int, Explanation | None], own: Explanation | None
-    ) -> Family | None:
-        """The relatives of one feature; None where it has none.
+    def family(self, feature: int, own: Explanation | None) -> Family | None:
+        """The parents and children of a feature that has a card; None where it has none.
 
         Args:
-            feature: one that has a card.
-            explanations: those of the run's features among its relatives, None where asking failed.
+            feature: its number.
             own: its explanation.
         """
-        parents, children = self._kinship.parents.get(feature, ()), self._children.get(feature, [])
-        n_children = self._kinship.n_narrower[feature]
+        parents, children = self._parents.of_cards.get(feature, ()), self._children.get(feature, [])
+        n_children = self._parents.n_children[feature]
         if not parents and not n_children:
             return None
-        within, narrower = parents[:MAX_PARENTS], children[:MAX_CHILDREN]
         return Family(
-            within=tuple(self._relative(f, explanations) for f in within),
-            more_within=len(parents) - len(within),
-            told=told_words(parents, own.parents) if own is not None else "",
-            narrower=tuple(self._relative(f, explanations) for f in narrower),
-            more_narrower=n_children - len(narrower),
+            parents=tuple(map(self.line, parents[:MAX_PARENTS])),
+            more_parents=max(0, len(parents) - MAX_PARENTS),
+            told=told_text(parents, own.parents) if own is not None else "",
+            children=tuple(map(self.line, children[:MAX_CHILDREN])),
+            more_children=n_children - len(children[:MAX_CHILDREN]),
         )
 
-    def _relative(self, feature: int, explanations: Mapping[int, Explanation | None]) -> Relative:
-        found = explanations.get(feature)
-        linked = feature in self._chosen
-        return relative(feature, self._widths, found, linked=linked, asked=feature in explanations)
 
-
-def told_words(parents: Sequence[int], told: Sequence[int]) -> str:
+def told_text(parents: Sequence[int], told: Collection[int]) -> str:
     """Whether the explainer was told what the parents are about; empty without parents."""
     if not parents:
         return ""
@@ -122,3 +145,56 @@ def told_words(parents: Sequence[int], told: Sequence[int]) -> str:
     if known and len(known) < len(parents):
         return f"The explainer was told of {', '.join(map(str, known))} only."
     return f"The explainer was {'' if known else 'not '}told of {'it' if len(parents) == 1 else 'them'}."
+
+
+def plan_tree(parents: Parents, known: Collection[int], widths: tuple[int, ...]) -> Tree:
+    """Chooses what the tree shows, level by level from the top; each level shares what room is left evenly.
+
+    Args:
+        parents: who stands under whom.
+        known: features of the run.
+        widths: prefixes of the dump, ascending.
+    """
+    under: dict[int, list[int]] = {}
+    for child, parent in parents.closest.items():
+        under.setdefault(parent, []).append(child)
+    known = set(known)
+
+    def first(features: Iterable[int], limit: int) -> list[int]:
+        """Those of the smallest prefix first, then those of the run, then those with most below."""
+        rank = {f: (f >= widths[0], f not in known, -len(under.get(f, ())), f) for f in features}
+        return sorted(rank, key=rank.__getitem__)[:limit]
+
+    roots = [f for f in under if f not in parents.closest]
+    level = top = first(roots, MAX_ROOTS)
+    shown: dict[int, list[int]] = {}
+    room = MAX_NODES - len(top)
+    for _ in widths[1:MAX_DEPTH]:
+        above = [f for f in level if f in under]
+        most = min(MAX_UNDER, room // max(len(above), 1))
+        shown |= {f: first(under[f], most) for f in above}
+        level = [child for f in above for child in shown[f]]
+        room -= len(level)
+
+    def branch(feature: int) -> Branch:
+        return Branch(feature, len(under.get(feature, ())), tuple(map(branch, shown.get(feature, ()))))
+
+    return Tree(tuple(map(branch, top)), len(roots), len(roots) + len(parents.closest))
+
+
+def tree_sentence(tree: Tree, headline: str | None) -> str:
+    """What the tree shows and what it leaves out.
+
+    Args:
+        tree: the tree.
+        headline: the scorer whose values stand in it.
+    """
+    said = "Each feature stands under its closest parent: a feature of a smaller prefix that fires where it does."
+    if headline is not None:
+        said += f" The number is its “{scorer_labels(headline).title}”, with its 95 % interval."
+    if tree.n_shown < tree.n:
+        said += (
+            f" {count(tree.n_shown)} of {plural(tree.n, 'feature')} are shown: {count(len(tree.branches))} of"
+            f" {count(tree.n_roots)} at the top and at most {MAX_UNDER} under each, those with most under them first."
+        )
+    return said

@@ -1,4 +1,4 @@
-"""Numbers and scorers in plain words: what each figure is, and what it is not."""
+"""Numbers, scorers, controls and details in plain words: what each figure is, and what it is not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from autointerp.schema import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class ScorerWords:
+class ScorerLabels:
     """How the report speaks of one scorer."""
 
     title: str
@@ -21,73 +21,74 @@ class ScorerWords:
     """What guessing scores, where that is one number."""
 
 
-SCORERS: Mapping[str, ScorerWords] = {
-    "detection": ScorerWords(
+SCORERS: Mapping[str, ScorerLabels] = {
+    "detection": ScorerLabels(
         "Detection, weighted F1",
         "F1",
-        "How well the explanation alone tells held-out images that fire the feature from images that do not, each"
-        " judged image standing for as many as the draw left out. The explanation “an image” scores close to twice the"
-        " feature's density, so a rare feature cannot be flattered by a vague text.",
+        "The judge reads the explanation and says of held-out images whether it fits them; F1 compares its answers with"
+        " whether the feature fires. The images are a sample: each is weighted by the inverse of its sampling"
+        " probability, so that the value estimates F1 over all images. The text “an image” gets about twice the share"
+        " of images that fire the feature, so a vague explanation of a rare feature scores low.",
     ),
-    "choice": ScorerWords(
+    "choice": ScorerLabels(
         "Forced choice of two",
         "Choice",
-        "How often the judge picks the active image of a pair, one active and one silent, weighted back to all images."
-        " Guessing scores 0.5, and a judge that likes to say yes gains nothing.",
+        "The judge sees one active and one silent image and picks the one that the explanation fits; the value is the"
+        " weighted share of right picks and estimates the area under the ROC curve. Guessing scores 0.5. A judge that"
+        " likes to say yes gains nothing.",
         chance=0.5,
     ),
-    "naming": ScorerWords(
+    "naming": ScorerLabels(
         "Name that feature",
         "Naming",
-        "How often the judge, shown the feature's images, picks its own explanation among those of its neighbours. A"
-        " label that fits many features scores what guessing does: one over the number of options.",
+        "The judge sees the feature's images and picks its explanation among those of similar features; the value is"
+        " the share of right picks. Guessing scores one over the number of options, and so does a text that fits them"
+        " all.",
     ),
-    "relevance": ScorerWords(
+    "relevance": ScorerLabels(
         "Relevance",
         "Relevance",
-        "Share of the images firing a feature that carry the dump's attribute. It speaks of the feature and its images"
-        " and says nothing on whether the explanation is right; compare it with the share in all images, its base"
-        " rate.",
+        "The share of the images firing a feature that carry the dump's attribute. It describes the feature and its"
+        " images, not whether the explanation is right. Compare it with the base rate, the share among all images.",
     ),
-    "accuracy": ScorerWords(
+    "accuracy": ScorerLabels(
         "Accuracy as published",
         "Accuracy",
-        "Share of held-out active images on which the judge finds the explanation. This is recall on images that fire"
-        " the feature: no silent image is asked about, so “an image” scores 1.0. For comparison with published"
-        " figures, never as a verdict by itself.",
+        "The share of held-out active images that the explanation fits in the judge's eyes. This is recall: no silent"
+        " image is asked about, so “an image” scores 1.0. Use it to compare with published figures, never by itself.",
     ),
-    "localisation": ScorerWords(
+    "localisation": ScorerLabels(
         "Localisation, IoU",
         "IoU",
-        "How far the box in which the judge sees what the explanation names overlaps the region that fired, over"
-        " held-out active images. Its control is the same boxes against other images' regions: a judge that always"
-        " points at the middle scores no more than that.",
+        "The judge draws a box around what the explanation names; the value is the mean overlap (intersection over"
+        " union) with the region that fired, over held-out active images. The control compares the same boxes with"
+        " other images' regions: a judge that always points at the middle scores no more than that.",
     ),
-    "intruder": ScorerWords(
+    "intruder": ScorerLabels(
         "Intruder",
         "Intruder",
-        "How often the judge finds the one silent image among active ones, without any explanation. It measures the"
-        " feature, not the text; guessing scores one over the number of images.",
+        "The judge looks for the one silent image among active ones and reads no explanation; the value is the share"
+        " of right picks. It measures the feature, not the text. Guessing scores one over the number of images.",
     ),
-    "embedding": ScorerWords(
+    "embedding": ScorerLabels(
         "Embedding, monosemanticity",
         "Mono.",
-        "How alike the images are that fire the feature: their mean cosine in an embedding, the strong ones counting"
-        " more. No judge and no explanation takes part, and it says nothing on the text. In most embeddings any two"
-        " images have a cosine above 0, so read it beside the same figure of silent images.",
+        "The mean cosine between the embeddings of images that fire the feature, weighted by activation: how alike"
+        " they are. No judge and no explanation takes part. In most embeddings any two images have a cosine above 0,"
+        " so compare it with the same figure of silent images.",
         bounds=(-1.0, 1.0),
     ),
 }
 
 NAMES: Mapping[str, str] = {
     "always_yes": "always yes",
-    "constant": "“an image”",
-    "other": "another's text",
-    "neighbour": "neighbour's text",
-    "permuted": "dealt at random",
-    "random": "random weights",
+    "constant": "the text “an image”",
+    "other": "another's explanation",
+    "neighbour": "neighbour's explanation",
+    "permuted": "answers dealt at random",
+    "random": "features of random weights",
     "chance": "guessing",
-    "moved": "regions exchanged",
+    "moved": "regions of other images",
     "silent": "silent images",
     "base_rate": "base rate",
     "shuffled": "shuffled image set",
@@ -108,19 +109,18 @@ HEADLINES = ("detection", "choice", "naming")
 """Scorers that can stand for a feature by themselves, best first."""
 
 
-def scorer_words(scorer: str) -> ScorerWords:
-    """The words for `scorer`; for one not known here its own name, and that nothing more can be said of it."""
+def scorer_labels(scorer: str) -> ScorerLabels:
+    """The words for `scorer`; a scorer that is not known here goes by its own name."""
     if scorer in SCORERS:
         return SCORERS[scorer]
     name = scorer.replace("_", " ")
     short = name if len(name) <= MAX_SHORT else f"{name[: MAX_SHORT - 1]}…"
-    return ScorerWords(name.capitalize(), short, f"The value that the scorer “{scorer}” gave; see its documentation.")
+    return ScorerLabels(name.capitalize(), short, f"The value that the scorer “{scorer}” gave; see its documentation.")
 
 
 def scorer_order(scorers: set[str]) -> list[str]:
     """`scorers` as the report lists them: the known ones first, then the rest by name."""
-    known = [s for s in SCORERS if s in scorers]
-    return known + sorted(scorers.difference(SCORERS))
+    return [s for s in SCORERS if s in scorers] + sorted(scorers.difference(SCORERS))
 
 
 def headline_of(scorers: list[str]) -> str | None:
@@ -128,7 +128,7 @@ def headline_of(scorers: list[str]) -> str | None:
     return next((s for s in HEADLINES if s in scorers), scorers[0] if scorers else None)
 
 
-def words_of(name: str) -> str:
+def label_of(name: str) -> str:
     """A control or a detail as the report names it."""
     return NAMES.get(name, name.replace("_", " "))
 
@@ -139,15 +139,20 @@ def number(value: float) -> str:
     return text.replace("-", "−")
 
 
-def interval_words(low: float, high: float) -> str:
-    """The bounds of an interval, the same everywhere: with two decimals where that tells them apart."""
+def signed(value: float) -> str:
+    """A difference with its sign."""
+    return number(value) if value < 0 else f"+{number(value)}"
+
+
+def interval(low: float, high: float) -> str:
+    """The bounds of an interval: with two decimals where these tell them apart."""
     rounded = ["0.00" if abs(bound) < 0.005 else number(round(bound, 2)) for bound in (low, high)]
     if low < high and rounded[0] == rounded[1]:
         rounded = [number(low), number(high)]
     return " to ".join(rounded)
 
 
-def p_words(p: float) -> str:
+def p_text(p: float) -> str:
     """A p-value with its letter: `p = .003`, `p < .001`."""
     value = p_value(p)
     return f"p {value}" if value[0] in "<>" else f"p = {value}"
@@ -169,6 +174,11 @@ def share(value: float) -> str:
     return f"{100 * value:.{1 if value >= 0.01 else 2}f} %" if value >= 0.0001 else f"{100 * value:.1g} %"
 
 
+def share_interval(low: float, high: float) -> str:
+    """The bounds of an interval of a share, in percent."""
+    return f"{share(low)} to {share(high)}"
+
+
 def count(n: int) -> str:
     """A whole number in groups of three."""
     return f"{n:,}"
@@ -179,15 +189,22 @@ def plural(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def usage_words(usage: Usage) -> str:
-    """Tokens, calls and dollars in one line; says so where the price is not known."""
+def capital(text: str) -> str:
+    """A text with a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def usage_text(usage: Usage) -> str:
+    """Tokens, calls and dollars in one line; it says so where the price is not known."""
     cached = f" ({usage.cached_tokens:,} from the endpoint's cache)" if usage.cached_tokens else ""
-    price = "price not known" if usage.dollars is None else dollars(usage.dollars)
     return (
-        f"{plural(usage.calls, 'call')}, {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out, {price}"
+        f"{plural(usage.calls, 'call')}, {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out,"
+        f" {dollars(usage.dollars)}"
     )
 
 
-def dollars(value: float) -> str:
-    """Dollars with cents, or with enough digits to show what a single feature costs."""
+def dollars(value: float | None) -> str:
+    """Dollars with cents, or with enough digits to show what a single feature costs; None is a price not known."""
+    if value is None:
+        return "price not known"
     return f"${value:,.2f}" if value >= 0.1 or value == 0 else f"${value:.2g}"
