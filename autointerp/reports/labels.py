@@ -82,10 +82,10 @@ SCORERS: Mapping[str, ScorerLabels] = {
 
 NAMES: Mapping[str, str] = {
     "always_yes": "always yes",
-    "constant": "the text “an image”",
-    "other": "another's explanation",
-    "neighbour": "neighbour's explanation",
-    "permuted": "answers dealt at random",
+    "constant": "text “an image”",
+    "other": "another's text",
+    "neighbour": "neighbour's text",
+    "permuted": "shuffled answers",
     "random": "features of random weights",
     "chance": "guessing",
     "moved": "regions of other images",

@@ -24,4 +24,4 @@ def test_without_the_extra_a_command_names_it(command: tuple[str, ...], monkeypa
     error = CliRunner().invoke(app, command).exception
 
     assert isinstance(error, SettingsError)
-    assert str(error).endswith("ing needs imagehash: pip install 'autointerp-vision[train]'")
+    assert str(error).endswith("ing needs imagehash; run pip install '.[train]' in your checkout of autointerp")

@@ -358,7 +358,7 @@ def test_a_card_shows_figures_controls_and_doubts_and_the_fold_out_the_rest(worl
     shown, folded = card.split("How it came about")
     for said in (
         "recall 0.75 0.50 to 0.90",
-        "the text “an image” 0.02 0.00 to 0.05 p < .001",
+        "text “an image” 0.02 0.00 to 0.05 p < .001",
         "1 of 20 judgements got no usable answer; the interval covers their worst case, 0.45,",
     ):
         assert said in shown

@@ -24,7 +24,7 @@ def test_a_p_value_stands_beside_the_control_that_it_tests():
     found = details(scored(1, 0.5, details={"p_constant": 0.003, "p_other": 0.2}, controls=controls))
 
     assert found.controls == (
-        Row("the text “an image”", 0.1, 0.0, 0.2, 0.003),
+        Row("text “an image”", 0.1, 0.0, 0.2, 0.003),
         Row("always yes", 0.04),
     )
     assert found.rest == (("p other", ".20"),)

@@ -163,9 +163,11 @@
     remember("");
   };
 
+  // Cards that were not near the screen yet have a guessed height: a link to one can only be exact once all are laid out.
   const goTo = (place) => {
     const target = byId(place);
     if (!target) return;
+    root.classList.add("exact");
     const row = rowOf.get(target);
     if (row) {
       target.hidden = false;
