@@ -57,7 +57,7 @@ def report(
 
 
 def _calibration(run: Run) -> Calibration | None:
-    """Of the judge, if the scores were made with one and it is still there."""
+    """Returns the judge's calibration, if the scores were made with one and it is still there."""
     scored, file = run.info.score, run.path / KEPT
     known = scored is not None and scored.calibration is not None and file.exists()
     return load_calibration(file) if known else None

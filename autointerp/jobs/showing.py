@@ -16,7 +16,7 @@ from autointerp.session import open_renderer
 
 @dataclass(frozen=True)
 class FeatureView:
-    """A feature as a notebook shows it."""
+    """Is a feature as a notebook shows it."""
 
     feature: Feature
     explanation: Explanation | None
@@ -42,7 +42,7 @@ def _part(part: PartScore) -> str:
 
 
 def show(dump: Location, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:
-    """One feature of a dump, with what a run says of it if one is given.
+    """Returns one feature of a dump, with what a run says of it if one is given.
 
     Raises:
         AutointerpError: the dump or the run cannot be read, or there is no such feature.

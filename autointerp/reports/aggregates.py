@@ -27,7 +27,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
-    """One figure a feature."""
+    """Holds one figure a feature."""
 
     features: NDArray[np.int64]
     """Distinct, ascending."""
@@ -36,11 +36,11 @@ class Column:
 
     @property
     def known(self) -> NDArray[np.float64]:
-        """The figures without the missing ones."""
+        """Returns the figures without the missing ones."""
         return self.values[np.isfinite(self.values)]
 
     def get(self, feature: int) -> float | None:
-        """The figure of one feature; None where the column does not have it."""
+        """Returns the figure of one feature; None where the column does not have it."""
         at = int(np.searchsorted(self.features, feature))
         return float(self.values[at]) if at < len(self.features) and self.features[at] == feature else None
 
@@ -50,7 +50,7 @@ EMPTY = Column(np.empty(0, np.int64), np.empty(0))
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """All failures of one stage and kind."""
+    """Counts the failures of one stage and kind."""
 
     latest: FailureRecord
     records: int
@@ -61,7 +61,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Aggregates:
-    """Everything the summary is made from, and where the records of each feature are."""
+    """Holds everything the summary is made from, and where the records of each feature are."""
 
     columns: Mapping[Key, Column]
     separations: tuple[Separation, ...]
@@ -78,41 +78,41 @@ class Aggregates:
     judges: tuple[str, ...]
 
     def column(self, *key: str) -> Column:
-        """A column; an empty one where no record has the figure."""
+        """Returns a column; an empty one where no record has the figure."""
         return self.columns.get(key, EMPTY)
 
     def score(self, scorer: str, name: str = "value") -> Column:
-        """A figure of a scorer; its value is NaN where unscored."""
+        """Returns a figure of a scorer; its value is NaN where unscored."""
         return self.column(stage_of(scorer), name)
 
     def below(self, *key: str) -> dict[str, Column]:
-        """The columns whose key is `key` and one name more, by that name."""
+        """Returns the columns whose key is `key` and one name more, by that name."""
         return {k[-1]: c for k, c in sorted(self.columns.items()) if k[:-1] == key}
 
     @property
     def scorers(self) -> set[str]:
-        """Those that gave a verdict or a reason for none."""
+        """Returns the scorers that gave a verdict or a reason for none."""
         return {k[0].removeprefix("score:") for k in self.columns if k[0].startswith("score:") and k[1] == "value"}
 
     @property
     def failed(self) -> NDArray[np.int64]:
-        """Features whose explanation failed and is still missing, ascending."""
+        """Returns the features whose explanation failed and is still missing, ascending."""
         failing = [c.features for stage, c in self.below("failure").items() if stage.startswith(EXPLAIN)]
         return np.setdiff1d(np.concatenate([EMPTY.features, *failing]), self.column(EXPLAIN, PLACE).features)
 
     @property
     def features(self) -> NDArray[np.int64]:
-        """Every feature that has an explanation or an open failure, ascending."""
+        """Returns every feature that has an explanation or an open failure, ascending."""
         return np.union1d(self.column(EXPLAIN, PLACE).features, self.failed)
 
 
 def stage_of(scorer: str) -> str:
-    """A scorer's stage as failures.jsonl names it."""
+    """Returns a scorer's stage as failures.jsonl names it."""
     return f"score:{scorer}"
 
 
 def answered(columns: Mapping[Key, Column], stage: str) -> Column:
-    """Where the records are that a stage makes; the passes of explaining succeed together."""
+    """Returns where the records are that a stage makes; the passes of explaining succeed together."""
     return columns.get((EXPLAIN if stage.startswith(EXPLAIN) else stage, PLACE), EMPTY)
 
 
@@ -150,14 +150,14 @@ def aggregate(data: ReportData) -> Aggregates:
 
 @dataclass(slots=True)
 class _Rows:
-    """A column while it is read: 24 bytes a row."""
+    """Is a column while it is read, at 24 bytes a row."""
 
     features: "array[int]" = field(default_factory=lambda: array("q"))
     places: "array[int]" = field(default_factory=lambda: array("q"))
     values: "array[float]" = field(default_factory=lambda: array("d"))
 
     def column(self, current: NDArray[np.float64] | None) -> Column:
-        """The last figure of each feature, from the records that are `current`."""
+        """Returns the last figure of each feature, from the records that are `current`."""
         features, values = np.array(self.features, np.int64), np.array(self.values)
         if current is not None:
             kept = np.isin(np.array(self.places, np.int64), current.astype(np.int64))
@@ -167,7 +167,7 @@ class _Rows:
 
 
 def _current(rows: Mapping[Key, _Rows]) -> dict[Key, Column]:
-    """Columns without the figures of records that a later one replaced."""
+    """Makes the columns, without the figures of records that a later one replaced."""
     places = {key[0]: own.column(None).values for key, own in rows.items() if key[1:] == (PLACE,)}
     return {key: own.column(places.get(key[0])) for key, own in rows.items()}
 
@@ -179,7 +179,7 @@ def _group(columns: Mapping[Key, Column], failed: list[int], latest: FailureReco
 
 @dataclass(slots=True)
 class _Reader:
-    """What was read so far."""
+    """Holds what was read so far."""
 
     rows: defaultdict[Key, _Rows] = field(default_factory=lambda: defaultdict(_Rows))
     explaining: Usage = field(default_factory=Usage)
@@ -190,7 +190,7 @@ class _Reader:
     exact: bool = True
 
     def add(self, place: int, feature: int, /, *group: str, **figures: float | None) -> None:
-        """One row in the column of each figure that the record has."""
+        """Adds one row to the column of each figure that the record has."""
         for name, value in figures.items():
             if value is not None:
                 rows = self.rows[*group, name]
@@ -239,6 +239,6 @@ class _Reader:
 
 
 def plain(score: Scored, detail: str) -> float | None:
-    """A detail that is a number; None where the score does not have it."""
+    """Returns a detail that is a number; None where the score does not have it."""
     value = score.details.get(detail)
     return value if isinstance(value, float | int) else None

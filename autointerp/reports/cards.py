@@ -21,7 +21,7 @@ N_FIRST = 6
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One feature."""
+    """Holds what the report says of one feature."""
 
     row: FeatureRow
     state: str
@@ -45,19 +45,19 @@ class Card:
 
     @property
     def id(self) -> int:
-        """The feature's number."""
+        """Returns the feature's number."""
         return self.row.feature
 
     @property
     def search(self) -> str:
-        """Lower-case text that the search looks in."""
+        """Returns the lower-case text that the search looks in."""
         if self.explanation is None:
             return ""
         domain = self.explanation.domain.text if self.explanation.domain is not None else ""
         return " ".join((self.explanation.text, *self.explanation.concepts, domain)).lower()
 
     def cells(self, scorers: Sequence[str]) -> list[Cell]:
-        """Its row of the CSV file, with the columns of `columns_of`; a score that was not given leaves empty cells."""
+        """Returns its row of the CSV file, with the columns of `columns_of`; a missing score leaves empty cells."""
         row, text = self.row, self.explanation.text if self.explanation is not None else ""
         cells: list[Cell] = [self.id, self.state, text, row.width, row.n_active, self.density, row.max_activation]
         for scorer in scorers:
@@ -67,13 +67,13 @@ class Card:
 
 
 def columns_of(scorers: Sequence[str]) -> list[str]:
-    """Heads of the CSV file: what a feature is, and each scorer's value with the bounds of its 95 % interval."""
+    """Returns the heads of the CSV file; each scorer has its value and the bounds of its 95 % interval."""
     scores = [f"{scorer}{end}" for scorer in scorers for end in ("", "_low", "_high")]
     return ["feature", "state", "explanation", "width", "n_active", "density", "max_activation", *scores]
 
 
 def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureBook) -> Iterator[Card]:
-    """The cards in the order of the features; each makes its pictures as it comes.
+    """Yields the cards in the order of the features; each makes its pictures as it comes.
 
     Args:
         choice: features, each with an explanation or an open failure.

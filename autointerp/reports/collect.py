@@ -27,7 +27,7 @@ def collect(
     separations: Callable[[Iterable[Score]], tuple[Separation, ...]],
     calibration: Calibration | None,
 ) -> ReportData:
-    """What the report needs of a run and its dump; reads no record yet.
+    """Gathers what the report needs of a run and its dump; it reads no record yet.
 
     Args:
         run: read while it may still grow.

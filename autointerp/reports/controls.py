@@ -16,7 +16,7 @@ VERDICTS = {"good": "scores lower", "bad": "does not score lower", "few": "too f
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """The first thing on the page."""
+    """Is the first thing on the page."""
 
     tone: Tone
     title: str
@@ -57,24 +57,24 @@ def banner_of(found: Sequence[Separation]) -> Banner:
 
 
 def control_title(s: Separation) -> str:
-    """What a control is, in words."""
+    """Says what a control is."""
     return capital(CONTROLS[s.control])
 
 
 def tone_of(s: Separation) -> str:
-    """`good`, `bad` or `few`; `may` for a control that may rightly score as high."""
+    """Returns `good`, `bad` or `few`; `may` for a control that may rightly score as high."""
     return TONES[s.verdict] if s.control in MUST_LOSE else "may"
 
 
 def verdict_of(s: Separation) -> str:
-    """What came of a control, in words."""
+    """Says what came of a control."""
     if s.control not in MUST_LOSE and s.verdict == "does not separate":
         return "may rightly score as high"
     return VERDICTS[TONES[s.verdict]]
 
 
 def difference_interval(s: Separation, axis: Axis) -> str:
-    """The interval of the difference; that of a mean of few differences may leave what a difference can be."""
+    """Returns the interval of the difference, cut to what a difference can be: that of few differences may be wider."""
     if s.low is None or s.high is None:
         return ""
     most = axis.high - axis.low

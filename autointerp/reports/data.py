@@ -18,20 +18,20 @@ T_co = TypeVar("T_co", bound=Explanation | Score | FailureRecord, covariant=True
 
 
 class Lines(Protocol[T_co]):
-    """The records of a file: all of them in order, or one by its place."""
+    """Gives the records of a file: all of them in order, or one by its place."""
 
     def __iter__(self) -> Iterator[tuple[int, T_co]]:
-        """Each record with its place, read from the file again at every call."""
+        """Yields each record with its place, read from the file again at every call."""
         ...
 
     def __getitem__(self, place: int) -> T_co:
-        """The record at a place."""
+        """Returns the record at a place."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ParentPairs:
-    """Pairs of a feature and one of its parents; arrays of one length."""
+    """Holds pairs of a feature and one of its parents, in arrays of one length."""
 
     child: NDArray[np.int64]
     """Ascending; a feature comes once for each of its parents."""
@@ -41,7 +41,7 @@ class ParentPairs:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """A run and its dump as the report sees them. Texts may hold anything: the templates escape them."""
+    """Is a run and its dump as the report sees them. Texts may hold anything: the templates escape them."""
 
     title: str
     facts: Mapping[str, str]
@@ -73,7 +73,7 @@ class ReportData:
 
 @dataclass(frozen=True, slots=True)
 class ReportInfo:
-    """What was written."""
+    """Says what was written."""
 
     path: Path
     size: int

@@ -36,7 +36,7 @@ SHARES = Axis(0.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number over features, its spread, and what it means."""
+    """Is one number over features, with its spread and what it means."""
 
     title: str
     basis: str
@@ -57,7 +57,7 @@ class Figure:
 
 
 def figures_of(counted: Aggregates, plan: ScorerPlan, attribute: str | None) -> Iterator[Figure]:
-    """All figures over features, in the order of the page.
+    """Yields all figures over features, in the order of the page.
 
     Args:
         counted: the run.
@@ -83,7 +83,7 @@ def figures_of(counted: Aggregates, plan: ScorerPlan, attribute: str | None) -> 
 
 
 def _score_figure(counted: Aggregates, plan: ScorerPlan, scorer: str) -> Figure | None:
-    """The mean of a scorer over features; None where it has nothing to average."""
+    """Averages a scorer over features; returns None where it has nothing to average."""
     labels, axis = scorer_labels(scorer), plan.axes[scorer]
     if scorer == "relevance":
         # A model's yes or no has no mean of its own: it is a share of features, among the shares.
@@ -110,7 +110,7 @@ def _score_figure(counted: Aggregates, plan: ScorerPlan, scorer: str) -> Figure 
 
 
 def _mean_controls(counted: Aggregates, scorer: str) -> list[Row]:
-    """Means of the controls that are not in the table of tests, where both sides are of the same features."""
+    """Averages the controls that are not in the table of tests, where both sides are of the same features."""
     tested = {s.control for s in counted.separations} if scorer == CONTROLLED else set()
     columns = counted.below(f"score:{scorer}", "control")
     means = {name: float(c.known.mean()) for name, c in columns.items() if len(c.known) and name not in tested}
@@ -127,7 +127,7 @@ def _basis(counted: Aggregates, scorer: str, column: Column) -> str:
 
 
 def _named_figure(domain: str, named: NDArray[np.float64], counted: Aggregates) -> Figure:
-    """The model's word on the features' own images, beside its word on shuffled sets where those were asked about."""
+    """Holds the model's word on the features' own images beside its word on shuffled sets, where it gave one."""
     own = counted.score("relevance", "named").known
     shuffled = counted.below("score:relevance", "control").get("shuffled")
     meaning = (
@@ -179,7 +179,7 @@ def _share_figure(title: str, hits: NDArray[np.bool_], meaning: str) -> Figure:
 
 
 def sampled_figures(counted: Aggregates) -> Iterator[Figure]:
-    """Where several explanations were sampled of each feature: how many were kept, and how collapsed they were."""
+    """Yields how many of several sampled explanations were kept, and how collapsed they were."""
     kept = counted.column(EXPLAIN, "kept").known
     if len(kept):
         one, two, more, none = (int(np.sum(x)) for x in (kept == 1, kept == 2, kept >= 3, kept == 0))

@@ -25,7 +25,7 @@ OPEN_UP_TO = 40
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Another feature in a line."""
+    """Names another feature in a line."""
 
     feature: int
     width: int
@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """The parents and children of a feature."""
+    """Holds the parents and children of a feature."""
 
     parents: tuple[Line, ...]
     """The closest first."""
@@ -55,7 +55,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A feature of the tree."""
+    """Is a feature of the tree with those below it."""
 
     feature: int
     n_children: int
@@ -64,13 +64,13 @@ class Branch:
 
     @property
     def size(self) -> int:
-        """Features shown: its own and those below."""
+        """Counts the features that it shows, itself and those below."""
         return 1 + sum(child.size for child in self.children)
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The features that have others under them, and these."""
+    """Holds the features that have others under them, and these."""
 
     branches: tuple[Branch, ...]
     n_roots: int
@@ -80,17 +80,17 @@ class Tree:
 
     @property
     def n_shown(self) -> int:
-        """Features that are shown."""
+        """Counts the features that are shown."""
         return sum(branch.size for branch in self.branches)
 
     @property
     def unfolded(self) -> bool:
-        """Whether it is small enough to be unfolded to begin with."""
+        """Says whether it is small enough to be unfolded to begin with."""
         return self.n_shown <= OPEN_UP_TO
 
 
 class Hierarchy:
-    """The features around each feature that has a card.
+    """Knows the features around each feature that has a card.
 
     Args:
         parents: who is whose parent.
@@ -108,7 +108,7 @@ class Hierarchy:
                 self._children.setdefault(parent, []).append(child)
 
     def line(self, feature: int) -> Line:
-        """What stands of a feature in a line."""
+        """Returns what stands of a feature in a line."""
         explanation = self._records.explanation(feature)
         if explanation is not None:
             instead = "" if explanation.text else "no common property"
@@ -118,7 +118,7 @@ class Hierarchy:
         return Line(feature, self._info.width_of(feature), text, instead, feature in self._chosen)
 
     def family(self, feature: int, own: Explanation | None) -> Family | None:
-        """The parents and children of a feature that has a card; None where it has none.
+        """Returns the parents and children of a feature that has a card; None where it has none.
 
         Args:
             feature: its number.
@@ -138,7 +138,7 @@ class Hierarchy:
 
 
 def told_text(parents: Sequence[int], told: Collection[int]) -> str:
-    """Whether the explainer was told what the parents are about; empty without parents."""
+    """Says whether the explainer was told what the parents are about; it is empty without parents."""
     if not parents:
         return ""
     known = [p for p in parents if p in told]
@@ -161,7 +161,7 @@ def plan_tree(parents: Parents, known: Collection[int], widths: tuple[int, ...])
     known = set(known)
 
     def first(features: Iterable[int], limit: int) -> list[int]:
-        """Those of the smallest prefix first, then those of the run, then those with most below."""
+        """Takes those of the smallest prefix first, then those of the run, then those with most below."""
         rank = {f: (f >= widths[0], f not in known, -len(under.get(f, ())), f) for f in features}
         return sorted(rank, key=rank.__getitem__)[:limit]
 
@@ -183,7 +183,7 @@ def plan_tree(parents: Parents, known: Collection[int], widths: tuple[int, ...])
 
 
 def tree_sentence(tree: Tree, headline: str | None) -> str:
-    """What the tree shows and what it leaves out.
+    """Says what the tree shows and what it leaves out.
 
     Args:
         tree: the tree.

@@ -26,7 +26,7 @@ AS_SHOWN: Mapping[Rendering, str] = {
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """A titled row of pictures."""
+    """Is a titled row of pictures."""
 
     title: str
     note: str
@@ -38,7 +38,7 @@ class PictureRow:
 
 
 class ImageRows:
-    """The pictures of one feature; asks the book for them without making them.
+    """Chooses the pictures of one feature; it asks the book for them without making them.
 
     Args:
         feature: with its exemplars.
@@ -51,7 +51,7 @@ class ImageRows:
         self._known = {e.image: e for e in feature.exemplars}
 
     def bands(self) -> Iterator[PictureRow]:
-        """The top activations, the other bands from strong to weak, and silent images; those that the dump has."""
+        """Yields the top activations, the other bands from strong to weak, and silent images, if there are any."""
         by_stratum = strata(self._feature.exemplars)
         if "top" in by_stratum:
             top = descending(by_stratum["top"])
@@ -68,7 +68,7 @@ class ImageRows:
                 yield PictureRow(title, f"{len(thumbs)} of {len(found)} shown", thumbs, "silent")
 
     def seen(self, explanation: Explanation | None) -> Iterator[PictureRow]:
-        """What the explainer saw, in the order of the prompt."""
+        """Yields what the explainer saw, in the order of the prompt."""
         if explanation is None:
             return
         shown_as, misfits = self._book.data.shown_as, set(explanation.misfits)
@@ -83,7 +83,7 @@ class ImageRows:
             yield PictureRow("Shown as silent, for contrast", "whole, in the order of the prompt", thumbs, "silent")
 
     def errors(self, scores: Iterable[Score]) -> Iterator[PictureRow]:
-        """Where the judge disagrees with the feature, by the first scorer that asked about both kinds of images."""
+        """Yields where the judge disagrees with the feature, by the first scorer that asked of both kinds of images."""
         verdicts = next((s.verdicts for s in scores if isinstance(s, Scored) and _two_sided(s)), ())
         if verdicts:
             silent, active = [v for v in verdicts if not v.active], [v for v in verdicts if v.active]
@@ -91,12 +91,12 @@ class ImageRows:
             yield self._wrong("Active, but the judge said no", active, 0.0, "judge: no")
 
     def face(self, explanation: Explanation | None, n: int, rendering: Rendering) -> tuple[Thumb, ...]:
-        """The `n` strongest of what the explainer saw; of what the feature fires on where it saw nothing."""
+        """Returns the `n` strongest of what the explainer saw; of what the feature fires on where it saw nothing."""
         seen = self._exemplars(explanation.images) if explanation is not None else []
         return tuple(self.thumb(e, rendering) for e in descending(seen or self._feature.active)[:n])
 
     def thumb(self, exemplar: Exemplar, rendering: Rendering, told: str = "", flag: str = "") -> Thumb:
-        """One picture with its words."""
+        """Returns one picture with its words."""
         label = self._book.data.image(exemplar.image).label
         known = not math.isnan(exemplar.activation)
         alt = f"Image {exemplar.image}"
@@ -107,7 +107,7 @@ class ImageRows:
         return self._book.thumb(exemplar, rendering, alt, caption, flag)
 
     def _exemplars(self, images: Sequence[int]) -> list[Exemplar]:
-        """Those of the feature, or bare ones for images that the dump does not list with it."""
+        """Returns those of the feature, or bare ones for images that the dump does not list with it."""
         return [self._known.get(i) or Exemplar(i, math.nan, "", 1.0, None, None) for i in images]
 
     def _band(self, title: str, ordered: list[Exemplar], chosen: list[Exemplar]) -> PictureRow:
@@ -116,7 +116,7 @@ class ImageRows:
         return PictureRow(title, note, tuple(self.thumb(e, "outline") for e in chosen), "active")
 
     def _wrong(self, title: str, asked: list[Verdict], mistaken: float, told: str) -> PictureRow:
-        """Images of one side where the belief is nearer to `mistaken`, 0 or 1, than to what is true."""
+        """Shows images of one side where the belief is nearer to `mistaken`, 0 or 1, than to what is true."""
         wrong = [v.image for v in asked if v.belief is not None and abs(v.belief - mistaken) < 0.5]
         note = f"{len(wrong)} of {plural(len(asked), 'image')} asked"
         if unanswered := sum(v.belief is None for v in asked):
@@ -128,10 +128,10 @@ class ImageRows:
 
 
 def descending(exemplars: Iterable[Exemplar]) -> list[Exemplar]:
-    """Exemplars by activation, the strongest first; those of unknown activation keep their place."""
+    """Sorts exemplars by activation, the strongest first."""
     return sorted(exemplars, key=lambda e: -e.activation)
 
 
 def _two_sided(score: Scored) -> bool:
-    """Whether both active and silent images were judged, as only then both kinds of error can be seen."""
+    """Says whether both active and silent images were judged, as only then both kinds of error can be seen."""
     return len({v.active for v in score.verdicts}) == 2

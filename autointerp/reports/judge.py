@@ -14,7 +14,7 @@ LOCAL_NOTE = (
 
 
 def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, str]:
-    """The judge's name and, where it was calibrated, when and how often it was right."""
+    """Tells the judge's name and, where it was calibrated, when and how often it was right."""
     if info.score is None:
         return {}
     facts = {"Judge": info.score.judge.model}
@@ -30,7 +30,7 @@ def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, 
 
 
 def judge_notes(info: RunInfo, calibration: Calibration | None) -> tuple[str, ...]:
-    """What the models of a run cannot be trusted with, a sentence or two each."""
+    """Tells what the models of a run cannot be trusted with, in a sentence or two each."""
     explainer = info.explain.model.model
     judge = info.score.judge.model if info.score is not None else ""
     notes = [LOCAL_NOTE] if explainer.startswith("local") or judge.startswith("local") else []

@@ -8,7 +8,7 @@ from autointerp.schema import Usage
 
 @dataclass(frozen=True, slots=True)
 class ScorerLabels:
-    """How the report speaks of one scorer."""
+    """Says how the report speaks of one scorer."""
 
     title: str
     short: str
@@ -110,7 +110,7 @@ HEADLINES = ("detection", "choice", "naming")
 
 
 def scorer_labels(scorer: str) -> ScorerLabels:
-    """The words for `scorer`; a scorer that is not known here goes by its own name."""
+    """Returns the words for `scorer`; a scorer that is not known here goes by its own name."""
     if scorer in SCORERS:
         return SCORERS[scorer]
     name = scorer.replace("_", " ")
@@ -119,33 +119,33 @@ def scorer_labels(scorer: str) -> ScorerLabels:
 
 
 def scorer_order(scorers: set[str]) -> list[str]:
-    """`scorers` as the report lists them: the known ones first, then the rest by name."""
+    """Orders `scorers` as the report lists them: the known ones first, then the rest by name."""
     return [s for s in SCORERS if s in scorers] + sorted(scorers.difference(SCORERS))
 
 
 def headline_of(scorers: list[str]) -> str | None:
-    """The scorer that cards are chosen by: the first of HEADLINES that ran, else the first that ran."""
+    """Returns the scorer that cards are chosen by: the first of HEADLINES that ran, else the first that ran."""
     return next((s for s in HEADLINES if s in scorers), scorers[0] if scorers else None)
 
 
 def label_of(name: str) -> str:
-    """A control or a detail as the report names it."""
+    """Returns a control's or a detail's name as the report writes it."""
     return NAMES.get(name, name.replace("_", " "))
 
 
 def number(value: float) -> str:
-    """A score or activation to read: two decimals from 0.01 to 100, three significant digits elsewhere."""
+    """Writes a score or activation: two decimals from 0.01 to 100, three significant digits elsewhere."""
     text = f"{value:.2f}" if value == 0 or 0.01 <= abs(value) < 100 else f"{value:.3g}"
     return text.replace("-", "−")
 
 
 def signed(value: float) -> str:
-    """A difference with its sign."""
+    """Writes a difference with its sign."""
     return number(value) if value < 0 else f"+{number(value)}"
 
 
 def interval(low: float, high: float) -> str:
-    """The bounds of an interval: with two decimals where these tell them apart."""
+    """Writes the bounds of an interval, with two decimals where these tell them apart."""
     rounded = ["0.00" if abs(bound) < 0.005 else number(round(bound, 2)) for bound in (low, high)]
     if low < high and rounded[0] == rounded[1]:
         rounded = [number(low), number(high)]
@@ -153,13 +153,13 @@ def interval(low: float, high: float) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value with its letter: `p = .003`, `p < .001`."""
+    """Writes a p-value with its letter: `p = .003`, `p < .001`."""
     value = p_value(p)
     return f"p {value}" if value[0] in "<>" else f"p = {value}"
 
 
 def p_value(p: float) -> str:
-    """A p-value to three decimals, two from .1 on; `< .001` and `> .99` for all beyond."""
+    """Writes a p-value to three decimals, two from .1 on; `< .001` and `> .99` for all beyond."""
     if p < 0.001:
         return "< .001"
     if p > 0.99:
@@ -168,34 +168,34 @@ def p_value(p: float) -> str:
 
 
 def share(value: float) -> str:
-    """A share in percent, with a digit more where it is small."""
+    """Writes a share in percent, with a digit more where it is small."""
     if value == 0:
         return "0 %"
     return f"{100 * value:.{1 if value >= 0.01 else 2}f} %" if value >= 0.0001 else f"{100 * value:.1g} %"
 
 
 def share_interval(low: float, high: float) -> str:
-    """The bounds of an interval of a share, in percent."""
+    """Writes the bounds of an interval of a share, in percent."""
     return f"{share(low)} to {share(high)}"
 
 
 def count(n: int) -> str:
-    """A whole number in groups of three."""
+    """Writes a whole number in groups of three."""
     return f"{n:,}"
 
 
 def plural(n: int, noun: str) -> str:
-    """`1 feature`, `2 features`."""
+    """Writes a number with its noun: `1 feature`, `2 features`."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def capital(text: str) -> str:
-    """A text with a capital first letter."""
+    """Writes a text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def usage_text(usage: Usage) -> str:
-    """Tokens, calls and dollars in one line; it says so where the price is not known."""
+    """Writes calls, tokens and dollars in one line; it says so where the price is not known."""
     cached = f" ({usage.cached_tokens:,} from the endpoint's cache)" if usage.cached_tokens else ""
     return (
         f"{plural(usage.calls, 'call')}, {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out,"
@@ -204,7 +204,7 @@ def usage_text(usage: Usage) -> str:
 
 
 def dollars(value: float | None) -> str:
-    """Dollars with cents, or with enough digits to show what a single feature costs; None is a price not known."""
+    """Writes dollars with cents, or with enough digits to show what a single feature costs; None is unknown."""
     if value is None:
         return "price not known"
     return f"${value:,.2f}" if value >= 0.1 or value == 0 else f"${value:.2g}"

@@ -19,7 +19,7 @@ COSTLY = "histogram"
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """What a report needs to know of parents: the closest of all features, the others only of the cards."""
+    """Holds what a report needs to know of parents: the closest of all features, the others only of the cards."""
 
     closest: Mapping[int, int]
     """The closest parent of features that are in the run, or lead to one that is; by feature, ascending."""
@@ -30,7 +30,7 @@ class Parents:
 
 
 def parent_pairs(dump: Dump) -> Iterator[ParentPairs]:
-    """Every pair of a feature and a parent that the dump states.
+    """Yields every pair of a feature and a parent that the dump states.
 
     Raises:
         DumpError: a row is not as the format says.

@@ -24,7 +24,7 @@ THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class Thumb:
-    """One picture in its place."""
+    """Is one picture in its place."""
 
     key: str
     """Where its bytes stand in the file; `broken` gives nothing under it."""
@@ -61,7 +61,7 @@ class PictureBook:
     """Whether any place has an outline."""
 
     def thumb(self, exemplar: Exemplar, rendering: Rendering, alt: str, caption: str, flag: str = "") -> Thumb:
-        """The place for one exemplar; an image without a region is shown whole, without an outline.
+        """Returns the place for one exemplar; an image without a region is shown whole, without an outline.
 
         An outline is no part of the picture, so that a reader can switch it off.
         """
@@ -89,7 +89,7 @@ class PictureBook:
         self._wanted.clear()
 
     def lines(self) -> Iterator[str]:
-        """A JSON object of keys and base64, a picture a line; neither holds a character that HTML could trip over."""
+        """Yields a JSON object of keys and base64; neither holds a character that HTML could trip over."""
         yield "{"
         for i, (key, encoded) in enumerate(self.made.items()):
             yield f'{"," * (i > 0)}"{key}":"{encoded}"'
@@ -103,14 +103,14 @@ class PictureBook:
 
 
 def side_for(n_cards: int) -> int:
-    """Longest side of the pictures of so many cards, in pixels."""
+    """Returns the longest side of the pictures of so many cards, in pixels."""
     return next((side for most, side in SIDES if n_cards <= most), LEAST_SIDE)
 
 
 def outline_path(
     exemplar: Exemplar, image: ImageRow, box: Box, grid: tuple[int, int] | None, size: tuple[int, int]
 ) -> str:
-    """The border of the region that fires: by the heat map's cells, else by the box.
+    """Draws the border of the region that fires: by the heat map's cells, else by the box.
 
     Args:
         exemplar: the evidence.
@@ -130,5 +130,5 @@ def outline_path(
 
 
 def _inside(at: float, length: int) -> int:
-    """A place so far from the edge that a line through it is seen."""
+    """Moves a place so far from the edge that a line through it is seen."""
     return min(max(1, round(at)), length - 1)

@@ -8,7 +8,7 @@ from autointerp.schema import Explanation, FailureRecord, Score
 
 
 class Records:
-    """Explanations, scores and open failures by feature.
+    """Reads explanations, scores and open failures by feature.
 
     Args:
         data: the run and its dump.
@@ -21,27 +21,27 @@ class Records:
         self._scorers = scorer_order(counted.scorers)
 
     def explanation(self, feature: int) -> Explanation | None:
-        """The explanation that holds; None where there is none."""
+        """Returns the explanation that holds; None where there is none."""
         return _record(self._data.explanations, self._counted.column(EXPLAIN, PLACE), feature)
 
     def score(self, feature: int, scorer: str) -> Score | None:
-        """The score that holds; None where the scorer has not come to the feature."""
+        """Returns the score that holds; None where the scorer has not come to the feature."""
         return _record(self._data.scores, self._counted.score(scorer, PLACE), feature)
 
     def scores(self, feature: int) -> dict[str, Score]:
-        """The scores that hold by scorer, in the order of the report."""
+        """Returns the scores that hold by scorer, in the order of the report."""
         found = {scorer: self.score(feature, scorer) for scorer in self._scorers}
         return {scorer: score for scorer, score in found.items() if score is not None}
 
     def failures(self, feature: int) -> tuple[FailureRecord, ...]:
-        """The latest failure of each stage that has not succeeded since."""
+        """Returns the latest failure of each stage that has not succeeded since."""
         stages = self._counted.below("failure")
         missing = [s for s in stages if answered(self._counted.columns, s).get(feature) is None]
         found = (_record(self._data.failures, stages[stage], feature) for stage in missing)
         return tuple(failure for failure in found if failure is not None)
 
     def state(self, feature: int) -> str:
-        """`one`, `mixed` or `none` by what the explanation says; `failed` where there is none."""
+        """Returns `one`, `mixed` or `none` by what the explanation says; `failed` where there is none."""
         explanation = self.explanation(feature)
         if explanation is None:
             return "failed"

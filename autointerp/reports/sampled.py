@@ -11,7 +11,7 @@ SCORER = "detection"
 
 
 class Meaning(NamedTuple):
-    """One explanation, and the candidates that mean the same."""
+    """Is one explanation with the candidates that mean the same."""
 
     best: Candidate
     cluster: Cluster | None
@@ -21,14 +21,14 @@ class Meaning(NamedTuple):
 
 
 class Meanings(NamedTuple):
-    """All of a feature's sampled explanations."""
+    """Holds all of a feature's sampled explanations."""
 
     kept: tuple[Meaning, ...]
     dropped: tuple[Meaning, ...]
 
 
 def meanings_of(explanation: Explanation | None, score: Score | None) -> Meanings | None:
-    """A feature's sampled explanations; None where its explanation was not chosen from several.
+    """Sorts a feature's sampled explanations; returns None where its explanation was not chosen from several.
 
     Args:
         explanation: of the feature.
@@ -50,7 +50,7 @@ def meanings_of(explanation: Explanation | None, score: Score | None) -> Meaning
 
 
 def _figures(explanation: Explanation, score: Score | None) -> dict[str, PartScore]:
-    """By text: the parts' own figures, those of the whole where it is the only one."""
+    """Returns the parts' own figures by text, those of the whole where it is the only one."""
     if not isinstance(score, Scored):
         return {}
     if explanation.parts:

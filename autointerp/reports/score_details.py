@@ -23,7 +23,7 @@ CORRECTED = (
 
 
 class Row(NamedTuple):
-    """A figure or a control beside a score."""
+    """Is a figure or a control beside a score."""
 
     title: str
     value: float
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All of a score's details and controls, each in one place."""
+    """Holds all of a score's details and controls, each in one place."""
 
     axis: Axis
     controls: tuple[Row, ...]
@@ -51,7 +51,7 @@ class Details:
 
 
 def axis_of(scorer: str, largest: float = 1.0, smallest: float = 0.0, chance: float | None = None) -> Axis:
-    """The axis of a scorer: its own bounds, wider where values stand outside of them; `chance` where it is known."""
+    """Makes the axis of a scorer: its own bounds, wider where values stand outside; `chance` where it is known."""
     known = scorer_labels(scorer)
     guessing = known.chance if chance is None else chance
     return Axis(min(known.bounds[0], smallest), max(known.bounds[1], largest), guessing)
@@ -77,24 +77,24 @@ def details_of(score: Scored, axis: Axis) -> Details:
 
 
 def yes_or_no(score: Score | None) -> bool:
-    """Whether the value is a model's yes or no, which has no interval to draw."""
+    """Says whether the value is a model's yes or no, which has no interval to draw."""
     return isinstance(score, Scored) and score.details.get("form") == "lmm"
 
 
 def value_text(score: Score | None) -> str:
-    """The value to read; empty where there is no verdict."""
+    """Writes the value; it is empty where there is no verdict."""
     if not isinstance(score, Scored):
         return ""
     return ("yes" if score.value else "no") if yes_or_no(score) else number(score.value)
 
 
 def interval_text(score: Score | None) -> str:
-    """The interval to read; empty where there is none."""
+    """Writes the interval; it is empty where there is none."""
     return interval(score.low, score.high) if isinstance(score, Scored) and not yes_or_no(score) else ""
 
 
 def _p_values(score: Scored, rest: dict[str, Plain]) -> dict[str, float]:
-    """P-values by what they belong to, taken out of `rest`; one that belongs to nothing stays there."""
+    """Takes p-values out of `rest`, by what they belong to; one that belongs to nothing stays there."""
     out: dict[str, float] = {}
     for name in [n for n in rest if n == "p" or n.startswith("p_")]:
         p, subject = rest[name], TESTED.get(name, name.removeprefix("p_"))
@@ -105,7 +105,7 @@ def _p_values(score: Scored, rest: dict[str, Plain]) -> dict[str, float]:
 
 
 def _figures(rest: dict[str, Plain], p: Mapping[str, float]) -> list[Row]:
-    """Figures with both bounds, taken out of `rest`."""
+    """Takes figures with both bounds out of `rest`."""
     out: list[Row] = []
     for name in list(rest):
         below, above = BOUNDS.get(name, (f"{name}_low", f"{name}_high"))
@@ -118,7 +118,7 @@ def _figures(rest: dict[str, Plain], p: Mapping[str, float]) -> list[Row]:
 
 
 def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
-    """Sentences on what is open or uncertain; what they say is taken out of `rest`."""
+    """Writes sentences on what is open or uncertain; what they say is taken out of `rest`."""
     out: list[str] = []
     unanswered = rest.get("unanswered")
     if isinstance(unanswered, int) and unanswered:

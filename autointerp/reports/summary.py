@@ -17,7 +17,7 @@ MAX_COLUMNS = 4
 
 @dataclass(frozen=True, slots=True)
 class ScorerPlan:
-    """Which scorers a page shows, and where."""
+    """Says which scorers a page shows, and where."""
 
     scorers: tuple[str, ...]
     """All of the run, in the order of the report."""
@@ -31,7 +31,7 @@ class ScorerPlan:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which features have a row and a card."""
+    """Says which features have a row and a card."""
 
     features: tuple[int, ...]
     """Ascending."""
@@ -42,7 +42,7 @@ class Choice:
 
 
 def scorer_plan(counted: Aggregates) -> ScorerPlan:
-    """The scorers of a run in their order; each axis holds all values of its scorer."""
+    """Orders the scorers of a run; each axis holds all values of its scorer."""
     scorers = scorer_order(counted.scorers)
     known = {s: counted.score(s).known for s in scorers}
     columns = [s for s in scorers if len(known[s])][:MAX_COLUMNS]
@@ -51,13 +51,13 @@ def scorer_plan(counted: Aggregates) -> ScorerPlan:
 
 
 def _chance(counted: Aggregates, scorer: str) -> float | None:
-    """What guessing scores, on average where it differs between features; None where the scores do not say."""
+    """Returns what guessing scores, on average where it differs between features; None where the scores do not say."""
     known = counted.column(f"score:{scorer}", "control", CHANCE).known
     return float(known.mean()) if len(known) else None
 
 
 def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
-    """At most `limit` features, evenly over the ranks of the headline score so that good and bad both appear.
+    """Chooses at most `limit` features, evenly over the ranks of the headline score so that good and bad both appear.
 
     Features without that score rank below all others and are chosen in the same proportion. The best, the median and
     the worst that have it are always among them, as far as `limit` goes.
@@ -88,7 +88,7 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
 
 
 def _ranked(features: NDArray[np.int64], score: Column) -> tuple[NDArray[np.int64], int]:
-    """Features by score, those without one before the lowest; and how many these are."""
+    """Sorts features by score, those without one before the lowest, and counts these."""
     values = np.full(len(features), -np.inf)
     _, at, there = np.intersect1d(features, score.features, assume_unique=True, return_indices=True)
     values[at] = np.nan_to_num(score.values[there], nan=-np.inf)
@@ -96,7 +96,7 @@ def _ranked(features: NDArray[np.int64], score: Column) -> tuple[NDArray[np.int6
 
 
 def _first(n_unscored: int, n: int, limit: int) -> dict[int, str]:
-    """The ranks of the best, the worst and the median feature with a score, in the order in which they are kept."""
+    """Returns the ranks of the best, the worst and the median feature with a score, as they are kept."""
     if n_unscored >= n - 1:
         return {n - 1: "The one scored feature"} if n_unscored < n else {}
     found: dict[int, str] = {n - 1: "Best", n_unscored: "Worst"}
@@ -105,7 +105,7 @@ def _first(n_unscored: int, n: int, limit: int) -> dict[int, str]:
 
 
 def _holding(ranks: NDArray[np.int64], wanted: list[int]) -> NDArray[np.int64]:
-    """`ranks` with the nearest of them replaced by each of `wanted`."""
+    """Puts each of `wanted` in the place of the nearest of `ranks`."""
     held, free = ranks.copy(), np.ones(len(ranks), bool)
     for rank in wanted:
         at = int(np.argmin(np.where(free, np.abs(ranks - rank), np.inf)))
@@ -114,7 +114,7 @@ def _holding(ranks: NDArray[np.int64], wanted: list[int]) -> NDArray[np.int64]:
 
 
 def states_of(counted: Aggregates, n_features: int) -> dict[str, int]:
-    """How many features ended in each state, of the `n_features` of the dump."""
+    """Counts how many of the `n_features` of the dump ended in each state."""
     values = counted.column(EXPLAIN, "state").values
     found = {name: int(np.sum(values == state)) for name, state in (("one", ONE), ("mixed", MIXED), ("none", NONE))}
     return found | {"failed": len(counted.failed), "pending": max(0, n_features - len(counted.features))}

@@ -1,3 +1,4 @@
+import asyncio
 import csv
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -92,8 +93,7 @@ def test_each_filter_keeps_what_it_says_and_reset_brings_all_back(page: str, vis
             assert await tab.run(SHOWN) == left
             assert await tab.run(CARDS) == left
             await tab.run("document.querySelector('#tools [type=reset]').click()")
-            await tab.run("new Promise(done => setTimeout(done, 20))")
-            assert await tab.run(SHOWN) == "1 2 3 4 5 6"
+            await tab.until(f"{SHOWN} === '1 2 3 4 5 6'")
 
     visit(steps)
 
@@ -129,7 +129,7 @@ def long(world: World, tmp_path: Path) -> str:
     return write_report(world.data(), tmp_path / "report.html", limit=200).path.as_uri()
 
 
-SETTLED = "new Promise(done => setTimeout(done, 700))"
+SETTLED = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))"
 AT = "Math.abs(document.getElementById('f{}').getBoundingClientRect().top)"
 
 
@@ -160,15 +160,15 @@ def test_an_address_with_a_feature_opens_at_the_top_of_its_card(long: str, visit
 def test_following_a_link_keeps_the_filter_and_the_order_and_going_back_brings_the_view_back(page: str, visit: Visit):
     async def steps(tab: Tab) -> None:
         await tab.open(f"{page}#q=wheel&sort=s0&down=1")
-        await tab.run("location.hash = 'f1'; new Promise(done => setTimeout(done, 100))")
+        await tab.run("location.hash = 'f1'")
+        await tab.until("location.hash === '#q=wheel&sort=s0&down=1&at=f1'")
         assert await tab.run(SHOWN) == "2 1"
         assert await tab.run("document.querySelector('#tools [name=q]').value") == "wheel"
-        assert await tab.run("location.hash") == "#q=wheel&sort=s0&down=1&at=f1"
 
-        await tab.run("document.querySelector('nav a').click(); new Promise(done => setTimeout(done, 100))")
-        assert await tab.run("location.hash") == "#q=wheel&sort=s0&down=1&at=summary"
-        await tab.run("history.go(-2); new Promise(done => setTimeout(done, 300))")
-        assert await tab.run("location.hash") == "#q=wheel&sort=s0&down=1"
+        await tab.run("document.querySelector('nav a').click()")
+        await tab.until("location.hash === '#q=wheel&sort=s0&down=1&at=summary'")
+        await tab.run("history.go(-2)")
+        await tab.until("location.hash === '#q=wheel&sort=s0&down=1'")
         assert await tab.run(SHOWN) == "2 1"
 
     visit(steps)
@@ -179,8 +179,8 @@ def test_a_linked_card_that_the_filter_hides_is_shown_and_says_so_until_the_filt
 
     async def steps(tab: Tab) -> None:
         await tab.open(f"{page}#q=water")
-        await tab.run("location.hash = 'f1'; new Promise(done => setTimeout(done, 100))")
-        assert await tab.run(CARDS) == "1 3"
+        await tab.run("location.hash = 'f1'")
+        await tab.until(f"{CARDS} === '1 3'")
         assert await tab.run(note) is True
         assert await tab.run("[...document.querySelectorAll('#f1 details')].every(d => d.open)") is True
 
@@ -199,6 +199,7 @@ def test_headline_and_best_median_and_worst_with_pictures_stand_on_the_first_scr
     world.explanations = [explained(n, "a red wheel with many spokes, as of a bicycle or a cart") for n in range(9)]
     world.scores = [scored(n, n / 10) for n in range(9)]
     world.separations = (separation("constant"), separation("other", "does not separate", value=0.6, p=0.5))
+    world.notes = ("The judge is not calibrated.",)
     page = write_report(world.data(), tmp_path / "report.html", limit=200).path.as_uri()
 
     async def steps(tab: Tab) -> None:
@@ -210,7 +211,7 @@ def test_headline_and_best_median_and_worst_with_pictures_stand_on_the_first_scr
             box = f"document.querySelector('{part}').getBoundingClientRect()"
             assert await tab.run(f"{box}.height > 30 && {box}.bottom <= {height}") is True
         shown = "[...document.querySelectorAll('.first img')].filter(i => i.checkVisibility())"
-        assert await tab.run(f"{shown}.length >= 6 && {shown}.every(i => i.naturalWidth > 0)") is True
+        await tab.until(f"{shown}.length >= 6 && {shown}.every(i => i.naturalWidth > 0)")
 
     visit(steps)
 
@@ -302,10 +303,8 @@ def test_the_rows_that_pass_the_filter_come_as_a_csv_file_in_the_order_of_the_ta
         await tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
         await tab.open(f"{page}#q=red&sort=s0&down=1")
         await tab.run("document.getElementById('csv').click()")
-        for _ in range(100):
-            if (tmp_path / "scores.csv").exists():
-                break
-            await tab.run("new Promise(done => setTimeout(done, 100))")
+        while not (tmp_path / "scores.csv").exists():
+            await asyncio.sleep(0.05)
         assert tab.complaints == []
 
     visit(steps)
@@ -323,8 +322,7 @@ def test_pictures_appear_nothing_is_asked_of_the_network_and_no_foreign_script_r
     async def steps(tab: Tab) -> None:
         await tab.open(page)
         await tab.run("document.getElementById('table').scrollIntoView({behavior: 'instant'})")
-        loaded = "[...document.querySelectorAll('#table img')].every(i => i.complete && i.naturalWidth === 256)"
-        assert await tab.run(f"new Promise(done => setTimeout(() => done({loaded}), 500))") is True
+        await tab.until("[...document.querySelectorAll('#table img')].every(i => i.complete && i.naturalWidth === 256)")
         assert await tab.run("typeof window.owned") == "undefined"
         assert tab.asked == [page]
         assert tab.complaints == []

@@ -14,6 +14,8 @@
     img.src = "data:image/jpeg;base64," + bytes;
     if (!img.dataset.outline) return;
     const svg = drawing.cloneNode(true);
+    // As the picture itself: whole at the top of the page, else cut to fill its place.
+    svg.setAttribute("preserveAspectRatio", "xMidYMid " + (img.closest(".first") ? "meet" : "slice"));
     svg.setAttribute("viewBox", [0, 0, img.getAttribute("width"), img.getAttribute("height")].join(" "));
     for (const path of svg.children) path.setAttribute("d", img.dataset.outline);
     img.after(svg);
