@@ -12,6 +12,11 @@ RL = ("torch", "transformers", "accelerate", "datasets", "trl")
 """Modules of the extra `rl`."""
 
 
+def how_to_install(extra: str) -> str:
+    """The command that installs an extra: from a checkout, since no package index has this package."""
+    return f"run pip install '.[{extra}]' in your checkout of autointerp"
+
+
 def need(what: str, modules: Sequence[str], extra: str) -> None:
     """Stops where a module is not installed.
 
@@ -24,4 +29,4 @@ def need(what: str, modules: Sequence[str], extra: str) -> None:
         ExtraError: one is missing.
     """
     if missing := [name for name in modules if find_spec(name) is None]:
-        raise ExtraError(f"{what} needs {', '.join(missing)}: pip install 'autointerp-vision[{extra}]'")
+        raise ExtraError(f"{what} needs {', '.join(missing)}; {how_to_install(extra)}")

@@ -93,3 +93,9 @@ def test_every_function_named_on_the_python_page_is_public():
     named = set(re.findall(r"autointerp\.(\w+)\(", (ROOT / "docs" / "python.md").read_text()))
 
     assert named - set(autointerp.__all__) == set()
+
+
+def test_no_page_and_no_message_installs_from_an_index_that_lacks_the_package():
+    sources = [*PAGES, *(ROOT / "autointerp").rglob("*.py")]
+
+    assert [str(p) for p in sources if "pip install 'autointerp" in p.read_text()] == []

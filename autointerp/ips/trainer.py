@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from autointerp.ips.weights import Floats, collapse_index, distinct, ips_weights
-from autointerp.needs import RL, need
+from autointerp.needs import RL, how_to_install, need
 
 need("IPSGRPOTrainer", RL, "rl")  # before the imports below, which would name one module and no remedy
 
@@ -244,6 +244,6 @@ def _check_hook() -> None:
     hook = getattr(GRPOTrainer, "_calculate_rewards", None)
     if hook is None or tuple(inspect.signature(hook).parameters) != HOOK:
         raise ImportError(
-            "this version of trl has no GRPOTrainer._calculate_rewards as IPSGRPOTrainer overrides it: "
-            "pip install 'autointerp-vision[rl]'"
+            "this version of trl has no GRPOTrainer._calculate_rewards as IPSGRPOTrainer overrides it; "
+            + how_to_install("rl")
         )

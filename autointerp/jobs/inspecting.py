@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autointerp.commands.inspect import Inspect
-from autointerp.contact import contact_sheet, save_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import DumpSummary, summarise
 from autointerp.dump.validate import Problem, validate
 from autointerp.jobs.common import Progress
 from autointerp.remote.path import local_path
+from autointerp.reports.contact_sheet import contact_sheet, save_sheet
 from autointerp.session import open_renderer
 
 

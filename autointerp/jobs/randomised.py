@@ -1,6 +1,9 @@
 """The control of random weights: a dump of an untrained network, explained and scored as the run itself was."""
 
+from collections.abc import Iterable
+
 from autointerp.runs.folder import Run, open_run
+from autointerp.schema import Score
 from autointerp.scoring.control_tests import Separation, separations
 from autointerp.settings import ScoreSettings
 
@@ -24,6 +27,10 @@ def separations_of(run: Run, *, seed: int) -> tuple[Separation, ...]:
     Raises:
         RunError: a broken line in the run.
     """
+    return separations(run.scores(), random_scores(run), seed=seed)
+
+
+def random_scores(run: Run) -> Iterable[Score]:
+    """The scores of the random dump; none if it has not been scored."""
     inside = run.path / FOLDER
-    random = open_run(inside).scores() if (inside / "run.json").exists() else ()
-    return separations(run.scores(), random, seed=seed)
+    return open_run(inside).scores() if (inside / "run.json").exists() else ()

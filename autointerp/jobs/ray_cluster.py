@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autointerp.errors import SettingsError, one_line
+from autointerp.needs import how_to_install
 
 _PATIENCE = 5.0
 """Seconds for a cluster's address to answer."""
@@ -21,7 +22,7 @@ def connected(address: str | None, size: int) -> Iterator[None]:
         SettingsError: Ray is not installed, or no cluster is there.
     """
     if importlib.util.find_spec("ray") is None:
-        raise SettingsError("--engine ray: Ray is not installed: pip install 'autointerp-vision[ray]'")
+        raise SettingsError(f"--engine ray: Ray is not installed; {how_to_install('ray')}")
     _reach(address)
     # Before Ray is loaded: it would report its use over the network.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

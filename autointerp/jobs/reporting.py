@@ -5,13 +5,14 @@ from pathlib import Path
 from autointerp.commands.report import Report
 from autointerp.jobs.calibrated import KEPT
 from autointerp.jobs.common import Progress, dump_of
-from autointerp.jobs.randomised import separations_of
+from autointerp.jobs.randomised import random_scores
 from autointerp.jobs.remote_runs import read_run, run_at
 from autointerp.remote.path import as_path
-from autointerp.reports.build import build_report
+from autointerp.reports import page
+from autointerp.reports.collect import collect
 from autointerp.runs.folder import Run, open_run
 from autointerp.scoring.calibration import Calibration, load_calibration
-from autointerp.scoring.control_tests import Separation
+from autointerp.scoring.control_tests import separations
 from autointerp.session import open_renderer
 
 
@@ -22,32 +23,27 @@ def write_report(o: "Report", run: Path) -> Path:
         AutointerpError: something that you can mend; the message says how.
     """
     opened = open_run(run)
+    seed = opened.info.score.settings.seed if opened.info.score is not None else 0
     source = dump_of(opened, o.dump, allow_outside=o.allow_outside)
-    path = o.out or opened.path / "report.html"
-    separations, calibration = _separations(opened), _calibration(opened)
     renderer = open_renderer(source)
     try:
-        return build_report(
+        data = collect(
             opened,
             source,
             renderer,
-            path,
-            separations=separations,
-            calibration=calibration,
-            limit=o.limit,
-            title=o.title,
-        ).path
+            o.title,
+            separations=lambda scores: separations(scores, random_scores(opened), seed=seed),
+            calibration=_calibration(opened),
+        )
+        path = o.out or opened.path / "report.html"
+        return page.write_report(data, path, limit=o.limit).path
     finally:
         renderer.close()
         source.close()
 
 
-def _separations(run: Run) -> tuple[Separation, ...]:
-    return separations_of(run, seed=run.info.score.settings.seed if run.info.score is not None else 0)
-
-
 def _calibration(run: Run) -> Calibration | None:
-    """Of the judge, if the scores were made with one and it is still there."""
+    """Returns the judge's calibration, if the scores were made with one and it is still there."""
     scored, file = run.info.score, run.path / KEPT
     known = scored is not None and scored.calibration is not None and file.exists()
     return load_calibration(file) if known else None
@@ -61,5 +57,5 @@ def run(settings: Report, *, progress: Progress | None = None) -> Path | str:
     """
     place = as_path(settings.run)
     with read_run(place) if settings.out else run_at(place) as folder:
-        page = write_report(settings, folder)
-    return page if settings.out or isinstance(place, Path) else f"{place}/{page.name}"
+        made = write_report(settings, folder)
+    return made if settings.out or isinstance(place, Path) else f"{place}/{made.name}"

@@ -6,9 +6,9 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.contact import contact_sheet
 from autointerp.dump.reader import open_dump
 from autointerp.remote.path import Location
+from autointerp.reports.contact_sheet import contact_sheet
 from autointerp.runs.folder import open_run
 from autointerp.schema import Explanation, Feature, PartScore, Scored, Unscored
 from autointerp.session import open_renderer
@@ -16,7 +16,7 @@ from autointerp.session import open_renderer
 
 @dataclass(frozen=True)
 class FeatureView:
-    """A feature as a notebook shows it."""
+    """Is a feature as a notebook shows it."""
 
     feature: Feature
     explanation: Explanation | None
@@ -42,7 +42,7 @@ def _part(part: PartScore) -> str:
 
 
 def show(dump: Location, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:
-    """One feature of a dump, with what a run says of it if one is given.
+    """Returns one feature of a dump, with what a run says of it if one is given.
 
     Raises:
         AutointerpError: the dump or the run cannot be read, or there is no such feature.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, unquote
 
 from autointerp.errors import SettingsError
+from autointerp.needs import how_to_install
 from autointerp.remote.errors import RemoteError, plain_errors, status_of, text_of
 
 if TYPE_CHECKING:
@@ -185,18 +186,18 @@ def filesystem(scheme: str) -> "AbstractFileSystem":
     Raises:
         SettingsError: there is none, or its library is not installed.
     """
-    remedy = "pip install 'autointerp-vision[remote]'"
+    remedy = how_to_install("remote")
     try:
         import fsspec
     except ImportError as error:
-        raise SettingsError(f"{scheme}://…: a URL needs the extra `remote`: {remedy}") from error
+        raise SettingsError(f"{scheme}://…: a URL needs the extra `remote`; {remedy}") from error
     try:
         # A list from before another machine wrote there would mislead.
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
         library = {"gs": "gcsfs", "gcs": "gcsfs"}.get(scheme)
-        remedy = f"pip install {library}" if library else remedy
-        raise SettingsError(f"{scheme}://…: its library is not installed: {remedy} ({text_of(error)})") from error
+        remedy = f"run pip install {library}" if library else remedy
+        raise SettingsError(f"{scheme}://…: its library is not installed; {remedy} ({text_of(error)})") from error
     except ValueError as error:
         raise SettingsError(f"{scheme}://…: no such kind of URL is known; s3, gs, http and https are") from error
 

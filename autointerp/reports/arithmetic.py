@@ -1,6 +1,5 @@
-"""Figures over features: means and shares with their intervals, histograms, an even choice of ranks."""
+"""Figures over features: means and shares with their intervals, histograms, an even choice of ranks, axes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +19,22 @@ class Estimate:
     n: int
 
 
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Maps values of a scorer to 0–100 % of a drawing's width."""
+
+    low: float
+    high: float
+    chance: float | None = None
+    """What guessing scores; None where that is not one number."""
+
+    def place(self, value: float) -> float:
+        """Returns the percent of the width at which a value stands, cut at the ends."""
+        return round(100 * min(1.0, max(0.0, (value - self.low) / (self.high - self.low))), 2)
+
+
 def mean_estimate(values: NDArray[np.float64], bounds: tuple[float, float]) -> Estimate | None:
-    """The mean of `values` (shape n) with its t interval, clipped to what a mean can be; None for no values.
+    """Returns the mean of `values` (shape n) with its t interval, clipped to what a mean can be; None for no values.
 
     Args:
         values: one figure a feature, all finite.
@@ -35,7 +48,7 @@ def mean_estimate(values: NDArray[np.float64], bounds: tuple[float, float]) -> E
 
 
 def share_estimate(hits: int, n: int) -> Estimate | None:
-    """The share of `hits` among `n` with Wilson's interval, which stays inside 0–1; None for n = 0."""
+    """Returns the share of `hits` among `n` with Wilson's interval, which stays inside 0–1; None for n = 0."""
     if n == 0:
         return None
     share = wilson(hits, n)
@@ -43,18 +56,18 @@ def share_estimate(hits: int, n: int) -> Estimate | None:
 
 
 def bin_counts(values: NDArray[np.float64], bounds: tuple[float, float], n_bins: int) -> list[int]:
-    """How many of `values` fall into each of `n_bins` equal bins of `bounds`; outliers count in the end bins."""
+    """Counts how many of `values` fall into each of `n_bins` equal bins of `bounds`; outliers count in the end bins."""
     return np.histogram(np.clip(values, *bounds), bins=n_bins, range=bounds)[0].tolist()
 
 
-def log_heights(counts: Sequence[int]) -> list[float]:
-    """Bar heights in 0–1 that grow with the logarithm of the counts; 0 stays 0 and a count of 1 stays visible."""
-    most = max(counts, default=0)
-    return [math.log1p(c) / math.log1p(most) if most else 0.0 for c in counts]
+def heights(counts: Sequence[int], *, log: bool = False) -> list[float]:
+    """Returns bar heights in percent of the tallest; in logarithm 0 stays 0 and a count of 1 stays visible."""
+    tall = np.log1p(counts) if log else np.array(counts, float)
+    return (100 * tall / max(tall.max(initial=0), 1e-9)).round(1).tolist()
 
 
 def even_ranks(n: int, limit: int) -> NDArray[np.int64]:
-    """At most `limit` ranks of 0…n-1, evenly spread, the first and the last among them (the first alone for 1)."""
+    """Returns at most `limit` ranks of 0…n-1, evenly spread, with the first and the last; for 1 the first alone."""
     if limit >= n:
         return np.arange(n)
     return np.rint(np.linspace(0, n - 1, limit)).astype(np.int64)

@@ -1,209 +1,119 @@
 """Rows and cards: all that the report says of one feature, as the templates need it."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from autointerp.reports.arithmetic import log_heights
-from autointerp.reports.data import ReportData
+from autointerp.dump.format import DumpInfo
+from autointerp.reports.hierarchy import Family, Hierarchy
+from autointerp.reports.image_rows import ImageRows, PictureRow
+from autointerp.reports.labels import count, plural, share
 from autointerp.reports.pictures import PictureBook, Thumb
-from autointerp.reports.relatives import Families, Family
+from autointerp.reports.records import Records
 from autointerp.reports.sampled import SCORER, Meanings, meanings_of
-from autointerp.reports.scorelines import Cell, ScoreLine, ScorerPlan, score_cell, score_line
-from autointerp.reports.strips import Strip, pictures_of
-from autointerp.reports.wording import count, number, plural, share, usage_words
-from autointerp.schema import Explanation, FailureRecord, Feature, Score, Scored
+from autointerp.reports.summary import Choice
+from autointerp.schema import Explanation, FailureRecord, FeatureRow, Score, Scored
 
+Cell = float | int | str | None
 
-@dataclass(slots=True)
-class Evidence:
-    """The records of one feature."""
-
-    explanation: Explanation | None = None
-    scores: dict[str, Score] = field(default_factory=dict)
-    failures: list[FailureRecord] = field(default_factory=list)
-
-    def open_failures(self) -> tuple[FailureRecord, ...]:
-        """The latest failure of each stage that has not been made since."""
-        latest = {f.stage: f for f in self.failures if not self._made(f.stage)}
-        return tuple(latest.values())
-
-    def _made(self, stage: str) -> bool:
-        if stage.startswith("score:"):
-            return stage.removeprefix("score:") in self.scores
-        return self.explanation is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar of a small histogram, in percent of the drawing."""
-
-    left: float
-    width: float
-    height: float
+N_FACE = 3
+"""Pictures in a row of the table."""
+N_FIRST = 6
+"""Pictures of a feature at the top of the page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One feature."""
+    """Holds what the report says of one feature."""
 
-    feature: int
+    row: FeatureRow
     state: str
     """`one`, `none`, `mixed` or `failed`."""
-    failing: bool
-    """Something is still missing because it failed."""
     explanation: Explanation | None
-    search: str
-    """Lower-case text that the search looks in."""
-    width: int
-    density: str
-    density_value: float
-    """By which the table is sorted: the density, or the images that it is a share of where it is not known."""
+    scores: dict[str, Score]
+    failures: tuple[FailureRecord, ...]
+    """What is still missing since it failed."""
+    density: float | None
+    """Share of all images on which it fires; None where it is not known."""
     fires_on: str
     """The share and number of images on which it fires, in words."""
-    max_activation: str
-    attribute: str
-    """How many of the images that fire it carry the attribute; empty where the dump has none."""
-    histogram: tuple[Bar, ...]
     face: tuple[Thumb, ...]
-    bands: tuple[Strip, ...]
-    seen: tuple[Strip, ...]
-    errors: tuple[Strip, ...]
-    disagreements: int
-    """Judged images on which judge and feature disagree."""
-    cells: tuple[Cell, ...]
-    lines: tuple[ScoreLine, ...]
-    failures: tuple[FailureRecord, ...]
-    usage: str
+    first: tuple[Thumb, ...]
+    """Empty unless it stands at the top of the page."""
+    bands: tuple[PictureRow, ...]
+    seen: tuple[PictureRow, ...]
+    errors: tuple[PictureRow, ...]
     family: Family | None
-    """The broader and narrower features around it; None where there are none."""
+    """Its parents and children; None where it has none."""
     meanings: Meanings | None
     """Where its explanation was chosen from several sampled ones."""
 
+    @property
+    def id(self) -> int:
+        """Returns the feature's number."""
+        return self.row.feature
 
-def gather(
-    data: ReportData, chosen: Collection[int], beside: Collection[int], headline: str | None
-) -> dict[int, Evidence]:
-    """The records of some features, of those that have any; the last explanation and the last of a scorer hold.
+    @property
+    def search(self) -> str:
+        """Returns the lower-case text that the search looks in."""
+        if self.explanation is None:
+            return ""
+        domain = self.explanation.domain.text if self.explanation.domain is not None else ""
+        return " ".join((self.explanation.text, *self.explanation.concepts, domain)).lower()
+
+    def cells(self, scorers: Sequence[str]) -> list[Cell]:
+        """Returns its row of the CSV file, with the columns of `columns_of`; a missing score leaves empty cells."""
+        row, text = self.row, self.explanation.text if self.explanation is not None else ""
+        cells: list[Cell] = [self.id, self.state, text, row.width, row.n_active, self.density, row.max_activation]
+        for scorer in scorers:
+            score = self.scores.get(scorer)
+            cells += [score.value, score.low, score.high] if isinstance(score, Scored) else [None, None, None]
+        return cells
+
+
+def columns_of(scorers: Sequence[str]) -> list[str]:
+    """Returns the heads of the CSV file; each scorer has its value and the bounds of its 95 % interval."""
+    scores = [f"{scorer}{end}" for scorer in scorers for end in ("", "_low", "_high")]
+    return ["feature", "state", "explanation", "width", "n_active", "density", "max_activation", *scores]
+
+
+def fires_on(info: DumpInfo, n_active: int) -> str:
+    """Says on how many images a feature fires, and on which share of them as far as that is known."""
+    density = info.density_of(n_active)
+    if density is None:
+        return f"{plural(n_active, 'image')} of the dump"
+    whose = " of a sample" if info.population == "sample" else ""
+    return f"{share(density)} of images{whose} ({count(n_active)})"
+
+
+def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureBook) -> Iterator[Card]:
+    """Yields the cards in the order of the features; each makes its pictures as it comes.
 
     Args:
-        data: the run and its dump.
-        chosen: features whose records are all kept.
-        beside: features of which no score is kept but the headline's, and that without its verdicts.
-        headline: the scorer that cards are chosen by.
-    """
-    found: defaultdict[int, Evidence] = defaultdict(Evidence)
-    both = {*chosen, *beside}
-    for explanation in data.explanations():
-        if explanation.feature in both:
-            found[explanation.feature].explanation = explanation
-    for score in data.scores():
-        if score.feature in chosen:
-            found[score.feature].scores[score.scorer] = score
-        elif score.feature in both and score.scorer == headline:
-            found[score.feature].scores[score.scorer] = _without_verdicts(score)
-    for failure in data.failures():
-        if failure.feature in both:
-            found[failure.feature].failures.append(failure)
-    return dict(found)
-
-
-def _without_verdicts(score: Score) -> Score:
-    return score.model_copy(update={"verdicts": ()}) if isinstance(score, Scored) else score
-
-
-def cards(
-    data: ReportData,
-    chosen: Sequence[int],
-    plan: ScorerPlan,
-    book: PictureBook,
-    found: Mapping[int, Evidence],
-    families: Families,
-) -> Iterator[Card]:
-    """The cards of `chosen` in their order; each makes its pictures as it comes.
-
-    Args:
-        data: the run and its dump.
-        chosen: features, each with an explanation or an open failure.
-        plan: the scorers of the run.
+        choice: features, each with an explanation or an open failure.
+        records: of the run.
+        hierarchy: who is whose parent.
         book: receives the pictures.
-        found: the records of `chosen`, and of the features that their cards name.
-        families: those features.
     """
-    explanations = {feature: evidence.explanation for feature, evidence in found.items()}
-    for feature in chosen:
-        evidence = found[feature]
-        family = families.of(feature, explanations, evidence.explanation)
-        yield _card(data, data.feature(feature), evidence, plan, book, family)
+    data = book.data
+    for number in choice.features:
+        feature, explanation, scores = data.feature(number), records.explanation(number), records.scores(number)
+        pictures = ImageRows(feature, book)
+        n_first = N_FIRST if number in choice.first else 0
+        card = Card(
+            row=feature.row,
+            state=records.state(number),
+            explanation=explanation,
+            scores=scores,
+            failures=records.failures(number),
+            density=data.info.density_of(feature.row.n_active),
+            fires_on=fires_on(data.info, feature.row.n_active),
+            face=pictures.face(explanation, N_FACE, data.shown_as),
+            first=pictures.face(explanation, n_first, "outline"),
+            bands=tuple(pictures.bands()),
+            seen=tuple(pictures.seen(explanation)),
+            errors=tuple(pictures.errors(scores.values())),
+            family=hierarchy.family(number, explanation),
+            meanings=meanings_of(explanation, scores.get(SCORER)),
+        )
         book.make()
-
-
-def _card(
-    data: ReportData,
-    feature: Feature,
-    evidence: Evidence,
-    plan: ScorerPlan,
-    book: PictureBook,
-    family: Family | None,
-) -> Card:
-    row, explanation = feature.row, evidence.explanation
-    scores = [evidence.scores[s] for s in plan.scorers if s in evidence.scores]
-    failures = evidence.open_failures()
-    density, fires_on = _density(data, row.n_active)
-    pictures = pictures_of(feature, explanation, scores, book)
-    return Card(
-        feature=feature.id,
-        state=_state(explanation),
-        failing=bool(failures),
-        explanation=explanation,
-        search=_search_text(explanation),
-        width=row.width,
-        density="unknown" if density is None else share(density),
-        density_value=float(row.n_active) if density is None else density,
-        fires_on=fires_on,
-        max_activation=number(row.max_activation),
-        attribute="" if row.n_active_attribute is None else count(row.n_active_attribute),
-        histogram=histogram_bars(row.histogram or ()),
-        face=pictures.face,
-        bands=pictures.bands,
-        seen=pictures.seen,
-        errors=pictures.errors,
-        disagreements=sum(strip.n for strip in pictures.errors),
-        cells=tuple(score_cell(evidence.scores.get(s), plan.axes[s]) for s in plan.columns),
-        lines=tuple(score_line(s, plan.axes[s.scorer]) for s in scores),
-        failures=failures,
-        usage=usage_words(explanation.usage) if explanation is not None else "",
-        family=family,
-        meanings=meanings_of(explanation, evidence.scores.get(SCORER)),
-    )
-
-
-def _density(data: ReportData, n_active: int) -> tuple[float | None, str]:
-    """Share of the images on which a feature fires, None where it is not known; and the same in words."""
-    if data.population == "unknown":
-        return None, f"{plural(n_active, 'image')} of the dump"
-    density = n_active / data.n_images if data.n_images else 0.0
-    whose = " of a sample" if data.population == "sample" else ""
-    return density, f"{share(density)} of images{whose} ({count(n_active)})"
-
-
-def _state(explanation: Explanation | None) -> str:
-    if explanation is None:
-        return "failed"
-    return "none" if explanation.none else "mixed" if explanation.mixed else "one"
-
-
-def _search_text(explanation: Explanation | None) -> str:
-    if explanation is None:
-        return ""
-    domain = explanation.domain.text if explanation.domain is not None else ""
-    return " ".join((explanation.text, *explanation.concepts, domain)).lower()
-
-
-def histogram_bars(counts: Sequence[int]) -> tuple[Bar, ...]:
-    """Bars whose heights go with the logarithm of the counts."""
-    step = 100 / max(len(counts), 1)
-    return tuple(
-        Bar(round(i * step, 2), round(step * 0.8, 2), round(100 * height, 1))
-        for i, height in enumerate(log_heights(counts))
-    )
+        yield card

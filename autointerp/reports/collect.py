@@ -1,18 +1,18 @@
 """Fills a report's data from a run folder and the dump it belongs to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from autointerp.clock import now
 from autointerp.dump.reader import Dump
-from autointerp.images.picture import Rendering
 from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
 from autointerp.reports.judge import judge_facts, judge_notes
-from autointerp.reports.kinship import kin_of
-from autointerp.runs.folder import Run, RunInfo
+from autointerp.reports.parents import parent_pairs
+from autointerp.runs.folder import EXPLANATION, FAILURE, SCORE, Run, RunInfo
+from autointerp.runs.jsonl import JsonLines
 from autointerp.runs.parts import places
-from autointerp.schema import FailureRecord
+from autointerp.schema import Score
 from autointerp.scoring.calibration import Calibration
 from autointerp.scoring.control_tests import Separation
 from autointerp.version import __version__
@@ -26,48 +26,40 @@ def collect(
     renderer: Renderer,
     title: str | None,
     *,
-    separations: tuple[Separation, ...],
+    separations: Callable[[Iterable[Score]], tuple[Separation, ...]],
     calibration: Calibration | None,
 ) -> ReportData:
-    """What the report needs of a run and its dump; reads no record yet.
+    """Gathers what the report needs of a run and its dump; it reads no record yet.
 
     Args:
         run: read while it may still grow.
         dump: the one that the run explains.
         renderer: makes the pictures.
         title: stands at the top; the run folder's name where None.
-        separations: the run's controls against its scores.
+        separations: tests the run's controls against its scores, which it is given.
         calibration: of the run's judge, if it was calibrated.
     """
+    settings = run.info.explain.settings
+    renderings = settings.renderings
     return ReportData(
         title=title or run.path.resolve().name,
         facts=_facts(run.info, dump, calibration),
         notes=(*_not_merged(run), *_population(dump), *judge_notes(run.info, calibration)),
-        separations=separations,
-        attribute=dump.info.attribute.name if dump.info.attribute is not None else None,
+        info=dump.info,
         n_features=dump.n_features,
-        widths=dump.info.widths,
-        n_images=dump.info.n_images,
-        active_above=dump.info.active_above,
-        patch_grid=dump.info.patch_grid,
-        shown_as=_shown_as(run.info.explain.settings.renderings),
-        region=run.info.explain.settings.region,
-        explanations=run.explanations,
-        scores=run.scores,
-        failures=partial(_failures, run),
+        # Of several renderings the crop, since the rows beside it show the whole images already.
+        shown_as="crop" if "crop" in renderings else renderings[0],
+        region=settings.region,
+        explanations=JsonLines(run.path / "explanations.jsonl", EXPLANATION),
+        scores=JsonLines(run.path / "scores.jsonl", SCORE),
+        failures=JsonLines(run.path / "failures.jsonl", FAILURE),
         unexplainable=run.unexplainable,
-        kin=partial(kin_of, dump),
+        separations=separations,
+        parents=partial(parent_pairs, dump),
         feature=dump.feature,
         image=dump.image,
         jpeg=renderer.jpeg_now,
-        population=dump.info.population,
     )
-
-
-def _failures(run: Run) -> Iterator[FailureRecord]:
-    """Those of features that are not settled."""
-    settled = run.unexplainable()
-    return (f for f in run.failures() if f.feature not in settled)
 
 
 def _population(dump: Dump) -> tuple[str, ...]:
@@ -76,31 +68,21 @@ def _population(dump: Dump) -> tuple[str, ...]:
 
 
 def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:
-    facts = {
+    prompts = info.explain.prompts | (info.score.prompts if info.score is not None else {})
+    attribute = {} if dump.info.attribute is None else {"Attribute": dump.info.attribute.name}
+    return {
         "Dump": info.dump.name,
         "Features of": f"{dump.info.model}, {dump.info.hookpoint}",
         "Dictionary": f"{dump.info.n_latents:,} latents, {dump.info.n_images:,} images{_COUNTED[dump.info.population]}",
         "Explainer": info.explain.model.model,
+        **judge_facts(info, calibration),
+        **attribute,
+        "Prompts": ", ".join(f"{name} {digest}" for name, digest in prompts.items()),
+        "Seed": str(info.explain.settings.seed),
+        "Dump digest": info.dump.digest[:12],
+        "Run made": f"{info.created.partition('T')[0]} by autointerp {info.version}",
+        "Report made": f"{now().partition('T')[0]} by autointerp {__version__}",
     }
-    facts |= judge_facts(info, calibration)
-    if dump.info.attribute is not None:
-        facts["Attribute"] = dump.info.attribute.name
-    prompts = info.explain.prompts | (info.score.prompts if info.score is not None else {})
-    facts["Prompts"] = ", ".join(f"{name} {digest}" for name, digest in prompts.items())
-    facts["Seed"] = str(info.explain.settings.seed)
-    facts["Dump digest"] = info.dump.digest[:12]
-    facts["Run made"] = f"{_day(info.created)} by autointerp {info.version}"
-    facts["Report made"] = f"{_day(now())} by autointerp {__version__}"
-    return facts
-
-
-def _day(time: str) -> str:
-    return time.partition("T")[0]
-
-
-def _shown_as(renderings: tuple[Rendering, ...]) -> Rendering:
-    """Of several renderings the crop, since the strips beside it show the whole images already."""
-    return "crop" if "crop" in renderings else renderings[0]
 
 
 def _not_merged(run: Run) -> tuple[str, ...]:

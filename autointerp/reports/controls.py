@@ -1,107 +1,85 @@
-"""Whether a run's controls separate: the line at the top of the page, and each control beside the explanations' own."""
+"""Whether the explanations beat their negative controls: the line at the top of the page, and a row for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from autointerp.reports.scorelines import Axis
-from autointerp.reports.wording import count, interval_words, number, p_value, p_words, plural
-from autointerp.scoring.control_tests import CONTROLS, HARDER, LEAST, MUST_LOSE, Separation, with_verb
+from autointerp.reports.arithmetic import Axis
+from autointerp.reports.labels import capital, interval, number, p_text, plural
+from autointerp.scoring.control_tests import CONTROLS, HARDER, LEAST, MUST_LOSE, Separation
 
 Tone = Literal["bad", "good", "few", "none"]
 
-VERDICTS = {"separates": "separates", "does not separate": "does not separate", "too few": "too few to tell"}
+TONES = {"separates": "good", "does not separate": "bad", "too few": "few"}
+VERDICTS = {"good": "scores lower", "bad": "does not score lower", "few": "too few features to tell"}
 
 
 @dataclass(frozen=True, slots=True)
 class Banner:
-    """The first thing on the page."""
+    """Is the first thing on the page."""
 
     tone: Tone
     title: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Against:
-    """One control and the explanations' own score, over the features that carry it."""
-
-    title: str
-    tone: str
-    """`bad`, `good`, `few`, or `may` for a control that may rightly do as well."""
-    verdict: str
-    own: str
-    value: str
-    own_place: float
-    place: float
-    """Both in percent of the axis."""
-    difference: str
-    interval: str
-    """Of the difference; empty where there are too few features for one."""
-    p: str
-    basis: str
-    label: str
-    """The drawing in words."""
-
-
 def banner_of(found: Sequence[Separation]) -> Banner:
-    """Says whether the controls that should lose do lose; one that does not outweighs all that do."""
+    """Says whether the controls score lower, as they should; one that does not outweighs all that do."""
     telling = [s for s in found if s.control in MUST_LOSE]
     if not telling:
         return Banner(
             "none",
-            "This run has no controls.",
-            "Its scores stand beside nothing that should lose, so they may say little about the explanations. The"
-            " scorer detection makes controls.",
+            "These scores have no negative controls.",
+            "Nothing tells what explanations that should fail would have scored on the same images, so the scores may"
+            " say little. The scorer “detection” adds controls.",
         )
     if lost := [s for s in telling if s.verdict == "does not separate"]:
-        said = "; ".join(map(_beside, lost))
         return Banner(
             "bad",
-            "The controls do not separate.",
-            f"These scores say little about the explanations, for they do not stand clearly above what should lose:"
-            f" {said}.",
+            "The explanations do not beat every negative control.",
+            "Something that should fail scores about as high, so these scores are weak evidence. Their mean F1 is"
+            f" {'; '.join(map(_beside, lost))}.",
         )
     enough = [s for s in telling if s.verdict == "separates"]
     if not {s.control for s in enough} & set(HARDER):
-        most = plural(max((s.n for s in telling if s.control in HARDER), default=0), "feature")
-        chance = f" Answers beat chance: {'; '.join(map(_beside, enough))}." if enough else ""
-        return Banner("few", "Too few controls to tell.", f"{most} with controls; at least {LEAST} are needed.{chance}")
-    said = "; ".join(map(_beside, enough))
-    return Banner("good", "The controls separate.", f"{_capital(said)}.")
+        most = max((s.n for s in telling if s.control in HARDER), default=0)
+        who = plural(most, "feature") if most else "no feature"
+        chance = f" Only chance is beaten: mean F1 is {'; '.join(map(_beside, enough))}." if enough else ""
+        said = f"Controls by other explanations exist for {who}; a test needs {LEAST}.{chance}"
+        return Banner("few", "Too few features have negative controls.", said)
+    by_own: dict[str, list[str]] = {}
+    for s in enough:
+        by_own.setdefault(number(s.own), []).append(f"{number(s.value)} for {CONTROLS[s.control]}")
+    said = "; ".join(f"{own} against {' and '.join(others)}" for own, others in by_own.items())
+    worst = p_text(max(s.p for s in enough)).replace("=", "≤")
+    each = "each " if len(enough) > 1 else ""
+    return Banner("good", "The explanations beat their negative controls.", f"Their mean F1 is {said} ({each}{worst}).")
 
 
-def against_of(found: Sequence[Separation], axis: Axis) -> tuple[Against, ...]:
-    """The rows of the table under the detection figure, drawn on its axis."""
-    return tuple(_row(s, axis) for s in found)
+def control_title(s: Separation) -> str:
+    """Says what a control is."""
+    return capital(CONTROLS[s.control])
+
+
+def tone_of(s: Separation) -> str:
+    """Returns `good`, `bad` or `few`; `may` for a control that may rightly score as high."""
+    return TONES[s.verdict] if s.control in MUST_LOSE else "may"
+
+
+def verdict_of(s: Separation) -> str:
+    """Says what came of a control."""
+    if s.control not in MUST_LOSE and s.verdict == "does not separate":
+        return "may rightly score as high"
+    return VERDICTS[TONES[s.verdict]]
+
+
+def difference_interval(s: Separation, axis: Axis) -> str:
+    """Returns the interval of the difference, cut to what a difference can be: that of few differences may be wider."""
+    if s.low is None or s.high is None:
+        return ""
+    most = axis.high - axis.low
+    return interval(max(s.low, -most), min(s.high, most))
 
 
 def _beside(s: Separation) -> str:
-    return f"{with_verb(s.control)} {number(s.value)} where the explanations score {number(s.own)} ({p_words(s.p)})"
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _row(s: Separation, axis: Axis) -> Against:
-    title = _capital(CONTROLS[s.control])
-    difference = number(s.difference) if s.difference < 0 else f"+{number(s.difference)}"
-    may = s.control not in MUST_LOSE
-    # The interval of a mean of few differences may leave what a difference can be.
-    most = axis.high - axis.low
-    tones = {"separates": "good", "does not separate": "bad", "too few": "few"}
-    return Against(
-        title=title,
-        tone="may" if may else tones[s.verdict],
-        verdict="may rightly do as well" if may and s.verdict == "does not separate" else VERDICTS[s.verdict],
-        own=number(s.own),
-        value=number(s.value),
-        own_place=axis.place(s.own),
-        place=axis.place(s.value),
-        difference=difference,
-        interval="" if s.low is None or s.high is None else interval_words(max(s.low, -most), min(s.high, most)),
-        p=p_value(s.p),
-        basis=f"{count(s.n)} random features" if s.control == "random" else plural(s.n, "feature"),
-        label=f"{title}: {number(s.value)}, own {number(s.own)}",
-    )
+    return f"{number(s.own)} against {number(s.value)} for {CONTROLS[s.control]} ({p_text(s.p)})"

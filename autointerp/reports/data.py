@@ -1,22 +1,37 @@
-"""What a report needs to know, whichever folders it comes from."""
+"""What a report is made from: a run's records, and what it needs of the run's dump."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.dump.format import Population
+from autointerp.dump.format import DumpInfo
 from autointerp.images.picture import Picture, Rendering
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.control_tests import Separation
 from autointerp.settings import RegionSettings
 
+T_co = TypeVar("T_co", bound=Explanation | Score | FailureRecord, covariant=True)
+
+
+class Lines(Protocol[T_co]):
+    """Gives the records of a file: all of them in order, or one by its place."""
+
+    def __iter__(self) -> Iterator[tuple[int, T_co]]:
+        """Yields each record with its place, read from the file again at every call."""
+        ...
+
+    def __getitem__(self, place: int) -> T_co:
+        """Returns the record at a place."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Kin:
-    """Pairs of a feature and one of its parents; arrays of one length."""
+class ParentPairs:
+    """Holds pairs of a feature and one of its parents, in arrays of one length."""
 
     child: NDArray[np.int64]
     """Ascending; a feature comes once for each of its parents."""
@@ -26,52 +41,41 @@ class Kin:
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """A run and its dump as the report sees them. Texts may hold anything: the templates escape them."""
+    """Is a run and its dump as the report sees them. Texts may hold anything: the templates escape them."""
 
     title: str
     facts: Mapping[str, str]
-    """What stands under the title, in this order: the dump, the models, the prompt digests, the seed, …"""
+    """How the run was made, in this order: the dump, the models, the prompt digests, the seed, …"""
     notes: tuple[str, ...]
-    """Warnings that stand above all figures, e.g. what the embedded model cannot do."""
-    separations: tuple[Separation, ...]
-    """The run's controls against its own scores: the first thing on the page."""
-    attribute: str | None
-    """Name of the dump's attribute."""
+    """What limits the trust in the figures, e.g. a judge that is not calibrated."""
+    info: DumpInfo
     n_features: int
     """Features of the dump; those without an explanation or a failure count as not yet explained."""
-    widths: tuple[int, ...]
-    """Nested prefixes of the dictionary, ascending."""
-    n_images: int
-    """Size of the image population, the denominator of a density."""
-    active_above: float
-    """A feature fires on an image when its activation is greater."""
-    patch_grid: tuple[int, int] | None
-    """Rows and columns of the heat maps."""
     shown_as: Rendering
     """How the explainer saw its active images."""
     region: RegionSettings
-    """Where it saw a feature fire; `side` and `quality` are not looked at."""
-    explanations: Callable[[], Iterable[Explanation]]
-    """Each call reads them all again; where a feature comes twice the last one holds."""
-    scores: Callable[[], Iterable[Score]]
-    """As `explanations`; where a feature and scorer come twice the last one holds."""
-    failures: Callable[[], Iterable[FailureRecord]]
-    """As `explanations`; every record, also of features that were answered later, but for those of `unexplainable`."""
+    """Where the explainer saw a feature fire; `side` and `quality` are not looked at."""
+    explanations: Lines[Explanation]
+    """The last of a feature holds."""
+    scores: Lines[Score]
+    """The last of a feature and scorer holds."""
+    failures: Lines[FailureRecord]
+    """Every record, also of features that were answered later, but for those of `unexplainable`."""
     unexplainable: Callable[[], Mapping[int, str]]
-    """Why a feature can never be explained, for every one found so; they count in no other figure."""
-    kin: Callable[[], Iterable[Kin]]
+    """Why a feature can never be explained, for each one found so; they count in no other figure."""
+    separations: Callable[[Iterable[Score]], tuple[Separation, ...]]
+    """Tests the run's controls against its scores, which it is given."""
+    parents: Callable[[], Iterable[ParentPairs]]
     """All pairs that the dump states, in parts of ascending children; each call reads them again."""
     feature: Callable[[int], Feature]
     image: Callable[[int], ImageRow]
     jpeg: Callable[[Picture], bytes]
-    """Pixels; ImageError for an image that cannot be decoded. Called from several threads."""
-    population: Population = "complete"
-    """Whether `n_images` and the counts speak of all images that were run; there is no density where nobody knows."""
+    """Makes a picture; raises ImageError for an image that cannot be decoded. Called from several threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportInfo:
-    """What was written."""
+    """Says what was written."""
 
     path: Path
     size: int

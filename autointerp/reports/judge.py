@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from autointerp.reports.wording import interval_words, number
+from autointerp.reports.labels import capital, interval, number
 from autointerp.runs.folder import RunInfo
 from autointerp.scoring.calibration import Calibration, family_warning, warnings_for
 
@@ -14,39 +14,44 @@ LOCAL_NOTE = (
 
 
 def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, str]:
-    """The judge's name and, where it was calibrated, when and how often it was right."""
+    """Tells the judge's name and, where it was calibrated, when and how often it was right."""
     if info.score is None:
         return {}
     facts: dict[str, str] = {"Judge": info.score.judge.model}
     if calibration is not None:
         c = calibration
-        sensitivity = interval_words(c.sensitivity_low, c.sensitivity_high)
-        specificity = interval_words(c.specificity_low, c.specificity_high)
-        facts["Judge calibrated"] = f"{c.created.partition('T')[0]}, {c.n_true + c.n_false:,} planted judgements"
-        facts["Judge's sensitivity"] = f"{number(c.sensitivity)}, 95 % interval {sensitivity}"
-        facts["Judge's specificity"] = f"{number(c.specificity)}, 95 % interval {specificity}"
+        facts["Judge calibrated"] = f"{c.created.partition('T')[0]}, {c.n_true + c.n_false:,} judgements of known truth"
+        for name, value, low, high in (
+            ("sensitivity", c.sensitivity, c.sensitivity_low, c.sensitivity_high),
+            ("specificity", c.specificity, c.specificity_low, c.specificity_high),
+        ):
+            facts[f"Judge's {name}"] = f"{number(value)}, 95 % interval {interval(low, high)}"
     return facts
 
 
 def judge_notes(info: RunInfo, calibration: Calibration | None) -> tuple[str, ...]:
-    """What the models of a run cannot be trusted with, a sentence or two each."""
+    """Tells what the models of a run cannot be trusted with, in a sentence or two each."""
     explainer = info.explain.model.model
     judge = info.score.judge.model if info.score is not None else ""
     notes = [LOCAL_NOTE] if explainer.startswith("local") or judge.startswith("local") else []
     if info.score is None:
         return tuple(notes)
     if calibration is None:
-        return (*notes, *map(_sentence, family_warning(judge, explainer)), _not_calibrated(info, judge))
+        return (
+            *notes,
+            *map(_sentence, family_warning(judge, explainer)),
+            _not_calibrated(judge, info.score.calibration),
+        )
     digest = info.score.prompts.get("judge", "")
     told = warnings_for(calibration, judge, explainer, digest, info.score.settings, info.score.judge.detail)
     return (*notes, *map(_sentence, told))
 
 
-def _not_calibrated(info: RunInfo, judge: str) -> str:
-    if info.score is not None and info.score.calibration is not None:
+def _not_calibrated(judge: str, gone: str | None) -> str:
+    if gone is not None:
         return (
-            f"These scores were corrected by a calibration of the judge ({info.score.calibration}) that is no longer"
-            " in the run's folder: how often the judge is right cannot be shown."
+            f"These scores were corrected by a calibration of the judge ({gone}) that is no longer in the run's folder:"
+            " how often the judge is right cannot be shown."
         )
     model = "local" if judge.startswith("local@") else judge
     return (
@@ -57,4 +62,4 @@ def _not_calibrated(info: RunInfo, judge: str) -> str:
 
 
 def _sentence(line: str) -> str:
-    return f"{line[:1].upper()}{line[1:]}."
+    return f"{capital(line)}."

@@ -5,25 +5,42 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from autointerp.errors import RunError
-from autointerp.reports.cards import Evidence, cards, gather
+from autointerp.reports import controls, labels, score_details
+from autointerp.reports.aggregates import aggregate
+from autointerp.reports.arithmetic import heights
+from autointerp.reports.cards import cards, columns_of
 from autointerp.reports.data import ReportData, ReportInfo
-from autointerp.reports.kinship import kinship_of
-from autointerp.reports.pictures import PictureBook, picture_lines
-from autointerp.reports.relatives import Families, relative
-from autointerp.reports.scorelines import ScorerPlan, score_words
-from autointerp.reports.summary import Choice, choose, scorer_plan, summarise
-from autointerp.reports.tally import Tally, tally
-from autointerp.reports.tree import Plan, Tree, plan_tree, tree_of
-from autointerp.reports.wording import count, number, plural, scorer_words, share
+from autointerp.reports.figures import figures_of
+from autointerp.reports.hierarchy import Hierarchy, plan_tree, tree_sentence
+from autointerp.reports.parents import read_parents
+from autointerp.reports.pictures import PictureBook, side_for
+from autointerp.reports.records import Records
+from autointerp.reports.summary import choose, scorer_plan, states_of
+from autointerp.unexplainable import why_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
+HELPERS = (
+    *(labels.count, labels.dollars, labels.interval, labels.number, labels.p_text),
+    *(labels.p_value, labels.plural, labels.scorer_labels, labels.share, labels.share_interval, labels.signed),
+    *(labels.usage_text, score_details.details_of, score_details.interval_text, score_details.value_text),
+    *(
+        score_details.yes_or_no,
+        controls.control_title,
+        controls.difference_interval,
+        controls.tone_of,
+        controls.verdict_of,
+        heights,
+    ),
+)
+"""What the templates call, each as a function and as a filter."""
 
 
 def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
@@ -36,76 +53,53 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
 
     Raises:
         DumpError: the dump lacks a feature or an image that the run names.
-        RunError: the file cannot be written.
+        RunError: a line of the run cannot be read, or the file cannot be written.
     """
     assert limit >= 1
-    counted = tally(data)
+    counted, never = aggregate(data), Counter(data.unexplainable().values())
     plan = scorer_plan(counted)
     choice = choose(counted, plan.headline, limit)
-    book = PictureBook(data)
+    known = counted.features.tolist()
+    parents, records = read_parents(data, known, choice.features), Records(data, counted)
+    hierarchy = Hierarchy(parents, choice.features, data.info, records)
+    tree = plan_tree(parents, known, data.info.widths)
+    book = PictureBook(data, side_for(len(choice.features)))
+    shown = {card.id: card for card in cards(choice, records, hierarchy, book)}
+    script = _read("report.js")
+    page = _environment().get_template("report.html.j2")
+    parts = page.generate(
+        data=data,
+        counted=counted,
+        plan=plan,
+        choice=choice,
+        states=states_of(counted, data.n_features, never.total()),
+        never=why_in_words(never) if never else "",
+        figures=list(figures_of(counted, plan, data.info.attribute.name if data.info.attribute else None)),
+        banner=controls.banner_of(counted.separations) if counted.scorers else None,
+        tree=tree,
+        tree_sentence=tree_sentence(tree, plan.headline),
+        hierarchy=hierarchy,
+        records=records,
+        cards=shown,
+        table={"columns": columns_of(plan.scorers), "rows": [card.cells(plan.scorers) for card in shown.values()]},
+        made=book.made.keys(),
+        pictures=map(Markup, book.lines()),
+        broken=book.broken,
+        outlined=book.outlined,
+        # These files are our own, so they go in as they are; the policy lets no other script run.
+        style=Markup(_read("report.css")),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
     try:
-        size = _replace(out, _pages(data, counted, plan, choice, book))
+        size = _replace(out, parts)
     except OSError as e:
         raise RunError(f"{out}: the report cannot be written ({e}); name another file with --out") from e
-    return ReportInfo(
-        path=out,
-        size=size,
-        features=len(counted.features),
-        cards=len(choice.features),
-        pictures=len(book.made),
-        broken=book.broken,
-    )
+    return ReportInfo(out, size, len(known), len(shown), len(book.made), book.broken)
 
 
-def _pages(data: ReportData, counted: Tally, plan: ScorerPlan, choice: Choice, book: PictureBook) -> Iterator[str]:
-    script = (TEMPLATES / "report.js").read_text(encoding="utf-8")
-    summary = summarise(data, counted, choice, plan)
-    kinship = kinship_of(data, counted.features, choice.features)
-    families = Families(kinship, choice.features, data.widths)
-    shape = plan_tree(kinship, counted.features, data.widths)
-    found = gather(data, set(choice.features), families.beside() | shape.features(), plan.headline)
-    shown = list(cards(data, choice.features, plan, book, found, families))
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .generate(
-            data=data,
-            counted=counted,
-            summary=summary,
-            tree=_tree(data, shape, found, set(choice.features), plan.headline),
-            cards=shown,
-            columns=[scorer_words(s) for s in plan.columns],
-            headline=plan.columns.index(plan.headline) if plan.headline is not None else None,
-            against=any(figure.against for figure in summary.figures),
-            sampled=any(card.meanings is not None for card in shown),
-            guessing=any(axis.chance is not None for axis in plan.axes.values()),
-            widths=sorted({card.width for card in shown}),
-            made=book.made.keys(),
-            pictures=map(Markup, picture_lines(book)),
-            broken=book.broken,
-            # Both files are our own, so they go in as they are; the policy lets no other script run.
-            style=Markup("\n".join((TEMPLATES / name).read_text(encoding="utf-8") for name in _styles(counted))),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
-    )
-
-
-def _styles(counted: Tally) -> list[str]:
-    return ["report.css", "sampled.css"] if len(counted.sampled.kept.known) else ["report.css"]
-
-
-def _tree(
-    data: ReportData, shape: Plan, found: Mapping[int, Evidence], linked: set[int], headline: str | None
-) -> Tree | None:
-    features = shape.features()
-    relatives = {
-        f: relative(f, data.widths, found[f].explanation if f in found else None, linked=f in linked, asked=f in found)
-        for f in features
-    }
-    scored = {f: found[f].scores.get(headline) for f in features if f in found and headline is not None}
-    words = {f: score_words(score) for f, score in scored.items() if score is not None}
-    return tree_of(shape, relatives, words, scorer_words(headline).title if headline is not None else "")
+def _read(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _environment() -> jinja2.Environment:
@@ -116,8 +110,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": count, "number": number, "share": share}
-    environment.globals |= {"plural": plural}
+    helpers = {helper.__name__: helper for helper in HELPERS}
+    environment.globals |= helpers
+    environment.filters |= helpers
     return environment
 
 

@@ -98,21 +98,57 @@ class Appender(LineFile, Generic[T]):
         self.write(self._adapter.dump_json(record) + b"\n")
 
 
+class JsonLines(Generic[T]):
+    """The records of a file: all of them in order, or one by the place of its line.
+
+    Args:
+        path: the file; where it is missing there are no records.
+        adapter: of the records' type.
+    """
+
+    def __init__(self, path: Path, adapter: TypeAdapter[T]) -> None:
+        self._path = path
+        self._adapter = adapter
+
+    def __iter__(self) -> Iterator[tuple[int, T]]:
+        """Every whole record with its place, which is the byte at which its line begins.
+
+        Raises:
+            RunError: a line is not such a record; the message names the file and the line.
+        """
+        if not self._path.exists():
+            return
+        place = 0
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return  # torn: its writer was killed or is writing it now
+                yield place, self._record(line, f"{self._path}:{number}")
+                place += len(line)
+
+    def __getitem__(self, place: int) -> T:
+        """The record whose line begins at a byte.
+
+        Raises:
+            RunError: no such record begins there, e.g. since the file was rewritten meanwhile.
+        """
+        with self._path.open("rb") as file:
+            file.seek(place)
+            return self._record(file.readline(), f"{self._path}: byte {place}")
+
+    def _record(self, line: bytes, where: str) -> T:
+        try:
+            return self._adapter.validate_json(line)
+        except ValidationError as e:
+            first = e.errors(include_url=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"]) or "line"
+            raise RunError(f"{where}: {field}: {first['msg']}; mend or delete the line") from e
+
+
 def read_lines(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:
     """Every whole record of a file; none where there is no file.
 
     Raises:
-        RunError: a line is not such a record; names file and line.
+        RunError: a line is not such a record; the message names the file and the line.
     """
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return  # torn: its writer was killed or is writing it now
-            try:
-                yield adapter.validate_json(line)
-            except ValidationError as e:
-                first = e.errors(include_url=False, include_input=False)[0]
-                where = ".".join(str(part) for part in first["loc"]) or "line"
-                raise RunError(f"{path}:{number}: {where}: {first['msg']}; mend or delete the line") from e
+    return (record for _, record in JsonLines(path, adapter))

@@ -17,7 +17,7 @@ def test_without_the_extra_a_command_names_it(command: tuple[str, ...], monkeypa
     monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name == "imagehash" else name)
 
     what = "harvesting" if command[0] == "harvest" else "training"
-    says(run(*command), f"{what} needs imagehash: pip install 'autointerp-vision[train]'")
+    says(run(*command), f"{what} needs imagehash; run pip install '.[train]' in your checkout of autointerp")
 
 
 def test_without_the_extra_tune_names_it(monkeypatch: pytest.MonkeyPatch):
@@ -25,7 +25,7 @@ def test_without_the_extra_tune_names_it(monkeypatch: pytest.MonkeyPatch):
 
     result = run("tune", "dump", "--out", "tuned", "--model", "m", "--judge-model", "j")
 
-    says(result, "tuning needs datasets, trl: pip install 'autointerp-vision[rl]'")
+    says(result, "tuning needs datasets, trl; run pip install '.[rl]' in your checkout of autointerp")
 
 
 @pytest.mark.parametrize("command", [*TRAIN, ("tune",)], ids=" ".join)

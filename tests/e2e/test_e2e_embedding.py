@@ -152,7 +152,7 @@ def test_no_embedder_is_opened_where_no_scorer_wants_one(bare: Path, done: Done,
 
     assert scored.code == 0
     assert refused.code == 2
-    assert "pip install 'autointerp-vision[local]'" in refused.err
+    assert "run pip install '.[local]' in your checkout" in refused.err
     assert refused.err.count("\n") == 1
 
 

@@ -85,4 +85,4 @@ def test_without_ray_one_line_says_how_to_install_it(planted: Population, tmp_pa
 
     said = run("explain", planted.folder, *where, "--engine", "ray")
 
-    says(said, "--engine ray: Ray is not installed: pip install 'autointerp-vision[ray]'")
+    says(said, "--engine ray: Ray is not installed; run pip install '.[ray]' in your checkout of autointerp")

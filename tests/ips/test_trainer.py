@@ -111,7 +111,7 @@ def test_without_the_extra_the_import_names_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name == "trl" else name)
     monkeypatch.delitem(sys.modules, "autointerp.ips.trainer")
 
-    with pytest.raises(SettingsError, match=re.escape("needs trl: pip install 'autointerp-vision[rl]'")) as error:
+    with pytest.raises(SettingsError, match=re.escape("needs trl; run pip install '.[rl]' in your checkout")) as error:
         importlib.import_module("autointerp.ips.trainer")
 
     assert isinstance(error.value, ImportError)

@@ -1,15 +1,17 @@
 """A small world to report on: features over drawn images, and records that a test can change."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
+from autointerp.dump.format import Attribute, DumpInfo
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
-from autointerp.reports.data import Kin, ReportData
+from autointerp.reports.data import ParentPairs, ReportData
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, ScoreStage
 from autointerp.schema import (
     Box,
@@ -172,6 +174,13 @@ def feature_of(number: int, width: int = 16) -> Feature:
     return Feature(FeatureRow(number, width, 50, 4.0, None, (8, 0, 1)), (*active, *silent))
 
 
+class Listed(list):
+    """Records that are in memory: the place of each is its number."""
+
+    def __iter__(self) -> Iterator[tuple[int, object]]:
+        return enumerate(super().__iter__())
+
+
 @dataclass
 class World:
     """What the report is made from; a test fills the lists."""
@@ -182,6 +191,7 @@ class World:
     attribute: str | None = None
     n_features: int = 10
     widths: tuple[int, ...] = (16,)
+    patch_grid: tuple[int, int] | None = None
     parents: dict[int, tuple[int, ...]] = field(default_factory=dict)
     explanations: list[Explanation] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
@@ -198,29 +208,44 @@ class World:
             title=self.title,
             facts={"Dump": "drawn", "Seed": "0"},
             notes=self.notes,
-            separations=self.separations,
-            attribute=self.attribute,
+            info=self.info(),
             n_features=self.n_features,
-            widths=self.widths,
-            n_images=1000,
-            active_above=0.0,
-            patch_grid=None,
             shown_as="crop",
             region=RegionSettings(),
-            explanations=lambda: iter(self.explanations),
-            scores=lambda: iter(self.scores),
-            failures=lambda: iter(self.failures),
+            explanations=Listed(self.explanations),
+            scores=Listed(self.scores),
+            failures=Listed(self.failures),
             unexplainable=lambda: self.unexplainable,
-            kin=self._kin,
+            separations=self._separations,
+            parents=self._pairs,
             feature=self.feature,
             image=lambda i: ImageRow(i, 80, 60, f"{i:064x}", None, None, self.label),
             jpeg=self._jpeg,
         )
 
-    def _kin(self) -> Iterator[Kin]:
+    def info(self) -> DumpInfo:
+        return DumpInfo(
+            name="drawn",
+            created=WHEN,
+            created_by="a test",
+            model="ViT",
+            hookpoint="block 3",
+            n_latents=self.widths[-1],
+            widths=self.widths,
+            n_images=1000,
+            active_above=0.0,
+            attribute=Attribute(name=self.attribute, description="") if self.attribute is not None else None,
+            patch_grid=self.patch_grid,
+        )
+
+    def _separations(self, scores: Iterable[Score]) -> tuple[Separation, ...]:
+        deque(scores, maxlen=0)
+        return self.separations
+
+    def _pairs(self) -> Iterator[ParentPairs]:
         """A part for each feature that has parents."""
         for child, parents in sorted(self.parents.items()):
-            yield Kin(np.full(len(parents), child), np.array(parents, np.int64))
+            yield ParentPairs(np.full(len(parents), child), np.array(parents, np.int64))
 
     def _jpeg(self, picture: Picture) -> bytes:
         if picture.tiles[0].image in self.broken:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from autointerp.reports.arithmetic import (
     bin_counts,
     even_ranks,
-    log_heights,
+    heights,
     mean_estimate,
     share_estimate,
 )
@@ -60,9 +60,10 @@ def test_values_outside_of_the_bounds_count_in_the_end_bins():
     assert bin_counts(np.array([-3.0, 0.1, 0.5, 1.0, 9.0]), (0, 1), 2) == [2, 3]
 
 
-def test_log_heights_of_0_1_3_are_0_a_half_1():
-    assert log_heights([0, 1, 3]) == [0.0, 0.5, 1.0]
-    assert log_heights([0, 0]) == [0.0, 0.0]
+def test_heights_are_percent_of_the_tallest_and_in_logarithm_0_1_3_are_0_a_half_1():
+    assert heights([0, 1, 3], log=True) == [0.0, 50.0, 100.0]
+    assert heights([0, 1, 4]) == [0.0, 25.0, 100.0]
+    assert heights([0, 0]) == heights([0, 0], log=True) == [0.0, 0.0]
 
 
 def test_four_ranks_of_ten_are_0_3_6_9():

@@ -9,9 +9,9 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.images.renderer import Renderer
-from autointerp.reports.build import build_report
 from autointerp.reports.collect import collect
 from autointerp.reports.judge import judge_notes
+from autointerp.reports.page import write_report
 from autointerp.runs.folder import Run, RunWriter, open_run
 from autointerp.schema import Box, Exemplar, FeatureRow
 
@@ -56,19 +56,12 @@ def test_a_run_on_disk_becomes_one_file(dump_path: Path, tmp_path: Path):
 
     with open_dump(dump_path) as dump:
         renderer = renderer_of(dump.image_source)
-        info = build_report(
-            open_run(tmp_path / "first"),
-            dump,
-            renderer,
-            tmp_path / "r.html",
-            separations=(separation(),),
-            calibration=None,
-            limit=9,
-            title=None,
-        )
+        run = open_run(tmp_path / "first")
+        data = collect(run, dump, renderer, None, separations=lambda _: (separation(),), calibration=None)
+        info = write_report(data, tmp_path / "r.html", limit=9)
         renderer.close()
 
-    # Two active pictures cropped and outlined, the silent one whole.
+    # Two active pictures cropped and whole, the silent one whole.
     text = info.path.read_text()
     assert (info.features, info.cards, info.pictures, info.broken) == (1, 1, 5, 0)
     assert info.size == len(text.encode())
@@ -81,7 +74,12 @@ def test_the_facts_name_dump_models_prompts_seed_and_versions(dump_path: Path, t
     with open_dump(dump_path) as dump:
         run = Run(tmp_path / "first", run_info("seer-1", "judge-1"))
         data = collect(
-            run, dump, renderer_of(dump.image_source), "A title", separations=(separation(),), calibration=None
+            run,
+            dump,
+            renderer_of(dump.image_source),
+            "A title",
+            separations=lambda _: (separation(),),
+            calibration=None,
         )
 
     assert data.title == "A title"
@@ -92,5 +90,5 @@ def test_the_facts_name_dump_models_prompts_seed_and_versions(dump_path: Path, t
     assert data.facts["Seed"] == "7"
     assert data.facts["Run made"] == "2026-11-23 by autointerp 0.1.0"
     assert data.notes == judge_notes(run.info, None)
-    assert data.separations == (separation(),)
-    assert data.attribute is None
+    assert data.separations(()) == (separation(),)
+    assert data.info.attribute is None

@@ -1,8 +1,8 @@
 import pytest
 from report_world import scored, separation
 
-from autointerp.reports.controls import against_of, banner_of
-from autointerp.reports.scorelines import Axis
+from autointerp.reports.arithmetic import Axis
+from autointerp.reports.controls import banner_of, difference_interval, tone_of, verdict_of
 from autointerp.schema import Control
 from autointerp.scoring.control_tests import headline, separations
 
@@ -12,43 +12,58 @@ LOST = separation("other", "does not separate", value=0.55, difference=0.05, low
 def test_one_control_that_does_not_separate_outweighs_all_that_do():
     banner = banner_of((separation("constant"), LOST, separation("permuted")))
 
-    assert (banner.tone, banner.title) == ("bad", "The controls do not separate.")
-    assert (
-        "should lose: another feature's explanation scores 0.55 where the explanations score 0.60 (p = .30)."
-        in banner.text
-    )
+    assert (banner.tone, banner.title) == ("bad", "The explanations do not beat every negative control.")
+    assert banner.text.endswith("Their mean F1 is 0.60 against 0.55 for another feature's explanation (p = .30).")
     assert "an image" not in banner.text
 
 
 def test_controls_that_separate_are_named_with_their_scores():
     banner = banner_of((separation("constant"), separation("permuted", value=0.2, p=0.003)))
 
-    assert (banner.tone, banner.title) == ("good", "The controls separate.")
+    assert (banner.tone, banner.title) == ("good", "The explanations beat their negative controls.")
     assert banner.text == (
-        "“an image” scores 0.10 where the explanations score 0.60 (p < .001); the same answers dealt at random score"
-        " 0.20 where the explanations score 0.60 (p = .003)."
+        "Their mean F1 is 0.60 against 0.10 for “an image” and 0.20 for the same answers dealt at random"
+        " (each p ≤ .003)."
+    )
+
+
+def test_means_over_other_features_are_told_apart():
+    banner = banner_of((separation("constant"), separation("permuted", own=0.5, value=0.2)))
+
+    assert banner.text == (
+        "Their mean F1 is 0.60 against 0.10 for “an image”; 0.50 against 0.20 for the same answers dealt at random"
+        " (each p < .001)."
+    )
+
+
+def test_beating_answers_dealt_at_random_alone_is_not_enough():
+    banner = banner_of((separation("permuted", value=0.2),))
+
+    assert (banner.tone, banner.text) == (
+        "few",
+        "Controls by other explanations exist for no feature; a test needs 8. Only chance is beaten: mean F1 is 0.60"
+        " against 0.20 for the same answers dealt at random (p < .001).",
     )
 
 
 def test_three_features_are_too_few_to_tell():
     banner = banner_of((separation("constant", "too few", n=3),))
 
-    assert (banner.tone, banner.text) == ("few", "3 features with controls; at least 8 are needed.")
+    assert (banner.tone, banner.text) == ("few", "Controls by other explanations exist for 3 features; a test needs 8.")
 
 
 def test_a_run_without_controls_says_so():
-    assert banner_of(()).title == "This run has no controls."
+    assert banner_of(()).title == "These scores have no negative controls."
 
 
 def test_a_neighbours_text_that_does_as_well_is_no_alarm():
     alike = separation("neighbour", "does not separate", value=0.6, difference=0.0, low=-0.05, high=0.05, p=0.9)
 
     banner = banner_of((separation("constant"), alike))
-    row = against_of((alike,), Axis(0.0, 1.0, None))[0]
 
     assert banner.tone == "good"
     assert banner_of((alike,)).tone == "none"
-    assert (row.tone, row.verdict) == ("may", "may rightly do as well")
+    assert (tone_of(alike), verdict_of(alike)) == ("may", "may rightly score as high")
 
 
 @pytest.mark.parametrize(
@@ -69,19 +84,15 @@ def test_the_page_and_the_command_line_come_to_the_same_verdict(control: float, 
     assert (headline(found) or "").startswith(beginning)
 
 
-def test_a_row_has_both_means_on_the_axis_and_the_difference_with_its_sign():
-    worse = separation("other", "does not separate", own=0.4, value=0.5, difference=-0.1, low=None, high=None, p=0.2)
+def test_a_row_says_in_colour_and_words_what_came_of_its_control():
+    rows = [separation(), LOST, separation("constant", "too few", n=3)]
 
-    first, second = against_of((separation(), worse), Axis(0.0, 1.0, None))
-
-    assert (first.own_place, first.place) == (60.0, 10.0)
-    assert (first.difference, first.interval, first.p) == ("+0.50", "0.40 to 0.62", "< .001")
-    assert (second.difference, second.interval, second.p) == ("−0.10", "", ".20")
-    assert (first.tone, second.tone) == ("good", "bad")
-    assert first.basis == "20 features"
+    assert [tone_of(s) for s in rows] == ["good", "bad", "few"]
+    assert [verdict_of(s) for s in rows] == ["scores lower", "does not score lower", "too few features to tell"]
+    assert difference_interval(separation(low=None, high=None), Axis(0.0, 1.0)) == ""
 
 
 def test_the_interval_of_a_difference_does_not_leave_what_it_can_be():
     wide = separation("constant", "too few", n=3, low=-0.41, high=1.27)
 
-    assert against_of((wide,), Axis(0.0, 1.0, None))[0].interval == "−0.41 to 1.00"
+    assert difference_interval(wide, Axis(0.0, 1.0)) == "−0.41 to 1.00"

@@ -9,7 +9,7 @@ def test_a_calibrated_judge_has_its_rates_with_bounds_and_the_day_among_the_fact
 
     assert facts == {
         "Judge": "judge-1",
-        "Judge calibrated": "2026-11-20, 500 planted judgements",
+        "Judge calibrated": "2026-11-20, 500 judgements of known truth",
         "Judge's sensitivity": "0.90, 95 % interval 0.85 to 0.93",
         "Judge's specificity": "0.80, 95 % interval 0.75 to 0.84",
     }

@@ -43,14 +43,15 @@ def test_hostile_text_adds_no_tag_and_no_attribute(text: str, tmp_path: Path):
 
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]
     assert [sorted(attrs) for _, attrs in page.tags] == [sorted(attrs) for _, attrs in plain.tags]
-    assert page.scripts[1] == plain.scripts[1]
+    assert page.scripts[2] == plain.scripts[2]
+    assert json.loads(page.scripts[1])["rows"][0][2] == text
 
 
 def test_text_that_looks_like_a_template_is_not_filled(tmp_path: Path):
     page = page_of(World(explanations=[explained(1, "{{7*7}}")]), tmp_path)
 
-    in_the_table_and_on_the_card = page.text.count("{{7*7}}")
-    assert in_the_table_and_on_the_card == 2
+    at_the_top_in_the_table_and_on_the_card = page.text.count("{{7*7}}")
+    assert at_the_top_in_the_table_and_on_the_card == 3
 
 
 def test_the_policy_allows_the_one_script_and_nothing_from_outside(world: World, tmp_path: Path):
@@ -66,7 +67,7 @@ def test_the_policy_allows_the_one_script_and_nothing_from_outside(world: World,
         "style-src 'unsafe-inline'",
         f"script-src 'sha256-{digest}'",
     ]
-    assert len(page.scripts) == 2
+    assert len(page.scripts) == 3
 
 
 def test_nothing_refers_to_another_file(world: World, tmp_path: Path):
@@ -80,7 +81,7 @@ def test_nothing_refers_to_another_file(world: World, tmp_path: Path):
 
 
 def test_each_distinct_picture_is_made_and_stored_once(world: World, tmp_path: Path):
-    # Two features over the same images: 4 active ones outlined and 2 cropped, 4 silent ones whole.
+    # Two features over the same images: 4 active ones whole and 2 cropped, 4 silent ones whole.
     world.explanations = [explained(1), explained(2)]
 
     info = write_report(world.data(), tmp_path / "r.html", limit=200)
@@ -90,7 +91,8 @@ def test_each_distinct_picture_is_made_and_stored_once(world: World, tmp_path: P
     assert info.pictures == len(pictures) == len(set(pictures.values())) == len(world.rendered) == 10
     places = [attrs["data-p"] for attrs in page.all("img")]
     assert set(places) == set(pictures)
-    assert len(places) == 2 * (10 + 2)
+    on_cards_in_the_table_and_at_the_top = 2 * (10 + 2 + 2)
+    assert len(places) == on_cards_in_the_table_and_at_the_top
 
 
 def test_pictures_are_the_renderers_bytes(world: World, tmp_path: Path):
@@ -127,13 +129,13 @@ def test_every_picture_has_words(world: World, tmp_path: Path):
 
 
 def test_a_limit_takes_good_and_bad_alike_and_says_so(world: World, tmp_path: Path):
-    # Scores 0.1, 0.2 … 0.9 and one feature without: three of ten, evenly over the ranks.
+    # Scores 0.1, 0.2 … 0.9 and one feature without: three of ten, the worst, the median and the best.
     world.explanations = [explained(n) for n in range(10)]
     world.scores = [scored(n, n / 10) for n in range(1, 10)]
 
     page = page_of(world, tmp_path, limit=3)
 
-    assert [row["data-feature"] for row in rows_of(page)] == ["0", "4", "9"]
+    assert [row["data-feature"] for row in rows_of(page)] == ["1", "5", "9"]
     assert "3 of 10 features have a row and a card" in page.text
     assert "not the best ones" in page.text
     assert "mean over 9 features" in page.text
@@ -308,7 +310,7 @@ def test_whether_the_controls_separate_is_the_first_thing_on_the_page(world: Wor
     tags = [tag for tag, _ in page.tags]
     assert banner_classes(page) == ["banner bad"]
     assert tags.index("aside") < tags.index("h1")
-    assert page.text.index("The controls do not separate.") < page.text.index("A run", page.text.index("Skip to"))
+    assert page.text.index("do not beat every negative control") < page.text.index("A run", page.text.index("Skip to"))
 
 
 def test_a_scored_run_without_controls_says_so_and_an_unscored_one_has_nothing_to_say(world: World, tmp_path: Path):
@@ -320,7 +322,7 @@ def test_a_scored_run_without_controls_says_so_and_an_unscored_one_has_nothing_t
 
     assert banner_classes(before) == []
     assert banner_classes(after) == ["banner none"]
-    assert "This run has no controls." in after.text
+    assert "These scores have no negative controls." in after.text
 
 
 def test_each_control_has_a_row_under_the_detection_figure_with_difference_interval_and_p(world: World, tmp_path: Path):
@@ -332,7 +334,7 @@ def test_each_control_has_a_row_under_the_detection_figure_with_difference_inter
     drawn = [str(attrs.get("aria-label")) for attrs in page.all("svg")]
     assert "“an image”: 0.10, own 0.60" in drawn
     words = " ".join(page.text.split())
-    assert "“an image” separates 20 features 0.10 0.60 +0.50 0.40 to 0.62 < .001" in words
+    assert "“an image” scores lower 20 features 0.10 0.60 +0.50 0.40 to 0.62 < .001" in words
     assert "+0.02 0.01 to 0.03 .040" in words
 
 
@@ -356,8 +358,8 @@ def test_a_card_shows_figures_controls_and_doubts_and_the_fold_out_the_rest(worl
     shown, folded = card.split("How it came about")
     for said in (
         "recall 0.75 0.50 to 0.90",
-        "“an image” 0.02 0.00 to 0.05 p < .001",
-        "1 of 20 judgements stayed unanswered",
+        "text “an image” 0.02 0.00 to 0.05 p < .001",
+        "1 of 20 judgements got no usable answer; the interval covers their worst case, 0.45,",
     ):
         assert said in shown
     assert "unsure 7" in folded

@@ -8,9 +8,9 @@ from report_pages import HOSTILE, page_of
 from report_world import World, explained, scored, unscored
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
+from autointerp.reports.aggregates import aggregate
 from autointerp.reports.figures import Figure, sampled_figures
 from autointerp.reports.sampled import Meanings, meanings_of
-from autointerp.reports.tally import tally
 from autointerp.schema import Explanation, PartScore, Scored
 
 RED, BLUE, VAGUE = "red circle", "blue square", "a shape"
@@ -64,48 +64,48 @@ def meant(explanation: Explanation, score: Scored | None = None) -> Meanings:
 
 
 def figures(world: World) -> dict[str, Figure]:
-    return {f.title: f for f in sampled_figures(tally(world.data()))}
+    return {f.title: f for f in sampled_figures(aggregate(world.data()))}
+
+
+def card(explanation: Explanation, score: Scored, folder: Path) -> str:
+    """The words of a card about what was sampled."""
+    page = page_of(World(explanations=[explanation], scores=[score]), folder)
+    words = " ".join(page.text.split())
+    return words[words.index("xplanation", words.index("log height")) :]
 
 
 def test_each_kept_explanation_has_its_own_figures():
     found = meant(said(), judged())
 
     blue, red = found.kept
-    assert [m.text for m in found.kept] == [BLUE, RED]
-    assert blue.figures is not None
-    assert red.figures is not None
-    assert (blue.figures.f1, blue.figures.interval) == ("0.50", "0.40 to 0.60")
-    assert (red.figures.precision, red.figures.recall) == ("0.90", "0.60")
-    assert (red.figures.low, red.figures.place, red.figures.high) == (60.0, 70.0, 80.0)
+    assert [m.best.text for m in found.kept] == [BLUE, RED]
+    assert blue.figures == part(BLUE, 0.5, 0.4)
+    assert red.figures == part(RED, 0.7, 0.6)
 
 
-def test_shares_are_of_frequency_of_score_and_under_inverse_probability():
-    blue, red = meant(said()).kept
+def test_what_was_not_kept_has_no_figures_of_its_own():
+    (vague,) = meant(said(), judged()).dropped
 
-    assert [(s.title, s.text) for s in red.shares] == [("said", "62 %"), ("score", "60 %"), ("IPS", "36 %")]
-    assert [s.percent for s in blue.shares] == [25.0, 38.0, 57.0]
-    assert red.said == "said 5 of 8 times"
-    assert red.chosen_by == "score 0.50, p = .004"
+    assert (vague.best.text, vague.figures) == (VAGUE, None)
 
 
-def test_what_was_not_kept_is_folded_away_with_its_figures():
-    found = meant(said(), judged())
+def test_a_meaning_is_told_with_how_often_it_was_said_and_by_what_it_was_chosen(tmp_path: Path):
+    words = card(said(), judged(), tmp_path)
 
-    (vague,) = found.dropped
-    assert found.dropped_title == "Meanings not kept (1)"
-    assert (vague.text, vague.said, vague.chosen_by) == (VAGUE, "said 1 of 8 times", "score 0.10, p = .40")
-    assert vague.figures is None
+    assert "red circle said 5 of 8 times · chosen with score 0.50, p = .004" in words
+    assert "said 62 % score 60 % IPS 36 %" in words
+    assert "Meanings not kept (1) a shape said 1 of 8 times · score 0.10, p = .40 said 12 % score 2 % IPS 7 %" in words
 
 
-def test_collapse_chance_and_replies_are_told_in_words():
-    found = meant(said())
+def test_collapse_chance_and_replies_are_told_in_words(tmp_path: Path):
+    words = card(said(), judged(), tmp_path)
 
-    assert found.basis == "2 of 3 meanings, 8 candidates sampled"
-    assert found.collapse == "Collapse index 0.39: two candidates drawn at random mean the same in 39 % of draws."
-    assert found.chance == "Each explanation kept beats chance on the 16 images kept for choosing."
-    assert found.counts == (
-        "Asked 10 times; 1 of the replies saw no common property; 1 of the replies could not be used."
-    )
+    assert words.startswith("xplanations kept 2 of 3 meanings, 8 candidates sampled")
+    assert (
+        "The explainer was asked 10 times; 1 of the replies saw no common property; 1 of the replies could not be used."
+        " Collapse index 0.39: two candidates drawn at random mean the same in 39 % of draws."
+        " Each explanation kept beats chance on the 16 images kept for choosing."
+    ) in words
 
 
 @pytest.mark.parametrize(
@@ -116,8 +116,12 @@ def test_collapse_chance_and_replies_are_told_in_words():
         (None, ""),
     ],
 )
-def test_a_collapse_index_at_its_ends_needs_no_percentage(index: float | None, words: str):
-    assert meant(said(found=sampled(RED, collapse=index))).collapse == words
+def test_a_collapse_index_at_its_ends_needs_no_percentage(index: float | None, words: str, tmp_path: Path):
+    told = card(said(found=sampled(RED, collapse=index)), judged(), tmp_path)
+
+    assert words in told
+    assert ("Collapse index" in told) == (index is not None)
+    assert "% of draws" not in told
 
 
 def test_one_kept_explanation_has_the_wholes_figures():
@@ -126,7 +130,7 @@ def test_one_kept_explanation_has_the_wholes_figures():
     (only,) = meant(said(found=sampled(RED, dropped=[BLUE])), score).kept
 
     assert only.figures is not None
-    assert (only.figures.f1, only.figures.precision, only.figures.recall) == ("0.50", "0.25", "0.75")
+    assert (only.figures.value, only.figures.precision, only.figures.recall) == (0.5, 0.25, 0.75)
 
 
 def test_an_unscored_feature_has_meanings_and_no_figures():
@@ -136,31 +140,38 @@ def test_an_unscored_feature_has_meanings_and_no_figures():
     assert [m.figures for m in found.kept] == [None, None]
 
 
-def test_where_nothing_beat_chance_the_one_shown_is_only_the_best_there_was():
-    found = meant(said(found=sampled(dropped=[RED, BLUE], chance=False), text=BLUE))
+def test_where_nothing_beat_chance_the_one_shown_is_only_the_best_there_was(tmp_path: Path):
+    explanation = said(found=sampled(dropped=[RED, BLUE], chance=False), text=BLUE)
 
-    assert [m.text for m in found.kept] == [BLUE]
-    assert [m.text for m in found.dropped] == [RED]
-    assert not found.beats
-    assert found.chance.endswith("this is only the best there was.")
+    found = meant(explanation)
+
+    assert [m.best.text for m in found.kept] == [BLUE]
+    assert [m.best.text for m in found.dropped] == [RED]
+    assert "this is only the best there was." in card(explanation, judged(), tmp_path)
 
 
-def test_where_only_the_best_was_wanted_the_other_candidates_are_folded_away():
+def test_where_only_the_best_was_wanted_the_other_candidates_are_folded_away(tmp_path: Path):
     best = Sampled(asked=3, candidates=(candidate(RED, 0.2), candidate(BLUE, 0.7), candidate(VAGUE, None, None)))
+    explanation = said(found=best, text=BLUE)
 
-    found = meant(said(found=best, text=BLUE))
+    found, words = meant(explanation), card(explanation, judged(), tmp_path)
 
-    assert (found.title, found.basis) == ("Explanation kept", "the best of 3 candidates sampled")
-    assert [(m.text, m.said, m.shares) for m in found.kept] == [(BLUE, "", ())]
-    assert [(m.text, m.chosen_by) for m in found.dropped] == [(RED, "score 0.20, p = .004"), (VAGUE, "not scored")]
-    assert found.dropped_title == "Candidates not kept (2)"
+    assert [(m.best.text, m.cluster) for m in found.kept] == [(BLUE, None)]
+    assert words.startswith("xplanation kept the best of 3 candidates sampled blue square")
+    assert "Candidates not kept (2) red circle score 0.20, p = .004 a shape not scored" in words
+    assert "IPS" not in words
 
 
-def test_where_all_replies_saw_nothing_in_common_none_is_kept():
-    found = meant(said(found=Sampled(asked=8, none=8), text="", none=True))
+def test_where_all_replies_saw_nothing_in_common_none_is_kept(tmp_path: Path):
+    explanation = said(found=Sampled(asked=8, none=8), text="", none=True)
 
-    assert (found.title, found.basis, found.kept) == ("No explanation kept", "no candidate came", ())
-    assert (found.counts, found.chance) == ("Asked 8 times; 8 of the replies saw no common property.", "")
+    words = card(explanation, judged(), tmp_path)
+
+    assert meant(explanation).kept == ()
+    assert words.startswith(
+        "xplanation kept no candidate came The explainer was asked 8 times; 8 of the replies saw no common property."
+    )
+    assert "chance" not in words[: words.index("How it came about")]
 
 
 def test_an_explanation_that_was_not_sampled_has_no_meanings():
@@ -195,7 +206,7 @@ def test_a_run_without_sampled_explanations_has_no_trace_of_them(world: World, t
     page_of(world, tmp_path)
     sampled_one = (tmp_path / "report.html").read_text()
 
-    traces = ("meanings", "IPS", "Collapse", "shares")
+    traces = ('class="meanings"', "IPS", "Collapse", 'class="shares"')
 
     assert [trace for trace in traces if trace in plain] == []
     assert [trace for trace in traces if trace in sampled_one] == list(traces)
@@ -229,7 +240,8 @@ def test_the_summary_counts_features_by_explanations_that_beat_chance(world: Wor
 
     figure = figures(world)["Features with several explanations"]
 
-    assert figure.value == "40.0 %"
+    assert figure.estimate is not None
+    assert figure.estimate.value == 0.4
     assert figure.basis == ("features by explanations that beat chance: one 1 · two 1 · three or more 1 · none 2")
 
 
@@ -242,7 +254,8 @@ def test_the_summary_has_the_mean_collapse_index_of_those_that_have_one(world: W
 
     figure = figures(world)["Collapse index"]
 
-    assert (figure.value, figure.basis) == ("0.50", "mean over 2 features")
+    assert figure.estimate is not None
+    assert (figure.estimate.value, figure.basis) == (0.5, "mean over 2 features")
 
 
 def test_the_most_frequent_meaning_may_not_be_the_best(world: World):
@@ -251,13 +264,14 @@ def test_the_most_frequent_meaning_may_not_be_the_best(world: World):
 
     figure = figures(world)["Most frequent is not the best"]
 
-    assert (figure.value, figure.basis) == ("50.0 %", "1 of 2 features")
+    assert figure.estimate is not None
+    assert (figure.estimate.value, figure.basis) == (0.5, "1 of 2 features")
 
 
 def test_of_a_feature_explained_again_the_last_explanation_counts(world: World):
     world.explanations = [said(1), said(2), explained(1)]
 
-    kept = tally(world.data()).sampled.kept
+    kept = aggregate(world.data()).column("explain", "kept")
 
     assert kept.known.tolist() == [2.0]
 

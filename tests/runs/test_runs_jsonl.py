@@ -8,7 +8,7 @@ from builders import explanation
 from autointerp.errors import RunError
 from autointerp.runs.folder import EXPLANATION
 from autointerp.runs.index import ExplanationIndex, holds, keys
-from autointerp.runs.jsonl import Appender, read_lines
+from autointerp.runs.jsonl import Appender, JsonLines, read_lines
 
 
 def appended(path: Path, *numbers: int) -> None:
@@ -149,3 +149,26 @@ def test_nothing_is_written_to_a_file_that_is_not_there_any_more(tmp_path: Path,
 
     appender.close()
     assert path.exists() == again
+
+
+def test_each_record_can_be_read_again_by_its_place(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    appended(path, 1, 2, 3)
+    lines = JsonLines(path, EXPLANATION)
+
+    places = {record.feature: place for place, record in lines}
+
+    assert places[1] == 0
+    assert [lines[places[n]].feature for n in (3, 1, 2)] == [3, 1, 2]
+
+
+def test_a_place_where_no_record_begins_is_named_by_its_byte(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    appended(path, 1)
+
+    with pytest.raises(RunError, match=r"e\.jsonl: byte 5: line: Invalid JSON"):
+        JsonLines(path, EXPLANATION)[5]
+
+
+def test_a_file_that_is_not_there_has_no_records(tmp_path: Path):
+    assert list(JsonLines(tmp_path / "e.jsonl", EXPLANATION)) == []

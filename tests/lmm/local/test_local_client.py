@@ -122,5 +122,5 @@ def test_a_task_that_it_cannot_answer_is_named():
 def test_a_missing_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(client, "find_spec", lambda name: None)
 
-    with pytest.raises(AutointerpError, match=r"pip install 'autointerp-vision\[local\]'"):
+    with pytest.raises(AutointerpError, match=r"pip install '\.\[local\]' in your checkout"):
         client.LocalClient({})

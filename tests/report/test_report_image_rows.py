@@ -1,8 +1,12 @@
 from report_world import World, explained, scored, verdict
 
+from autointerp.reports.image_rows import ImageRows
 from autointerp.reports.pictures import PictureBook
-from autointerp.reports.strips import pictures_of
 from autointerp.schema import Box, Exemplar, Feature, FeatureRow
+
+
+def book_of(world: World) -> PictureBook:
+    return PictureBook(world.data(), 256)
 
 
 def exemplar(image: int, activation: float, stratum: str) -> Exemplar:
@@ -18,7 +22,7 @@ def test_bands_run_from_the_top_to_the_silent(world: World):
     drawn = [("silent", 0), ("q1", 1.0), ("top", 9.0), ("guided", 0), ("q3", 5.0), ("q2", 3.0)]
     own = feature(*(exemplar(i, a, s) for i, (s, a) in enumerate(drawn)))
 
-    strips = pictures_of(own, None, (), PictureBook(world.data())).bands
+    strips = list(ImageRows(own, book_of(world)).bands())
 
     assert [s.title for s in strips] == [
         "Top activations",
@@ -34,7 +38,7 @@ def test_the_top_strip_has_the_highest_and_a_band_is_spread_from_end_to_end(worl
     top = [exemplar(i, 20.0 + i, "top") for i in range(10)]
     band = [exemplar(10 + i, 1.0 + i, "q1") for i in range(10)]
 
-    strips = pictures_of(feature(*top, *band), None, (), PictureBook(world.data())).bands
+    strips = list(ImageRows(feature(*top, *band), book_of(world)).bands())
 
     assert [t.caption for t in strips[0].thumbs] == [f"{v}.00" for v in range(29, 21, -1)]
     assert strips[0].note == "activation 20.00 to 29.00 · 8 of 10 shown"
@@ -45,7 +49,7 @@ def test_what_the_explainer_saw_keeps_the_order_of_the_prompt(world: World):
     own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(4)), exemplar(4, 0.0, "silent"))
     explanation = explained(1, images=(2, 0, 3), contrast=(4,), misfits=(0,))
 
-    active, contrast = pictures_of(own, explanation, (), PictureBook(world.data())).seen
+    active, contrast = ImageRows(own, book_of(world)).seen(explanation)
 
     assert [t.caption for t in active.thumbs] == ["3.00", "5.00", "2.00"]
     assert [t.flag for t in active.thumbs] == ["", "misfit", ""]
@@ -56,36 +60,17 @@ def test_what_the_explainer_saw_keeps_the_order_of_the_prompt(world: World):
 def test_the_table_shows_the_three_strongest_of_what_the_explainer_saw(world: World):
     own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(5)))
 
-    pictures = pictures_of(own, explained(1, images=(4, 1, 3, 2)), (), PictureBook(world.data()))
+    face = ImageRows(own, book_of(world)).face(explained(1, images=(4, 1, 3, 2)), 3, "crop")
 
-    assert [t.caption for t in pictures.face] == ["4.00", "3.00", "2.00"]
+    assert [t.caption for t in face] == ["4.00", "3.00", "2.00"]
 
 
 def test_a_shown_image_that_the_dump_no_longer_lists_has_no_activation_to_tell(world: World):
     explanation = explained(1, images=(7,))
 
-    (active,) = pictures_of(feature(exemplar(0, 1.0, "top")), explanation, (), PictureBook(world.data())).seen
+    (active,) = ImageRows(feature(exemplar(0, 1.0, "top")), book_of(world)).seen(explanation)
 
     assert [(t.caption, t.alt) for t in active.thumbs] == [("#7", "Image 7, labelled wheel")]
-
-
-def test_the_same_place_of_an_image_has_one_key_and_another_rendering_another(world: World):
-    book = PictureBook(world.data())
-    one = exemplar(0, 1.0, "top")
-
-    keys = [book.thumb(one, rendering, "", "").key for rendering in ("crop", "outline", "crop", "full")]
-
-    assert keys == ["p0", "p1", "p0", "p2"]
-
-
-def test_an_image_without_a_region_is_shown_whole_however_asked(world: World):
-    book = PictureBook(world.data())
-    silent = exemplar(0, 0.0, "silent")
-
-    thumbs = [book.thumb(silent, rendering, "", "") for rendering in ("crop", "outline", "full")]
-
-    assert {t.key for t in thumbs} == {"p0"}
-    assert thumbs[0].ratio == 1.333
 
 
 def test_an_unanswered_judgement_is_neither_right_nor_wrong_and_is_counted(world: World):
@@ -93,7 +78,7 @@ def test_an_unanswered_judgement_is_neither_right_nor_wrong_and_is_counted(world
     beliefs = {0: 0.0, 1: None, 2: 1.0, 4: 1.0, 5: None, 6: None}
     verdicts = tuple(verdict(i, active=i < 4, belief=b) for i, b in beliefs.items())
 
-    said_yes, said_no = pictures_of(own, None, [scored(1, 0.5, verdicts=verdicts)], PictureBook(world.data())).errors
+    said_yes, said_no = ImageRows(own, book_of(world)).errors([scored(1, 0.5, verdicts=verdicts)])
 
     assert (said_yes.n, said_yes.note) == (1, "1 of 3 images asked, 2 unanswered")
     assert (said_no.n, said_no.note) == (1, "1 of 3 images asked, 1 unanswered")
@@ -103,6 +88,6 @@ def test_an_unsure_judge_is_not_wrong(world: World):
     own = feature(exemplar(0, 5.0, "top"), exemplar(4, 0.0, "silent"))
     verdicts = (verdict(0, active=True, belief=0.5), verdict(4, active=False, belief=0.5))
 
-    errors = pictures_of(own, None, [scored(1, 0.5, verdicts=verdicts)], PictureBook(world.data())).errors
+    errors = ImageRows(own, book_of(world)).errors([scored(1, 0.5, verdicts=verdicts)])
 
     assert [strip.n for strip in errors] == [0, 0]

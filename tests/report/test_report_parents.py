@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +10,7 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
-from autointerp.reports.kinship import Kinship, kin_of, kinship_of
+from autointerp.reports.parents import Parents, parent_pairs, read_parents
 from autointerp.schema import FeatureRow
 
 PARENTS = {0: None, 1: (), 4: (1, 0), 5: (), 9: (4,), 12: (5, 0, 1)}
@@ -40,17 +39,13 @@ def dump_path(tmp_path: Path) -> Path:
     return tmp_path / "dump"
 
 
-def kinship(world: World, known: list[int], chosen: list[int]) -> Kinship:
-    return kinship_of(world.data(), np.array(known), chosen)
+def read(world: World, known: list[int], chosen: list[int]) -> Parents:
+    return read_parents(world.data(), known, chosen)
 
 
 def family(*, widths: tuple[int, ...] = (4, 8, 16), **parents: tuple[int, ...]) -> World:
     """Parents by `f<feature>`."""
     return World(widths=widths, parents={int(name[1:]): found for name, found in parents.items()})
-
-
-def closest(found: Kinship) -> dict[int, int]:
-    return dict(zip(found.children.tolist(), found.closest.tolist(), strict=True))
 
 
 def rewritten(path: Path, parents: list[list[int] | None], rows: int) -> None:
@@ -64,10 +59,10 @@ def rewritten(path: Path, parents: list[list[int] | None], rows: int) -> None:
 
 def test_a_dumps_pairs_come_in_order_the_closest_parent_first(dump_path: Path):
     with open_dump(dump_path) as dump:
-        (kin,) = kin_of(dump)
+        (pairs,) = parent_pairs(dump)
 
-    assert kin.child.tolist() == [4, 4, 9, 12, 12, 12]
-    assert kin.parent.tolist() == [1, 0, 4, 5, 0, 1]
+    assert pairs.child.tolist() == [4, 4, 9, 12, 12, 12]
+    assert pairs.parent.tolist() == [1, 0, 4, 5, 0, 1]
 
 
 def test_the_pairs_are_read_a_row_group_at_a_time(dump_path: Path):
@@ -75,9 +70,9 @@ def test_the_pairs_are_read_a_row_group_at_a_time(dump_path: Path):
 
     with open_dump(dump_path) as dump:
         before = dump.feature_parts.row_groups_read
-        first = next(kin_of(dump))
+        first = next(parent_pairs(dump))
         read = dump.feature_parts.row_groups_read - before
-        parts = [kin.child.tolist() for kin in kin_of(dump)]
+        parts = [pairs.child.tolist() for pairs in parent_pairs(dump)]
 
     assert (first.child.tolist(), read) == ([], 1)
     assert parts == [[], [4, 4], [9, 12]]
@@ -87,33 +82,32 @@ def test_a_parent_that_is_no_smaller_is_refused_with_its_file_and_row(dump_path:
     rewritten(dump_path, [None, [], [5], [], [4], [5]], rows=6)
 
     with open_dump(dump_path) as dump, pytest.raises(DumpError, match=r"features\.parquet: row 2: parents is \[5\]"):
-        list(kin_of(dump))
+        list(parent_pairs(dump))
 
 
 def test_a_feature_stands_under_its_closest_parent_only():
-    found = kinship(family(f4=(1, 0), f9=(4,), f12=(5, 0)), [0, 1, 4, 9, 12], [])
+    found = read(family(f4=(1, 0), f9=(4,), f12=(5, 0)), [0, 1, 4, 9, 12], [])
 
-    assert closest(found) == {4: 1, 9: 4, 12: 5}
+    assert found.closest == {4: 1, 9: 4, 12: 5}
 
 
 def test_features_beyond_the_run_stay_only_where_they_lead_to_one_in_it():
     # 9 is in the run and leads over 4 to 1; neither 5, which leads to nothing, nor 12 is.
-    found = kinship(family(f4=(1,), f5=(0,), f9=(4,), f12=(5,)), [9], [])
+    found = read(family(f4=(1,), f5=(0,), f9=(4,), f12=(5,)), [9], [])
 
-    assert closest(found) == {4: 1, 9: 4}
+    assert found.closest == {4: 1, 9: 4}
 
 
 def test_all_parents_are_kept_of_features_with_a_card_and_children_in_the_run_are_counted():
     # 0 is a parent of 4, 5 and 12, of which the run lacks 5.
-    found = kinship(family(f4=(1, 0), f5=(0,), f12=(5, 0)), [0, 1, 4, 12], [0, 4])
+    found = read(family(f4=(1, 0), f5=(0,), f12=(5, 0)), [0, 1, 4, 12], [0, 4])
 
-    assert found.parents == {4: (1, 0)}
-    assert found.n_narrower == {0: 2}
-    assert found.on_page() == {1: [4], 0: [4]}
+    assert found.of_cards == {4: (1, 0)}
+    assert found.n_children == {0: 2}
 
 
-def test_a_dump_of_one_prefix_has_no_kin():
-    found = kinship(family(widths=(16,)), [0, 1], [0, 1])
+def test_a_dump_of_one_prefix_has_no_parents():
+    found = read(family(widths=(16,)), [0, 1], [0, 1])
 
-    assert closest(found) == {}
-    assert found.parents == {}
+    assert found.closest == {}
+    assert found.of_cards == {}

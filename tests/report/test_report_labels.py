@@ -1,17 +1,17 @@
 import pytest
 
-from autointerp.reports.wording import (
+from autointerp.reports.labels import (
     SCORERS,
     dollars,
     headline_of,
-    interval_words,
+    interval,
     number,
-    p_words,
+    p_text,
     plural,
+    scorer_labels,
     scorer_order,
-    scorer_words,
     share,
-    usage_words,
+    usage_text,
 )
 from autointerp.schema import Usage
 from autointerp.scoring import scorer_list
@@ -33,7 +33,7 @@ def test_small_shares_keep_their_digits(value: float, text: str):
 
 
 def test_words_say_what_the_published_accuracy_is_and_what_an_image_scores():
-    meaning = scorer_words("accuracy").meaning
+    meaning = scorer_labels("accuracy").meaning
 
     assert "recall" in meaning
     assert "“an image” scores 1.0" in meaning
@@ -52,7 +52,7 @@ def test_words_say_what_the_published_accuracy_is_and_what_an_image_scores():
     ],
 )
 def test_p_values_have_three_decimals_where_they_decide_something(p: float, text: str):
-    assert p_words(p) == text
+    assert p_text(p) == text
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_p_values_have_three_decimals_where_they_decide_something(p: float, text
     ],
 )
 def test_bounds_have_two_decimals_unless_that_makes_them_one(bounds: tuple[float, float], text: str):
-    assert interval_words(*bounds) == text
+    assert interval(*bounds) == text
 
 
 def test_there_are_words_for_every_scorer_and_for_no_other():
@@ -79,8 +79,8 @@ def test_each_known_scorer_has_a_sentence_and_a_range():
 
 
 def test_an_unknown_scorer_goes_by_its_name():
-    assert scorer_words("my_scorer").title == "My scorer"
-    assert "my_scorer" in scorer_words("my_scorer").meaning
+    assert scorer_labels("my_scorer").title == "My scorer"
+    assert "my_scorer" in scorer_labels("my_scorer").meaning
 
 
 def test_known_scorers_come_first_and_detection_is_the_headline():
@@ -94,7 +94,7 @@ def test_known_scorers_come_first_and_detection_is_the_headline():
 
 
 def test_usage_in_words_says_that_a_price_is_not_known():
-    assert usage_words(Usage(input_tokens=1200, output_tokens=3, calls=1)) == (
+    assert usage_text(Usage(input_tokens=1200, output_tokens=3, calls=1)) == (
         "1 call, 1,200 tokens in, 3 out, price not known"
     )
 

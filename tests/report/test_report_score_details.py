@@ -1,0 +1,103 @@
+import pytest
+from report_world import scored, unscored
+
+from autointerp.reports.score_details import CORRECTED, Details, Row, axis_of, details_of, interval_text, value_text
+from autointerp.schema import Control, Score, Scored
+
+
+def details(score: Scored) -> Details:
+    return details_of(score, axis_of(score.scorer))
+
+
+def test_a_detail_with_both_bounds_is_a_figure_and_the_others_stay_details():
+    said = {"precision": 0.25, "precision_low": 0.1, "precision_high": 0.5, "pearson": 0.4, "unsure": 3}
+
+    found = details(scored(1, 0.5, details=said, controls={}))
+
+    assert found.figures == (Row("precision", 0.25, 0.1, 0.5),)
+    assert found.rest == (("Pearson's r", "0.40"), ("unsure", "3"))
+
+
+def test_a_p_value_stands_beside_the_control_that_it_tests():
+    controls = {"constant": Control(value=0.1, low=0.0, high=0.2), "always_yes": Control(value=0.04)}
+
+    found = details(scored(1, 0.5, details={"p_constant": 0.003, "p_other": 0.2}, controls=controls))
+
+    assert found.controls == (
+        Row("text “an image”", 0.1, 0.0, 0.2, 0.003),
+        Row("always yes", 0.04),
+    )
+    assert found.rest == (("p other", ".20"),)
+
+
+def test_the_bare_p_of_a_choice_is_that_of_guessing():
+    found = details(scored(1, 0.8, "choice", details={"p": 0.0004}, controls={"chance": Control(value=0.5)}))
+
+    assert found.controls == (Row("guessing", 0.5, p=0.0004, line=True),)
+    assert found.rest == ()
+
+
+def test_fishers_p_stands_beside_the_lift_and_the_label_form_does_not_say_its_value_twice():
+    said = {
+        "form": "label",
+        "label_share": 0.3,
+        "label_low": 0.2,
+        "label_high": 0.4,
+        "label_base_rate": 0.1,
+        "p_fisher": 0.02,
+        "lift": 3.0,
+        "lift_low": 1.5,
+        "lift_high": 5.0,
+    }
+
+    found = details(scored(1, 0.3, "relevance", details=said, controls={"base_rate": Control(value=0.1)}))
+
+    assert found.figures == (Row("lift over the base rate", 3.0, 1.5, 5.0, 0.02),)
+    assert found.controls == (Row("base rate", 0.1),)
+    assert found.rest == (("form", "label"),)
+
+
+def test_the_models_yes_keeps_the_label_share_and_says_no_of_the_shuffled_set():
+    said = {"form": "lmm", "label_share": 0.3, "label_low": 0.2, "label_high": 0.4}
+    score = scored(1, 1.0, "relevance", details=said, controls={"shuffled": Control(value=0.0, n=1)})
+
+    found = details(score)
+
+    assert (value_text(score), interval_text(score)) == ("yes", "")
+    assert found.controls == (Row("shuffled image set", 0.0),)
+    assert found.figures == (Row("attribute among active images", 0.3, 0.2, 0.4),)
+
+
+def test_unanswered_judgements_are_told_with_the_worst_and_the_best_they_could_make():
+    said = {"unanswered": 3, "f1_worst": 0.4, "f1_best": 0.55}
+
+    found = details(scored(1, 0.5, details=said, controls={}, n=60))
+
+    assert found.remarks == (
+        "3 of 60 judgements got no usable answer; the interval covers their worst case, 0.40, and their best case,"
+        " 0.55.",
+    )
+    assert found.rest == ()
+
+
+def test_screening_and_correction_are_told_in_words():
+    said = {"n_screened": 240, "corrected": 0.6, "corrected_low": 0.4, "corrected_high": 0.7}
+
+    found = details(scored(1, 0.5, details=said, controls={}, n=60))
+
+    assert found.remarks == ("240 images were screened on sheets; 60 were then judged singly.", CORRECTED)
+    assert found.figures == (Row("corrected F1", 0.6, 0.4, 0.7),)
+
+
+def test_what_guessing_scores_is_a_line_where_the_score_itself_says_it_is():
+    score = scored(1, 0.8, "naming", details={"options": 4}, controls={"chance": Control(value=0.25)})
+
+    found = details(score)
+
+    assert found.axis.chance == 0.25
+    assert [c.line for c in found.controls] == [True]
+
+
+@pytest.mark.parametrize("score", [None, unscored(1)])
+def test_no_verdict_has_no_value_to_read(score: Score | None):
+    assert (value_text(score), interval_text(score)) == ("", "")
