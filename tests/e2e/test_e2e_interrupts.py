@@ -128,11 +128,12 @@ from autointerp.reports import page
 
 how = int(sys.argv.pop())
 
-def half(book):
+def half(parts):
     yield "x" * 1_000_000
     os.kill(os.getpid(), how)
 
-page.picture_lines = half
+whole = page._replace
+page._replace = lambda out, parts: whole(out, half(parts))
 main()
 """
 
