@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from autointerp.commands.train_evaluate import train_evaluate
     from autointerp.commands.train_transcoder import train_transcoder
     from autointerp.commands.tune import tune
+    from autointerp.deprecated import batch_calibrate, batch_explain, batch_score, run_demo
     from autointerp.dump.reader import open_dump
     from autointerp.errors import AutointerpError
-    from autointerp.former import batch_calibrate, batch_explain, batch_score, run_demo
-    from autointerp.jobs.adopting import adopt
-    from autointerp.jobs.inspecting import draw_feature
-    from autointerp.jobs.remote_runs import run_at
-    from autointerp.jobs.showing import show
+    from autointerp.jobs.adopt import adopt
+    from autointerp.jobs.inspect import draw_feature
+    from autointerp.jobs.show import show
     from autointerp.runs.folder import open_run
     from autointerp.settings import (
         CandidateSettings,
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
         ScoreSettings,
         TuneSettings,
     )
+    from autointerp.shards.remote_runs import run_at
 
 _HOME = {
     "AutointerpError": "autointerp.errors",
@@ -58,17 +58,17 @@ _HOME = {
     "RegionSettings": "autointerp.settings",
     "ScoreSettings": "autointerp.settings",
     "TuneSettings": "autointerp.settings",
-    "adopt": "autointerp.jobs.adopting",
-    "batch_calibrate": "autointerp.former",
+    "adopt": "autointerp.jobs.adopt",
+    "batch_calibrate": "autointerp.deprecated",
     "batch_collect": "autointerp.commands.batch_collect",
-    "batch_explain": "autointerp.former",
+    "batch_explain": "autointerp.deprecated",
     "batch_run": "autointerp.commands.batch_run",
-    "batch_score": "autointerp.former",
+    "batch_score": "autointerp.deprecated",
     "batch_status": "autointerp.commands.batch_status",
     "batch_submit": "autointerp.commands.batch_submit",
     "calibrate": "autointerp.commands.calibrate",
     "compare": "autointerp.commands.compare",
-    "draw_feature": "autointerp.jobs.inspecting",
+    "draw_feature": "autointerp.jobs.inspect",
     "estimate": "autointerp.commands.estimate",
     "explain": "autointerp.commands.explain",
     "harvest": "autointerp.commands.harvest",
@@ -78,10 +78,10 @@ _HOME = {
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
     "report": "autointerp.commands.report",
-    "run_at": "autointerp.jobs.remote_runs",
-    "run_demo": "autointerp.former",
+    "run_at": "autointerp.shards.remote_runs",
+    "run_demo": "autointerp.deprecated",
     "score": "autointerp.commands.score",
-    "show": "autointerp.jobs.showing",
+    "show": "autointerp.jobs.show",
     "status": "autointerp.commands.status",
     "train_activations": "autointerp.commands.train_activations",
     "train_classifier": "autointerp.commands.train_classifier",

@@ -18,7 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from autointerp.errors import SettingsError
-from autointerp.needs import need
+from autointerp.extras import need
 from autointerp.record import Record
 
 Steps = tuple[str, ...]

@@ -21,8 +21,8 @@ from stub import running
 
 from autointerp.clock import now
 from autointerp.dump.reader import open_dump
-from autointerp.jobs.common import images_of, reference
-from autointerp.jobs.planning import make_explainer
+from autointerp.estimate.forecast import make_explainer
+from autointerp.job import images_of, reference
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation, Usage
 from autointerp.settings import ExplainSettings, ModelSettings

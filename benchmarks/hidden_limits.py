@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple, TypeVar
 
 from autointerp.lmm.limits import Limiter
-from autointerp.lmm.stated import Limits, Stated
+from autointerp.lmm.rate_limit_headers import Limits, Stated
 
 T = TypeVar("T")
 
@@ -171,7 +171,7 @@ class Log:
 
 
 async def load(serve: Serve, limiter: Limiter, *, until: float, workers: int, rng: Random) -> Log:
-    """Keeps more requests waiting than the limiter lets out, and repeats what was refused as the door does."""
+    """Keeps more requests waiting than the limiter lets out, and repeats what was refused as the gateway does."""
     log = Log()
 
     async def worker() -> None:

@@ -21,8 +21,8 @@ from dumps import photograph, write_dump
 from figures import machine
 
 from autointerp.dump.reader import open_dump
-from autointerp.jobs.common import images_of
-from autointerp.jobs.planning import make_explainer
+from autointerp.estimate.forecast import make_explainer
+from autointerp.job import images_of
 from autointerp.lmm.cache import Cache
 from autointerp.settings import ExplainSettings, ModelSettings
 

@@ -1,4 +1,4 @@
-"""Requests a second through the door to the LMM: against the ideal, and against a plain loop over the openai package.
+"""Requests a second through the gateway: against the ideal, and against a plain loop over the openai package.
 
 Each request has four pictures of about 50 kB, or one of 20 kB as a sheet may have, and words of its own; the endpoint
 answers after 200 ms, in a process of
@@ -26,15 +26,15 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import Answer
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import Answer
 from autointerp.lmm.request import ImagePart, Message, Request, TextPart
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.replies import ExplainReply, reply_schema
 from autointerp.schema import Box
-from autointerp.session import estimate, open_renderer
+from autointerp.session.gateway import estimate, open_renderer
 
 WAIT = 0.2
 N_PICTURES = 4
@@ -70,7 +70,7 @@ def question(number: int, pictures: Sequence[Picture], n: int) -> Request:
 
 
 async def ours(url: str, dump: Dump, cache: Path, *, n: int, in_flight: int, how: str) -> Figures:
-    """Through the door, with an empty cache."""
+    """Through the gateway, with an empty cache."""
     rendered, n_shown, side = how != "rendering", *((1, SHEET) if how == "sheet" else (N_PICTURES, PIXELS))
     renderer = open_renderer(dump)
     every = [(i, 0) for i in range(N_IMAGES)] if rendered else [(i % N_IMAGES, i + 1) for i in range(N_PICTURES * n)]
@@ -81,10 +81,10 @@ async def ours(url: str, dump: Dump, cache: Path, *, n: int, in_flight: int, how
     with Cache(cache) as store:
         client = OpenAIClient(url, timeout=120.0, connections=in_flight, cache=store)
         ledger = Ledger(None, {MODEL: None})
-        door = Door(client, store, Limiter(in_flight), ledger, renderer, attempts=6, estimate=estimate)
+        gateway = Gateway(client, store, Limiter(in_flight), ledger, renderer, attempts=6, estimate=estimate)
 
         async def ask(number: int) -> None:
-            outcome = await door.ask(question(number, pictures, n_shown), ExplainReply)
+            outcome = await gateway.ask(question(number, pictures, n_shown), ExplainReply)
             assert isinstance(outcome, Answer), outcome
             finished.append(moment())
 

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
-from autointerp.explainer import Explainer
+from autointerp.explain.explainer import Explainer
 from autointerp.images.render import picture_size
 from autointerp.lmm.image_tokens import estimate_text_tokens, image_tokens, words_of
 from autointerp.lmm.request import Request, TextPart
@@ -14,7 +14,7 @@ from autointerp.prompts import load_prompt
 from autointerp.schema import Box, Exemplar, Feature, FeatureRow, ImageRow
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import Item, make_pool
-from autointerp.session import expected_output
+from autointerp.session.gateway import expected_output
 from autointerp.settings import Detail, ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
 from benchmarks.truth.harvest import explanation_of
 from benchmarks.truth.world import GENERIC

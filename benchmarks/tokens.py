@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from autointerp.lmm.calls import Answer, Failure
+from autointerp.lmm.outcomes import Answer, Failure
 from autointerp.lmm.request import Request
 from autointerp.replies import Reply
 from autointerp.schema import Usage
@@ -130,10 +130,10 @@ async def _judged(plan: Plan, planted: Planted) -> list[Spent]:
             for protocol in ladder(run):
                 pool = make_pool(marked, said.seen, rows_of(marked), protocol.settings, grid=None, n_images=plan.n)
                 judge = Knowing(plan.errs, planted.explanations[kind], planted.world, f"tokens {kind} {run}")
-                door = CountingDoor(judge, singly=run == "1")
-                found = await score(Trial(protocol, marked, pool, planted.world), judge.concept, door)
+                gateway = CountingDoor(judge, singly=run == "1")
+                found = await score(Trial(protocol, marked, pool, planted.world), judge.concept, gateway)
                 if found.high - found.low <= WIDTH * SLACK:
-                    asked = door.asked
+                    asked = gateway.asked
                     break
             out.append(_spent(plan, planted, kind, run, asked))
     return out

@@ -34,10 +34,10 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import parse_features
 from autointerp.dump.validate import validate
 from autointerp.dump.writer import DumpWriter
-from autointerp.jobs.storing import IMAGES_FILE
+from autointerp.jobs.train_activations import IMAGES_FILE
 from autointerp.schema import Feature, FeatureRow
-from autointerp.transcoder.harvest.entries import entries_of, peaks_of
-from autointerp.transcoder.storage import INFO, load_coder
+from autointerp.transcoder.coder_io import INFO, load_coder
+from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.store import MANIFEST, ActivationStore
 from autointerp.version import __version__
 

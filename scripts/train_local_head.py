@@ -23,10 +23,10 @@ from picture_sources import SourcePicture, all_pictures, load_rgb
 from PIL import Image
 from safetensors.numpy import save_file
 
-from autointerp.lmm.local.eye import features
 from autointerp.lmm.local.judge import UNSURE, YES
 from autointerp.lmm.local.network import Seen, network
 from autointerp.lmm.local.text import text_encoder
+from autointerp.lmm.local.vision_encoder import features
 from autointerp.lmm.local.visual import measure_all
 
 Floats = npt.NDArray[np.float32]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from trial import ByImage, make_case
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, ImageRow

@@ -10,8 +10,8 @@ from aiohttp import web
 from builders import question
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Request
 
 KEY = "sk-very-secret-0123456789"

@@ -1,4 +1,4 @@
-"""A client that answers by script, and questions put to a door over it in simulated time."""
+"""A client that answers by script, and questions put to a gateway over it in simulated time."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -9,8 +9,8 @@ from builders import question
 from virtual_time import clock, simulate
 
 from autointerp.errors import EndpointError
-from autointerp.lmm.calls import Answer, CallError, Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import Answer, CallError, Failure
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.replies import JudgeReply, judge_reply
 
@@ -65,16 +65,16 @@ class NoImages:
         raise NotImplementedError
 
 
-MakeDoor = Callable[..., Door]
+MakeGateway = Callable[..., Gateway]
 
 
-def ask(door: Door, text: str = "Does it fit?") -> Answer[JudgeReply] | Failure:
-    return simulate(door.ask(question(text), ONE))
+def ask(gateway: Gateway, text: str = "Does it fit?") -> Answer[JudgeReply] | Failure:
+    return simulate(gateway.ask(question(text), ONE))
 
 
-def ask_all(door: Door, texts: Sequence[str]) -> list[Answer[JudgeReply] | Failure]:
+def ask_all(gateway: Gateway, texts: Sequence[str]) -> list[Answer[JudgeReply] | Failure]:
     async def main():
-        return await asyncio.gather(*(door.ask(question(text), ONE) for text in texts))
+        return await asyncio.gather(*(gateway.ask(question(text), ONE) for text in texts))
 
     return simulate(main())
 

@@ -10,10 +10,10 @@ from scripted import NoImages
 
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.prompts import load_prompt
 from autointerp.schema import Explanation, Feature, FeatureRow, ImageRow, Scored
@@ -69,9 +69,9 @@ def subject(n_top: int = 20, n_silent: int = 40, *, n_active: int = 100, carrier
     return Feature(FeatureRow(3, 8, n_active, 2.0, carriers, None), rows)
 
 
-def open_trial_door(cache: Cache, client: ByImage) -> Door:
-    """A door without pixels, limits or budget."""
-    return Door(
+def open_trial_door(cache: Cache, client: ByImage) -> Gateway:
+    """A gateway without pixels, limits or budget."""
+    return Gateway(
         client,
         cache,
         Limiter(8),
@@ -107,7 +107,7 @@ def make_case(
         explanation=said,
         pool=make_pool(about, said.seen, rows, chosen, grid=None, n_images=n_images),
         judge=Judge(ModelSettings(model="judge"), chosen, load_prompt("judge", None)),
-        door=open_trial_door(cache, client),
+        gateway=open_trial_door(cache, client),
         population=population or Population(n_images, 0.1),
         scorers=tuple(SCORERS[name] for name in scorers),
         distractors=distractors or Distractors(),

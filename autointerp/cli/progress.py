@@ -12,11 +12,11 @@ from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.text import Text
 
-from autointerp.cli.build import same_again
 from autointerp.cli.counts import Counted, Counts
-from autointerp.cli.recent import Recent, Sample
-from autointerp.jobs.common import Watched
-from autointerp.lmm.calls import DEFERRED
+from autointerp.cli.printing import same_again
+from autointerp.cli.rate import Recent, Sample
+from autointerp.job import Watched
+from autointerp.lmm.outcomes import DEFERRED
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
@@ -45,9 +45,9 @@ class Live:
         self._counts = Counts(terminal, self._counted, clock)
 
     @contextmanager
-    def show(self, stage: str, door: Watched, total: int, before: int) -> Iterator[None]:
+    def show(self, stage: str, gateway: Watched, total: int, before: int) -> Iterator[None]:
         """Shows one stage while the context lasts."""
-        watch = self._watch = Watch(stage, door, total, before, self._clock)
+        watch = self._watch = Watch(stage, gateway, total, before, self._clock)
         if self._as_json:
             _event("start", stage=stage, total=total, before=before)
             shown = _regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
@@ -101,14 +101,14 @@ class Watch:
 
     Args:
         stage: its name.
-        door: that its questions go through.
+        gateway: that its questions go through.
         total: features.
         before: of them, done in earlier runs.
         clock: seconds, monotonic.
     """
 
-    def __init__(self, stage: str, door: Watched, total: int, before: int, clock: Callable[[], float]) -> None:
-        self.stage, self.door, self.total = stage, door, total
+    def __init__(self, stage: str, gateway: Watched, total: int, before: int, clock: Callable[[], float]) -> None:
+        self.stage, self.gateway, self.total = stage, gateway, total
         self.through = before
         """Features done, failed and passed over, earlier ones included."""
         self.failed = 0
@@ -117,7 +117,7 @@ class Watch:
         self._recent = Recent(self._sample())
 
     def _sample(self) -> Sample:
-        tally = self.door.tally
+        tally = self.gateway.tally
         return Sample(self._clock(), self.through, tally.requests, tally.answered, tally.cached)
 
     def advance(self, *, failed: bool) -> None:
@@ -135,7 +135,7 @@ class Watch:
     def event(self) -> dict[str, object]:
         """The figures as JSON values."""
         per_second, left = self.rates()
-        tally, limiter = self.door.tally, self.door.limiter
+        tally, limiter = self.gateway.tally, self.gateway.limiter
         up, servers = limiter.endpoints or (1, 1)
         return {
             "stage": self.stage,
@@ -163,7 +163,7 @@ class Watch:
 
 def busy(watch: Watch, per_second: float) -> str:
     """What goes on now, and what it has cost."""
-    limiter, usage = watch.door.limiter, watch.door.tally.usage
+    limiter, usage = watch.gateway.limiter, watch.gateway.tally.usage
     parts = [
         f"{limiter.in_flight:,} in flight (limit {int(limiter.limit):,})",
         f"{per_second:,.1f} requests/s",
@@ -176,9 +176,9 @@ def busy(watch: Watch, per_second: float) -> str:
 
 def fates(watch: Watch) -> str:
     """Servers that are up, and what became of questions other than an answer; empty where there is nothing to say."""
-    tally, servers = watch.door.tally, watch.door.limiter.endpoints
+    tally, servers = watch.gateway.tally, watch.gateway.limiter.endpoints
     parts = [] if servers is None else [f"{servers[0]} of {servers[1]} servers up"]
-    if (pause := watch.door.limiter.pause) > LONG_PAUSE:
+    if (pause := watch.gateway.limiter.pause) > LONG_PAUSE:
         parts.insert(0, f"the endpoint asks to wait {_time(pause)}")
     if tally.cached:
         parts.append(f"{tally.cached:,} from the cache")

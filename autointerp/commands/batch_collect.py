@@ -23,4 +23,4 @@ class BatchCollect(Command):
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
-batch_collect = Work(BatchCollect, "autointerp.jobs.batch_collecting:run")
+batch_collect = Work(BatchCollect, "autointerp.jobs.batch.collect:run")

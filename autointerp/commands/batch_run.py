@@ -27,4 +27,4 @@ class BatchRun(Command):
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
-batch_run = Work(BatchRun, "autointerp.jobs.batch_watching:run")
+batch_run = Work(BatchRun, "autointerp.jobs.batch.run:run")

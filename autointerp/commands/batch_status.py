@@ -19,4 +19,4 @@ class BatchJob(Command):
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
-batch_status = Work(BatchJob, "autointerp.jobs.batch_watching:run_status")
+batch_status = Work(BatchJob, "autointerp.jobs.batch.run:run_status")

@@ -27,4 +27,4 @@ class BatchSubmit(Command):
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 
 
-batch_submit = Work(BatchSubmit, "autointerp.jobs.batch_submitting:run")
+batch_submit = Work(BatchSubmit, "autointerp.jobs.batch.submit:run")

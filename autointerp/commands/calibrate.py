@@ -73,4 +73,4 @@ def slug(model: str) -> str:
     return re.sub(r"[^A-Za-z0-9._@-]+", "-", model).strip("-.") or "model"
 
 
-calibrate = Work(Calibrate, "autointerp.jobs.calibrating:run")
+calibrate = Work(Calibrate, "autointerp.jobs.calibrate:run")

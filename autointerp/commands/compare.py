@@ -27,4 +27,4 @@ class Compare(Command):
     """The seed of the bootstrap and the permutations."""
 
 
-compare = Work(Compare, "autointerp.jobs.comparing:run")
+compare = Work(Compare, "autointerp.jobs.compare:run")

@@ -49,4 +49,4 @@ class Estimate(WithFiles, OfFeatures, OfDump):
     """How finely the endpoint looks at images: `low` costs less with some families of models."""
 
 
-estimate = Work(Estimate, "autointerp.jobs.estimating:run")
+estimate = Work(Estimate, "autointerp.jobs.estimate:run")

@@ -45,4 +45,4 @@ class Explain(WithFiles, OfFeatures, OfDump):
         return "explain"
 
 
-explain = Work(Explain, "autointerp.jobs.explaining:run")
+explain = Work(Explain, "autointerp.jobs.explain:run")

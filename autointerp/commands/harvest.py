@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from autointerp.needs import TRAIN
+from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
 from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.settings import Several
@@ -45,4 +45,4 @@ class Harvest(Command):
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
 
 
-harvest = Work(Harvest, "autointerp.jobs.harvesting:run", needs=("harvesting", TRAIN, "train"))
+harvest = Work(Harvest, "autointerp.jobs.harvest:run", needs=("harvesting", TRAIN, "train"))

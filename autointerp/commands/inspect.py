@@ -22,4 +22,4 @@ class Inspect(OfDump):
     """Read every row and image file, and list what is wrong or odd."""
 
 
-inspect = Work(Inspect, "autointerp.jobs.inspecting:run")
+inspect = Work(Inspect, "autointerp.jobs.inspect:run")

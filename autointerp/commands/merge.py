@@ -16,4 +16,4 @@ class Merge(OfRun):
     """Keep the parts, in RUN/parts/merged/."""
 
 
-merge = Work(Merge, "autointerp.jobs.merging:run")
+merge = Work(Merge, "autointerp.shards.merge:run")

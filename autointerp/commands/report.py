@@ -27,4 +27,4 @@ class Report(OfRun):
     """Trust the image paths of the dump even where they leave its folder."""
 
 
-report = Work(Report, "autointerp.jobs.reporting:run")
+report = Work(Report, "autointerp.jobs.report:run")

@@ -73,4 +73,4 @@ class Score(WithFiles):
         return "score"
 
 
-score = Work(Score, "autointerp.jobs.scoring:run")
+score = Work(Score, "autointerp.jobs.score:run")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from autointerp.needs import TRAIN
+from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Work
 from autointerp.transcoder.settings import USUAL, BackboneName, StoreSettings
 
@@ -31,4 +31,4 @@ class TrainActivations(Command):
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
 
 
-train_activations = Work(TrainActivations, "autointerp.jobs.storing:run", needs=("training", TRAIN, "train"))
+train_activations = Work(TrainActivations, "autointerp.jobs.train_activations:run", needs=("training", TRAIN, "train"))

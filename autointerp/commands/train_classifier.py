@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from autointerp.needs import TRAIN
+from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
 from autointerp.transcoder.settings import USUAL, BackboneName, ClassifierSettings, Several
 
@@ -35,4 +35,4 @@ class TrainClassifier(Command):
     """The device that the backbone runs on, e.g. cuda."""
 
 
-train_classifier = Work(TrainClassifier, "autointerp.jobs.classifying:run", needs=("training", TRAIN, "train"))
+train_classifier = Work(TrainClassifier, "autointerp.jobs.train_classifier:run", needs=("training", TRAIN, "train"))

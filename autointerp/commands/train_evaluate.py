@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from autointerp.needs import TRAIN
+from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
 from autointerp.transcoder.settings import EvaluateSettings, Several
 
@@ -43,4 +43,4 @@ class TrainEvaluate(Command):
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
 
 
-train_evaluate = Work(TrainEvaluate, "autointerp.jobs.evaluating:run", needs=("training", TRAIN, "train"))
+train_evaluate = Work(TrainEvaluate, "autointerp.jobs.train_evaluate:run", needs=("training", TRAIN, "train"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from autointerp.needs import TRAIN
+from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Group, Option, Work
 from autointerp.transcoder.config import RELEASED, CoderForm, TrainSettings
 from autointerp.transcoder.settings import BackboneName, StoreSettings
@@ -60,4 +60,4 @@ class TrainTranscoder(Command):
         return RELEASED.model_copy(update={"kind": self.form.kind}) if self.released else self.form
 
 
-train_transcoder = Work(TrainTranscoder, "autointerp.jobs.training:run", needs=("training", TRAIN, "train"))
+train_transcoder = Work(TrainTranscoder, "autointerp.jobs.train_transcoder:run", needs=("training", TRAIN, "train"))

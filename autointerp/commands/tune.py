@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from autointerp.needs import RL
+from autointerp.extras import RL
 from autointerp.options import Argument, Group, Option, Work
 from autointerp.settings import (
     JUDGE_ENGINE,
@@ -79,4 +79,4 @@ class Tune(WithFiles, OfFeatures, OfDump):
     """How the judge's endpoint is used."""
 
 
-tune = Work(Tune, "autointerp.jobs.tuning:run", needs=("tuning", RL, "rl"))
+tune = Work(Tune, "autointerp.jobs.tune:run", needs=("tuning", RL, "rl"))

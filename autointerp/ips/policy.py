@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.needs import RL, need
+from autointerp.extras import RL, need
 
 need("tuning", RL, "rl")  # before the imports below, which would name one module and no remedy
 

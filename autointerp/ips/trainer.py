@@ -8,8 +8,8 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from autointerp.extras import RL, how_to_install, need
 from autointerp.ips.weights import Floats, collapse_index, distinct, ips_weights
-from autointerp.needs import RL, how_to_install, need
 
 need("IPSGRPOTrainer", RL, "rl")  # before the imports below, which would name one module and no remedy
 

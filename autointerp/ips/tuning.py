@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from autointerp.errors import SettingsError
+from autointerp.extras import RL, need
 from autointerp.ips.asking import Asks, Judged, Judging
 from autointerp.ips.rewards import Group, Rewards, means
-from autointerp.needs import RL, need
 from autointerp.settings import TuneSettings
 
 need("tuning", RL, "rl")  # before the imports below, which would name one module and no remedy

@@ -7,8 +7,10 @@ from autointerp.commands.demo import Demo
 from autointerp.commands.explain import Explain
 from autointerp.commands.report import Report
 from autointerp.commands.score import Score
-from autointerp.jobs import explaining, reporting, scoring
-from autointerp.jobs.common import JobResult, Progress
+from autointerp.job import JobResult, Progress
+from autointerp.jobs import explain as explaining
+from autointerp.jobs import report as reporting
+from autointerp.jobs import score as scoring
 
 
 class Demonstrated(NamedTuple):

@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
+from autointerp.batch.client import Outbox
 from autointerp.errors import SettingsError, one_line
-from autointerp.jobs.adopting import is_adopted
-from autointerp.jobs.common import Progress
-from autointerp.jobs.sharding import Shard
+from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, checked_url, forms, listed
-from autointerp.lmm.batch_client import Outbox
 from autointerp.lmm.cache import Cache, cache_folder
 from autointerp.lmm.openai_client import answering_address
 from autointerp.lmm.trust import admit, from_environment, remember
@@ -17,6 +15,7 @@ from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunInfo, RunWriter
 from autointerp.scoring.scorers.embedding import NAME as EMBEDDING
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.shards.shards import Shard
 
 EXPLAINER = ("AUTOINTERP_BASE_URL",)
 JUDGE = ("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL")
@@ -33,7 +32,7 @@ def judge_name(made: RunInfo, named: str | None) -> str:
     """
     if named is not None:
         return named
-    if is_adopted(made):
+    if made.is_adopted:
         raise SettingsError(
             "--judge-model: name a judge; the run's explanations were adopted, so there is no explainer to ask"
         )
@@ -82,7 +81,7 @@ def judge_at(
         SettingsError: an address cannot be used, or only the run names it.
     """
     inherited = None
-    if run is not None and not is_adopted(run.info) and not _told(model, engine) and not from_environment(JUDGE):
+    if run is not None and not run.info.is_adopted and not _told(model, engine) and not from_environment(JUDGE):
         inherited = _recorded(run.info.explain.model, run.path)
     if run is not None and not model.model.is_local:
         named_by = f"{run.path}/run.json"

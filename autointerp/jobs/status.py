@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.commands.status import Status
-from autointerp.jobs.batch_plans import FOLDER as BATCH
-from autointerp.jobs.common import Progress
-from autointerp.jobs.randomised import separations_of
-from autointerp.jobs.remote_runs import read_run
+from autointerp.job import Progress
+from autointerp.jobs.batch.plan import FOLDER as BATCH
 from autointerp.record import Record
 from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run, open_run
@@ -18,7 +16,9 @@ from autointerp.runs.parts import places
 from autointerp.schema import Scored, Usage
 from autointerp.scoring.control_tests import Separation, headline
 from autointerp.scoring.fdr import discoveries, false_positive_rate
-from autointerp.scoring.statistics import mean_interval
+from autointerp.scoring.random_weights_control import separations_of
+from autointerp.shards.remote_runs import read_run
+from autointerp.statistics.rates import mean_interval
 
 EMBEDDING = "embedding"
 """The one scorer whose values, mean cosines, may be below 0."""

@@ -1,1 +1,1 @@
-"""The door to the LMM: request, cache, limits, client, parse, answer or failure."""
+"""The gateway to the LMM: request, cache, limits, client, parse, answer or failure."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pybase64
 
-from autointerp.lmm.dialect import Dialect
+from autointerp.lmm.capabilities import Dialect
 from autointerp.lmm.request import ImagePart, Message, Request, TextPart
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]

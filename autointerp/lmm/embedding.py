@@ -1,4 +1,4 @@
-"""Crops and texts as vectors of one space: asked for through the door, one a request, of an embeddings endpoint."""
+"""Crops and texts as vectors of one space: asked for through the gateway, one a request, of an embeddings endpoint."""
 
 import asyncio
 import base64
@@ -18,11 +18,11 @@ from autointerp.errors import SettingsError
 from autointerp.images.picture import Picture
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError, Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.openai_client import ComplaintError, OpenAIClient
-from autointerp.lmm.reading import count_of
+from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.lmm.request import Completion, ImagePart, Images, Message, Request, TextPart
+from autointerp.lmm.response import count_of
 from autointerp.replies import Reply, reply_schema
 from autointerp.settings import ModelSettings
 
@@ -84,17 +84,17 @@ def embedding_request(model: str, what: Picture | str) -> Request:
     )
 
 
-class DoorEmbedder:
-    """Embeds what it is given through a door, which remembers, paces and retries.
+class GatewayEmbedder:
+    """Embeds what it is given through a gateway, which remembers, paces and retries.
 
     Args:
-        door: to a client that answers the task `embed`.
+        gateway: to a client that answers the task `embed`.
         model: which model of it.
     """
 
-    def __init__(self, door: Door, model: str) -> None:
+    def __init__(self, gateway: Gateway, model: str) -> None:
         self.name = model
-        self._door = door
+        self._door = gateway
 
     async def pictures(self, pictures: Sequence[Picture]) -> Vectors | Failure:
         """One vector a picture, [n, d], or the first failure; what was answered stays in the cache.

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 
-from autointerp.lmm.gate import Gate
-from autointerp.lmm.stated import Limits, Pace
+from autointerp.lmm.endpoint_state import Gate
+from autointerp.lmm.rate_limit_headers import Limits, Pace
 
 
 class Limiter:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
-from autointerp.lmm.dialect import Dialect, dialect_key, first_dialect
+from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.http import Sent, Wire
 from autointerp.lmm.keys import NO_KEY, api_key
-from autointerp.lmm.reading import encodable, error_of, message_of, read_completion, retry_after
+from autointerp.lmm.outcomes import CallError
+from autointerp.lmm.rate_limit_headers import Limits, read_limits
 from autointerp.lmm.request import Completion, Images, Request
-from autointerp.lmm.stated import Limits, read_limits
-from autointerp.lmm.wire import Sent, Wire
+from autointerp.lmm.response import encodable, error_of, message_of, read_completion, retry_after
 
 _NO_VISION = re.compile(
     r"image input is not supported|not a multimodal model|does not support (?:image|vision)|at most 0 image"

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from PIL import Image
 
 from autointerp.images.picture import Picture, Tile
-from autointerp.lmm.stated import Limits
+from autointerp.lmm.rate_limit_headers import Limits
 from autointerp.settings import Detail
 
 _LONGER_REPLY = 4

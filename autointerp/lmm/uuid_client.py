@@ -10,8 +10,8 @@ from PIL import Image
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Images, Request
 
 REMEMBERED = 200_000

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import quote, unquote
 
 from autointerp.errors import SettingsError
-from autointerp.needs import how_to_install
+from autointerp.extras import how_to_install
 from autointerp.remote.errors import RemoteError, plain_errors, status_of, text_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.scoring.statistics import mean_interval, wilson
+from autointerp.statistics.rates import mean_interval, wilson
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,10 @@ class DumpReference(Record):
     n_latents: int
 
 
+FOREIGN = "foreign"
+"""Name under which run.json states the digest of another method's file, among the prompts: the texts follow from it."""
+
+
 class ExplainStage(Record):
     """How the explanations of a run came about."""
 
@@ -72,6 +76,11 @@ class RunInfo(Record):
     dump: DumpReference
     explain: ExplainStage
     score: ScoreStage | None = None
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the explanations are those of another method: its explainer cannot be asked, nor be the judge."""
+        return FOREIGN in self.explain.prompts
 
 
 class Run:

@@ -7,14 +7,14 @@ from random import Random
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import Failure
 from autointerp.schema import STRATA
 from autointerp.scoring.imputation import imputed
 from autointerp.scoring.judge import Judge, Judgements, Look
-from autointerp.scoring.resampling import Columns, Draws, interval_of, resample
 from autointerp.scoring.sampling import Item, Pool
-from autointerp.scoring.statistics import f1_samples
+from autointerp.statistics.rates import f1_samples
+from autointerp.statistics.resampling import Columns, Draws, interval_of, resample
 
 CLEARED = 0.0
 """The belief by which the screening says that an image does not fit."""
@@ -25,7 +25,7 @@ Cell = tuple[str, float | None]
 """A stratum, and the belief of the screening in an image of it."""
 
 
-async def judge_sample(text: str, pool: Pool, judge: Judge, door: Door) -> Judgements | Failure:
+async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Judgements | Failure:
     """Asks the judge about a feature's held-out images, in the way that the settings choose.
 
     Returns:
@@ -36,26 +36,26 @@ async def judge_sample(text: str, pool: Pool, judge: Judge, door: Door) -> Judge
     """
     settings = judge.settings
     if settings.n_screen:
-        return await _screened(text, pool, judge, door)
+        return await _screened(text, pool, judge, gateway)
     counts = pool.spread(settings.n_active, settings.n_silent)
-    said = await judge.judgements(text, pool.sample(counts).items, door)
+    said = await judge.judgements(text, pool.sample(counts).items, gateway)
     calls = -(-sum(counts.values()) // settings.per_call)
     while settings.interval is not None and not isinstance(said, Failure) and calls < settings.max_calls:
         more = _more(columns(said), counts, pool, settings.interval)
         if not more:
             break
         counts = {s: counts.get(s, 0) + more.get(s, 0) for s in pool.ordered}
-        said = await _extended(text, pool.sample(counts).items, said, judge, door)
+        said = await _extended(text, pool.sample(counts).items, said, judge, gateway)
         calls += 1
     return said
 
 
 async def _extended(
-    text: str, items: tuple[Item, ...], before: Judgements, judge: Judge, door: Door
+    text: str, items: tuple[Item, ...], before: Judgements, judge: Judge, gateway: Gateway
 ) -> Judgements | Failure:
     """Asks about the items that were not judged before; the weights are those of all items together."""
     known = {i.exemplar.image: b for i, b in zip(before.items, before.beliefs, strict=True)}
-    said = await judge.judgements(text, [i for i in items if i.exemplar.image not in known], door)
+    said = await judge.judgements(text, [i for i in items if i.exemplar.image not in known], gateway)
     if isinstance(said, Failure):
         return said
     known |= {i.exemplar.image: b for i, b in zip(said.items, said.beliefs, strict=True)}
@@ -97,18 +97,18 @@ def _worth(judged: Columns, counts: dict[str, int], pool: Pool, f1: float) -> di
     return out
 
 
-async def _screened(text: str, pool: Pool, judge: Judge, door: Door) -> Judgements | Failure:
+async def _screened(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Judgements | Failure:
     """Judges in two phases: many images on contact sheets, then a weighted part of them one by one."""
     s = judge.settings
     sheets = Look("sheet", s.screen_per_call, max(1, round(s.screen_per_call**0.5)), s.screen_side)
     items = pool.draw(s.n_active, max(s.n_screen, s.n_silent)).items
-    first = await judge.screener.judgements(text, items, door, sheets)
+    first = await judge.screener.judgements(text, items, gateway, sheets)
     if isinstance(first, Failure):
         return first
     cells: dict[Cell, list[Item]] = {}
     for item, belief in zip(first.items, first.beliefs, strict=True):
         cells.setdefault((item.stratum, belief), []).append(replace(item, screened=belief))
-    said = await judge.judgements(text, _second_phase(cells, pool), door, replace(judge.look, per_call=1))
+    said = await judge.judgements(text, _second_phase(cells, pool), gateway, replace(judge.look, per_call=1))
     if isinstance(said, Failure):
         return said
     screened = {cell: len(items) for cell, items in cells.items()}

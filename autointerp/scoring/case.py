@@ -7,8 +7,8 @@ from typing import Generic, Literal, TypeVar
 
 from autointerp.clock import now
 from autointerp.dump.format import Population as Counted
-from autointerp.lmm.calls import DEFERRED, Answer, Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import DEFERRED, Answer, Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.replies import Reply
@@ -17,10 +17,10 @@ from autointerp.scoring.adaptive_sampling import judge_sample
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import JUDGE, SETTLED, Judge, Judgements
-from autointerp.scoring.resampling import Draws
 from autointerp.scoring.sampling import Item, Pool, Sample
-from autointerp.scoring.statistics import Floats, Interval, JudgeRates
 from autointerp.settings import ScoreSettings
+from autointerp.statistics.rates import Floats, Interval, JudgeRates
+from autointerp.statistics.resampling import Draws
 
 Outcome = Scored | Unscored | Failure
 R = TypeVar("R", bound=Reply)
@@ -76,7 +76,7 @@ class Case:
     explanation: Explanation
     pool: Pool
     judge: Judge
-    door: Door
+    gateway: Gateway
     population: Population
     scorers: tuple["Scorer", ...]
     """The scorers of the run, in order."""
@@ -110,7 +110,7 @@ class Case:
     async def judgements(self) -> Judgements | Failure:
         """The judge's word on the held-out images; a failure where no image of a side got an answer."""
         if not self._judged:
-            said = await judge_sample(self.explanation.text, self.pool, self.judge, self.door)
+            said = await judge_sample(self.explanation.text, self.pool, self.judge, self.gateway)
             if isinstance(said, Judgements):
                 self.gaps += said.gaps
                 said = said.mute or said
@@ -137,7 +137,7 @@ class Case:
         out: list[Judgements] = []
         waiting: Failure | None = None
         for text in texts:
-            told = await self.judge.judgements(text, items, self.door, self.judge.look_again(said))
+            told = await self.judge.judgements(text, items, self.gateway, self.judge.look_again(said))
             if isinstance(told, Judgements):
                 out.append(told)
             elif told.kind == DEFERRED:
@@ -157,7 +157,7 @@ class Case:
             EndpointError: no request of this run can succeed.
         """
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.door.ask(request, reply)) for request in requests]
+            tasks = [group.create_task(self.gateway.ask(request, reply)) for request in requests]
         values: list[R | None] = []
         usage, model, settled = Usage(), self.judge.model.model, []
         for outcome in (task.result() for task in tasks):

@@ -8,7 +8,7 @@ import numpy as np
 from autointerp.schema import Verdict
 from autointerp.scoring.case import Scorer
 from autointerp.scoring.imputation import imputed
-from autointerp.scoring.statistics import Floats
+from autointerp.statistics.rates import Floats
 
 
 class Matched(NamedTuple):

@@ -9,9 +9,9 @@ import numpy as np
 
 from autointerp.record import Record
 from autointerp.schema import Score, Scored
-from autointerp.scoring.comparison import Contrast, paired, unpaired
-from autointerp.scoring.resampling import Draws
-from autointerp.scoring.statistics import Floats
+from autointerp.statistics.comparison import Contrast, paired, unpaired
+from autointerp.statistics.rates import Floats
+from autointerp.statistics.resampling import Draws
 
 SCORER = "detection"
 """The scorer whose controls are tested."""

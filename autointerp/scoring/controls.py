@@ -5,14 +5,14 @@ from typing import Literal
 
 import numpy as np
 
-from autointerp.lmm.calls import DEFERRED, Failure
+from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Usage
 from autointerp.scoring.case import Addition, Case
 from autointerp.scoring.distractors import normal
 from autointerp.scoring.imputation import imputed
 from autointerp.scoring.judge import Judgements
-from autointerp.scoring.resampling import Columns, interval_of, resample, swapped_f1
-from autointerp.scoring.statistics import f1_samples
+from autointerp.statistics.rates import f1_samples
+from autointerp.statistics.resampling import Columns, interval_of, resample, swapped_f1
 
 ControlName = Literal["constant", "other", "neighbour"]
 CONSTANT = "an image"
@@ -65,7 +65,7 @@ async def ask_ahead(case: Case, failure: Failure) -> None:
     if failure.kind != DEFERRED or settings.interval is not None or settings.n_screen:
         return
     for text in (*case.explanation.parts, *(_texts(case).values() if case.controlled else ())):
-        await case.judge.judgements(text, case.sample.items, case.door)
+        await case.judge.judgements(text, case.sample.items, case.gateway)
 
 
 def _texts(case: Case) -> dict[ControlName, str]:

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Details, PartScore, Usage
 from autointerp.scoring.case import Addition, Case
 from autointerp.scoring.imputation import imputed
 from autointerp.scoring.judge import Judgements
-from autointerp.scoring.resampling import Columns, Replicates, interval_of
-from autointerp.scoring.statistics import Floats, f1_samples, weighted_rates
+from autointerp.statistics.rates import Floats, f1_samples, weighted_rates
+from autointerp.statistics.resampling import Columns, Replicates, interval_of
 
 Beliefs = Sequence[float | None]
 """The beliefs in all images of the whole; None where no usable answer came."""

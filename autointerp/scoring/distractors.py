@@ -12,7 +12,7 @@ from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.runs.index import ExplanationIndex
 from autointerp.schema import SILENT_STRATA, Explanation, Feature
-from autointerp.scoring.statistics import Floats, Ints
+from autointerp.statistics.rates import Floats, Ints
 
 MAX_POOL = 5000
 """The most explained features among which distractors are looked for."""

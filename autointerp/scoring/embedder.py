@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autointerp.images.picture import Picture
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 
 Vectors = npt.NDArray[np.float32]
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autointerp.scoring.resampling import Draws, percentiles, upper_p
-from autointerp.scoring.statistics import Floats, Interval, Ints
+from autointerp.statistics.rates import Floats, Interval, Ints
+from autointerp.statistics.resampling import Draws, percentiles, upper_p
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from autointerp.scoring.calibration import (
     PositionEffect,
     Share,
 )
-from autointerp.scoring.statistics import wilson
+from autointerp.statistics.rates import wilson
 
 Origin = Literal["true", "near", "random"]
 """`true`: the thing is there; `near`: it is absent from an image that comes near; `random`: it is absent from an image

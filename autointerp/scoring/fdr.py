@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autointerp.schema import Score, Scored
-from autointerp.scoring.exact import benjamini_hochberg, hypergeometric_tail
-from autointerp.scoring.statistics import Floats, Interval, Ints, wilson
+from autointerp.statistics.exact import benjamini_hochberg, hypergeometric_tail
+from autointerp.statistics.rates import Floats, Interval, Ints, wilson
 
 LEVEL = 0.05
 """The false discovery rate at which discoveries are counted."""

@@ -7,9 +7,9 @@ from typing import TypeGuard
 
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.render import snug_side
-from autointerp.lmm.calls import Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import ImagePart, Request, Role
 from autointerp.lmm.task import Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, plain
@@ -164,7 +164,7 @@ class Judge:
         return [self._request(text, own, self.look) for own in calls(items, self.settings.per_call)]
 
     async def judgements(
-        self, text: str, items: Sequence[Item], door: Door, look: Look | None = None
+        self, text: str, items: Sequence[Item], gateway: Gateway, look: Look | None = None
     ) -> Judgements | Failure:
         """Asks whether a text fits each of the items; a failure that may pass is returned instead.
 
@@ -178,30 +178,30 @@ class Judge:
         look = look or self.look
         # A group, unlike gather, takes the other questions back when one finds that none can be answered.
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._settled(text, own, door, look)) for own in calls(items, look.per_call)]
+            asked = [group.create_task(self._settled(text, own, gateway, look)) for own in calls(items, look.per_call)]
         return self._joined([task.result() for task in asked])
 
-    async def _settled(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Judgements | Failure:
-        said = await self._once(text, items, door, look)
-        return await self._split(text, said, door, look) if _unanswered(said) else said
+    async def _settled(self, text: str, items: Sequence[Item], gateway: Gateway, look: Look) -> Judgements | Failure:
+        said = await self._once(text, items, gateway, look)
+        return await self._split(text, said, gateway, look) if _unanswered(said) else said
 
-    async def _split(self, text: str, said: Judgements, door: Door, look: Look) -> Judgements | Failure:
+    async def _split(self, text: str, said: Judgements, gateway: Gateway, look: Look) -> Judgements | Failure:
         """Asks for the parts of an unanswered call; gives the call's own gap back where no quarter is answered."""
         parts: list[Sequence[Item]] = [said.items]
         for _ in range(2):
             parts = [half for own in parts for half in _halves(own)]
             if len(parts) == 1:
                 return said
-            told = [await self._once(text, own, door, look) for own in parts]
+            told = [await self._once(text, own, gateway, look) for own in parts]
             if not all(_unanswered(t) for t in told):
                 for i, t in enumerate(told):
                     if _unanswered(t) and len(t.items) > 1:
-                        told[i] = await self._split(text, t, door, look)
+                        told[i] = await self._split(text, t, gateway, look)
                 return self._joined(told)
         return said
 
-    async def _once(self, text: str, items: Sequence[Item], door: Door, look: Look) -> Judgements | Failure:
-        answer = await door.ask(self._request(text, items, look), judge_reply(len(items)))
+    async def _once(self, text: str, items: Sequence[Item], gateway: Gateway, look: Look) -> Judgements | Failure:
+        answer = await gateway.ask(self._request(text, items, look), judge_reply(len(items)))
         if not isinstance(answer, Failure):
             beliefs = tuple(BELIEF[fit] for fit in answer.value.fits())
             return Judgements(tuple(items), beliefs, answer.usage, answer.model)

@@ -9,7 +9,7 @@ from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
 from autointerp.schema import SILENT_STRATA
 from autointerp.scoring.case import Population
-from autointerp.scoring.statistics import Bools, Floats, Ints
+from autointerp.statistics.rates import Bools, Floats, Ints
 
 N_GROUPS = 16
 """The number of row groups of exemplars that are read for an estimate, evenly spread over the dump."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from autointerp.evidence import Images, duplicate_keys
 from autointerp.schema import Exemplar
-from autointerp.scoring.resampling import Draws, interval_of, one_look, resample
-from autointerp.scoring.statistics import Floats, Interval, recall_samples
+from autointerp.statistics.rates import Floats, Interval, recall_samples
+from autointerp.statistics.resampling import Draws, interval_of, one_look, resample
 
 
 def distinct(exemplars: Iterable[Exemplar], images: Images) -> list[Exemplar]:

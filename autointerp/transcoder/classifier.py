@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
 from autointerp.record import Record
-from autointerp.transcoder.quality import Quality
+from autointerp.transcoder.classification_metrics import Quality
 from autointerp.transcoder.settings import ClassifierSettings
 
 FORMAT = "autointerp-classifier/1"

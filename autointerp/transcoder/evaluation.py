@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from autointerp.record import Record
+from autointerp.transcoder.classification_metrics import Z95, Floats
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.groups import Ints
-from autointerp.transcoder.quality import Z95, Floats
+from autointerp.transcoder.near_duplicates import Ints
 from autointerp.transcoder.splits import Bools
 from autointerp.transcoder.tokens import TokenBatch
 

@@ -13,8 +13,8 @@ import numpy as np
 from autointerp.errors import ImageError, SettingsError
 from autointerp.images.decode import decode
 from autointerp.images.threads import worker_threads
-from autointerp.transcoder.groups import Ints, Look, joined, look_of, near_duplicates
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
+from autointerp.transcoder.near_duplicates import Ints, Look, joined, look_of, near_duplicates
 
 MAX_PIXELS = 89_478_485
 """Larger images count as broken; Pillow's own limit."""

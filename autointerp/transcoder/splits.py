@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.groups import Ints
+from autointerp.transcoder.near_duplicates import Ints
 
 Bools = npt.NDArray[np.bool_]
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from autointerp.schema import Record
-from autointerp.scoring.statistics import mean_interval
+from autointerp.statistics.rates import mean_interval
 from benchmarks.ips.methods import Floats
 
 

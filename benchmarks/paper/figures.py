@@ -7,16 +7,16 @@ from typing import NamedTuple
 import numpy as np
 
 from autointerp.dump.reader import open_dump
-from autointerp.jobs.evaluated import CoderFigures
 from autointerp.record import Record
 from autointerp.reports.arithmetic import Estimate, mean_estimate, share_estimate
 from autointerp.runs.folder import Run, open_run
 from autointerp.schema import Score, Scored
 from autointerp.scoring.control_tests import Separation, separations
+from autointerp.transcoder.classification_metrics import Quality
+from autointerp.transcoder.coder_io import HeldOut
 from autointerp.transcoder.evaluation import Effect
-from autointerp.transcoder.harvest.entries import Peaks
-from autointerp.transcoder.quality import Quality
-from autointerp.transcoder.storage import HeldOut
+from autointerp.transcoder.evaluation_records import CoderFigures
+from autointerp.transcoder.harvest.encode import Peaks
 from benchmarks.paper.population import Image
 from benchmarks.paper.stages import LEAST_ACTIVE
 from benchmarks.paper.truths import Found, Published, best_latents, relevance

@@ -17,10 +17,10 @@ from autointerp.commands.train_classifier import train_classifier
 from autointerp.commands.train_evaluate import train_evaluate
 from autointerp.commands.train_transcoder import train_transcoder
 from autointerp.dump.reader import open_dump
-from autointerp.jobs.evaluated import Evaluation
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.transcoder.config import CoderForm, TrainSettings
 from autointerp.transcoder.evaluation import Effect
+from autointerp.transcoder.evaluation_records import Evaluation
 from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.settings import ClassifierSettings, EvaluateSettings, StoreSettings
 from benchmarks.paper.population import Image

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from autointerp.planted.scenes import VALUES
+from autointerp.synthetic.scenes import VALUES
 from benchmarks.truth.world import GENERIC, Bools, Candidate, Concept, Floats, Term, World
 
 RATES = (0.1, 0.03, 0.01, 0.003, 0.001)

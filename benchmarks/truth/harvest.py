@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from autointerp.evidence import draw_shown
-from autointerp.planted.evidence import inclusion, systematic
 from autointerp.schema import Exemplar, Explanation, Feature, FeatureRow, ImageRow, Usage
 from autointerp.settings import ExplainSettings
+from autointerp.synthetic.evidence import inclusion, systematic
 from benchmarks.truth.features import Planted, words
 from benchmarks.truth.world import Concept, Floats, Ints, World
 

@@ -1,4 +1,4 @@
-"""Judges that know the truth and err at known rates, behind the door that real ones stand behind."""
+"""Judges that know the truth and err at known rates, behind the gateway that real ones stand behind."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from zlib import crc32
 
 import numpy as np
 
-from autointerp.lmm.calls import Answer, Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import Answer, Failure
 from autointerp.lmm.request import Request
 from autointerp.replies import Fit, Reply
 from autointerp.schema import Usage
@@ -125,7 +125,7 @@ def shown_in(request: Request) -> list[int]:
     return [tile.image for picture in request.pictures for tile in picture.tiles]
 
 
-class KnowingDoor(Door):
+class KnowingDoor(Gateway):
     """Answers a question from a knowing judge at once: no cache, no limits, no client."""
 
     def __init__(self, judge: Knowing) -> None:

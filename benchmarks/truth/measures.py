@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autointerp.scoring.statistics import Interval, wilson
+from autointerp.statistics.rates import Interval, wilson
 from benchmarks.truth.running import Record
 from benchmarks.truth.world import Floats
 

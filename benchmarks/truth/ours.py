@@ -5,19 +5,19 @@ from functools import lru_cache
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import Failure
 from autointerp.prompts import Prompt, load_prompt
 from autointerp.schema import Feature, Scored
 from autointerp.scoring.adaptive_sampling import columns, judge_sample
 from autointerp.scoring.case import Case, Population
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.resampling import Draws, interval_of, resample
 from autointerp.scoring.sampling import Pool, make_pool
 from autointerp.scoring.scorers.detection import DETECTION
-from autointerp.scoring.statistics import Interval, JudgeRates, f1_samples
 from autointerp.settings import ModelSettings, ScoreSettings
+from autointerp.statistics.rates import Interval, JudgeRates, f1_samples
+from autointerp.statistics.resampling import Draws, interval_of, resample
 from benchmarks.truth.features import words
 from benchmarks.truth.harvest import LARGE, UNIFORM, USUAL, Size, explanation_of, image_rows
 from benchmarks.truth.judges import Knowing
@@ -89,10 +89,10 @@ def judge_of(protocol: Protocol) -> Judge:
     return Judge(ModelSettings(model="knowing"), protocol.settings, _prompt())
 
 
-async def score(trial: Trial, concept: Concept, door: Door) -> Interval:
+async def score(trial: Trial, concept: Concept, gateway: Gateway) -> Interval:
     """Weighted F1 with its interval, by the functions that the scorer `detection` is made of."""
     protocol = trial.protocol
-    said = await judge_sample(words(concept), trial.pool, judge_of(protocol), door)
+    said = await judge_sample(words(concept), trial.pool, judge_of(protocol), gateway)
     assert not isinstance(said, Failure), said
     judged = columns(said)
     draws = Draws(protocol.settings.bootstrap, protocol.settings.seed + trial.feature.id)
@@ -101,7 +101,7 @@ async def score(trial: Trial, concept: Concept, door: Door) -> Interval:
 
 
 async def score_corrected(
-    trial: Trial, concept: Concept, door: Door, rates: JudgeRates
+    trial: Trial, concept: Concept, gateway: Gateway, rates: JudgeRates
 ) -> tuple[Interval, Interval | None]:
     """The same by the scorer itself, as it is and with the judge's errors taken out (None where that cannot be)."""
     case = Case(
@@ -109,7 +109,7 @@ async def score_corrected(
         explanation_of(trial.feature, concept),
         trial.pool,
         judge_of(trial.protocol),
-        door,
+        gateway,
         Population(len(trial.world)),
         (DETECTION,),
         Distractors(),

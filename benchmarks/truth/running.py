@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from autointerp.scoring.statistics import Interval, JudgeRates
+from autointerp.statistics.rates import Interval, JudgeRates
 from benchmarks.truth import delphi, lanse, saebench, top_and_random
 from benchmarks.truth.features import KINDS, Planted, f1, iou, plant_all
 from benchmarks.truth.harvest import harvest
@@ -85,10 +85,10 @@ async def _ours(plan: Plan, planted: Planted) -> list[Record]:
             trial = trial_of(protocol, feature, planted.world)
             for kind in plan.kinds:
                 judge = Knowing(plan.errs, planted.explanations[kind], planted.world, f"{protocol.name} {kind}")
-                door = KnowingDoor(judge)
+                gateway = KnowingDoor(judge)
                 truth = _truth(plan, planted, kind, judge)
                 seen = f1(planted.fires, protocol.seen(judge, planted.fires))
-                about = (trial, judge.concept, door)
+                about = (trial, judge.concept, gateway)
                 if plan.correct:
                     found, fixed = await score_corrected(*about, _calibrated(plan, judge, protocol))
                     if fixed is not None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from autointerp.schema import Feature
-from autointerp.scoring.resampling import Draws, interval_of, one_look, resample
-from autointerp.scoring.statistics import f1_samples
+from autointerp.statistics.rates import f1_samples
+from autointerp.statistics.resampling import Draws, interval_of, one_look, resample
 from benchmarks.truth.features import Planted
 from benchmarks.truth.harvest import LARGE, harvest
 from benchmarks.truth.judges import PERFECT, Knowing, KnowingDoor

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.planted.scenes import VALUES, draw_scenes
+from autointerp.synthetic.scenes import VALUES, draw_scenes
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

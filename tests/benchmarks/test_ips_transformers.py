@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from autointerp.needs import RL
+from autointerp.extras import RL
 
 for module in RL:
     pytest.importorskip(module, reason="the extra `rl` is not installed")

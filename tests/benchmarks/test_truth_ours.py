@@ -9,12 +9,12 @@ from scripted import NoImages
 
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Images, Request
-from autointerp.scoring.statistics import Interval, JudgeRates
+from autointerp.statistics.rates import Interval, JudgeRates
 from benchmarks.truth.features import Planted, plant_all
 from benchmarks.truth.harvest import USUAL, Size, harvest
 from benchmarks.truth.judges import GOOD, PERFECT, REFUSING, Errs, Knowing, KnowingDoor, shown_in
@@ -27,7 +27,7 @@ WIDE = Size(top=20, band=30, silent=500, guided=200)
 
 
 class Scripted:
-    """The knowing judge as a client behind a real door."""
+    """The knowing judge as a client behind a real gateway."""
 
     def __init__(self, judge: Knowing) -> None:
         self.judge = judge
@@ -58,7 +58,7 @@ def by_both_doors(planted: Planted, protocol: Protocol, errs: Errs, cache: Cache
     trial = trial_of(protocol, harvest(planted, protocol.size), planted.world)
     concept = planted.explanations["extra_alike"]
     client = Scripted(Knowing(errs, concept, planted.world))
-    real = Door(
+    real = Gateway(
         client,
         cache,
         Limiter(8),
@@ -93,11 +93,11 @@ def test_the_functions_give_what_the_scorer_gives(planted: Planted):
     trial = trial_of(DEFAULT, harvest(planted, USUAL), planted.world)
     concept = planted.concept
 
-    def door() -> KnowingDoor:
+    def gateway() -> KnowingDoor:
         return KnowingDoor(Knowing(GOOD, concept, planted.world))
 
-    plain = asyncio.run(score(trial, concept, door()))
-    scorer, corrected = asyncio.run(score_corrected(trial, concept, door(), JudgeRates(0.95, 200, 0.98, 200)))
+    plain = asyncio.run(score(trial, concept, gateway()))
+    scorer, corrected = asyncio.run(score_corrected(trial, concept, gateway(), JudgeRates(0.95, 200, 0.98, 200)))
 
     assert scorer == plain
     assert corrected is not None

@@ -12,8 +12,8 @@ from autointerp.cli.main import COMMANDS, GROUPS
 from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.explain import Explain
 from autointerp.errors import SettingsError
-from autointerp.jobs.batch_kinds import KINDS
-from autointerp.jobs.batch_plans import read_plan, record
+from autointerp.jobs.batch.kinds import KINDS
+from autointerp.jobs.batch.plan import read_plan, record
 from autointerp.options import Command, Leaf, Work, leaves
 
 MODULES = {(name,): module for name, module in COMMANDS.items()} | {

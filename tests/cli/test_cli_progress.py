@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 
 from autointerp.cli.progress import Live, Watch, display, plain
-from autointerp.lmm.door import Door, Tally
+from autointerp.lmm.gateway import Gateway, Tally
 from autointerp.lmm.limits import Limiter
 from autointerp.schema import Usage
 
 
 @dataclass
 class Busy:
-    """What the display looks at of a door."""
+    """What the display looks at of a gateway."""
 
     tally: Tally = field(default_factory=Tally)
     limiter: Limiter = field(default_factory=lambda: Limiter(2048))
@@ -32,7 +32,7 @@ def watch_of(busy: Busy, clock: Clock, *, total: int = 10_000, before: int = 0) 
     return Watch("explain", as_door(busy), total, before, clock)
 
 
-def as_door(busy: Busy) -> Door:
+def as_door(busy: Busy) -> Gateway:
     return busy  # pyright: ignore[reportReturnType]
 
 

@@ -1,4 +1,4 @@
-"""dump.json is checked at the door."""
+"""dump.json is checked at the gateway."""
 
 import json
 from pathlib import Path

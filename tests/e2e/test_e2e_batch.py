@@ -14,8 +14,8 @@ from standin.planted import Population
 from standin.records import explanations, failures, scores, whole_lines
 from standin.server import StandIn
 
-from autointerp.jobs import batch_submitting
-from autointerp.lmm.batch_client import Outbox
+from autointerp.batch.client import Outbox
+from autointerp.jobs.batch import submit as batch_submitting
 from autointerp.runs.folder import open_run
 
 NOWHERE = ("--model", "seer", "--base-url", "http://127.0.0.1:9/v1")

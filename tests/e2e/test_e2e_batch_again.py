@@ -14,8 +14,8 @@ from standin.planted import Population
 from standin.records import explanations
 from standin.server import StandIn
 
-from autointerp.jobs import batch_apis
-from autointerp.lmm import batch_api
+from autointerp.batch import api as batch_api
+from autointerp.jobs.batch import endpoints as batch_apis
 
 
 class Endpoint(BatchServer):

@@ -14,10 +14,10 @@ from standin.offline import Line, answered, expired, failed, keys
 from standin.planted import Population
 from standin.records import explanations, failures, scores, whole_lines
 
-from autointerp.jobs.batch_kinds import KINDS
-from autointerp.jobs.batch_watching import IDLE_ROUNDS, batch_run
-from autointerp.lmm.batch_book import Book
-from autointerp.lmm.batch_events import AnyEvent
+from autointerp.batch.events import AnyEvent
+from autointerp.batch.manifest import Book
+from autointerp.jobs.batch.kinds import KINDS
+from autointerp.jobs.batch.run import IDLE_ROUNDS, batch_run
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_refused_key_is_one_line_and_stands_nowhere(
 
 
 def test_two_commands_do_not_work_on_one_batch(recorded: Path) -> None:
-    from autointerp.jobs.batch_plans import at_work
+    from autointerp.jobs.batch.plan import at_work
 
     with at_work("run"):
         says(

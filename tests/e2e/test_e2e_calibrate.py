@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from standin.commands import Command, Result, run, says
 
+from autointerp.calibration.questions import Plan, make_plan
 from autointerp.dump.reader import open_dump
 from autointerp.images.picture import Picture
-from autointerp.jobs.boards import Plan, make_plan
-from autointerp.planted.concepts import CONCEPTS, holds
-from autointerp.planted.evidence import write_dump
 from autointerp.scoring.calibration import load_calibration
-from autointerp.session import open_renderer
+from autointerp.session.gateway import open_renderer
 from autointerp.settings import ScoreSettings
+from autointerp.synthetic.concepts import CONCEPTS, holds
+from autointerp.synthetic.evidence import write_dump
 
 BY_TEXT = {c.text: c for c in CONCEPTS}
 SETTINGS = ScoreSettings()

@@ -13,7 +13,7 @@ from standin.server import StandIn
 
 from autointerp.commands.compare import compare
 from autointerp.commands.score import score
-from autointerp.jobs.adopting import adopt
+from autointerp.jobs.adopt import adopt
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage
 from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings

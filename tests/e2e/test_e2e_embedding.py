@@ -18,7 +18,7 @@ from standin.records import scores
 
 from autointerp.commands.score import score
 from autointerp.errors import EndpointError
-from autointerp.jobs.common import JobResult
+from autointerp.job import JobResult
 from autointerp.lmm.local.client import NEEDED
 from autointerp.schema import Scored
 from autointerp.settings import EngineSettings, ModelSettings, ScoreSettings

@@ -13,7 +13,7 @@ from standin.server import StandIn
 
 from autointerp.commands.score import score
 from autointerp.errors import RunError, SettingsError
-from autointerp.jobs.adopting import adopt, is_adopted
+from autointerp.jobs.adopt import adopt
 from autointerp.runs.folder import open_run
 from autointerp.schema import Scored
 from autointerp.settings import EngineSettings, ModelSettings
@@ -51,7 +51,7 @@ def test_a_run_of_descriptions_says_where_they_are_from(planted: Population, tmp
     record = explanations(tmp_path / "run")[0]
     assert info.explain.model.model == record.model == "clip-dissect eye (vit.csv)"
     assert info.explain.prompts == {"foreign": digest}
-    assert is_adopted(info)
+    assert info.is_adopted
     assert (record.text, record.none, record.images, record.prompt) == ("red circle", False, (), digest)
     assert result.notes == [
         "which images clip-dissect looked at is not known, so none could be held out: its scores may be too high",

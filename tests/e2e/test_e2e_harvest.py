@@ -15,8 +15,8 @@ from autointerp.dump.reader import open_dump
 from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
 from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.coder_io import describe, save_coder
 from autointerp.transcoder.config import CoderConfig
-from autointerp.transcoder.storage import describe, save_coder
 
 BACKBONE = "stripes"
 N = 20
@@ -33,7 +33,7 @@ def load(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBackbone:
 
 @pytest.fixture(autouse=True)
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autointerp.jobs.harvesting.load_backbone", load)
+    monkeypatch.setattr("autointerp.jobs.harvest.load_backbone", load)
 
 
 def coder(folder: Path, widths: tuple[int, ...], *, d_in: int = 12) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from standin.commands import Result, run, says
 from standin.layered import coder, layered, red_and_blue
 
-from autointerp.transcoder.storage import describe, save_coder
+from autointerp.transcoder.coder_io import describe, save_coder
 
 PLACES = ("--backbone", "layered", "--reads", "layer.in", "--writes", "layer.out")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from standin.commands import Result, run, says
 
-from autointerp.transcoder.storage import load_coder
+from autointerp.transcoder.coder_io import load_coder
 from autointerp.transcoder.store import Activations, StoreWriter
 
 SHORT = ("--widths", "4,12", "--k", "2", "--steps", "100", "--batch", "64", "--held-out", "0.25")
@@ -62,7 +62,7 @@ def test_resume_begins_goes_on_and_returns_what_is_finished(
     whole = trained(store, tmp_path / "whole", "--resume", "--json", "--checkpoint-every", "10")
     with monkeypatch.context() as patch:
         # The disk refuses the finished coder, so that the checkpoint of step 100 stays.
-        patch.setattr("autointerp.jobs.training.save_coder", _refuse)
+        patch.setattr("autointerp.jobs.train_transcoder.save_coder", _refuse)
         with pytest.raises(InterruptedError):
             trained(store, tmp_path / "cut", "--checkpoint-every", "10")
 

@@ -16,7 +16,7 @@ from standin.planted import FEATURES, Population, plant
 from standin.server import StandIn
 
 import autointerp
-from autointerp.needs import RL
+from autointerp.extras import RL
 from autointerp.pipeline import Stop
 from autointerp.settings import CandidateSettings, ModelSettings, TuneSettings
 
@@ -31,8 +31,8 @@ sys.path.append(str(ROOT / "docs"))
 
 from tiny_explainer import make
 
-from autointerp.jobs.counting import Uncounted
-from autointerp.jobs.tuning import TuneResult
+from autointerp.counting import Uncounted
+from autointerp.jobs.tune import TuneResult
 
 PHRASES = ("red circle", "blue square", "green triangle")
 LOOK = ("--top", "2", "--bands", "2", "--contrast", "1", "--rendering", "crop", "--active", "6", "--silent", "6")
@@ -137,7 +137,7 @@ def test_a_model_with_eyes_is_trained_by_adapters_of_its_language_model_alone(
 KILLED = """
 import os, signal
 from autointerp.cli.main import main
-from autointerp.jobs.tune_folder import TuneFolder
+from autointerp.tune.folder import TuneFolder
 
 def killed_in_the_fourth_step(self, step, figures):
     if step == 4:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.needs import RL
+from autointerp.extras import RL
 
 for module in RL:
     pytest.importorskip(module, reason="the extra `rl` is not installed")
@@ -108,7 +108,7 @@ def test_a_trl_without_the_method_is_refused(changed: object, tmp_path: Path, mo
 
 
 def test_without_the_extra_the_import_names_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None if name == "trl" else name)
+    monkeypatch.setattr("autointerp.extras.find_spec", lambda name: None if name == "trl" else name)
     monkeypatch.delitem(sys.modules, "autointerp.ips.trainer")
 
     with pytest.raises(SettingsError, match=re.escape("needs trl; run pip install '.[rl]' in your checkout")) as error:

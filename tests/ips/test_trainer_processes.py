@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.needs import RL
+from autointerp.extras import RL
 
 for module in RL:
     pytest.importorskip(module, reason="the extra `rl` is not installed")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.jobs.adopting import FOREIGN
 from autointerp.jobs.endpoints import (
     admit_random,
     asking,
@@ -18,10 +17,10 @@ from autointerp.jobs.endpoints import (
     judge_name,
     scorers_at,
 )
-from autointerp.jobs.sharding import Shard
 from autointerp.lmm.trust import admit, remember
-from autointerp.runs.folder import DumpReference, ExplainStage, Run, RunInfo
+from autointerp.runs.folder import FOREIGN, DumpReference, ExplainStage, Run, RunInfo
 from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.shards.shards import Shard
 
 GPU1, GPU2, GPU3 = "http://gpu1:8000/v1", "http://gpu2:8000/v1", "http://gpu3:8000/v1"
 OPENAI = "https://api.openai.com/v1"

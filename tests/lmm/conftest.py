@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from scripted import MakeDoor, NoImages, Script
+from scripted import MakeGateway, NoImages, Script
 
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.door import Door
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
 from autointerp.settings import Budget
 
 
 @pytest.fixture
-def make_door(tmp_path: Path) -> Iterator[MakeDoor]:
+def make_gateway(tmp_path: Path) -> Iterator[MakeGateway]:
     """Doors over one cache; a question is expected to use 10 tokens in and 5 out."""
     with Cache(tmp_path / "answers") as cache:
 
-        def make(script: Script, *, attempts: int = 3, ceiling: int = 8, tokens: int | None = None) -> Door:
+        def make(script: Script, *, attempts: int = 3, ceiling: int = 8, tokens: int | None = None) -> Gateway:
             ledger = Ledger(Budget.of(tokens, "tokens") if tokens else None, {"m": None})
-            return Door(
+            return Gateway(
                 script,
                 cache,
                 Limiter(ceiling),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.lmm.body import build_body
-from autointerp.lmm.dialect import Dialect
+from autointerp.lmm.capabilities import Dialect
 from autointerp.lmm.request import ImagePart, Message, TextPart
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))

@@ -5,7 +5,7 @@ from builders import question
 from scripted import (
     ONE,
     YES,
-    MakeDoor,
+    MakeGateway,
     Script,
     Step,
     answer_of,
@@ -19,7 +19,7 @@ from scripted import (
 from virtual_time import simulate
 
 from autointerp.errors import EndpointError, ImageError
-from autointerp.lmm.calls import CallError, Failure
+from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.lmm.request import Completion
 
 
@@ -31,94 +31,94 @@ from autointerp.lmm.request import Completion
         (completion("I'm sorry, I cannot help."), "I'm sorry, I cannot help."),
     ],
 )
-def test_a_refusal_is_recorded_and_not_argued_with(make_door: MakeDoor, step: Completion, message: str):
+def test_a_refusal_is_recorded_and_not_argued_with(make_gateway: MakeGateway, step: Completion, message: str):
     script = Script(step)
 
-    assert failure_of(ask(make_door(script))) == Failure("refused", message, 1)
+    assert failure_of(ask(make_gateway(script))) == Failure("refused", message, 1)
     assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize("steps", [("nonsense", "nonsense"), (completion("", refusal="no"),)])
-def test_only_usable_answers_are_cached(make_door: MakeDoor, steps: tuple[Step, ...]):
-    failure_of(ask(make_door(Script(*steps))))
+def test_only_usable_answers_are_cached(make_gateway: MakeGateway, steps: tuple[Step, ...]):
+    failure_of(ask(make_gateway(Script(*steps))))
     script = Script(YES)
 
-    again = answer_of(ask(make_door(script)))
+    again = answer_of(ask(make_gateway(script)))
 
     assert len(script.asked) == 1
     assert not again.cached
 
 
-def test_a_call_that_fails_is_tried_again(make_door: MakeDoor):
+def test_a_call_that_fails_is_tried_again(make_gateway: MakeGateway):
     broken = CallError("http_500", "oops", again=True)
     script = Script(broken, broken, YES)
-    door = make_door(script)
+    gateway = make_gateway(script)
 
-    answer = answer_of(ask(door))
+    answer = answer_of(ask(gateway))
 
     assert (len(script.asked), answer.usage.calls) == (3, 1)
-    assert dict(door.tally.retries) == {"http_500": 2}
+    assert dict(gateway.tally.retries) == {"http_500": 2}
     first, second = (b - a - 1 for a, b in zip(script.times, script.times[1:], strict=False))
     assert 0.25 <= first <= 0.5
     assert 0.5 <= second <= 1.0
 
 
-def test_attempts_run_out(make_door: MakeDoor):
+def test_attempts_run_out(make_gateway: MakeGateway):
     script = Script(YES, CallError("http_500", "oops", again=True))
-    door = make_door(script)
-    ask(door, "reached")
+    gateway = make_gateway(script)
+    ask(gateway, "reached")
 
-    assert failure_of(ask(door)) == Failure("http_500", "oops", 3)
-    assert dict(door.tally.retries) == {"http_500": 2}
-    assert dict(door.tally.failures) == {"http_500": 1}
+    assert failure_of(ask(gateway)) == Failure("http_500", "oops", 3)
+    assert dict(gateway.tally.retries) == {"http_500": 2}
+    assert dict(gateway.tally.failures) == {"http_500": 1}
 
 
-def test_an_error_that_will_not_pass_is_not_tried_again(make_door: MakeDoor):
+def test_an_error_that_will_not_pass_is_not_tried_again(make_gateway: MakeGateway):
     script = Script(CallError("http_400", "too long", again=False))
 
-    assert failure_of(ask(make_door(script))) == Failure("http_400", "too long", 1)
+    assert failure_of(ask(make_gateway(script))) == Failure("http_400", "too long", 1)
     assert len(script.asked) == 1
 
 
-def test_retry_after_is_obeyed(make_door: MakeDoor):
+def test_retry_after_is_obeyed(make_gateway: MakeGateway):
     script = Script(overloaded(retry_after=20.0), YES)
 
-    answer_of(ask(make_door(script)))
+    answer_of(ask(make_gateway(script)))
 
     assert script.times[0] == 0.0
     assert 21.0 <= script.times[1] <= 21.25
 
 
-def test_an_overload_makes_all_others_wait_too(make_door: MakeDoor):
+def test_an_overload_makes_all_others_wait_too(make_gateway: MakeGateway):
     script = Script(YES, overloaded(retry_after=20.0), YES)
-    door = make_door(script, ceiling=1)
-    ask(door, "reached")
+    gateway = make_gateway(script, ceiling=1)
+    ask(gateway, "reached")
 
     script.times.clear()
-    ask_all(door, ["a", "b", "c"])
+    ask_all(gateway, ["a", "b", "c"])
 
     assert min(script.times[1:]) >= script.times[0] + 21.0
-    assert door.limiter.limit == 1.0
+    assert gateway.limiter.limit == 1.0
 
 
-def test_a_hopeless_error_ends_the_run_with_its_remedy(make_door: MakeDoor):
+def test_a_hopeless_error_ends_the_run_with_its_remedy(make_gateway: MakeGateway):
     script = Script(CallError("http_401", "bad key", again=False, remedy="set OPENAI_API_KEY"))
 
     with endpoint_error("^set OPENAI_API_KEY$"):
-        ask(make_door(script))
+        ask(make_gateway(script))
 
     assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize("kind", ["connection", "timeout"])
-def test_only_one_request_at_a_time_goes_to_an_endpoint_that_is_not_there(make_door: MakeDoor, kind: str):
+def test_only_one_request_at_a_time_goes_to_an_endpoint_that_is_not_there(make_gateway: MakeGateway, kind: str):
     script = Script(CallError(kind, "http://nowhere: refused", again=True))
-    door = make_door(script)
+    gateway = make_gateway(script)
 
     async def main():
         async with asyncio.TaskGroup() as group:
             for i in range(20):
-                group.create_task(door.ask(question(str(i)), ONE))
+                group.create_task(gateway.ask(question(str(i)), ONE))
 
     with pytest.raises(ExceptionGroup) as caught:
         simulate(main())
@@ -132,68 +132,68 @@ def test_only_one_request_at_a_time_goes_to_an_endpoint_that_is_not_there(make_d
 
 @pytest.mark.parametrize(("kind", "again"), [("http_500", True), ("rate_limited", True), ("http_400", False)])
 def test_an_endpoint_that_is_there_and_refuses_is_met_by_all_at_once_from_the_second_question_on(
-    make_door: MakeDoor, kind: str, again: bool
+    make_gateway: MakeGateway, kind: str, again: bool
 ):
     script = Script(CallError(kind, "broken", again=again))
-    door = make_door(script, attempts=2)
+    gateway = make_gateway(script, attempts=2)
 
-    outcomes = ask_all(door, [str(i) for i in range(9)])
+    outcomes = ask_all(gateway, [str(i) for i in range(9)])
 
     assert {failure_of(o).kind for o in outcomes} == {kind}
     assert script.peak == 8
 
 
-def test_an_image_that_cannot_be_made_does_not_let_the_others_loose_on_an_endpoint(make_door: MakeDoor):
+def test_an_image_that_cannot_be_made_does_not_let_the_others_loose_on_an_endpoint(make_gateway: MakeGateway):
     script = Script(ImageError("7.png: truncated"), CallError("http_401", "no", again=False, remedy="set the key"))
-    door = make_door(script)
+    gateway = make_gateway(script)
 
-    ask(door, "a")
+    ask(gateway, "a")
     with endpoint_error("set the key"):
-        ask(door, "b")
+        ask(gateway, "b")
 
     assert len(script.asked) == 2
     assert script.peak == 1
 
 
-def test_once_an_endpoint_has_answered_all_go_at_once(make_door: MakeDoor):
+def test_once_an_endpoint_has_answered_all_go_at_once(make_gateway: MakeGateway):
     script = Script(YES)
-    door = make_door(script, ceiling=16)
+    gateway = make_gateway(script, ceiling=16)
 
-    ask_all(door, [str(i) for i in range(17)])
+    ask_all(gateway, [str(i) for i in range(17)])
 
     assert script.times[0] == 0.0
     assert script.peak == 16
 
 
 @pytest.mark.parametrize("kind", ["connection", "timeout", "http_500"])
-def test_an_endpoint_that_stops_answering_ends_the_run(make_door: MakeDoor, kind: str):
+def test_an_endpoint_that_stops_answering_ends_the_run(make_gateway: MakeGateway, kind: str):
     script = Script(YES, CallError(kind, "gone", again=True))
-    door = make_door(script, attempts=1)
-    ask(door, "reached")
+    gateway = make_gateway(script, attempts=1)
+    ask(gateway, "reached")
 
-    kinds = [failure_of(ask(door, str(i))).kind for i in range(32)]
+    kinds = [failure_of(ask(gateway, str(i))).kind for i in range(32)]
     with endpoint_error(r"answers no more \(33 requests in a row failed, last: gone\).* run the same command again"):
-        ask(door, "the last straw")
+        ask(gateway, "the last straw")
 
     assert kinds == [kind] * 32
 
 
-def test_a_failed_call_gives_its_reservation_back(make_door: MakeDoor):
+def test_a_failed_call_gives_its_reservation_back(make_gateway: MakeGateway):
     script = Script(CallError("http_400", "no", again=False), YES)
-    door = make_door(script, tokens=15)
+    gateway = make_gateway(script, tokens=15)
 
-    outcomes = [ask(door, "a"), ask(door, "b")]
+    outcomes = [ask(gateway, "a"), ask(gateway, "b")]
 
     assert failure_of(outcomes[0]).kind == "http_400"
     answer_of(outcomes[1])
 
 
-def test_an_image_that_cannot_be_made_is_a_failure_of_its_feature_alone(make_door: MakeDoor):
+def test_an_image_that_cannot_be_made_is_a_failure_of_its_feature_alone(make_gateway: MakeGateway):
     script = Script(ImageError("7.png: truncated"), YES)
-    door = make_door(script)
+    gateway = make_gateway(script)
 
-    outcomes = [ask(door, "a"), ask(door, "b")]
+    outcomes = [ask(gateway, "a"), ask(gateway, "b")]
 
     assert outcomes[0] == Failure("image", "7.png: truncated", 1)
     answer_of(outcomes[1])
-    assert door.limiter.in_flight == 0
+    assert gateway.limiter.in_flight == 0

@@ -15,11 +15,11 @@ from exchange import JPEGS, KEY, Pictures
 from autointerp.errors import EndpointError, SettingsError
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import Failure
-from autointerp.lmm.door import Door
-from autointerp.lmm.embedding import DoorEmbedder, EmbeddingsClient, decoded, embedding_request, encoded
+from autointerp.lmm.embedding import EmbeddingsClient, GatewayEmbedder, decoded, embedding_request, encoded
+from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter
+from autointerp.lmm.outcomes import Failure
 from autointerp.scoring.embedder import Embedder
 from autointerp.settings import ModelSettings
 
@@ -46,7 +46,7 @@ class Exchange:
 
 
 def embed(
-    folder: Path, server: Server, work: Callable[[DoorEmbedder], Awaitable[object]], *, seen: Exchange | None = None
+    folder: Path, server: Server, work: Callable[[GatewayEmbedder], Awaitable[object]], *, seen: Exchange | None = None
 ) -> tuple[object, Exchange]:
     """What the embedder made of the answers; a wait between attempts is noted and not waited for."""
     seen = seen or Exchange()
@@ -69,11 +69,11 @@ def embed(
         model = ModelSettings(model="clip", base_url=f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
         client = EmbeddingsClient(model, timeout=120, connections=4, cache=cache)
         ledger = Ledger(None, {"clip": None})
-        door = Door(
+        gateway = Gateway(
             client, cache, Limiter(4), ledger, Pictures(), attempts=3, estimate=lambda r: TokenEstimate(1, 0), sleep=nap
         )
-        embedder: Embedder = DoorEmbedder(door, "clip")
-        assert isinstance(embedder, DoorEmbedder)
+        embedder: Embedder = GatewayEmbedder(gateway, "clip")
+        assert isinstance(embedder, GatewayEmbedder)
         try:
             return await work(embedder)
         finally:
@@ -89,7 +89,7 @@ def is_picture(payload: Payload) -> bool:
 
 
 def test_a_text_is_sent_as_input_and_a_picture_as_a_message_with_an_image(tmp_path: Path):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["a bird"]), await embedder.pictures([picture()])
 
     (texts, pictures), seen = embed(tmp_path, lambda p: vector(0, 2) if is_picture(p) else vector(3, 4), work)  # pyright: ignore
@@ -103,7 +103,7 @@ def test_a_text_is_sent_as_input_and_a_picture_as_a_message_with_an_image(tmp_pa
 
 
 def test_each_thing_is_asked_for_once_and_a_warm_run_gives_the_same_numbers(tmp_path: Path):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         texts, pictures = await embedder.texts(["a", "b", "a"]), await embedder.pictures([picture(1), picture(2)])
         assert not isinstance(texts, Failure)
         assert not isinstance(pictures, Failure)
@@ -117,7 +117,7 @@ def test_each_thing_is_asked_for_once_and_a_warm_run_gives_the_same_numbers(tmp_
 
 
 def test_vectors_are_in_the_order_of_what_was_given(tmp_path: Path):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["one", "two", "three", "four"])
 
     def server(payload: Payload) -> Answer:
@@ -130,7 +130,7 @@ def test_vectors_are_in_the_order_of_what_was_given(tmp_path: Path):
 def test_an_overload_is_tried_again_as_late_as_the_endpoint_asks(tmp_path: Path):
     answers = [refusal(429, "slow down", {"Retry-After": "2"}), vector(1, 0)]
 
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["a"])
 
     found, seen = embed(tmp_path, lambda p: answers.pop(0), work)
@@ -150,7 +150,7 @@ def test_an_overload_is_tried_again_as_late_as_the_endpoint_asks(tmp_path: Path)
     ],
 )
 def test_an_endpoint_of_texts_alone_is_found_out_by_the_first_picture(tmp_path: Path, status: int, message: str):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         await embedder.texts(["a"])
         return await embedder.pictures([picture(i) for i in range(20)])
 
@@ -168,7 +168,7 @@ def test_an_endpoint_of_texts_alone_is_found_out_by_the_first_picture(tmp_path: 
 def test_one_refused_picture_among_others_is_a_failure_of_its_own(tmp_path: Path):
     count = iter(range(9))
 
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         first = await embedder.pictures([picture(0)])
         return first, await embedder.pictures([picture(1)])
 
@@ -181,7 +181,7 @@ def test_one_refused_picture_among_others_is_a_failure_of_its_own(tmp_path: Path
 
 
 def test_a_vector_of_another_length_is_malformed(tmp_path: Path):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         await embedder.texts(["a"])
         return await embedder.texts(["bb"])
 
@@ -204,7 +204,7 @@ def test_a_vector_of_another_length_is_malformed(tmp_path: Path):
     ],
 )
 def test_an_answer_without_a_usable_vector_is_malformed_after_three_attempts(tmp_path: Path, body: object):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["a"])
 
     found, seen = embed(tmp_path, lambda p: (200, body, {}), work)
@@ -214,7 +214,7 @@ def test_an_answer_without_a_usable_vector_is_malformed_after_three_attempts(tmp
 
 
 def test_remedies_name_the_options_of_the_embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["a"])
 
     with pytest.raises(ExceptionGroup) as error:
@@ -228,7 +228,7 @@ def test_remedies_name_the_options_of_the_embedder(tmp_path: Path, monkeypatch: 
 def test_the_key_is_sent_and_never_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AUTOINTERP_API_KEY", KEY)
 
-    async def work(embedder: DoorEmbedder) -> object:
+    async def work(embedder: GatewayEmbedder) -> object:
         return await embedder.texts(["a"])
 
     seen = Exchange()

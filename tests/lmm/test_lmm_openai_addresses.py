@@ -11,8 +11,8 @@ from builders import question
 from exchange import KEY, Pictures, reply
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient, answering_address
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]

@@ -9,8 +9,8 @@ from builders import question
 from exchange import KEY, Pictures, answered, answering, at, error, exchange, reply
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion
 
 

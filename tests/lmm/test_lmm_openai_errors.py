@@ -12,8 +12,8 @@ from exchange import KEY, Pictures, answering, error, failed
 from stopped_clock import NOON, Noon
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import CallError
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +82,7 @@ def test_retry_after_is_read(tmp_path: Path, headers: dict[str, str], seconds: f
 
 
 def test_retry_after_may_be_a_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("autointerp.lmm.reading.datetime", Noon)
+    monkeypatch.setattr("autointerp.lmm.response.datetime", Noon)
     date = format_datetime(NOON + timedelta(seconds=100), usegmt=True)
 
     assert failed(tmp_path, answering(error("slow"), 429, {"Retry-After": date})).retry_after == 100.0

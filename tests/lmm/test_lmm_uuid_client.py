@@ -8,7 +8,7 @@ from aiohttp import web
 from builders import question
 from exchange import KEY, Exchange, Handler, answering, at, error, exchange, reply
 
-from autointerp.lmm.calls import CallError
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion
 from autointerp.lmm.uuid_client import UuidClient
 

@@ -13,9 +13,9 @@ from standin.server import StandIn
 
 import autointerp
 from autointerp.errors import RunError, SettingsError
-from autointerp.jobs import remote_runs
 from autointerp.remote.path import RemotePath
-from autointerp.runs.mirror import Mirror
+from autointerp.runs.remote_copy import Mirror
+from autointerp.shards import remote_runs
 
 EIGHT = ("--features", "0-3", "--concurrency", "4")
 JUDGED = ("--scorers", "detection", "--controls", "0")

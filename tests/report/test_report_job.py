@@ -9,7 +9,7 @@ from autointerp.commands.report import report
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
-from autointerp.jobs.common import reference
+from autointerp.job import reference
 from autointerp.runs.folder import RunWriter
 from autointerp.schema import Box, Control, Exemplar, FeatureRow
 from autointerp.scoring.calibration import save_calibration

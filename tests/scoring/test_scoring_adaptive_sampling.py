@@ -7,7 +7,7 @@ from builders import exemplars, explanation
 from trial import ByImage, ByText, make_case, outcomes, scored
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError, Failure
+from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.schema import Feature, FeatureRow
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.sampling import calls

@@ -10,13 +10,13 @@ from builders import exemplars, explanation, several
 from trial import ByText, make_case, outcomes, scored, subject
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import DEFERRED, CallError, Failure
+from autointerp.lmm.outcomes import DEFERRED, CallError, Failure
 from autointerp.schema import Explanation, Feature, FeatureRow
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.disjuncts import overlap
 from autointerp.scoring.distractors import Distractors
-from autointerp.scoring.resampling import one_look
 from autointerp.scoring.scorer_list import SCORERS
+from autointerp.statistics.resampling import one_look
 
 RED, BLUE = "red circle", "blue square"
 BOTH = several(RED, BLUE)

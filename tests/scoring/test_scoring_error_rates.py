@@ -13,7 +13,7 @@ from autointerp.scoring.error_rates import (
     rates_of,
     share_of_yes,
 )
-from autointerp.scoring.statistics import wilson
+from autointerp.statistics.rates import wilson
 
 SHEET, SINGLE = Form("sheet", 4), Form("separate", 1)
 TURNED = Form("sheet", 4, backwards=True)

@@ -13,10 +13,10 @@ from autointerp.images.picture import Tile
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import TextPart
 from autointerp.schema import Box
-from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import Look, board
 from autointerp.scoring.question_helpers import Deck, distinct, joined_labels, places, weighted_mean
-from autointerp.scoring.resampling import Draws
+from autointerp.statistics.exact import binomial_tail
+from autointerp.statistics.resampling import Draws
 
 LOOK = Look("sheet", 12, 4, 224)
 

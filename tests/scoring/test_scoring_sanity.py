@@ -6,7 +6,7 @@ from builders import explanation
 from trial import ByImage, make_case, outcomes, scored, subject
 
 from autointerp.lmm.cache import Cache
-from autointerp.scoring.statistics import (
+from autointerp.statistics.rates import (
     Floats,
     auprc_samples,
     f1_samples,

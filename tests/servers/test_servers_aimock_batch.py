@@ -10,7 +10,7 @@ from servers.aimock import Aimock
 from standin.commands import Result, run
 from standin.records import failures
 
-from autointerp.lmm import batch_http
+from autointerp.batch import http as batch_http
 from autointerp.lmm.route import headers_for
 
 SHOWN = ("--top", "2", "--bands", "0", "--contrast", "1", "--rendering", "crop", "--side", "64")

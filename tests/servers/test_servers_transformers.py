@@ -16,8 +16,8 @@ from standin.commands import Result, run
 
 from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError
 from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, ImagePart, Message, Request, TextPart
 from autointerp.runs.folder import open_run
 from autointerp.schema import Scored

@@ -10,8 +10,8 @@ from pathlib import Path
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
-        "autointerp.jobs.explaining",
-        "autointerp.jobs.scoring",
+        "autointerp.jobs.explain",
+        "autointerp.jobs.score",
         "autointerp.cli.main",
         "openai",
         "httpx2",

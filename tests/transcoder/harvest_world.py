@@ -11,7 +11,7 @@ from torch import Tensor
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.protocol import Hookpoint
-from autointerp.transcoder.harvest.lots import by_lot, keys, uniform
+from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
 from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.population import Population, read_population

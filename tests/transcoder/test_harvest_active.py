@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from autointerp.transcoder.harvest.active import ActiveImages
-from autointerp.transcoder.harvest.bands import cut
-from autointerp.transcoder.harvest.lots import Ints, by_lot, keys, uniform
+from autointerp.transcoder.harvest.hash_rng import Ints, by_lot, keys, uniform
+from autointerp.transcoder.harvest.stratified_draw import cut
 
 N_TOP, N_REST = 3, 4
 

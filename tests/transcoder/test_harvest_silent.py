@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autointerp.transcoder.harvest.pool import MOST, Likeness, Lot, draw_lot, draw_silent, guided_chances
+from autointerp.transcoder.harvest.silent_sampling import MOST, Likeness, Lot, draw_lot, draw_silent, guided_chances
 
 N = 30
 COSINE = np.linspace(-0.3, 0.6, N)

@@ -11,10 +11,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
+from autointerp.transcoder.backbones.hookpoints import block_taps
 from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
 from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.backbones.registry import load_backbone
-from autointerp.transcoder.backbones.taps import block_taps
 from autointerp.transcoder.backbones.vit import Shape, VisionTransformer
 
 TINY = Shape(side=8, patch=4, width=6, heads=2, n_blocks=3)
@@ -267,7 +267,7 @@ def timm(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     data = ModuleType("timm.data")
     config = {"input_size": (3, 8, 8), "mean": (0, 0, 0), "std": (1, 1, 1), "interpolation": "bilinear"}
     vars(data)["resolve_model_data_config"] = lambda model: config
-    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: name)
+    monkeypatch.setattr("autointerp.extras.find_spec", lambda name: name)
     monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model, data=data))
     monkeypatch.setitem(sys.modules, "timm.data", data)
     return asked
@@ -299,7 +299,7 @@ def test_a_timm_model_that_is_not_known_is_one_line(timm: list[tuple[str, bool]]
 
 @pytest.mark.parametrize(("name", "package"), [("timm:vit", "timm"), ("hf:some/model", "transformers")])
 def test_a_package_that_is_missing_is_one_line(name: str, package: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("autointerp.needs.find_spec", lambda name: None)
+    monkeypatch.setattr("autointerp.extras.find_spec", lambda name: None)
 
     with pytest.raises(SettingsError) as error:
         load_backbone(name)

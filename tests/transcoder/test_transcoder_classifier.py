@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.headed import HeadedBackbone
+from autointerp.transcoder.classification_metrics import auroc, quality
 from autointerp.transcoder.classifier import (
     Classifier,
     ClassifierInfo,
@@ -18,7 +19,6 @@ from autointerp.transcoder.classifier import (
     save_classifier,
 )
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
-from autointerp.transcoder.quality import auroc, quality
 from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Bools, Parts, split_groups
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from autointerp.transcoder.classification_metrics import Z95, auroc
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.evaluation import Images, area, effect_of, mean_target, nesting
-from autointerp.transcoder.quality import Z95, auroc
 from autointerp.transcoder.tokens import TokenBatch
 
 

@@ -5,8 +5,8 @@ import torch
 from coloured import Colours, colours
 
 from autointerp.errors import SettingsError
-from autointerp.planted.drawing import draw
-from autointerp.planted.scenes import draw_scenes
+from autointerp.synthetic.drawing import draw
+from autointerp.synthetic.scenes import draw_scenes
 from autointerp.transcoder.features import image_vectors
 from autointerp.transcoder.population import read_population
 

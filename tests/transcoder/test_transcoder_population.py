@@ -7,8 +7,8 @@ from PIL import Image
 from PIL.ExifTags import Base
 
 from autointerp.errors import SettingsError
-from autointerp.planted.drawing import draw
-from autointerp.planted.scenes import draw_scenes
+from autointerp.synthetic.drawing import draw
+from autointerp.synthetic.scenes import draw_scenes
 from autointerp.transcoder.population import attributes, read_population
 
 SCENES = [draw(scene, 64).image for scene in draw_scenes(8, seed=3)]

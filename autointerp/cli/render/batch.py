@@ -2,20 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from autointerp.cli.build import plural
+from autointerp.cli.printing import plural
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from autointerp.jobs.batch_submitting import StageResult, SubmitResult
-    from autointerp.jobs.batch_taking import CollectResult
-    from autointerp.jobs.batch_watching import BatchStatus, DriveResult
+    from autointerp.jobs.batch.results import CollectResult
+    from autointerp.jobs.batch.run import BatchStatus, DriveResult
+    from autointerp.jobs.batch.submit import StageResult, SubmitResult
 
 
 def submitted(result: "SubmitResult") -> "Iterator[str]":
     """What submitting did, and what comes next."""
-    from autointerp.jobs.batch_watching import next_step
+    from autointerp.jobs.batch.run import next_step
 
     yield from _findings(result.results)
     for name, told in result.results.items():
@@ -144,7 +144,7 @@ def _particulars(result: "CollectResult") -> "Iterator[str]":
 
 def driven(result: "DriveResult") -> "Iterator[str]":
     """What driving a batch job did."""
-    from autointerp.jobs.batch_watching import next_step
+    from autointerp.jobs.batch.run import next_step
 
     yield from _findings(result.results)
     for name, told in result.results.items():

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 from autointerp.cli.render import batch
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_collect import BatchCollect
-    from autointerp.jobs.batch_taking import CollectResult
+    from autointerp.jobs.batch.results import CollectResult
 
 
 def show(result: "CollectResult", settings: "BatchCollect", *, as_json: bool) -> int:

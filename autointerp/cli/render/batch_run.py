@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import exit_code, print_json
+from autointerp.cli.printing import exit_code, print_json
 from autointerp.cli.render import batch
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_run import BatchRun
-    from autointerp.jobs.batch_watching import DriveResult
+    from autointerp.jobs.batch.run import DriveResult
 
 
 def show(result: "DriveResult", settings: "BatchRun", *, as_json: bool) -> int:

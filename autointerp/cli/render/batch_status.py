@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 from autointerp.cli.render import batch
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_status import BatchJob
-    from autointerp.jobs.batch_watching import BatchStatus
+    from autointerp.jobs.batch.run import BatchStatus
 
 
 def show(result: "BatchStatus", settings: "BatchJob", *, as_json: bool) -> int:

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import exit_code, print_json
+from autointerp.cli.printing import exit_code, print_json
 from autointerp.cli.render import batch
 from autointerp.errors import EndpointError
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_submit import BatchSubmit
-    from autointerp.jobs.batch_submitting import SubmitResult
+    from autointerp.jobs.batch.submit import SubmitResult
 
 
 def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> int:

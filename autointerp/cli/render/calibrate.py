@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import exit_code, print_json, same_again, show_recorded
+from autointerp.cli.printing import exit_code, print_json, same_again, show_recorded
 
 if TYPE_CHECKING:
     from autointerp.commands.calibrate import Calibrate
-    from autointerp.jobs.calibrating import CalibrationResult
+    from autointerp.jobs.calibrate import CalibrationResult
     from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration
 
 

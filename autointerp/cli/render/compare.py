@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.compare import Compare
-    from autointerp.jobs.comparing import Comparison, ScorerComparison
-    from autointerp.scoring.comparison import Contrast, Estimate
+    from autointerp.jobs.compare import Comparison, ScorerComparison
+    from autointerp.statistics.comparison import Contrast, Estimate
 
 HELD = 0.05
 """Adjusted p from which on no difference is called shown."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import finish, print_json
+from autointerp.cli.printing import finish, print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.demo import Demo

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from autointerp.commands.estimate import Estimate
-    from autointerp.jobs.estimating import Alternative, Amount, Forecast, ModelEstimate
+    from autointerp.jobs.estimate import Alternative, Amount, Forecast, ModelEstimate
 
 FOOTNOTE = "~: image tokens by a disputed or unknown rule; thinking tokens of reasoning models come on top"
 SAMPLED = (

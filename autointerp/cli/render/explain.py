@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from autointerp.cli.build import finish, show_recorded
+from autointerp.cli.printing import finish, show_recorded
 
 if TYPE_CHECKING:
     from autointerp.commands.explain import Explain
-    from autointerp.jobs.common import JobResult
+    from autointerp.job import JobResult
 
 
 def show(result: "JobResult", settings: "Explain", *, as_json: bool) -> int:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.harvest import Harvest
-    from autointerp.jobs.harvesting import HarvestResult
+    from autointerp.jobs.harvest import HarvestResult
 
 
 def show(result: "HarvestResult", settings: "Harvest", *, as_json: bool) -> int:

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import EXIT_INPUT, print_json
+from autointerp.cli.printing import EXIT_INPUT, print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.inspect import Inspect
     from autointerp.dump.summary import DumpSummary
-    from autointerp.jobs.inspecting import Inspected
+    from autointerp.jobs.inspect import Inspected
 
 
 def show(result: "Inspected", settings: "Inspect", *, as_json: bool) -> int:

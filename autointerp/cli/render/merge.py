@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import exit_code, print_json
+from autointerp.cli.printing import exit_code, print_json
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from autointerp.commands.merge import Merge
-    from autointerp.jobs.merging import MergeResult
+    from autointerp.shards.merge import MergeResult
 
 N_NAMED = 8
 """Missing shards that are listed."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from pathlib import Path

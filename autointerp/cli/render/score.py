@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from autointerp.cli.build import finish, show_recorded
+from autointerp.cli.printing import finish, show_recorded
 
 if TYPE_CHECKING:
     from autointerp.commands.score import Score
-    from autointerp.jobs.common import JobResult
+    from autointerp.job import JobResult
 
 
 def show(result: "JobResult", settings: "Score", *, as_json: bool) -> int:

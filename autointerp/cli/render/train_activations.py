@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.train_activations import TrainActivations
-    from autointerp.jobs.storing import Stored
+    from autointerp.jobs.train_activations import Stored
 
 
 def show(result: "Stored", settings: "TrainActivations", *, as_json: bool) -> int:

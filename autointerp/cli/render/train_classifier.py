@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.train_classifier import TrainClassifier
-    from autointerp.jobs.classifying import Classified
+    from autointerp.jobs.train_classifier import Classified
 
 
 def show(result: "Classified", settings: "TrainClassifier", *, as_json: bool) -> int:

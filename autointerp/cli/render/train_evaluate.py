@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from autointerp.commands.train_evaluate import TrainEvaluate
-    from autointerp.jobs.evaluated import CoderFigures, Evaluation
     from autointerp.transcoder.evaluation import Estimate
+    from autointerp.transcoder.evaluation_records import CoderFigures, Evaluation
 
 
 def show(result: "Evaluation", settings: "TrainEvaluate", *, as_json: bool) -> int:

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import print_json
+from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.train_transcoder import TrainTranscoder
-    from autointerp.jobs.training import Trained
+    from autointerp.jobs.train_transcoder import Trained
 
 
 def show(result: "Trained", settings: "TrainTranscoder", *, as_json: bool) -> int:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from autointerp.cli.build import exit_code, plural, print_json, same_again
+from autointerp.cli.printing import exit_code, plural, print_json, same_again
 
 if TYPE_CHECKING:
     from autointerp.commands.tune import Tune
-    from autointerp.jobs.tune_folder import Measure
-    from autointerp.jobs.tuning import TuneResult
+    from autointerp.jobs.tune import TuneResult
+    from autointerp.tune.folder import Measure
 
 
 def show(result: "TuneResult", settings: "Tune", *, as_json: bool) -> int:

@@ -12,14 +12,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from autointerp.errors import AutointerpError
+from autointerp.extras import how_to_install
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel, TileKey, looked_at
 from autointerp.lmm.request import Completion, Images, Request
-from autointerp.needs import how_to_install
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from autointerp.lmm.local.eye import View
+    from autointerp.lmm.local.vision_encoder import View
 
 NEEDED = (
     "torch",
@@ -104,7 +104,7 @@ class LocalClient:
         keys: Sequence[TileKey],
         pixels: "Sequence[Image]",
     ) -> str:
-        from autointerp.lmm.local.eye import look
+        from autointerp.lmm.local.vision_encoder import look
 
         # One request at a time: torch already uses every core for one.
         with self._busy:

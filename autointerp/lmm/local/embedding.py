@@ -50,8 +50,8 @@ class LocalEmbeddings:
 
 
 def _seen(picture: "Image") -> "Floats":
-    from autointerp.lmm.local.eye import meanings
     from autointerp.lmm.local.network import network
     from autointerp.lmm.local.tables import tables
+    from autointerp.lmm.local.vision_encoder import meanings
 
     return meanings(network().look([picture]), tables())[0]

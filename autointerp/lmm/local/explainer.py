@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from autointerp.lmm.local.eye import View
 from autointerp.lmm.local.tables import Floats, Ints, Tables
+from autointerp.lmm.local.vision_encoder import View
 from autointerp.lmm.local.visual import PROPERTIES, Mask
 from autointerp.lmm.local.wording import sentence, sentence_of_looks, sentence_of_two
 from autointerp.replies import ExplainReply

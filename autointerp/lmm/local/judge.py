@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from autointerp.candidates import alternatives
-from autointerp.lmm.local.eye import View
 from autointerp.lmm.local.tables import Floats, Tables
+from autointerp.lmm.local.vision_encoder import View
 from autointerp.lmm.local.wording import parse
 from autointerp.replies import Fit
 

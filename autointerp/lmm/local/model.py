@@ -12,7 +12,7 @@ from autointerp.replies import ExplainReply, Fit
 from autointerp.schema import Box
 
 if TYPE_CHECKING:
-    from autointerp.lmm.local.eye import View
+    from autointerp.lmm.local.vision_encoder import View
 
 SIDE = 224
 """Tiles are rendered at no more than what the network reads."""
@@ -36,7 +36,7 @@ class LocalModel:
 
     def numbered(self, role: Role) -> "dict[int, View]":
         """One view for each number of a role, in order; the crop and the whole image of one number are blended."""
-        from autointerp.lmm.local.eye import blend
+        from autointerp.lmm.local.vision_encoder import blend
 
         found: dict[int, list[tuple[View, bool]]] = {}
         for part in self._parts:

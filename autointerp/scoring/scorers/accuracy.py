@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 from autointerp.schema import STRATA, Control, Details, Verdict
 from autointerp.scoring.case import Case, Outcome, Scorer
 from autointerp.scoring.judge import JUDGE
-from autointerp.scoring.statistics import Floats, Interval, wilson
+from autointerp.statistics.rates import Floats, Interval, wilson
 
 NAME = "accuracy"
 BANDS = ((0.7, "high"), (0.3, "middle"), (0.0, "low"))

@@ -10,18 +10,18 @@ from random import Random
 
 import numpy as np
 
-from autointerp.lmm.calls import Failure
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.prompts import plain
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import Control, Details
 from autointerp.scoring.case import Case, Outcome, Scorer
-from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import board
 from autointerp.scoring.question_helpers import joined_labels, weighted_mean
 from autointerp.scoring.sampling import Item
+from autointerp.statistics.exact import binomial_tail
 
 NAME = "choice"
 _REPLY: type[NumberReply] = number_reply("better", 2)

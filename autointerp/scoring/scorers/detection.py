@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autointerp.lmm.calls import DEFERRED, Failure
+from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Exemplar, Verdict
 from autointerp.scoring.adaptive_sampling import CLEARED, columns
 from autointerp.scoring.case import Addition, Case, Outcome, Scorer
@@ -12,8 +12,7 @@ from autointerp.scoring.control_tests import CAREFUL
 from autointerp.scoring.controls import ask_ahead, judged_controls
 from autointerp.scoring.disjuncts import judged_disjuncts
 from autointerp.scoring.judge import JUDGE, Judgements
-from autointerp.scoring.resampling import Columns, Replicates, interval_of, percentiles, permuted_f1, resample
-from autointerp.scoring.statistics import (
+from autointerp.statistics.rates import (
     Floats,
     JudgeRates,
     auprc_samples,
@@ -25,6 +24,7 @@ from autointerp.scoring.statistics import (
     specificity_samples,
     weighted_rates,
 )
+from autointerp.statistics.resampling import Columns, Replicates, interval_of, percentiles, permuted_f1, resample
 
 NAME = "detection"
 _FURTHER = {

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from autointerp.images.picture import Picture
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Control, Details
 from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.embedder import Embedder
@@ -29,8 +29,8 @@ from autointerp.scoring.embedding_statistics import (
     p_of_labels,
 )
 from autointerp.scoring.judge import SETTLED
-from autointerp.scoring.resampling import Draws
 from autointerp.scoring.sampling import Item
+from autointerp.statistics.resampling import Draws
 
 NAME = "embedding"
 LEAST_SHARE = 1e-3

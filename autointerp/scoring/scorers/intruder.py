@@ -11,18 +11,18 @@ from random import Random
 import numpy as np
 
 from autointerp.evidence import all_duplicate_keys, duplicate_keys
-from autointerp.lmm.calls import Failure
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import STRATA, Control, Details, Exemplar
 from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
-from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import board
 from autointerp.scoring.question_helpers import Deck, distinct, places
 from autointerp.scoring.sampling import ACTIVE_STRATA
-from autointerp.scoring.statistics import Interval, wilson
+from autointerp.statistics.exact import binomial_tail
+from autointerp.statistics.rates import Interval, wilson
 
 NAME = "intruder"
 

@@ -13,8 +13,8 @@ from pydantic import Field, model_validator
 
 from autointerp.evidence import duplicate_keys, spread
 from autointerp.images.region import region_of
-from autointerp.lmm.calls import Failure
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.prompts import plain
@@ -23,9 +23,9 @@ from autointerp.schema import Control, Details, Exemplar
 from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.judge import Board, board
 from autointerp.scoring.question_helpers import joined_labels, weighted_mean
-from autointerp.scoring.resampling import Draws, upper_p
 from autointerp.scoring.sampling import ACTIVE_STRATA
-from autointerp.scoring.statistics import Floats
+from autointerp.statistics.rates import Floats
+from autointerp.statistics.resampling import Draws, upper_p
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"

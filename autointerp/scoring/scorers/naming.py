@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import ceil
 from random import Random
 
-from autointerp.lmm.calls import Failure
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.prompts import plain
@@ -19,10 +19,10 @@ from autointerp.replies import NumberReply, number_reply
 from autointerp.schema import Control, Details, Exemplar
 from autointerp.scoring.case import Case, Outcome, Scorer
 from autointerp.scoring.distractors import Distractors, normal
-from autointerp.scoring.exact import binomial_tail
 from autointerp.scoring.judge import board
 from autointerp.scoring.question_helpers import Deck, distinct, places
-from autointerp.scoring.statistics import Interval, wilson
+from autointerp.statistics.exact import binomial_tail
+from autointerp.statistics.rates import Interval, wilson
 
 NAME = "naming"
 

@@ -15,8 +15,8 @@ from math import exp, log, sqrt
 
 from autointerp.schema import Control, Details, DomainFinding, FeatureRow
 from autointerp.scoring.case import Case, Outcome, Population, Scorer
-from autointerp.scoring.exact import hypergeometric_tail
-from autointerp.scoring.statistics import Z95, Interval, wilson
+from autointerp.statistics.exact import hypergeometric_tail
+from autointerp.statistics.rates import Z95, Interval, wilson
 
 NAME = "relevance"
 RELEVANT = 0.95

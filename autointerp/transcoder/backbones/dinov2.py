@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from autointerp.errors import SettingsError
-from autointerp.needs import need
+from autointerp.extras import need
+from autointerp.transcoder.backbones.hookpoints import block_taps
 from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
 from autointerp.transcoder.backbones.preparation import Preparation
-from autointerp.transcoder.backbones.taps import block_taps
 from autointerp.transcoder.backbones.vit import SMALL, VisionTransformer
 
 NAME = "dinov2-small"

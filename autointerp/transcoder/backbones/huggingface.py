@@ -8,10 +8,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.needs import need
+from autointerp.extras import need
+from autointerp.transcoder.backbones.hookpoints import block_taps
 from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
 from autointerp.transcoder.backbones.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
-from autointerp.transcoder.backbones.taps import block_taps
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig  # pyright: ignore[reportMissingImports]

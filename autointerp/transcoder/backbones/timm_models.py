@@ -6,10 +6,10 @@ import torch
 from PIL import Image
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.needs import need
+from autointerp.extras import need
+from autointerp.transcoder.backbones.hookpoints import block_taps
 from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
 from autointerp.transcoder.backbones.preparation import Preparation
-from autointerp.transcoder.backbones.taps import block_taps
 
 if TYPE_CHECKING:
     from torch import nn

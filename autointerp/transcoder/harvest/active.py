@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.transcoder.harvest.entries import Heats
-from autointerp.transcoder.harvest.lots import Ints, Keys, keys
+from autointerp.transcoder.harvest.encode import Heats
+from autointerp.transcoder.harvest.hash_rng import Ints, Keys, keys
 
 Floats = npt.NDArray[np.float32]
 LAST = np.uint64(2**64 - 1)

@@ -8,12 +8,12 @@ import numpy.typing as npt
 from torch import Tensor
 
 from autointerp.transcoder.harvest.active import ActiveImages
-from autointerp.transcoder.harvest.entries import Peaks, entries_of, heats_of, peaks_of
-from autointerp.transcoder.harvest.levels import Levels
-from autointerp.transcoder.harvest.lots import Ints
-from autointerp.transcoder.harvest.pool import Lot
+from autointerp.transcoder.harvest.encode import Peaks, entries_of, heats_of, peaks_of
+from autointerp.transcoder.harvest.hash_rng import Ints
+from autointerp.transcoder.harvest.histogram import Levels
 from autointerp.transcoder.harvest.rows import RowFile
 from autointerp.transcoder.harvest.settings import HarvestSettings
+from autointerp.transcoder.harvest.silent_sampling import Lot
 from autointerp.transcoder.harvest.source import Source
 
 Arrays = dict[str, npt.NDArray[np.generic]]

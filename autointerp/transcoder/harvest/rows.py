@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.harvest.lots import Ints
+from autointerp.transcoder.harvest.hash_rng import Ints
 
 
 class RowFile:

@@ -14,10 +14,10 @@ from autointerp.errors import DumpError, SettingsError
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.harvest.collector import Collector
-from autointerp.transcoder.harvest.entries import Peaks, entries_of, peaks_of
-from autointerp.transcoder.harvest.lots import Ints
-from autointerp.transcoder.harvest.pool import Lot, draw_lot
+from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
+from autointerp.transcoder.harvest.hash_rng import Ints
 from autointerp.transcoder.harvest.settings import HarvestSettings
+from autointerp.transcoder.harvest.silent_sampling import Lot, draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.state import Plan, PlannedCoder, State, population_digest
 from autointerp.transcoder.harvest.threshold import threshold

@@ -14,8 +14,8 @@ from autointerp.errors import SettingsError
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.protocol import Backbone, Hookpoint, hookpoint_of
 from autointerp.transcoder.coder import RawUnits
-from autointerp.transcoder.harvest.entries import Encoder
-from autointerp.transcoder.storage import StoredCoder, load_coder
+from autointerp.transcoder.coder_io import StoredCoder, load_coder
+from autointerp.transcoder.harvest.encode import Encoder
 
 RAW = "raw:"
 """Before a hookpoint: the model's own units there, as a baseline."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autointerp.transcoder.harvest.entries import Peaks
+from autointerp.transcoder.harvest.encode import Peaks
 
 
 def threshold(peaks: Peaks, density: float) -> float:

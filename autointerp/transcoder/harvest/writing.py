@@ -13,11 +13,11 @@ from autointerp.dump.writer import DumpWriter, digest_of
 from autointerp.errors import SettingsError
 from autointerp.images.region import box_from_heat
 from autointerp.schema import Box, Exemplar, FeatureRow
-from autointerp.transcoder.harvest.bands import cut
 from autointerp.transcoder.harvest.collector import Collector
-from autointerp.transcoder.harvest.entries import Peaks
-from autointerp.transcoder.harvest.pool import Likeness, draw_silent
+from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.harvest.settings import HarvestSettings
+from autointerp.transcoder.harvest.silent_sampling import Likeness, draw_silent
+from autointerp.transcoder.harvest.stratified_draw import cut
 from autointerp.transcoder.hierarchy import Parents, parents_of
 from autointerp.transcoder.population import Population, PopulationImage
 

@@ -10,8 +10,8 @@ for module in NEEDED:
     pytest.importorskip(module, reason="the extra `local` is not installed")
 
 from autointerp.lmm.local.explainer import explain
-from autointerp.lmm.local.eye import View, blend
 from autointerp.lmm.local.tables import Tables
+from autointerp.lmm.local.vision_encoder import View, blend
 from autointerp.lmm.local.visual import PROPERTIES
 
 N_BACKGROUND = 40

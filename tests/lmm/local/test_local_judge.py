@@ -10,10 +10,10 @@ from autointerp.lmm.local.client import NEEDED
 for module in NEEDED:
     pytest.importorskip(module, reason="the extra `local` is not installed")
 
-from autointerp.lmm.local.eye import View
 from autointerp.lmm.local.judge import beliefs
 from autointerp.lmm.local.tables import Floats, tables
 from autointerp.lmm.local.text import text_encoder
+from autointerp.lmm.local.vision_encoder import View
 
 DOGS, SHIPS = "Pictures of dogs", "Pictures of ships at sea"
 

@@ -7,12 +7,12 @@ from trial import SILENT, ByImage, make_case, scored, subject
 from trial import outcomes as verdicts_of
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import CallError, Failure
+from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.schema import DomainFinding, Unscored
 from autointerp.scoring.case import Outcome
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.scorers.detection import covered
-from autointerp.scoring.statistics import JudgeRates
+from autointerp.statistics.rates import JudgeRates
 
 NAMES = ("detection", "accuracy", "relevance")
 WRONG = 104

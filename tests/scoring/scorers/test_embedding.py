@@ -11,7 +11,7 @@ from trial import ByImage, make_case, scored
 
 from autointerp.images.picture import Picture
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Explanation, Feature, Unscored
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.embedder import Vectors
@@ -25,8 +25,8 @@ from autointerp.scoring.embedding_statistics import (
     p_of_labels,
     weighted_auroc,
 )
-from autointerp.scoring.resampling import Draws
 from autointerp.scoring.scorers.embedding import EMBEDDING
+from autointerp.statistics.resampling import Draws
 
 
 @pytest.fixture

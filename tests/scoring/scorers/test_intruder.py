@@ -6,10 +6,10 @@ from builders import exemplars, explanation, feature, image_rows
 from trial import scored, subject
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.calls import Failure
+from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.schema import Unscored
-from autointerp.scoring.statistics import wilson
+from autointerp.statistics.rates import wilson
 
 
 def knows(request: Request) -> dict[str, object]:

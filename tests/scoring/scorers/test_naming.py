@@ -10,7 +10,7 @@ from autointerp.lmm.request import ImagePart, Request
 from autointerp.schema import Unscored
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.scorers.naming import options
-from autointerp.scoring.statistics import wilson
+from autointerp.statistics.rates import wilson
 
 OWN = "a red square"
 OTHERS = ("a red circle", "a blue square", "a green triangle", "a dog")

@@ -1,0 +1,1 @@
+"""Files of questions that an endpoint answers as a batch job."""

@@ -1,0 +1,152 @@
+"""The lines of batch files, in OpenAI's format, which `vllm run-batch` shares: requests out, results in."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from autointerp.errors import one_line
+from autointerp.lmm.keys import VARIABLES
+from autointerp.lmm.outcomes import CallError
+from autointerp.lmm.request import Completion, Request
+from autointerp.lmm.response import read_completion
+from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
+
+MOST_LINES = 50_000
+"""Requests in one file; source: https://platform.openai.com/docs/guides/batch, read 2026-11-23."""
+MOST_BYTES = 200_000_000
+"""Bytes of one file; same source."""
+PATH = "/v1/chat/completions"
+_MAX_KIND = 40
+_MAX_MESSAGE = 160
+
+
+def request_line(key: str, body: bytes) -> bytes:
+    """One request.
+
+    Args:
+        key: 64 hex digits, by which the result is known again.
+        body: as `build_body` makes it, without a line break.
+    """
+    head = f'{{"custom_id":"{key}","method":"POST","url":"{PATH}","body":'
+    return head.encode() + body + b"}\n"
+
+
+def key_of(line: bytes) -> str:
+    """The key of a line that `request_line` made."""
+    return line.split(b'"', 4)[3].decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that was answered, usably or not."""
+
+    key: str
+    completion: Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Errored:
+    """A request that was not answered."""
+
+    key: str
+    kind: str
+    """http_<code>, rate_limited, malformed, or the endpoint's own word, e.g. batch_expired."""
+    message: str
+    """One line, from the endpoint."""
+    complaint: str | None = None
+    """Of a 400 or 422: all that was said, which may be about one field of the body. Not to be shown."""
+
+
+class LineError(ValueError):
+    """A line that is no result; says why."""
+
+
+def read_result(line: bytes) -> Answered | Errored:
+    """One line of a result or error file.
+
+    Raises:
+        LineError: it is not JSON, or not a result.
+    """
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as e:
+        raise LineError("not JSON") from e
+    if not isinstance(record, dict):
+        raise LineError("not an object")
+    key, response, error = (record.get(name) for name in ("custom_id", "response", "error"))
+    if not isinstance(key, str) or not key:
+        raise LineError("no custom_id")
+    if isinstance(response, dict):
+        return _responded(key, response)
+    if error:
+        return _errored(key, None, error)
+    raise LineError("neither response nor error")
+
+
+def _responded(key: str, response: Mapping[str, object]) -> Answered | Errored:
+    status, body = response.get("status_code"), response.get("body")
+    if not isinstance(status, int) or isinstance(status, bool):
+        raise LineError("response without a status_code")
+    error = body.get("error") if isinstance(body, dict) else None
+    if status != 200 or error:
+        return _errored(key, status if status != 200 else None, error or body)
+    try:
+        return Answered(key, read_completion(body if isinstance(body, dict) else {}, None))
+    except CallError as e:
+        return Errored(key, e.kind, e.message)
+
+
+def _errored(key: str, status: int | None, error: object) -> Errored:
+    said = error if isinstance(error, dict) else {"message": error}
+    code = said.get("code")
+    if status is None and isinstance(code, int) and not isinstance(code, bool):
+        status = code
+    if status is not None:
+        kind = "rate_limited" if status == 429 else f"http_{status}"[:_MAX_KIND]
+    else:
+        kind = re.sub(r"[^a-z0-9_]+", "_", str(code or "error").lower())[:_MAX_KIND]
+    message = one_line(str(said.get("message") or said.get("detail") or said))
+    complaint = f"{message} {said.get('param') or ''}" if status in (400, 422) else None
+    # Keys go before the line is cut, lest a part of one stay.
+    return Errored(key, kind, without_keys(message)[:_MAX_MESSAGE], complaint)
+
+
+def without_keys(text: str) -> str:
+    """The text with every key of the environment taken out: endpoints repeat a wrong one."""
+    for name in VARIABLES:
+        if key := os.environ.get(name, "").strip():
+            text = text.replace(key, "[key]")
+    return text
+
+
+def shape_of(request: Request, replies: Mapping[str, type[Reply]]) -> str:
+    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `TASK:KEY:5`.
+
+    Args:
+        request: the question.
+        replies: the type of reply of each task, as `Task.reply`.
+    """
+    reply = replies[request.task]
+    if not issubclass(reply, JudgeReply | NumberReply):
+        return request.task
+    fields: dict[str, dict[str, object]] = json.loads(request.reply_schema)["properties"]
+    if issubclass(reply, JudgeReply):
+        return f"{request.task}:{len(fields)}"
+    ((name, field),) = fields.items()
+    numbers = field.get("enum")
+    return f"{request.task}:{name}:{len(numbers) if isinstance(numbers, list) else 1}"
+
+
+def reply_of(shape: str, replies: Mapping[str, type[Reply]]) -> type[Reply]:
+    """The reply that `shape_of` spoke of."""
+    match shape.split(":"):
+        case [task]:
+            return replies[task]
+        case [_, n]:
+            return judge_reply(int(n))
+        case [_, key, n]:
+            return number_reply(key, int(n))
+        case _:
+            raise ValueError(f"{shape!r} is not the shape of a reply")

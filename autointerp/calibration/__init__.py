@@ -1,0 +1,1 @@
+"""Questions of known truth that measure a judge."""

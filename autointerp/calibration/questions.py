@@ -1,0 +1,180 @@
+"""What a calibration asks: boards of planted images about one concept each, in several formats."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from random import Random
+
+from autointerp.dump.reader import Dump
+from autointerp.errors import SettingsError
+from autointerp.images.picture import Tile
+from autointerp.schema import BAND_STRATA, Exemplar, Feature
+from autointerp.scoring.error_rates import CheckedAnswer, Form, Origin
+from autointerp.scoring.sampling import Item
+from autointerp.settings import ScoreSettings
+from autointerp.synthetic.concepts import CONCEPTS, Concept, in_covering_order
+from autointerp.synthetic.evidence import Wanted, plant, shown_images
+from autointerp.synthetic.scenes import Scenes, draw_scenes
+
+N_SCENES = 100_000
+"""The population: a concept that fires on 0.1 % of it still has a hundred images."""
+LEAST_CALLS = 12
+BOARD = 12
+"""Images of a board where a run judges single images."""
+FEWEST, MOST = 0.1, 0.8
+"""Bounds of the share of a board where the thing is there; drawn anew for each, so that no judge can guess it."""
+
+Placed = tuple[Exemplar, Origin]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call: images of one concept in one format."""
+
+    number: int
+    """Of the concept, in `Plan.concepts`."""
+    form: Form
+    placed: tuple[Placed, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One call with what the judge is shown."""
+
+    number: int
+    concept: Concept
+    form: Form
+    items: tuple[Item, ...]
+    origins: tuple[Origin, ...]
+
+    def judgements(self, beliefs: Sequence[float | None]) -> list[CheckedAnswer]:
+        """The answers, beside the truth."""
+        rows = zip(self.items, self.origins, beliefs, strict=True)
+        return [
+            CheckedAnswer(self.number, self.concept.kinds, item.exemplar.image, origin, self.form, place, belief)
+            for place, (item, origin, belief) in enumerate(rows)
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All calls, and the population that they are about."""
+
+    seed: int
+    name: str
+    """Of its dump; says all that decides the images, besides the program's version."""
+    concepts: tuple[Concept, ...]
+    scenes: Scenes
+    features: tuple[Feature, ...]
+    """One a concept."""
+    forms: tuple[Form, ...]
+    """The run's own first."""
+    asked: tuple[Call, ...]
+
+    @cached_property
+    def images(self) -> list[int]:
+        """Ids of the images to draw, ascending."""
+        return shown_images(self.features)
+
+    def questions(self, dump: Dump) -> list[Asked]:
+        """The calls with their pictures."""
+        rows = dict(zip(self.images, dump.images(self.images), strict=True))
+        tiles = {i: Tile(i, row.sha256, (row.width, row.height), "full", None) for i, row in rows.items()}
+        return [
+            Asked(
+                call.number,
+                self.concepts[call.number],
+                call.form,
+                tuple(Item(exemplar, tiles[exemplar.image], 1.0) for exemplar, _ in call.placed),
+                tuple(origin for _, origin in call.placed),
+            )
+            for call in self.asked
+        ]
+
+
+def make_plan(settings: ScoreSettings, calls: int, seed: int) -> Plan:
+    """Draws scenes, features and boards.
+
+    A board is asked as a whole in the run's own format (or as a sheet of 12, where a run judges single images); some
+    boards also in the reversed order and in the other format of many images, and some of their images alone.
+
+    Raises:
+        SettingsError: too few calls to tell anything.
+    """
+    if calls < LEAST_CALLS:
+        raise SettingsError(f"--calls {calls}: too few to tell anything; give at least {LEAST_CALLS}")
+    n_boards, n_more = calls // 3, calls // 6
+    size = settings.per_call if settings.per_call > 1 else BOARD
+    concepts = in_covering_order(CONCEPTS, seed)[:n_boards]
+    wanted = _wanted(size, -(-n_boards // len(concepts)))
+    scenes = draw_scenes(N_SCENES, seed)
+    features = tuple(
+        plant(c, scenes, number=i, width=len(concepts), seed=seed, wanted=wanted) for i, c in enumerate(concepts)
+    )
+    main = Form(settings.layout if settings.per_call > 1 else "sheet", size)
+    boards = _boards(features, main, n_boards, Random(f"boards:{seed}"))
+    other = Form("separate" if main.layout == "sheet" else "sheet", size)
+    turned = Form(main.layout, size, backwards=True)
+    alone = Form("separate", 1)
+    asked = (
+        *boards,
+        *(Call(b.number, turned, b.placed[::-1]) for b in boards[:n_more]),
+        *(Call(b.number, other, b.placed) for b in boards[:n_more]),
+        *_singles(boards, alone, calls - n_boards - 2 * n_more, Random(f"singles:{seed}")),
+    )
+    forms = (main, alone, other, turned) if settings.per_call > 1 else (alone, main, other, turned)
+    name = f"planted scenes, seed {seed}, {n_boards} boards of {size}"
+    return Plan(seed, name, concepts, scenes, features, forms, asked)
+
+
+def _wanted(size: int, boards: int) -> Wanted:
+    """Enough for that many boards of a concept, whatever their shares."""
+    n_true, n_absent = boards * round(MOST * size), boards * (size - round(FEWEST * size))
+    half = -(-n_absent // 2) + boards
+    # What both draws took stands among the guided ones alone.
+    return Wanted(top=size, band=-(-n_true // len(BAND_STRATA)), silent=half + 2, guided=half)
+
+
+def _boards(features: Sequence[Feature], form: Form, n: int, chance: Random) -> list[Call]:
+    """Concepts take turns; no image stands on two boards of one concept."""
+    left = [_pools(feature, chance) for feature in features]
+    out: list[Call] = []
+    for i in range(n):
+        pools, size = left[i % len(features)], form.per_call
+        n_true = chance.randint(round(FEWEST * size), round(MOST * size))
+        n_near = (size - n_true) // 2
+        placed: list[Placed] = []
+        counts: dict[Origin, int] = {"true": n_true, "near": n_near, "random": size - n_true - n_near}
+        for origin, count in counts.items():
+            drawn, pools[origin] = pools[origin][:count], pools[origin][count:]
+            placed.extend((exemplar, origin) for exemplar in drawn)
+        chance.shuffle(placed)
+        out.append(Call(i % len(features), form, tuple(placed)))
+    return out
+
+
+def _pools(feature: Feature, chance: Random) -> dict[Origin, list[Exemplar]]:
+    """A feature's exemplars by origin, each in an order drawn by chance."""
+    guided = [e for e in feature.negatives if e.stratum == "guided"]
+    uniform = [e for e in feature.negatives if e.stratum == "silent"]
+    pools: dict[Origin, list[Exemplar]] = {"true": list(feature.active), "near": guided, "random": uniform}
+    for pool in pools.values():
+        chance.shuffle(pool)
+    return pools
+
+
+def _singles(boards: Sequence[Call], form: Form, n: int, chance: Random) -> list[Call]:
+    """`n` images of the boards, each alone: about half true, a quarter near and a quarter random."""
+    turns: tuple[Origin, ...] = ("true", "near", "true", "random")
+    left = [list(board.placed) for board in boards]
+    out: list[Call] = []
+    for k in range(n):
+        own = left[k % len(boards)]
+        if not own:
+            continue
+        # Boards are gone round in step with the turns; a second round must not give each the same origin again.
+        wanted = turns[(k + k // len(boards)) % len(turns)]
+        pick = next((p for p in own if p[1] == wanted), None) or chance.choice(own)
+        own.remove(pick)
+        out.append(Call(boards[k % len(boards)].number, form, (pick,)))
+    return out

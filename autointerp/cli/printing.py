@@ -1,0 +1,129 @@
+"""From results to what is printed."""
+
+import dataclasses
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from autointerp.unexplainable import in_words
+
+if TYPE_CHECKING:
+    from autointerp.job import JobResult
+
+EXIT_FAILURES = 1
+"""Failures were recorded that a rerun may mend."""
+EXIT_INPUT = 2
+"""The input is not as it should be."""
+EXIT_STOPPED = 3
+"""The budget or a signal stopped the work."""
+
+
+def plural(n: int, what: str) -> str:
+    """`1 feature`, `2 features`."""
+    return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
+
+
+def print_json(value: object) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
+    """Prints what a job did, and gives the exit code."""
+    if as_json:
+        print_json(_as_json(result))
+    else:
+        for line in _lines(did, result, next_step):
+            typer.echo(line)
+    return exit_code(complete=result.complete, halted=result.halted)
+
+
+def exit_code(*, complete: bool, halted: bool) -> int:
+    """The exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left.
+
+    Args:
+        complete: whether nothing is left to do.
+        halted: whether the budget or a signal stopped the work.
+    """
+    if halted:
+        return EXIT_STOPPED
+    return 0 if complete else EXIT_FAILURES
+
+
+def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
+    """Says that a command was recorded for a batch job, and what comes next."""
+    if as_json:
+        print_json({"run": str(run), "recorded": command})
+        return
+    typer.echo(f"recorded for a batch job: {command}, {what}; nothing was asked")
+    typer.echo(f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:")
+    typer.echo(f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on")
+
+
+def _as_json(result: "JobResult") -> dict[str, object]:
+    tally = result.tally
+    return {
+        "headline": result.headline,
+        "run": str(result.run),
+        "selected": result.selected,
+        "before": result.before,
+        "done": result.done,
+        "dead": result.dead,
+        "unexplainable": dict(result.unexplainable),
+        "failed": result.failed,
+        "unanswered": result.gaps,
+        "stopped": result.stopped,
+        "seconds": round(result.seconds, 3),
+        "requests": tally.requests,
+        "answered": tally.answered,
+        "cached": tally.cached,
+        "usage": tally.usage.model_dump(),
+        "failures": dict(tally.failures),
+        "retries": dict(tally.retries),
+        "notes": result.notes,
+    }
+
+
+def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
+    tally, usage = result.tally, result.tally.usage
+    cost = "" if usage.dollars is None else f", ${usage.dollars:,.4f}"
+    earlier = f" ({result.before:,} were done before)" if result.before else ""
+    lines = [result.headline] if result.headline else []
+    asked = result.selected - result.n_unexplainable
+    lines.append(f"{did} {result.done:,} of {asked:,} features{earlier} in {result.seconds:,.1f} s -> {result.run}")
+    tokens = usage.input_tokens + usage.output_tokens
+    lines.append(
+        f"{plural(tally.requests, 'call')}, {plural(tally.cached, 'answer')} from the cache, {tokens:,} tokens{cost}"
+    )
+    if result.unexplainable:
+        lines.append(in_words(result.unexplainable))
+    lines += result.notes
+    if result.gaps:
+        lines.append(
+            f"{plural(result.gaps, 'question')} stayed unanswered (failures.jsonl); "
+            "the intervals are as wide as their answers could make them"
+        )
+    if result.failed:
+        stay = "stays" if result.failed == 1 else "stay"
+        lines.append(f"{plural(result.failed, 'feature')} failed and {stay} pending (failures.jsonl); the first:")
+        lines += [f"  feature {f.feature}: {f.stage}: {f.kind}: {f.message}" for f in result.failures[:5]]
+    if not result.complete:
+        why = f"stopped: {result.stopped}; " if result.stopped else ""
+        lines.append(f"{why}{same_again()}")
+    elif result.before + result.done:
+        lines.append(f"next: {next_step}")
+    return lines
+
+
+def same_again() -> str:
+    """How to go on, with the command that was given."""
+    return f"run the same command again to go on: {shlex.join(['autointerp', *sys.argv[1:]])}"
+
+
+def records(value: object) -> object:
+    """A dataclass as JSON values."""
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value

@@ -1,1 +1,0 @@
-"""Several explanations of one feature: candidates, clustered by meaning, weighed by inverse probability."""

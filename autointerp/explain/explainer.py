@@ -1,0 +1,275 @@
+"""Feature → Explanation: what the explainer is shown and asked, and what becomes of its reply."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from autointerp.clock import now
+from autointerp.evidence import Images, Shown, draw_shown
+from autointerp.images.picture import Picture
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.local.model import LocalAnswerer, LocalModel
+from autointerp.lmm.outcomes import DEFERRED, Answer, Failure, failed
+from autointerp.lmm.request import ImagePart, Request, Role, TextPart
+from autointerp.lmm.task import Task
+from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
+from autointerp.replies import DomainReply, ExplainReply, reply_schema
+from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.settings import ExplainSettings, ModelSettings
+from autointerp.tiles import region_box, tile_of
+from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW, UNEXPLAINABLE
+
+
+def _explain_locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model reads from the words of the request only which images fire weakly."""
+    texts = (part.text for message in request.messages for part in message.parts if isinstance(part, TextPart))
+    weak = {int(number) for text in texts for number in re.findall(r"Active image (\d+) \(weaker\)", text)}
+    active, silent = model.numbered("active"), model.numbered("silent")
+    numbers = list(active)
+    reply = model.explained(list(active.values()), list(silent.values()), [number in weak for number in numbers])
+    return reply.model_copy(update={"misfits": [numbers[i - 1] for i in reply.misfits]}).model_dump()
+
+
+def _find_nothing_locally(request: Request, model: LocalModel) -> Mapping[str, object]:
+    """The embedded model claims no error."""
+    said = "The embedded model recognises objects and simple looks; it cannot tell errors of this kind."
+    return {"observations": said, "found": False, "error": "", "category": "none", "images": []}
+
+
+EXPLAIN = Task("explain", ExplainReply, tokens=220, local=LocalAnswerer(_explain_locally))
+DOMAIN = Task("domain", DomainReply, tokens=160, local=LocalAnswerer(_find_nothing_locally))
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """All that explaining needs besides the feature."""
+
+    model: ModelSettings
+    settings: ExplainSettings
+    prompt: Prompt
+    domain: Prompt | None
+    """The second pass's template."""
+    grid: tuple[int, int] | None
+    """Rows and columns of the dump's heat maps."""
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The templates used, in order."""
+        return (self.prompt, self.domain) if self.domain else (self.prompt,)
+
+    @property
+    def digest(self) -> str:
+        """Of all templates used."""
+        return joint_digest(self.prompts)
+
+    def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:
+        """The questions for one feature, all independent of each other's answers."""
+        shown = draw_shown(feature, images, self.settings)
+        return (self.first(shown, images), *self.passes(shown, images)) if shown.active else ()
+
+    def first(self, shown: Shown, images: Images, parents: Sequence[str] = ()) -> Request:
+        """The question what the images that fire have in common.
+
+        Args:
+            shown: what is shown, at least one active image.
+            images: rows of its images.
+            parents: explanations of broader features that fire on them too.
+        """
+        return self._request(EXPLAIN, "", self.prompt, shown, images, parents)
+
+    def passes(self, shown: Shown, images: Images) -> tuple[Request, ...]:
+        """The second pass, where there is one."""
+        return () if self.domain is None else (self._second_pass(self.domain, shown.active, images),)
+
+    def _second_pass(self, domain: Prompt, active: tuple[Exemplar, ...], images: Images) -> Request:
+        # A fresh question: it does not see the first answer, nor the silent images.
+        alone = Shown(active=active, contrast=())
+        return self._request(DOMAIN, self.settings.domain or "", domain, alone, images)
+
+    async def explain(
+        self,
+        feature: Feature,
+        images: Images,
+        gateway: Gateway,
+        shuffled: tuple[Exemplar, ...] = (),
+        parents: Mapping[int, str] = MappingProxyType({}),
+    ) -> Explanation | FailureRecord:
+        """Asks, and makes the record.
+
+        Args:
+            feature: with its evidence.
+            images: rows of its images, and of those of `shuffled`.
+            gateway: the way to the explainer.
+            shuffled: images of other features, of which the second pass is asked too; empty for no such control.
+            parents: explanations of broader features that fire on its images too, by id: the question is then what is
+                special here.
+
+        Raises:
+            EndpointError: no request of this run can succeed.
+        """
+        shown = draw_shown(feature, images, self.settings)
+        if not shown.active:
+            return failed(feature.id, "explain", Failure(UNEXPLAINABLE, nothing_to_show(feature), 0))
+        answer = await gateway.ask(self.first(shown, images, tuple(parents.values())), ExplainReply)
+        if isinstance(answer, Failure):
+            if answer.kind == DEFERRED:
+                await self.ask_ahead(shown, images, gateway, shuffled)
+            return failed(feature.id, "explain", answer)
+        return await self.complete(feature, shown, images, gateway, answer, shuffled, tuple(parents))
+
+    async def ask_ahead(self, shown: Shown, images: Images, gateway: Gateway, shuffled: tuple[Exemplar, ...]) -> None:
+        """Puts the second passes into a batch: they wait for nothing, and asked for now they spare a day."""
+        for _, request, _ in self._second_passes(shown, images, shuffled):
+            await gateway.ask(request, DomainReply)
+
+    async def complete(
+        self,
+        feature: Feature,
+        shown: Shown,
+        images: Images,
+        gateway: Gateway,
+        answer: Answer[ExplainReply],
+        shuffled: tuple[Exemplar, ...] = (),
+        parents: tuple[int, ...] = (),
+    ) -> Explanation | FailureRecord:
+        """Asks the second passes and makes the record of a first answer.
+
+        Args:
+            feature: with its evidence.
+            shown: what the answer is about.
+            images: as for `explain`.
+            gateway: as for `explain`.
+            answer: to the first question.
+            shuffled: as for `explain`.
+            parents: ids of the broader features that the first question told of.
+
+        Raises:
+            EndpointError: no request of this run can succeed.
+        """
+        usage = answer.usage
+        found: dict[str, DomainFinding] = {}
+        for stage, request, active in self._second_passes(shown, images, shuffled):
+            second = await gateway.ask(request, DomainReply)
+            if isinstance(second, Failure):
+                return failed(feature.id, f"explain:{stage}", second)
+            found[stage] = _finding(second.value, self.settings.domain or "", active)
+            usage += second.usage
+        return self._record(feature, shown, answer.value, answer.model, found, usage, parents)
+
+    def _second_passes(
+        self, shown: Shown, images: Images, shuffled: tuple[Exemplar, ...]
+    ) -> Iterator[tuple[str, Request, tuple[Exemplar, ...]]]:
+        """Stage, question and images: of the feature, and of the shuffled set where there is one."""
+        for request in self.passes(shown, images):
+            yield "domain", request, shown.active
+        if self.domain is not None and shuffled:
+            yield "shuffled", self._second_pass(self.domain, shuffled, images), shuffled
+
+    def _request(
+        self,
+        task: Task,
+        subject: str,
+        prompt: Prompt,
+        shown: Shown,
+        images: Images,
+        parents: Sequence[str] = (),
+    ) -> Request:
+        pictures: list[ImagePart] = []
+        active = [self._shown(i, e, images, "active", pictures) for i, e in enumerate(shown.active, 1)]
+        contrast = [self._shown(i, e, images, "silent", pictures) for i, e in enumerate(shown.contrast, 1)]
+        variables: dict[str, Value] = {"active": active, "levels": self.settings.levels}
+        if task is EXPLAIN:
+            variables |= {"contrast": contrast, "parents": [plain(text) for text in parents]}
+        else:
+            variables |= {"name": subject}
+        return Request(
+            model=self.model.model,
+            task=task.name,
+            subject=subject,
+            messages=prompt.fill(variables, pictures),
+            reply_schema=reply_schema(task.reply),
+            temperature=self.model.temperature,
+            max_tokens=self.model.max_tokens,
+            seed=self.model.seed,
+            detail=self.model.detail,
+        )
+
+    def _shown(
+        self, number: int, exemplar: Exemplar, images: Images, role: Role, pictures: list[ImagePart]
+    ) -> ShownImage:
+        image, region = images[exemplar.image], self.settings.region
+        box = region_box(exemplar, image, self.grid, region) if role == "active" else None
+        # Without a region all renderings are the same picture, which is then shown once.
+        renderings = self.settings.renderings if box is not None else ("full",)
+        slots: list[Slot] = []
+        for rendering in renderings:
+            tile = tile_of(exemplar, image, rendering, box, self.grid)
+            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
+            slots.append(Slot(len(pictures), rendering))
+            pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
+        return ShownImage(number=number, level=self._level(exemplar) if role == "active" else "", slots=tuple(slots))
+
+    def _level(self, exemplar: Exemplar) -> str:
+        match self.settings.levels:
+            case "words":
+                return "strong" if exemplar.stratum == "top" else "weaker"
+            case "numbers":
+                return f"{exemplar.activation:.3g}"
+            case "none":
+                return ""
+
+    def _record(
+        self,
+        feature: Feature,
+        shown: Shown,
+        reply: ExplainReply,
+        model: str,
+        found: Mapping[str, DomainFinding],
+        usage: Usage,
+        parents: tuple[int, ...],
+    ) -> Explanation:
+        none = reply.verdict == "none"
+        ids = [e.image for e in shown.active]
+        return Explanation(
+            feature=feature.id,
+            text="" if none else plain(reply.explanation),
+            concepts=() if none else tuple(plain(c) for c in reply.concepts if c.strip()),
+            none=none,
+            mixed=reply.verdict == "mixed",
+            candidates=tuple(plain(c) for c in reply.candidates if c.strip()),
+            lookalikes=plain(reply.lookalikes),
+            misfits=_ids(reply.misfits, ids),
+            domain=found.get("domain"),
+            shuffled=found.get("shuffled"),
+            parents=parents,
+            model=model,
+            prompt=self.digest,
+            images=tuple(ids),
+            contrast=tuple(e.image for e in shown.contrast),
+            usage=usage,
+            created=now(),
+        )
+
+
+def _finding(reply: DomainReply, domain: str, active: Sequence[Exemplar]) -> DomainFinding:
+    ids = [e.image for e in active]
+    return DomainFinding(
+        domain=domain,
+        found=reply.found,
+        text=plain(reply.error) if reply.found else "",
+        category=plain(reply.category) if reply.found else "none",
+        images=_ids(reply.images, ids) if reply.found else (),
+    )
+
+
+def _ids(numbers: Sequence[int], ids: Sequence[int]) -> tuple[int, ...]:
+    """Image ids of the numbers that the prompt used; a number it did not use is dropped."""
+    return tuple(ids[n - 1] for n in dict.fromkeys(numbers) if 1 <= n <= len(ids))
+
+
+def nothing_to_show(feature: Feature) -> str:
+    """Why no active image can be shown."""
+    if feature.active:
+        return TOO_FEW
+    return NO_IMAGES if feature.row.n_active else NEVER_FIRED

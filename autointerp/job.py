@@ -1,0 +1,274 @@
+"""What the jobs share: progress, results, rows of images, the choice of features."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from autointerp.batch.client import Outbox
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.dump.selection import Selection, parse_features
+from autointerp.errors import RunError
+from autointerp.evidence import Images
+from autointerp.lmm.gateway import Tally
+from autointerp.lmm.outcomes import DEFERRED, Failure
+from autointerp.pipeline import Stop
+from autointerp.remote.path import AnyPath, Location, as_path
+from autointerp.runs.folder import DumpReference, Run, RunWriter
+from autointerp.runs.index import Ints
+from autointerp.schema import Explanation, FailureRecord, Feature
+from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
+
+
+class Load(Protocol):
+    """Requests in flight, of one process or of all."""
+
+    @property
+    def in_flight(self) -> int:
+        """Now."""
+        ...
+
+    @property
+    def limit(self) -> float:
+        """How many may be."""
+        ...
+
+    @property
+    def endpoints(self) -> tuple[int, int] | None:
+        """Servers that are up, of how many; None for a single one."""
+        ...
+
+    @property
+    def pause(self) -> float:
+        """Seconds that the endpoint still asks all requests to wait."""
+        ...
+
+
+class Watched(Protocol):
+    """What a display reads: a gateway, or the sum of several."""
+
+    tally: Tally
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit."""
+        ...
+
+    @property
+    def limiter(self) -> Load:
+        """For the requests in flight."""
+        ...
+
+
+class Progress(Protocol):
+    """Whoever shows how far a job is."""
+
+    def show(self, stage: str, gateway: Watched, total: int, before: int) -> AbstractContextManager[object]:
+        """Shows a stage while the context lasts: `total` features, `before` of them done in earlier runs."""
+        ...
+
+    def advance(self, *, failed: bool) -> None:
+        """One more feature is through."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Says one line."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, stage: str, gateway: Watched, total: int, before: int) -> AbstractContextManager[object]:
+        """Nothing."""
+        return nullcontext()
+
+    def advance(self, *, failed: bool) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+
+@dataclass
+class JobResult:
+    """What a job did."""
+
+    run: AnyPath
+    selected: int
+    """Features asked for."""
+    before: int
+    """Of them, done by earlier runs of the same command."""
+    done: int = 0
+    """Done now."""
+    failures: list[FailureRecord] = field(default_factory=list)
+    """Of now, at most `N_KEPT`; all are in failures.jsonl."""
+    unexplainable: Counter[str] = field(default_factory=Counter)
+    """Features asked for that can never be explained, by why; those that earlier runs found are among them."""
+    failed: int = 0
+    """Features that failed now and stay pending."""
+    deferred: int = 0
+    """Features whose questions wait for a batch job."""
+    gaps: int = 0
+    """Questions that settled in a failure though their feature was scored; its interval holds the doubt."""
+    tally: Tally = field(default_factory=Tally)
+    spent: float = 0.0
+    """Of the budget, in its unit; tokens without a budget."""
+    seconds: float = 0.0
+    stopped: str | None = None
+    """Why the job ended early: `interrupted`, `OVER_BUDGET` or `WORKER_FAILED`."""
+    notes: list[str] = field(default_factory=list)
+    headline: str | None = None
+    """What should be read before anything else: whether the controls separate."""
+
+    @property
+    def n_unexplainable(self) -> int:
+        """Features asked for that can never be explained."""
+        return self.unexplainable.total()
+
+    @property
+    def dead(self) -> int:
+        """Those of them that never fired."""
+        return self.unexplainable[NEVER_FIRED]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.failed == 0 and self.deferred == 0 and self.stopped is None
+
+    @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended the job early."""
+        return self.stopped not in (None, WORKER_FAILED)
+
+    @property
+    def tried(self) -> bool:
+        """Whether every feature asked for is done, settled or failed."""
+        through = self.before + self.done + self.n_unexplainable + self.failed
+        return self.stopped is None and self.deferred == 0 and through >= self.selected
+
+
+OVER_BUDGET = "over budget"
+"""Why a job ended early whose next question might have passed the budget."""
+WORKER_FAILED = "a worker failed"
+"""Why a job ended early whose features nobody goes on with: they are pending."""
+N_KEPT = 20
+"""Failures that a result lists."""
+
+
+class Recorder:
+    """Writes what became of each feature, and counts it."""
+
+    def __init__(
+        self, writer: RunWriter, result: JobResult, progress: Progress, stop: Stop, outbox: Outbox | None = None
+    ) -> None:
+        self._early = outbox is not None and not outbox.final
+        self._writer = writer
+        self._result = result
+        self._progress = progress
+        self._stop = stop
+
+    def failure(self, record: FailureRecord) -> None:
+        """A call failed: the feature stays pending."""
+        self._writer.failure(record)
+        if len(self._result.failures) < N_KEPT:
+            self._result.failures.append(record)
+        if record.kind == "over_budget":
+            self._stop.ask(OVER_BUDGET)
+
+    def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
+        """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
+        if isinstance(outcome, Explanation):
+            self._writer.explanation(outcome)
+            for gap in gaps:
+                self.gap(gap)
+        elif outcome.kind == UNEXPLAINABLE:
+            self._writer.failure(outcome)
+            self._result.unexplainable[outcome.message] += 1
+            self._progress.advance(failed=False)
+            return
+        elif self.postponed([outcome]):
+            return
+        else:
+            self.failure(outcome)
+        self.through(failed=isinstance(outcome, FailureRecord))
+
+    def postponed(self, failures: Sequence[Failure | FailureRecord]) -> bool:
+        """Whether nothing is recorded of a feature yet; counts it if so.
+
+        Its answers are still to come, or some failed and the stage will be gone through once more.
+        """
+        kinds = {failure.kind for failure in failures}
+        if not (DEFERRED in kinds or (kinds and self._early)):
+            return False
+        if "over_budget" in kinds:
+            self._stop.ask(OVER_BUDGET)
+        if DEFERRED in kinds:
+            self._result.deferred += 1
+        else:
+            self._result.failed += 1
+        self._progress.advance(failed=False)
+        return True
+
+    def gap(self, record: FailureRecord) -> None:
+        """A judgement stayed unanswered, though its feature was scored without it."""
+        self._writer.failure(record)
+        self._result.gaps += 1
+
+    def through(self, *, failed: bool) -> None:
+        """A feature is through."""
+        if failed:
+            self._result.failed += 1
+        else:
+            self._result.done += 1
+        self._progress.advance(failed=failed)
+
+
+def choose(dump: Dump, features: str | Iterable[int], *, width: int | None, sample: int | None, seed: int) -> Ints:
+    """Ids of the chosen features, ascending.
+
+    Raises:
+        SettingsError: a feature or width that the dump does not have.
+    """
+    text = features if isinstance(features, str) else ",".join(str(f) for f in features)
+    selection = parse_features(text, n_latents=dump.info.n_latents)
+    return dump.select(selection.narrowed(width=width, n_sample=sample, seed=seed))
+
+
+def only(ids: Ints) -> Selection:
+    """The selection of exactly these ids."""
+    return Selection(starts=ids, stops=ids + 1)
+
+
+def images_of(dump: Dump, feature: Feature, more: Sequence[int] = ()) -> Images:
+    """Rows of all images of a feature, and of `more`, by id."""
+    ids = sorted({e.image for e in feature.exemplars} | set(more))
+    return dict(zip(ids, dump.images(ids), strict=True))
+
+
+def reference(dump: Dump) -> DumpReference:
+    """How a run states its dump."""
+    return DumpReference(
+        name=dump.info.name, path=str(dump.path.resolve()), digest=dump.digest, n_latents=dump.info.n_latents
+    )
+
+
+def dump_of(run: Run, given: Location | None, *, allow_outside: bool) -> Dump:
+    """The dump of a run: where it was, or where the user says it is now.
+
+    Raises:
+        RunError: it is not there any more, or it is another dump.
+        DumpError: it cannot be read.
+    """
+    place = as_path(given if given is not None else run.info.dump.path)
+    if given is None and isinstance(place, Path) and not place.exists():
+        raise RunError(f"{run.path}: its dump is no longer at {run.info.dump.path}; say where it is with --dump")
+    dump = open_dump(place, allow_outside=allow_outside)
+    if dump.digest != run.info.dump.digest:
+        raise RunError(
+            f"{dump.path}: not the dump that {run.path} was made from, or it has changed since; "
+            "name the right one with --dump, or explain anew"
+        )
+    return dump

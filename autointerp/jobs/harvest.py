@@ -1,0 +1,65 @@
+"""`autointerp harvest`: a folder of images and stored coders to a dump each."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from autointerp.commands.harvest import Harvest
+from autointerp.counting import Counting, Uncounted
+from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.transcoder.harvest.run import Harvested, Job, harvest
+from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
+from autointerp.transcoder.harvest.state import State
+from autointerp.transcoder.population import read_population
+
+
+class HarvestResult(NamedTuple):
+    """What a harvest wrote."""
+
+    dumps: tuple[Harvested, ...]
+    """In the order of the coders."""
+    broken: tuple[str, ...]
+    """One line for each image file that cannot be read and is left out."""
+
+
+def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult:
+    """Runs a population of images through a backbone and one or several coders, and writes a dump for each coder.
+
+    Called again with the same settings after a stop, it goes on from the last checkpoint and ends in the same dumps.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+
+    Raises:
+        SettingsError: an image folder, a coder or the backbone cannot be used.
+        DumpError: the dump exists, or cannot be made.
+    """
+    target = settings.dump
+    stored = stored_coders(settings.coders)
+    model = load_backbone(settings.backbone or backbone_name(stored), device=settings.device)
+    sources = load_sources(settings.coders, stored, model, settings.device)
+    population = read_population(settings.images, labels=settings.labels, error_folders=settings.error_folders)
+    dumps = [target] if len(sources) == 1 else [target / s.name for s in sources]
+    job = Job(
+        backbone=model,
+        population=population,
+        targets=tuple(zip(sources, dumps, strict=True)),
+        settings=settings.settings,
+        state=State(target.parent / f".{target.name}.harvest"),
+        batch=settings.batch,
+        store=settings.store,
+    )
+    return HarvestResult(tuple(harvest(job, _telling(progress or Uncounted()))), population.broken)
+
+
+def _telling(progress: Counting) -> Callable[[int, int], None]:
+    begun = False
+
+    def tell(done: int, total: int) -> None:
+        nonlocal begun
+        if done and not begun:
+            progress.note(f"going on after {done:,} of {total:,} images")
+        begun = True
+        progress.count("images harvested", done, total)
+
+    return tell

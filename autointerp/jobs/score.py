@@ -1,0 +1,364 @@
+"""`autointerp score`: every scorer's verdict on every explanation of a run."""
+
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from autointerp.batch.client import Outbox
+from autointerp.commands.explain import Explain
+from autointerp.commands.score import Score
+from autointerp.dump.reader import Dump
+from autointerp.errors import SettingsError
+from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, only
+from autointerp.jobs.adopt import adopt
+from autointerp.jobs.batch.plan import check_models, record
+from autointerp.jobs.endpoints import (
+    admit_random,
+    announce,
+    asking,
+    given_here,
+    judge_at,
+    judge_name,
+    note_address,
+    scorers_at,
+)
+from autointerp.jobs.explain import run as explain
+from autointerp.lmm.address import check_urls
+from autointerp.lmm.cache import cache_folder
+from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.outcomes import Failure, failed
+from autointerp.pipeline import Stop, drive
+from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
+from autointerp.runs.index import Ints, holds
+from autointerp.schema import Feature
+from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.cases import Cases, controlled, make_judge
+from autointerp.scoring.control_tests import headline
+from autointerp.scoring.judge_calibration import Known, calibrated
+from autointerp.scoring.random_weights_control import FOLDER, sample_size, separations_of, settings_of_random
+from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.settings_checks import named_scorers, refuse_screener, refuse_too_few, screeners
+from autointerp.session.embedder import embedder_of, embedder_on
+from autointerp.session.gateway import open_gateway, resolve_model
+from autointerp.settings import (
+    EngineSettings,
+    FeatureSelection,
+    ModelSettings,
+    RegionSettings,
+    ScoreSettings,
+)
+from autointerp.shards.budget_shares import after
+from autointerp.shards.dealing import Crew, Spread, gather, here_or_spread, shard_of
+from autointerp.shards.ray_engine import crew_of
+from autointerp.shards.remote_runs import url_of, work_at
+from autointerp.shards.shards import Shard, shard_writer
+from autointerp.unexplainable import in_words
+
+
+def score_features(
+    o: "Score",
+    judge: ModelSettings,
+    run: Path,
+    *,
+    progress: Progress | None = None,
+    outbox: Outbox | None = None,
+    shard: Shard | None = None,
+    crew: Crew | None = None,
+    stop: Stop | None = None,
+) -> JobResult:
+    """Scores the explanations of a run; run again with the same settings, it goes on where it stopped.
+
+    Args:
+        o: the settings of the command.
+        judge: who judges.
+        run: folder that `explain` made.
+        progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+        shard: works on this piece of the features alone, into a part of the run that `merge` merges.
+        crew: several processes that work on pieces, which are merged at the end.
+        stop: asked from outside to end when what is in flight is done.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    started = time.monotonic()
+    progress, stop = progress or Silent(), stop or Stop()
+    asked, settings, engine = judge, o.settings, o.engine
+    gather(run, crew, progress)
+    there = open_run(run)
+    opened = dump_of(there, o.dump, allow_outside=o.allow_outside)
+    result = JobResult(run=run, selected=0, before=0)
+    scorers = _scorers(settings, there, opened, result)
+    refuse_screener(settings, asked)
+    embedder = embedder_of(settings, scorers)
+    trial = make_judge(asked, settings, scorers, o.prompts)
+    known = calibrated(o.calibration, trial, there.info, result)
+    stage = ScoreStage(
+        judge=asked,
+        settings=settings,
+        prompts={p.name: p.digest[:12] for p in trial.prompts},
+        calibration=known.digest if known else None,
+    )
+    index = there.index()
+    named = choose(opened, o.features, width=None, sample=None, seed=0)
+    chosen = np.intersect1d(named, index.features)
+    info = there.info.model_copy(update={"score": stage})
+    with shard_writer(run, "score", info, chosen, opened, shard, result) as place:
+        writer = place.writer
+        _keep(known, writer.run.path)
+        done = {name: place.scored(name) for name in scorers}
+        left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
+        result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+        if o.execution.batch and outbox is None:
+            return result
+        if not len(chosen):
+            result.notes.append(_none_explained(there, named))
+        recorder = Recorder(writer, result, progress, stop, outbox)
+        cases: Cases | None = None
+
+        async def one(feature: Feature, gateway: Gateway) -> None:
+            assert cases is not None
+            case = cases.case(feature, gateway)
+            pending = [name for name in scorers if not holds(done[name], feature.id)]
+            outcomes = [(name, await SCORERS[name](case)) for name in pending]
+            _record(case, outcomes, writer, recorder)
+
+        async def main() -> None:
+            nonlocal cases
+            if not len(left):
+                return
+            rates = known.rates if known else None
+            cases = Cases(opened, index, trial, scorers, controlled(chosen, settings), rates)
+            async with (
+                open_gateway(
+                    asked,
+                    engine,
+                    opened,
+                    cache=o.cache,
+                    prices=o.prices,
+                    outbox=outbox,
+                    others=screeners(settings),
+                    say=progress.note,
+                ) as gateway,
+                embedder_on(cases, embedder, engine, opened, cache=o.cache, say=progress.note),
+            ):
+                result.tally = gateway.tally
+                # A feature asks several sheets at once, so fewer features keep the endpoint busy.
+                window = engine.concurrency // 2 + 2
+                with progress.show("score", gateway, len(place.ids), result.before), stop.on_interrupt(progress.note):
+                    announce(progress, asked, engine, embedder, outbox=outbox)
+                    await drive(opened.features(only(left)), lambda f: one(f, gateway), window=window, stop=stop)
+                result.spent = gateway.spent
+
+        known_places = {"dump": str(opened.path), "cache": cache_folder(o.cache), "run": str(run)}
+        call = partial(_piece, o.model_copy(update=known_places).absolute(), asked)
+        asks_of = tuple(asking(asked, engine, embedder))
+        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
+        here_or_spread(main, crew, call, [left], what, result)
+        note_address(writer, "score", asked, o.cache, outbox=outbox)
+        result.stopped = result.stopped or stop.reason
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _piece(
+    o: "Score", judge: ModelSettings, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop
+) -> JobResult:
+    """What one of several processes does."""
+    o = o.model_copy(update={"engine": engine})
+    return score_features(o, judge, Path(o.run), progress=progress, shard=shard, stop=stop)
+
+
+def _none_explained(run: Run, named: Ints) -> str:
+    never = Counter(why for feature, why in run.unexplainable().items() if holds(named, feature))
+    told = in_words(never) if never else "`autointerp explain` does that"
+    return f"none of the chosen features is explained yet; {told}"
+
+
+def _keep(known: Known | None, run: Path) -> None:
+    if known is not None:
+        known.keep(run)
+
+
+def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
+    names = named_scorers(settings)
+    if dump.info.population_note is not None:
+        result.notes.append(dump.info.population_note)
+    if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
+        missing = "the run has no second pass (--domain) and the dump no attribute"
+        names = tuple(name for name in names if name != "relevance")
+        if not names:
+            raise SettingsError(f"--scorers relevance: {missing}")
+        # Not a verdict on any feature, so not worth a line for each.
+        result.notes.append(f"relevance left out: {missing}")
+    refuse_too_few(names, settings)
+    return names
+
+
+def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, recorder: Recorder) -> None:
+    if recorder.postponed([outcome for _, outcome in outcomes if isinstance(outcome, Failure)]):
+        return
+    for name, outcome in outcomes:
+        if isinstance(outcome, Failure):
+            recorder.failure(failed(case.feature.id, f"score:{name}", outcome))
+        else:
+            writer.score(outcome)
+    for gap in case.gaps:
+        recorder.gap(failed(case.feature.id, f"score:{outcomes[0][0]}", gap))
+    recorder.through(failed=any(isinstance(outcome, Failure) for _, outcome in outcomes))
+
+
+def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
+    """Scores; run again with the same settings, it goes on where it stopped.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+        outbox: where questions go that a batch job is to answer; see docs/batch.md.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    settings = _adopted(settings, progress)
+    shard, crew = shard_of(settings.execution), crew_of(settings.execution)
+    if shard is not None and settings.random_dump is not None:
+        raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
+    with work_at("score", settings.run, settings.execution, settings.cache, shard) as folder:
+        there = open_run(folder)
+        settings = _resolved(settings, there.info)
+        if settings.execution.batch:
+            _refuse_local_explainer(settings, there.info)
+            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
+        settings = _placed(settings, there, given=given_here(shard, outbox))
+        judge = ModelSettings.model_validate(settings.judge)
+        result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
+        if settings.execution.batch:
+            record(folder, "score", settings)
+            return result
+        if settings.random_dump is not None and not result.stopped:
+            _score_random(settings, there.info, folder, result, progress, outbox)
+        if shard is None:
+            result.headline = headline(separations_of(there, seed=settings.settings.seed))
+        result.run = url_of(result.run, folder, settings.run)
+    return result
+
+
+def _placed(settings: Score, there: Run, *, given: bool) -> Score:
+    """The settings with the servers of the models that are asked."""
+    check_urls((settings.settings.embedder.base_url,), "--embedder-base-url")
+    named, trust = ModelSettings.model_validate(settings.judge), settings.trust_address
+    judge, engine = judge_at(resolve_model(named), settings.engine, there, trust=trust, given=given)
+    admit_random(there, settings.random_dump, trust=trust)
+    scoring = scorers_at(settings.settings, settings.settings.scorers, judge, given=given)
+    return settings.model_copy(update={"judge": judge, "engine": engine, "settings": scoring})
+
+
+def _refuse_local_explainer(settings: Score, made: RunInfo) -> None:
+    if settings.random_dump is not None and made.explain.model.model.is_local:
+        raise SettingsError(
+            "--batch with --random-dump: the run was explained by the embedded model, which a batch job does not "
+            "reach; leave --batch or --random-dump out"
+        )
+
+
+def models(settings: Score) -> list[ModelSettings]:
+    """The models that are asked: the judge, the one that screens, and the explainer of a random dump.
+
+    Raises:
+        RunError: the run cannot be read.
+    """
+    judge = ModelSettings.model_validate(settings.judge)
+    random = [open_run(settings.run).info.explain.model] if settings.random_dump is not None else []
+    return [judge, *(judge.of(name) for name in screeners(settings.settings)), *random]
+
+
+def _resolved(settings: Score, made: RunInfo) -> Score:
+    """The settings with the judge named, and with the regions that the explainer was shown."""
+    given = settings.settings.region
+    regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
+    scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
+    judge = settings.judge.of(judge_name(made, settings.judge.model))
+    return settings.model_copy(update={"judge": judge, "settings": scoring})
+
+
+def _adopted(settings: Score, progress: Progress | None) -> Score:
+    """The settings of scoring a run that is made of descriptions from elsewhere, where there are any."""
+    if settings.explanations is None:
+        if settings.new_run is not None or settings.layer is not None:
+            raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
+        return settings
+    if settings.new_run is None:
+        raise SettingsError("--explanations: name a folder for the run with --run")
+    result = adopt(
+        settings.explanations,
+        settings.run,
+        settings.new_run,
+        layer=settings.layer,
+        allow_outside=settings.allow_outside,
+    )
+    n = f"{result.done:,} of {result.selected:,}"
+    said = f"adopted {n} explanations from {settings.explanations} -> {settings.new_run}"
+    for note in (said, *result.notes):
+        if progress is not None:
+            progress.note(note)
+    return settings.model_copy(
+        update={"run": str(settings.new_run), "explanations": None, "new_run": None, "layer": None}
+    )
+
+
+def _score_random(
+    settings: Score,
+    made: RunInfo,
+    folder: Path,
+    result: JobResult,
+    progress: Progress | None,
+    outbox: Outbox | None,
+) -> None:
+    """Explains and scores the random dump; what went wrong there is the whole command's."""
+    if made.is_adopted:
+        raise SettingsError(
+            "--random-dump: the run's explanations were adopted from a file; there is no explainer for the random dump"
+        )
+    assert settings.random_dump is not None
+    engine = after(settings.engine, result.spent)
+    nested = explain(
+        Explain(
+            dump=settings.random_dump,
+            run=str(folder / FOLDER),
+            model=made.explain.model,
+            sample=sample_size(settings.settings),
+            seed=settings.settings.seed,
+            settings=made.explain.settings.model_copy(update={"domain": None}),
+            # The further addresses are the judge's.
+            engine=engine.model_copy(update={"more_base_urls": ()}),
+            prompts=settings.prompts,
+            cache=settings.cache,
+            prices=settings.prices,
+            allow_outside=settings.allow_outside,
+        ),
+        progress=progress,
+        outbox=outbox,
+    )
+    both = [nested]
+    if nested.stopped is None and not nested.deferred:
+        changed = {
+            "engine": after(settings.engine, result.spent + nested.spent),
+            "settings": settings_of_random(settings.settings),
+            "dump": settings.random_dump,
+            "features": FeatureSelection("all"),
+            "calibration": None,
+        }
+        judge = ModelSettings.model_validate(settings.judge)
+        random = settings.model_copy(update=changed)
+        both.append(score_features(random, judge, folder / FOLDER, progress=progress, outbox=outbox))
+    for part in both:
+        result.stopped = result.stopped or part.stopped
+        result.spent += part.spent
+        result.failed += part.failed
+        result.deferred += part.deferred
+        result.failures += part.failures
+        if part.failed:
+            result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")

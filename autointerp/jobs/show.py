@@ -1,0 +1,64 @@
+"""`autointerp.show`: one feature in a notebook, with its sheet, its explanation and its scores."""
+
+import base64
+import html
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from autointerp.dump.reader import open_dump
+from autointerp.remote.path import Location
+from autointerp.reports.contact_sheet import contact_sheet
+from autointerp.runs.folder import open_run
+from autointerp.schema import Explanation, Feature, PartScore, Scored, Unscored
+from autointerp.session.gateway import open_renderer
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """Is a feature as a notebook shows it."""
+
+    feature: Feature
+    explanation: Explanation | None
+    scores: tuple[Scored | Unscored, ...]
+    sheet: bytes
+    """The contact sheet, PNG."""
+
+    def _repr_html_(self) -> str:
+        lines = [f"<b>Feature {self.feature.id}</b>"]
+        if self.explanation is not None:
+            lines.append(html.escape(self.explanation.text or "no common property"))
+        for s in self.scores:
+            value = f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" if isinstance(s, Scored) else html.escape(s.reason)
+            lines.append(f"{html.escape(s.scorer)}: {value}")
+            lines += [_part(part) for part in s.parts] if isinstance(s, Scored) else []
+        data = base64.b64encode(self.sheet).decode()
+        return "<br>".join(lines) + f'<br><img src="data:image/png;base64,{data}" alt="contact sheet">'
+
+
+def _part(part: PartScore) -> str:
+    figures = f"{part.value:.2f} [{part.low:.2f}, {part.high:.2f}], precision {part.precision:.2f}"
+    return f"&emsp;{html.escape(part.text)}: {figures}, recall {part.recall:.2f}"
+
+
+def show(dump: Location, feature: int, run: str | Path | None = None, *, allow_outside: bool = False) -> FeatureView:
+    """Returns one feature of a dump, with what a run says of it if one is given.
+
+    Raises:
+        AutointerpError: the dump or the run cannot be read, or there is no such feature.
+    """
+    with open_dump(dump, allow_outside=allow_outside) as opened:
+        evidence = opened.feature(feature)
+        renderer = open_renderer(opened)
+        try:
+            encoded = io.BytesIO()
+            contact_sheet(opened, evidence, renderer).save(encoded, "PNG")
+        finally:
+            renderer.close()
+    if run is None:
+        return FeatureView(evidence, None, (), encoded.getvalue())
+    opened_run = open_run(run)
+    index = opened_run.index()
+    explanation = index[feature] if feature in index.features else None
+    scores = {s.scorer: s for s in opened_run.scores() if s.feature == feature}
+    return FeatureView(evidence, explanation, tuple(scores.values()), encoded.getvalue())

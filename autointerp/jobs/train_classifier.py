@@ -1,0 +1,161 @@
+"""`autointerp train classifier`: labelled images to a stored head with its figures on held-out groups."""
+
+import csv
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from autointerp.clock import now
+from autointerp.commands.train_classifier import TrainClassifier
+from autointerp.counting import Counting, Uncounted, counted
+from autointerp.errors import SettingsError
+from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
+from autointerp.transcoder.backbones.registry import backbone_of
+from autointerp.transcoder.classification_metrics import Floats, quality
+from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, Counted, save_classifier
+from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
+from autointerp.transcoder.features import image_vectors
+from autointerp.transcoder.population import Population, attributes, read_population
+from autointerp.transcoder.settings import ClassifierSettings
+from autointerp.transcoder.splits import Bools, Parts, split_groups
+from autointerp.version import __version__
+
+PREDICTIONS_FILE = "predictions.csv"
+CROWDED = 0.2
+"""A group with a larger share of the images than this is worth a word."""
+
+
+class Classified(NamedTuple):
+    """A classifier on disk."""
+
+    folder: Path
+    info: ClassifierInfo
+    seconds: float
+
+
+def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Classified:
+    """Trains a head on a frozen backbone, and measures it on groups of images that no choice has seen.
+
+    The backbone's vectors stay in a folder, by image: a second call, or one after a stop, computes only missing ones.
+
+    Args:
+        settings: all that was asked for.
+        progress: shows how far it is.
+
+    Raises:
+        SettingsError: a folder, a label, a hookpoint or an image list cannot be used.
+    """
+    began, how, progress, folder = time.monotonic(), settings.settings, progress or Uncounted(), settings.out
+    if (folder / INFO_FILE).exists():
+        raise SettingsError(f"{folder}: holds a classifier already; give another folder")
+    model = backbone_of(settings.backbone, seed=how.seed, device=settings.device)
+    hookpoint = _hookpoint(model, how)
+    whole = read_population(
+        settings.images,
+        labels=settings.labels,
+        error_folders=settings.error_folders,
+        progress=counted(progress, "files read"),
+    )
+    population = _labelled(whole, progress)
+    truth = np.array(attributes(population.images), dtype=np.bool_)
+    shares = (1 - how.validation_share - how.test_share, how.validation_share, how.test_share)
+    parts = split_groups(truth, population.groups, shares=shares, seed=how.seed)
+    place = settings.vectors or folder / "features"
+    found = image_vectors(model, hookpoint, population.images, place, counted(progress, "images through the backbone"))
+    trained = train_head(found, truth, parts, how, _telling(progress))
+    logits = trained.classifier(found).logits.double().numpy()
+    info = _info(model, hookpoint, whole, population, truth, parts, logits, trained, how)
+    save_classifier(folder, trained.classifier, info)
+    _write_predictions(folder / PREDICTIONS_FILE, population, truth, parts, logits)
+    return Classified(folder, info, time.monotonic() - began)
+
+
+def _telling(progress: Counting) -> Callable[[Epoch], None]:
+    def tell(epoch: Epoch) -> None:
+        progress.count("epochs", epoch.number, None, f"loss {epoch.train:.3f}, validation {epoch.validation:.3f}")
+
+    return tell
+
+
+def _hookpoint(model: Backbone, settings: ClassifierSettings) -> str:
+    """The one asked for, else the usual one of the head."""
+    patches = [name for name, place in model.hookpoints.items() if place.kind == "patches"]
+    usual = patches[-1] if settings.head == "linear" and patches else "pooled"
+    name = settings.hookpoint or usual
+    hookpoint_of(model, name)
+    return name
+
+
+def _labelled(whole: Population, progress: Counting) -> Population:
+    for line in whole.broken:
+        progress.note(f"passed over: {line}")
+    population = whole.labelled()
+    if not population.images:
+        raise SettingsError(
+            f"{whole.root}: none of its {len(whole.images)} images has a label; put them into folders named plausible "
+            "and implausible, name folders with --error-folders, or give --labels FILE.csv"
+        )
+    largest = int(np.bincount(population.groups).max())
+    if largest > max(2, CROWDED * len(population.images)):
+        progress.note(
+            f"{largest} of {len(population.images)} images form one group of near-duplicates, which stays on one side"
+        )
+    return population
+
+
+def _info(
+    model: Backbone,
+    hookpoint: str,
+    whole: Population,
+    population: Population,
+    truth: Bools,
+    parts: Parts,
+    logits: Floats,
+    trained: Trained,
+    settings: ClassifierSettings,
+) -> ClassifierInfo:
+    groups = population.groups
+    rate = float(truth[parts.train].mean())
+    constant = np.full(len(truth), np.log(rate) - np.log1p(-rate))
+    train, validation = (
+        Counted(n=len(p), n_positive=int(truth[p].sum()), n_groups=len(np.unique(groups[p]))) for p in parts[:2]
+    )
+    test, seed = parts.test, settings.seed
+    return ClassifierInfo(
+        created=now(),
+        created_by=f"autointerp {__version__}",
+        images=str(population.root),
+        backbone=model.name,
+        backbone_digest=model.digest,
+        settings=settings,
+        hookpoint=hookpoint,
+        width=len(trained.classifier.mean),
+        train=train,
+        validation=validation,
+        n_unlabelled=len(whole.images) - len(population.images),
+        n_broken=len(whole.broken),
+        best_epoch=trained.best.number,
+        epochs_run=trained.epochs_run,
+        validation_quality=quality(
+            logits[parts.validation], truth[parts.validation], groups[parts.validation], seed=seed
+        ),
+        test_quality=quality(logits[test], truth[test], groups[test], seed=seed),
+        constant_quality=quality(constant[test], truth[test], groups[test], seed=seed),
+    )
+
+
+def _write_predictions(path: Path, population: Population, truth: Bools, parts: Parts, logits: Floats) -> None:
+    """One row an image: path, part, label, log odds."""
+    part_of = {i: name for name, part in zip(Parts._fields, parts, strict=True) for i in part.tolist()}
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(("path", "part", "label", "log_odds", "group"))
+            for i, image in enumerate(population.images):
+                name = image.path.relative_to(population.root).as_posix()
+                writer.writerow((name, part_of[i], int(truth[i]), f"{logits[i]:.4f}", int(population.groups[i])))
+    except OSError as e:
+        raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e

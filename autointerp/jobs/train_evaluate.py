@@ -1,0 +1,198 @@
+"""`autointerp train evaluate`: what trained coders are worth on tokens and images that they did not learn from."""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from autointerp.clock import now
+from autointerp.commands.train_evaluate import TrainEvaluate
+from autointerp.counting import Counting, Uncounted, counted
+from autointerp.errors import SettingsError
+from autointerp.jobs.train_classifier import PREDICTIONS_FILE
+from autointerp.transcoder.attribute_association import Association, association, one_of_each
+from autointerp.transcoder.backbones.headed import HeadedBackbone
+from autointerp.transcoder.backbones.protocol import Backbone
+from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.transcoder.classifier import ClassifierInfo, load_classifier
+from autointerp.transcoder.coder_io import load_coder
+from autointerp.transcoder.evaluation import Effect, Images, area, effect_of
+from autointerp.transcoder.evaluation_coders import Placing, control, on_tokens
+from autointerp.transcoder.evaluation_records import Asked, CoderFigures, Evaluation
+from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.layer_substitution import Looked, check_placed, look
+from autointerp.transcoder.population import Population, PopulationImage, read_population
+from autointerp.transcoder.settings import EvaluateSettings
+from autointerp.transcoder.store import ActivationStore
+from autointerp.version import __version__
+
+Progress = Callable[[int, int], None]
+
+
+class _Question(NamedTuple):
+    """A classifier and the images that it is asked about."""
+
+    folder: Path
+    backbone: HeadedBackbone
+    reads: str
+    part: Literal["test", "all"]
+    images: tuple[PopulationImage, ...]
+    groups: tuple[int, ...]
+
+
+def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluation:
+    """Measures coders of one backbone: on a store's held-out tokens, and on images if some are given.
+
+    Args:
+        settings: all that was asked for; the images need not be those of the store.
+        progress: shows how far it is.
+
+    Raises:
+        SettingsError: a folder or a label cannot be used, or things do not fit together.
+    """
+    how, device, images = settings.settings, settings.device, settings.images
+    if images is None and (settings.classifier is not None or settings.labels is not None or settings.error_folders):
+        raise SettingsError("--images: name the folder of the images that labels and classifier are about")
+    names = (*settings.coders, *settings.controls)
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise SettingsError(f"--coder {twice}: is named twice; name each coder and control once")
+    held, stored = ActivationStore(settings.activations), {name: load_coder(name) for name in names}
+    mine = {name: on_tokens(held, name, stored[name], how, device) for name in settings.coders}
+    others = {name: control(name, stored[name], device) for name in settings.controls}
+    asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}
+    if images is not None:
+        tell = counted(progress or Uncounted(), "images run")
+        population = read_population(images, labels=settings.labels, error_folders=settings.error_folders)
+        population = _drawn(population, how)
+        model = load_backbone(held.about.backbone, seed=how.seed, device=device)
+        head = settings.classifier
+        question = None if head is None else _question(head, model, population, how)
+        figures, asked = _on_images(model, mine, population, question, how, tell)
+        for name, one in others.items():
+            other = load_backbone(one.figures.model, seed=how.seed, device=device)
+            figures |= _on_images(other, {name: one}, population, None, how, tell)[0]
+    return Evaluation(
+        created=now(),
+        created_by=f"autointerp {__version__}",
+        store=str(settings.activations),
+        images=None if images is None else str(images),
+        settings=how,
+        asked=asked,
+        coders=tuple(figures[name] for name in mine),
+        controls=tuple(figures[name] for name in others),
+    )
+
+
+def _drawn(population: Population, settings: EvaluateSettings) -> Population:
+    """At most as many images as the settings say; ids stay."""
+    images = population.images
+    if len(images) <= settings.most_images:
+        return population
+    chance = np.random.default_rng((0xD4A4, settings.seed))
+    kept = np.sort(chance.choice(len(images), settings.most_images, replace=False))
+    return Population(population.root, tuple(images[i] for i in kept.tolist()), population.broken)
+
+
+def _question(folder: Path, model: Backbone, population: Population, settings: EvaluateSettings) -> _Question:
+    """Of the images those that the classifier did not learn from, where it says which they are."""
+    head, info = load_classifier(folder)
+    learned = _learned_from(folder, info, population) if settings.part == "test" else frozenset()
+    chosen = [
+        (image, group)
+        for image, group in zip(population.images, population.groups.tolist(), strict=True)
+        if image.path.relative_to(population.root).as_posix() not in learned
+    ]
+    if not chosen:
+        raise SettingsError(f"--classifier {folder}: learned from all of the images; give others, or --part all")
+    return _Question(
+        folder,
+        HeadedBackbone(model, head, info),
+        info.hookpoint,
+        settings.part,
+        tuple(image for image, _ in chosen),
+        tuple(group for _, group in chosen),
+    )
+
+
+def _learned_from(folder: Path, info: ClassifierInfo, population: Population) -> frozenset[str]:
+    """Paths of images that it was trained or stopped by; none in another folder than the one that it learned from."""
+    if Path(info.images).resolve() != population.root.resolve():
+        return frozenset()
+    path = folder / PREDICTIONS_FILE
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return frozenset(row["path"] for row in csv.DictReader(file) if row["part"] != "test")
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError) as e:
+        raise SettingsError(f"{path}: cannot be read ({e}), so nobody knows its test images; give --part all") from e
+
+
+def _on_images(
+    model: Backbone,
+    parts: Mapping[str, Placing],
+    population: Population,
+    question: _Question | None,
+    settings: EvaluateSettings,
+    progress: Progress,
+) -> tuple[dict[str, CoderFigures], Asked | None]:
+    """The figures of coders of one backbone, in one pass over the images."""
+    placed = {name: part.placed for name, part in parts.items()}
+    for name, one in placed.items():
+        check_placed(model, name, one, question.reads if question else None)
+    looked = look(
+        question.backbone if question else model,
+        population.images,
+        placed,
+        replace_in=frozenset(i.image for i in question.images) if question else (),
+        batch=settings.batch,
+        progress=progress,
+    )
+    figures = {
+        name: part.figures.model_copy(
+            update={
+                "association": _associated(looked.peaks[name], population, settings),
+                "effects": _effects(name, looked, question, settings) if question else (),
+            }
+        )
+        for name, part in parts.items()
+    }
+    return figures, _asked(looked, question, settings) if question else None
+
+
+def _associated(peaks: Peaks, population: Population, settings: EvaluateSettings) -> Association | None:
+    labelled = np.array([i.attribute is not None for i in population.images])
+    attribute = np.array([bool(i.attribute) for i in population.images])[labelled]
+    if len(np.unique(attribute)) < 2:
+        return None
+    kept = one_of_each(population.groups[labelled], attribute)
+    return association(
+        peaks[labelled][kept], attribute[kept], density=settings.density, level=settings.level, seed=settings.seed
+    )
+
+
+def _images(question: _Question) -> Images:
+    return Images(
+        labels=np.array([bool(i.attribute) for i in question.images]),
+        known=np.array([i.attribute is not None for i in question.images]),
+        groups=np.array(question.groups, dtype=np.int64),
+    )
+
+
+def _effects(name: str, looked: Looked, question: _Question, settings: EvaluateSettings) -> tuple[Effect, ...]:
+    return tuple(
+        effect_of(what, looked.before, after, _images(question), seed=settings.seed)
+        for what, after in looked.after[name].items()
+    )
+
+
+def _asked(looked: Looked, question: _Question, settings: EvaluateSettings) -> Asked:
+    images = _images(question)
+    return Asked(
+        classifier=str(question.folder),
+        part=question.part,
+        n_images=len(question.images),
+        n_groups=len(set(question.groups)),
+        n_attribute=int(images.labels.sum()),
+        auroc=area(looked.before, images, seed=settings.seed),
+    )

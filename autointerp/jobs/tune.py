@@ -1,0 +1,256 @@
+"""`autointerp tune`: trains an explainer by what its explanations of a dump's features are worth."""
+
+import importlib.metadata
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autointerp.clock import now
+from autointerp.commands.tune import Tune
+from autointerp.counting import Counting, Uncounted
+from autointerp.dump.reader import Dump, open_dump
+from autointerp.estimate.forecast import make_explainer
+from autointerp.explain.candidate_scores import judging_settings
+from autointerp.explain.meanings import Meanings
+from autointerp.images.renderer import Renderer
+from autointerp.ips.asking import Halted, Judged
+from autointerp.ips.policy import sees
+from autointerp.ips.rewards import Group
+from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_policy
+from autointerp.job import OVER_BUDGET, choose, reference
+from autointerp.jobs.endpoints import asking, embedder_at, judge_at
+from autointerp.lmm.gateway import Tally
+from autointerp.loop_thread import Background
+from autointerp.pipeline import Stop
+from autointerp.prompts import load_prompt
+from autointerp.scoring.cases import make_judge
+from autointerp.session.embedder import open_embedder
+from autointerp.session.gateway import open_gateway, open_renderer, resolve_model
+from autointerp.settings import (
+    CandidateSettings,
+    EngineSettings,
+    ExplainSettings,
+    ModelName,
+    ModelSettings,
+    TuneSettings,
+)
+from autointerp.tune.features import parted, schedule, usable_features
+from autointerp.tune.folder import Features, Measure, TuneFolder, TuneInfo, measured
+from autointerp.tune.rewards import Rewarder
+from autointerp.tune.training_prompts import Scenes
+from autointerp.version import __version__
+
+LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")
+TOLD = ("reward", "distinct", "collapse", "unusable", "unknown", "kl")
+"""Figures of a step that are shown while it trains."""
+
+
+@dataclass
+class TuneResult:
+    """What `tune` did."""
+
+    folder: Path
+    model: Path
+    """Of the trained model."""
+    step: int
+    """Steps done in all."""
+    steps: int
+    before: dict[str, Measure] | None = None
+    """Of the held-out features, before the first step."""
+    after: dict[str, Measure] | None = None
+    """After the last one."""
+    features: int = 0
+    """Trained on."""
+    held_out: int = 0
+    """Measured."""
+    left_out: int = 0
+    """Features with too few images to show some and judge by others."""
+    tally: Tally = field(default_factory=Tally)
+    """Of the judge's calls made now."""
+    spent: float = 0.0
+    """Of the budget, in its unit; tokens without a budget."""
+    seconds: float = 0.0
+    stopped: str | None = None
+    """Why it ended early; the same command goes on from the last checkpoint."""
+    failed: bool = False
+    """Whether a failed question ended it early, rather than the budget or a signal."""
+
+    @property
+    def halted(self) -> bool:
+        """Whether the budget or a signal ended it early."""
+        return self.stopped is not None and not self.failed
+
+
+@dataclass(frozen=True)
+class _Work:
+    """All that is settled before the model is loaded."""
+
+    dump: Dump
+    source: str
+    settings: TuneSettings
+    choosing: CandidateSettings
+    judge: ModelSettings
+    engine: EngineSettings
+    prompts: Path | None
+    cache: Path | None
+    prices: Path | None
+    say: Callable[[str], None]
+
+
+def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) -> TuneResult:
+    """Trains an explainer; called again with the same settings, it goes on from the last checkpoint.
+
+    Args:
+        o: the settings of the command.
+        progress: shows how far it is.
+        stop: asked from outside to end after the step that is being done.
+
+    Raises:
+        AutointerpError: something that you can mend; the message says how.
+    """
+    started, settings, stop, choosing = time.monotonic(), o.settings, stop or Stop(), o.choosing
+    refuse(settings)
+    asked, engine = judge_at(resolve_model(o.judge), o.engine)
+    if choosing.embedder is not None:
+        embedder = embedder_at(resolve_model(choosing.embedder), asked)
+        choosing = choosing.model_copy(update={"embedder": embedder})
+    opened = open_dump(o.dump, allow_outside=o.allow_outside)
+    source = str(Path(o.model).resolve()) if Path(o.model).is_dir() else o.model
+    say = (progress or Uncounted()).note
+    work = _Work(opened, source, settings, choosing, asked, engine, o.prompts, o.cache, o.prices, say)
+    renderer = open_renderer(opened)
+    try:
+        scenes = _scenes(work, _explaining(o), renderer, eyes=sees(source))
+        chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=settings.seed)
+        usable, broken = usable_features(opened, chosen.tolist(), scenes)
+        parts = parted(usable, settings)
+        with TuneFolder(o.out, _info(work, scenes, parts)) as folder:
+            for record in broken:
+                folder.failure(record)
+            result = _result(folder, parts, left_out=len(chosen) - len(usable), steps=settings.steps)
+            if not folder.info.finished:
+                _train(work, scenes, folder, result, progress or Uncounted(), stop)
+    finally:
+        renderer.close()
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def _explaining(o: Tune) -> ExplainSettings:
+    """What the explainer is shown; where nothing is said of it, images are drawn by the seed of the training."""
+    told = "explaining" in o.model_fields_set
+    return o.explaining if told else o.explaining.model_copy(update={"seed": o.settings.seed})
+
+
+def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eyes: bool) -> Scenes:
+    if not eyes:  # a label once an image, not once a rendering
+        explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
+    explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
+    explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.prompts)
+    looking = judging_settings(work.choosing, seed=work.settings.seed)
+    return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
+
+
+def _info(work: _Work, scenes: Scenes, parts: Features) -> TuneInfo:
+    same = load_prompt("same", work.prompts)
+    judge = make_judge(work.judge, scenes.judging, (), work.prompts)
+    ours = work.choosing.model_dump(mode="json", include={"n_active", "n_silent", "embedder", "same", "different"})
+    if isinstance(ours["embedder"], dict):
+        ours["embedder"] = ours["embedder"]["model"]
+    return TuneInfo(
+        version=__version__,
+        versions={name: _version_of(name) for name in LIBRARIES},
+        created=now(),
+        dump=reference(work.dump),
+        features=parts,
+        settings={
+            "model": work.source,
+            **work.settings.model_dump(mode="json"),
+            "explain": scenes.explaining.model_dump(mode="json"),
+            "judge": work.judge.model_dump(mode="json", exclude={"base_url"}),
+            "judging": ours,
+            "prompts": {p.name: p.digest[:12] for p in (*scenes.prompts, *judge.prompts, same)},
+        },
+    )
+
+
+def _version_of(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _result(folder: TuneFolder, parts: Features, *, left_out: int, steps: int) -> TuneResult:
+    info = folder.info
+    return TuneResult(
+        folder=folder.path,
+        model=folder.path / MODEL,
+        step=steps if info.finished else step_of(newest(folder.path)),
+        steps=steps,
+        before=info.before,
+        after=info.after,
+        features=len(parts.train),
+        held_out=len(parts.held_out),
+        left_out=left_out,
+    )
+
+
+def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, progress: Counting, stop: Stop) -> None:
+    settings = work.settings
+    folder.begin(result.step)
+
+    def step_done(step: int, figures: Mapping[str, float]) -> None:
+        folder.metric(step, figures)
+        told = ", ".join(f"{name} {figures[name]:.3g}" for name in TOLD if name in figures)
+        progress.count("steps", step, settings.steps, told)
+
+    def held_out(step: int, groups: Sequence[Group]) -> None:
+        figures = {name: [float(getattr(g, name)) for g in groups] for name in Group._fields[1:]}
+        folder.update(**{"before" if step == 0 else "after": measured(figures, settings.seed)})
+
+    with Background(lambda: _rewarder(work, scenes, folder)) as judging, stop.on_interrupt_without_loop():
+
+        def judge(features: Sequence[int], replies: Sequence[str]) -> list[Judged]:
+            return judging.run(lambda rewarder: rewarder.judged(features, replies, group=settings.group))
+
+        plan = Plan(
+            source=work.source,
+            asks=scenes.ask,
+            judging=judge,
+            train=schedule(folder.info.features.train, settings),
+            held_out=folder.info.features.held_out,
+            settings=settings,
+            folder=folder.path,
+        )
+        try:
+            done = tune_policy(plan, told=step_done, measured=held_out, stopping=lambda: stop.reason is not None)
+            result.stopped = None if done else stop.reason
+        except Halted as e:
+            done, result.stopped, result.failed = False, str(e), str(e) != OVER_BUDGET
+        if done:
+            folder.update(finished=True)
+        gateway = judging.value.gateway
+        result.tally, result.spent = gateway.tally, gateway.spent
+    result.step = settings.steps if done else step_of(newest(folder.path))
+    result.before, result.after = folder.info.before, folder.info.after
+
+
+@asynccontextmanager
+async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIterator[Rewarder]:
+    """The judge, and the embedder where there is one, for as long as the context lasts."""
+    async with AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(
+            open_gateway(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices, say=work.say)
+        )
+        embedder = await stack.enter_async_context(
+            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache, say=work.say)
+        )
+        for line in asking(work.judge, work.engine, work.choosing.embedder):
+            work.say(line)
+        # A pair that the judge refuses counts as the same: were it different, refusals would pay for paraphrase.
+        meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
+        judge = make_judge(work.judge, scenes.judging, (), work.prompts)
+        yield Rewarder(scenes, judge, meanings, gateway, folder.failure)

@@ -1,0 +1,293 @@
+"""The one way to ask the LMM: cache, then limiter and budget, then client, then parse; an Answer or a Failure."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from autointerp.errors import EndpointError, ImageError, one_line
+from autointerp.lmm.batch_replies import BatchReplies
+from autointerp.lmm.budget import Ledger, Ticket
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.image_tokens import TokenEstimate
+from autointerp.lmm.limits import Limiter, Slot
+from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
+from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
+from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
+from autointerp.replies import Reply
+from autointerp.schema import Usage
+
+R = TypeVar("R", bound=Reply)
+
+_LONGEST_WAIT = 60.0
+_PATIENCE = 32
+_UNSENT = ("image", "over_budget")
+"""Failures that say nothing about the endpoint."""
+
+
+@dataclass
+class Tally:
+    """What a run has done so far, for the progress line and the summary."""
+
+    requests: int = 0
+    """Calls sent, repeats included."""
+    cached: int = 0
+    """Questions answered from the cache."""
+    answered: int = 0
+    """Questions answered by the endpoint."""
+    usage: Usage = field(default_factory=Usage)
+    """Of the calls made now."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """Questions failed, by kind; `deferred` ones wait for a batch job."""
+    retries: Counter[str] = field(default_factory=Counter)
+    """Calls that failed and were tried again, by kind."""
+
+
+class Gateway:
+    """Answers questions, each at most once.
+
+    Args:
+        client: who answers.
+        cache: usable answers by key.
+        limiter: of all requests of the run.
+        ledger: the budget.
+        images: where pictures come from.
+        attempts: calls for one question before it fails.
+        estimate: (input, output) tokens that a request may use.
+        sleep: waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        limiter: Limiter,
+        ledger: Ledger,
+        images: Images,
+        *,
+        attempts: int,
+        estimate: Callable[[Request], TokenEstimate],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._limiter = limiter
+        self._ledger = ledger
+        self._images = images
+        self._attempts = attempts
+        self._estimate = estimate
+        self._budget_moved = asyncio.Event()
+        self._sleep = sleep
+        self._asked: dict[str, asyncio.Future[object]] = {}
+        self._reached = False
+        self._lost = 0
+        self._hopeless: str | None = None
+        self._first_contact = asyncio.Lock()
+        self.batch_replies = BatchReplies(cache)
+        self.tally = Tally()
+
+    @property
+    def limiter(self) -> Limiter:
+        """For the progress line."""
+        return self._limiter
+
+    @property
+    def spent(self) -> float:
+        """Of the budget, in its unit; tokens without a budget."""
+        return self._ledger.spent
+
+    async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
+        """The answer, from the cache or from the endpoint.
+
+        Two tasks that ask the same at once share one call.
+
+        Raises:
+            EndpointError: no request of this run can succeed; the message says what to do.
+            CacheError: the cache holds something foreign.
+        """
+        while (running := self._asked.get(request.key)) is not None:
+            await asyncio.wait([running])
+        known = self._recall(request, reply)
+        if known is not None:
+            self.tally.cached += 1
+            return known
+        done = asyncio.get_running_loop().create_future()
+        self._asked[request.key] = done
+        try:
+            outcome = await self._ask_endpoint(request, reply)
+        finally:
+            del self._asked[request.key]
+            done.set_result(None)
+        if isinstance(outcome, Failure):
+            self.tally.failures[outcome.kind] += 1
+            return replace(outcome, message=one_line(outcome.message))
+        return outcome
+
+    def _recall(self, request: Request, reply: type[R]) -> Answer[R] | None:
+        stored = self._cache.get(request.key)
+        if stored is None:
+            return None
+        try:
+            value = parse_reply(str(stored["text"]), reply)
+            usage = Usage.model_validate({k: stored[k] for k in Usage.model_fields if k in stored})
+            return Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
+        except (ReplyError, KeyError, ValidationError):
+            return None  # written by a version that accepted more
+
+    async def _ask_endpoint(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
+        usage = Usage()
+        question = request
+        problem = excerpt = ""
+        for last in (False, True):
+            outcome = await self._complete(question)
+            if isinstance(outcome, Failure):
+                return outcome
+            completion, used, attempts = outcome
+            usage += used
+            if completion.refusal or completion.finish == "content_filter":
+                said = _excerpt(completion.refusal or "") or "stopped by the endpoint's content filter"
+                return Failure("refused", said, attempts)
+            try:
+                value = parse_reply(completion.text, reply)
+            except ReplyError as e:
+                problem = f"{e} (cut at max_tokens)" if completion.finish == "length" else str(e)
+                excerpt = _excerpt(completion.text)
+                if is_refusal(completion.text):
+                    return Failure("refused", excerpt, attempts)
+                question = asked_again(request, completion, str(e))
+                if not last:
+                    self.tally.retries["malformed"] += 1
+                continue
+            model = completion.model or request.model
+            self.tally.cached += (posted := question.key in self.batch_replies)
+            self.tally.answered += not posted
+            await self._cache.put(request.key, {"text": completion.text, "model": model, **usage.model_dump()})
+            await self.batch_replies.used(request.key, question.key)
+            return Answer(value=value, usage=usage, model=model, cached=False)
+        return Failure("malformed", f"{problem}; the reply began: {excerpt}", 2)
+
+    async def _complete(self, request: Request) -> tuple[Completion, Usage, int] | Failure:
+        if (reply := self.batch_replies.take(request.key)) is not None:
+            return reply.completion, reply.usage, 1
+        if self._reached:
+            return await self._attempt(request)
+        # Until the endpoint has answered once, one request goes ahead of all others: a wrong address, key or
+        # model is then found out by a single call.
+        async with self._first_contact:
+            if self._hopeless is not None:
+                raise EndpointError(self._hopeless)
+            if not self._reached:
+                outcome = await self._attempt(request)
+                # An endpoint that is there and fails is met by all: one after the other they would find out for hours.
+                self._reached = self._reached or (isinstance(outcome, Failure) and outcome.kind not in _UNSENT)
+                return outcome
+        return await self._attempt(request)
+
+    async def _attempt(self, request: Request) -> tuple[Completion, Usage, int] | Failure:
+        chance = random.Random(request.key)
+        error: CallError | None = None
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return *(await self._call(request)), attempt
+            except _OverBudgetError:
+                return Failure("over_budget", "the budget does not cover this request", attempt - 1)
+            except ImageError as e:
+                return Failure("image", str(e), attempt)
+            except CallError as e:
+                if e.kind in UNASKED:
+                    return Failure(e.kind, e.message, 0)
+                error = e
+                self._give_up_if_hopeless(e, request.task, last=attempt == self._attempts)
+                if not e.again:
+                    return Failure(e.kind, e.message, attempt)
+                if attempt < self._attempts:
+                    self.tally.retries[e.kind] += 1
+                    await self._sleep(_backoff(attempt, e.retry_after, chance))
+        assert error is not None
+        return Failure(error.kind, error.message, self._attempts)
+
+    def _give_up_if_hopeless(self, error: CallError, task: str, *, last: bool) -> None:
+        if error.remedy is not None:
+            self._hopeless = error.remedy
+        elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):
+            option = "--embedder-base-url" if task == "embed" else "--base-url"
+            self._hopeless = f"{error.message}; is the server up and {option} right?"
+        elif last or not error.again:
+            self._lost += 1
+        if self._lost > max(_PATIENCE, self._limiter.ceiling):
+            self._hopeless = (
+                f"the endpoint answers no more ({self._lost} requests in a row failed, last: {error.message}); "
+                "what was done is kept: run the same command again to go on"
+            )
+        if self._hopeless is not None:
+            raise EndpointError(self._hopeless)
+
+    async def _call(self, request: Request) -> tuple[Completion, Usage]:
+        estimate = self._estimate(request)
+        ticket = await self._reserve(request, estimate)
+        slot = self._limiter.slot(estimate.input_tokens + estimate.output_tokens)
+        try:
+            completion = await self._send(request, slot)
+        except BaseException:
+            # A call that failed is billed by no endpoint we know of.
+            self._ledger.release(ticket)
+            raise
+        else:
+            dollars = self._ledger.settle(
+                ticket, completion.input_tokens, completion.output_tokens, completion.cached_tokens
+            )
+        finally:
+            self._budget_moved.set()
+        usage = Usage(
+            input_tokens=completion.input_tokens,
+            output_tokens=completion.output_tokens,
+            cached_tokens=completion.cached_tokens,
+            calls=1,
+            dollars=dollars,
+        )
+        self.tally.usage += usage
+        return completion, usage
+
+    async def _send(self, request: Request, slot: Slot) -> Completion:
+        self.tally.requests += 1
+        try:
+            completion = await self._client.complete(request, self._images, slot)
+        except CallError as e:
+            if e.kind in UNASKED:
+                self.tally.requests -= 1
+            if e.overload:
+                self._limiter.overloaded(slot.began, e.retry_after, e.limits)
+            raise
+        self._reached = True
+        self._lost = 0
+        self._limiter.succeeded(slot, completion.limits)
+        return completion
+
+    async def _reserve(self, request: Request, estimate: TokenEstimate) -> Ticket:
+        while (ticket := self._ledger.reserve(request.model, estimate)) is None:
+            if self._ledger.in_flight == 0:
+                raise _OverBudgetError
+            # What the calls in flight really use may be less than they hold.
+            self._budget_moved.clear()
+            await self._budget_moved.wait()
+        return ticket
+
+
+class _OverBudgetError(Exception):
+    """The ledger refused a reservation."""
+
+
+def _backoff(attempt: int, retry_after: float | None, chance: random.Random) -> float:
+    """Seconds before the next call: what the endpoint asks, else doubling from half a second with jitter."""
+    if retry_after is not None:
+        return retry_after + chance.uniform(0.0, 0.25)
+    return min(_LONGEST_WAIT, 0.5 * 2 ** (attempt - 1)) * chance.uniform(0.5, 1.0)
+
+
+def _excerpt(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= 120 else flat[:117] + "..."

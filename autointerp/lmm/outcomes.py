@@ -1,0 +1,88 @@
+"""What can become of one call, and of one question after all its calls."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from autointerp.clock import now
+from autointerp.lmm.rate_limit_headers import Limits
+from autointerp.schema import FailureRecord, Usage
+
+T = TypeVar("T")
+
+DEFERRED = "deferred"
+"""Kind of a question that was written into a batch file: neither answered nor failed yet."""
+UNASKED = (DEFERRED, "over_budget")
+"""Kinds by which a client says that it asked no endpoint."""
+
+
+class CallError(Exception):
+    """One call failed.
+
+    Args:
+        kind: as in failures.jsonl: refused, malformed, rate_limited, timeout, http_<code>, connection.
+        message: one line for people, without keys or image data.
+        again: whether the same call may succeed later.
+        overload: whether the endpoint asks for less.
+        retry_after: seconds that the endpoint asks to wait, if it does.
+        remedy: not None if no request of this run can succeed: what the user should do.
+        limits: what the endpoint stated of its rate limits.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        again: bool,
+        overload: bool = False,
+        retry_after: float | None = None,
+        remedy: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        super().__init__(f"{kind}: {message}")
+        self.kind = kind
+        self.message = message
+        self.again = again
+        self.overload = overload
+        self.retry_after = retry_after
+        self.remedy = remedy
+        self.limits = limits
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """A usable reply."""
+
+    value: T
+    usage: Usage
+    """Of all the calls behind it; from the cache, of the calls made then."""
+    model: str
+    """As the endpoint calls it."""
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """No usable reply: recorded, never a default value."""
+
+    kind: str
+    message: str
+    attempts: int
+
+
+def failed(feature: int, stage: str, failure: Failure) -> FailureRecord:
+    """The record of a question about a feature that came to nothing.
+
+    Args:
+        feature: id.
+        stage: as FailureRecord says.
+        failure: what became of it.
+    """
+    return FailureRecord(
+        feature=feature,
+        stage=stage,
+        kind=failure.kind,
+        message=failure.message,
+        attempts=failure.attempts,
+        created=now(),
+    )

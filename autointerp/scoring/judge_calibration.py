@@ -1,0 +1,58 @@
+"""What is known of a run's judge: its calibration, and the reasons to doubt that it speaks for these scores."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from autointerp.job import JobResult
+from autointerp.runs.folder import RunInfo
+from autointerp.scoring.calibration import Calibration, family_warning, load_calibration, warnings_for
+from autointerp.scoring.judge import Judge
+from autointerp.statistics.rates import JudgeRates
+
+KEPT = "calibration.json"
+"""Inside the run's folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A calibration as a run uses it."""
+
+    rates: JudgeRates
+    text: str
+    """The file's content."""
+
+    @property
+    def digest(self) -> str:
+        """First 12 hex digits of the text's SHA-256."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    def keep(self, run: Path) -> None:
+        """Leaves a copy in the run, since the file may be replaced."""
+        (run / KEPT).write_text(self.text, encoding="utf-8")
+
+
+def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult) -> Known | None:
+    """What is known of the judge, None without a file; warnings become notes of the result.
+
+    Raises:
+        SettingsError: the file is missing, or not a calibration.
+    """
+    explainer = "" if info.is_adopted else info.explain.model.model
+    if file is None:
+        result.notes += family_warning(judge.model.model, explainer)
+        return None
+    known = load_calibration(file)
+    result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings, judge.model.detail)
+    return Known(rates_of(known), known.model_dump_json(indent=2) + "\n")
+
+
+def rates_of(known: Calibration) -> JudgeRates:
+    """Sensitivity and specificity as the arithmetic takes them.
+
+    The specificity is that on random images, of which the silent part of a population consists; near misses, half of
+    what a calibration asks about, are hardly any of it.
+    """
+    random = known.random_yes
+    specificity, n = (known.specificity, known.n_false) if random is None else (1 - random.value, random.n)
+    return JudgeRates(known.sensitivity, known.n_true, specificity, n)

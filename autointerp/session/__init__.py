@@ -1,0 +1,1 @@
+"""Opens what a command asks: the gateway to a model, an embedder, the judges of candidates."""

@@ -1,0 +1,102 @@
+"""Puts together what explaining by several candidates needs: explainer, judge, meanings, embedder."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from autointerp.dump.reader import Dump
+from autointerp.errors import AutointerpError, SettingsError
+from autointerp.evidence import Images
+from autointerp.explain.candidate_scores import judging_settings
+from autointerp.explain.explainer import Explainer
+from autointerp.explain.meanings import Meanings
+from autointerp.explain.sampler import Explained, Sampler
+from autointerp.lmm.address import check_urls
+from autointerp.lmm.embedding import GatewayEmbedder
+from autointerp.lmm.gateway import Gateway
+from autointerp.prompts import load_prompt
+from autointerp.schema import Exemplar, Feature
+from autointerp.scoring.cases import make_judge
+from autointerp.session.gateway import resolve_model
+from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
+
+
+def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> Explainer | Sampler:
+    """Who explains: the explainer itself, or several candidates of it where the settings want them.
+
+    Raises:
+        PromptError: a template is missing or broken.
+        SettingsError: the judge of candidates cannot be asked where the explainer is.
+    """
+    plan = explainer.settings.candidates
+    if plan is None:
+        return explainer
+    model = judge_of(explainer.model, plan)
+    judge = make_judge(model, judging_settings(plan, seed=explainer.settings.seed), (), prompts)
+    meanings = Meanings(model, load_prompt("same", prompts), plan, embedder=None)
+    return Sampler(explainer, plan, judge, meanings, dump.info.n_images)
+
+
+def judge_of(explainer: ModelSettings, plan: CandidateSettings) -> ModelSettings:
+    """Who judges candidates: the explainer, or another model at its server; at temperature 0.
+
+    Raises:
+        SettingsError: one of the two is the embedded model, which has no server.
+    """
+    if plan.judge is None:
+        return explainer.model_copy(update={"temperature": 0.0})
+    if plan.judge.is_local != explainer.model.is_local:
+        raise SettingsError(
+            f"--candidate-judge {plan.judge}: candidates are judged at the explainer's own server, and the embedded "
+            "model has none; leave it out"
+        )
+    name = resolve_model(explainer.of(plan.judge)).model
+    return explainer.of(name).model_copy(update={"temperature": 0.0})
+
+
+def embedder_of_candidates(settings: ExplainSettings) -> ModelSettings | None:
+    """Who embeds candidates, the embedded model by its full name; None where nobody has to.
+
+    Raises:
+        SettingsError: the embedded model is not installed, or the address cannot be used.
+    """
+    plan = settings.candidates
+    if plan is None or not plan.diverse or plan.embedder is None:
+        return None
+    check_urls((plan.embedder.base_url,), "--embedder-base-url")
+    try:
+        return resolve_model(plan.embedder)
+    except AutointerpError as e:
+        raise SettingsError(
+            f"--diverse: {e}; or name a model of an embeddings endpoint with --embedder, or leave every pair of "
+            "meanings to the judge with --embedder none"
+        ) from e
+
+
+def with_embedder(asks: Explainer | Sampler, embedder: GatewayEmbedder | None) -> Explainer | Sampler:
+    """The same with the embedder that is open now."""
+    if isinstance(asks, Explainer):
+        return asks
+    return replace(asks, meanings=replace(asks.meanings, embedder=embedder))
+
+
+def judges(asks: Explainer | Sampler) -> tuple[str, ...]:
+    """Models that are asked besides the explainer."""
+    return () if isinstance(asks, Explainer) else (asks.judge.model.model,)
+
+
+async def explained(
+    asks: Explainer | Sampler,
+    feature: Feature,
+    images: Images,
+    gateway: Gateway,
+    shuffled: tuple[Exemplar, ...],
+    parents: Mapping[int, str],
+) -> Explained:
+    """What becomes of a feature; arguments as for `Explainer.explain`.
+
+    Raises:
+        EndpointError: no request of this run can succeed.
+    """
+    outcome = await asks.explain(feature, images, gateway, shuffled, parents)
+    return outcome if isinstance(outcome, Explained) else Explained(outcome)

@@ -1,0 +1,269 @@
+"""Shards on a Ray cluster: Ray Data deals them, our own engine works on each, and only ids, paths and counts travel."""
+
+import asyncio
+import logging
+import pickle
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from autointerp.errors import AutointerpError, EndpointError, SettingsError, one_line
+from autointerp.job import JobResult
+from autointerp.pipeline import Stop
+from autointerp.settings import Budget, EngineSettings, Execution
+from autointerp.shards.budget_shares import LEAST, after, share_of
+from autointerp.shards.dealing import Board, Call, Report
+from autointerp.shards.progress_reporter import ProgressReporter
+from autointerp.shards.ray_cluster import connected, here
+from autointerp.shards.shards import Shard
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle  # pyright: ignore[reportMissingImports]
+
+EVERY = 1.0
+"""Seconds between a worker's reports, and between looks at them."""
+ACTORS = 2
+"""Actors where no number is given."""
+TRIES = 3
+"""Workers that may be lost over one shard."""
+
+Batch = dict[str, list[object]]
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """Workers on a Ray cluster, one core each; a lost one's shard goes on where its part ends."""
+
+    size: int
+    address: str | None
+    """Of a running cluster, None to begin one on this machine."""
+
+    async def work(self, call: Call, shards: Sequence[Shard], board: Board) -> None:
+        """Has each shard worked on, until all are done or `board.stop` is asked.
+
+        Raises:
+            AutointerpError: Ray is not installed or not there, or what stopped one worker would stop all.
+        """
+        size = min(self.size, board.engine.concurrency)
+        with connected(self.address, size):
+            import ray  # pyright: ignore[reportMissingImports]
+
+            # Not a decorator: this module is read where Ray is not installed.
+            actor = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here())
+            mailbox: ActorHandle = actor.remote()  # pyright: ignore[reportAssignmentType]
+            listener = asyncio.create_task(_listen(mailbox, board))
+            loop = asyncio.get_running_loop()
+            orders = list(_orders(shards, board.engine, size, board.result.spent))
+
+            def hear(shard: Shard, said: object) -> None:
+                loop.call_soon_threadsafe(_settle, board, shard, said)
+
+            try:
+                problem = await asyncio.to_thread(_deal, call, orders, mailbox, size, hear)
+            finally:
+                listener.cancel()
+                with suppress(asyncio.CancelledError):
+                    await listener
+        if problem is not None:
+            raise problem
+
+
+class Begin(NamedTuple):
+    """What a worker learns before it begins a shard."""
+
+    halted: str | None
+    tries: int
+    """How often the shard was begun before."""
+    spent: float
+    """Of its budget, by those who began it."""
+
+
+class Mailbox:
+    """An actor between the workers and the display: takes reports, and passes on the wish to stop."""
+
+    def __init__(self) -> None:
+        self._reports: dict[int, Report] = {}
+        self._new: set[int] = set()
+        self._halted: str | None = None
+        self._tries: Counter[int] = Counter()
+        self._spent: Counter[int] = Counter()
+
+    def begin(self, shard: int) -> Begin:
+        """A worker is about to begin a shard, perhaps one that a lost worker held."""
+        if (last := self._reports.pop(shard, None)) is not None:
+            self._spent[shard] += last.spent  # pyright: ignore[reportArgumentType]
+        self._tries[shard] += 1
+        return Begin(self._halted, self._tries[shard] - 1, self._spent[shard])
+
+    def tell(self, shard: int, report: Report) -> str | None:
+        """Takes a report; why to stop, if so."""
+        self._reports[shard] = report
+        self._new.add(shard)
+        return self._halted
+
+    def halt(self, reason: str) -> None:
+        """Whoever reports next is told to stop."""
+        self._halted = self._halted or reason
+
+    def read(self) -> dict[int, Report]:
+        """The reports that were not read yet."""
+        new = {shard: self._reports[shard] for shard in self._new if shard in self._reports}
+        self._new.clear()
+        return new
+
+
+class ShardWorker:
+    """What Ray Data makes one of for each worker: runs our own engine, an event loop of its own, over one shard a call.
+
+    Args:
+        call: the job.
+        mailbox: actor of `Mailbox`.
+    """
+
+    def __init__(self, call: Call, mailbox: "ActorHandle") -> None:
+        self._call = call
+        self._mailbox = mailbox
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The number of the shard of a one-row batch, and what became of it, pickled."""
+        order = pickle.loads(bytes(batch["order"][0]))  # pyright: ignore[reportArgumentType]
+        assert isinstance(order, Order)
+        return {"shard": [order.shard.index], "said": [pickle.dumps(self._work(order))]}
+
+    def _work(self, order: "Order") -> JobResult | AutointerpError | None:
+        import ray  # pyright: ignore[reportMissingImports]
+
+        # What Ray hands back has no type that a checker knows.
+        begin: Begin = ray.get(self._mailbox.begin.remote(order.shard.index))  # pyright: ignore[reportAssignmentType]
+        if begin.tries >= TRIES:
+            return None
+        stop, waiting = Stop(), []
+        if begin.halted is not None:
+            stop.ask(begin.halted)
+
+        def send(report: Report) -> None:
+            ready = ray.wait(waiting, num_returns=len(waiting), timeout=0)[0] if waiting else []
+            for halted in ray.get(ready):
+                if halted is not None:
+                    stop.ask(halted)
+            waiting[:] = [ref for ref in waiting if ref not in ready]
+            waiting.append(self._mailbox.tell.remote(order.shard.index, report))
+
+        try:
+            engine = order.left(begin.spent)
+            result = self._call(shard=order.shard, engine=engine, progress=ProgressReporter(send, EVERY), stop=stop)
+        except AutointerpError as e:
+            return e
+        result.spent += begin.spent
+        return result
+
+
+@dataclass(frozen=True)
+class Order:
+    """A shard as it travels: its ids, and what it may use of the endpoint."""
+
+    shard: Shard
+    engine: EngineSettings
+    budget: Budget | None
+    """The shard's share; it does not flow to other shards, since workers come and go."""
+
+    def left(self, spent: float) -> EngineSettings:
+        """What may still be used, once lost workers have spent some of the budget."""
+        if self.budget is None:
+            return self.engine
+        return after(self.engine.model_copy(update={"budget": self.budget}), spent)
+
+
+def _orders(shards: Sequence[Shard], engine: EngineSettings, size: int, spent: float) -> Iterator[Order]:
+    """What each shard may use, where other waves have spent some of the budget."""
+    whole = after(engine, spent).budget
+    lengths = [len(s.ids) if s.ids is not None else 0 for s in shards]
+    for shard, n in zip(shards, lengths, strict=True):
+        share = None
+        if whole is not None:
+            share = Budget.of(max(whole.limit * n / sum(lengths), LEAST[whole.unit]), whole.unit)
+        # Any of the shards may be worked on at once, so none gets what is over when the whole is divided.
+        yield Order(shard, share_of(engine, 0, size), share)
+
+
+def _deal(
+    call: Call,
+    orders: "Sequence[Order]",
+    mailbox: "ActorHandle",
+    size: int,
+    hear: Callable[[Shard, object], None],
+) -> AutointerpError | None:
+    """Runs the shards through Ray Data; what stopped one of them and would stop all, if so."""
+    import ray  # pyright: ignore[reportMissingImports]
+    from ray.data import ActorPoolStrategy, DataContext  # pyright: ignore[reportMissingImports]
+    from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    # A bug over one shard does not end the others.
+    context.max_errored_blocks = -1
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    rows = [{"order": pickle.dumps(order)} for order in orders]
+    # One shard at a time, since a lost worker's shards are all begun anew.
+    pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
+    done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+        ShardWorker, fn_constructor_args=(call, mailbox), batch_size=1, compute=pool, num_cpus=1
+    )
+    pending = {order.shard.index: order.shard for order in orders}
+    problem: AutointerpError | None = None
+    try:
+        for row in done.iter_rows():
+            said = pickle.loads(row["said"])
+            hear(pending.pop(int(row["shard"])), said)
+            if isinstance(said, AutointerpError):
+                problem = problem or said
+                mailbox.halt.remote("stopped")
+    except RayError as e:
+        problem = problem or EndpointError(f"--engine ray: {one_line(str(e))[:300]}")
+    for shard in pending.values():
+        hear(shard, None)
+    return problem
+
+
+def _settle(board: Board, shard: Shard, said: object) -> None:
+    match said:
+        case JobResult():
+            board.ended(shard.index, said)
+            board.result.spent += said.spent
+            board.result.stopped = board.result.stopped or said.stopped
+        case AutointerpError():
+            board.lost(shard.index)
+        case _:
+            board.note(f"shard {shard.index}/{shard.of} was not finished: its workers were lost, or met a bug")
+            board.lost(shard.index)
+            board.given_up(shard.index)
+
+
+async def _listen(mailbox: "ActorHandle", board: Board) -> None:
+    """Shows what the workers report, and tells them to stop when that is asked."""
+    halted = False
+    while True:
+        if board.stop.reason is not None and not halted:
+            halted = True
+            await mailbox.halt.remote(board.stop.reason)  # pyright: ignore[reportGeneralTypeIssues]
+        reports = await mailbox.read.remote()  # pyright: ignore[reportGeneralTypeIssues]
+        for shard, report in reports.items():
+            board.heard(shard, report)
+        await asyncio.sleep(EVERY)
+
+
+def crew_of(execution: Execution) -> RayCluster | None:
+    """The processes that do the work; None where this one does it.
+
+    Raises:
+        SettingsError: options that do not go together.
+    """
+    if execution.engine != "ray" and execution.actors is None:
+        if execution.ray_address is not None:
+            raise SettingsError("--ray-address goes with --engine ray")
+        return None
+    if execution.batch:
+        raise SettingsError("--batch: one batch job asks for all features; leave out --engine")
+    return RayCluster(execution.actors or ACTORS, execution.ray_address)

@@ -1,0 +1,152 @@
+"""Runs at a URL: a working copy for as long as a command takes."""
+
+import hashlib
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+
+from autointerp.errors import RunError, SettingsError
+from autointerp.lmm.cache import cache_folder
+from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
+from autointerp.runs.parts import Place, Stage
+from autointerp.runs.remote_copy import FRESH, Mirror
+from autointerp.settings import Execution
+from autointerp.shards.shards import Shard
+
+EVERY = 300.0
+"""Seconds between two times that a run which is worked on is sent."""
+RUNS = "runs"
+"""Folder of the working copies, inside the cache."""
+
+
+@contextmanager
+def read_run(where: Location) -> Iterator[Path]:
+    """The folder of a run that is only read: itself, or a copy of one at a URL, gone afterwards.
+
+    Raises:
+        RunError: it cannot be read.
+    """
+    place = as_path(where)
+    if isinstance(place, Path):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="autointerp-run-") as folder:
+        mirror = Mirror(place, Path(folder) / "run")
+        mirror.pull()
+        with _named(place, mirror.folder):
+            yield mirror.folder
+
+
+@contextmanager
+def run_at(where: Location, *, cache: str | Path | None = None, part: str | None = None) -> Iterator[Path]:
+    """The folder of a run that is worked on: itself, or a working copy of one at a URL.
+
+    The copy is fetched first, sent every `EVERY` seconds, and once more at the end, however that comes about; then it
+    is removed. If it could not be sent it stays, and the next command goes on with it.
+
+    Args:
+        where: the run.
+        cache: folder of the answers, in which the working copy lies.
+        part: name of the part that is written, where only one shard is worked on.
+
+    Raises:
+        RunError: it cannot be read or written, or somebody else works on it.
+    """
+    place = as_path(where)
+    if isinstance(place, Path):
+        yield place
+        return
+    digest = hashlib.sha256(f"{place}\0{part or ''}".encode()).hexdigest()[:16]
+    home = (cache_folder(cache) / RUNS).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(home / f"{digest}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise RunError(
+            f"{place}: another autointerp is writing this run; wait for it, or name another --run"
+        ) from error
+    try:
+        mirror = Mirror(place, home / digest, part)
+        with _named(place, mirror.folder):
+            yield from _worked_on(mirror)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def work_at(
+    stage: Stage, run: Location, execution: Execution, cache: Path | None, shard: Shard | None
+) -> Iterator[Path]:
+    """The folder of a run that a stage works on, as `run_at` gives it.
+
+    Raises:
+        SettingsError: the run is at a URL, and the command needs a folder.
+        RunError: it cannot be read or written, or somebody else works on it.
+    """
+    if execution.batch or execution.engine == "ray":
+        refuse_url(run, "--batch" if execution.batch else "--engine ray")
+    with run_at(run, cache=cache, part=part_name(stage, shard)) as folder:
+        yield folder
+
+
+def url_of(path: AnyPath, folder: Path, where: Location) -> AnyPath:
+    """How a user knows a place in the run: below the run as it was named, where `folder` is but a copy."""
+    place = as_path(where)
+    if isinstance(place, RemotePath) and isinstance(path, Path):
+        return place / path.relative_to(folder).as_posix()
+    return path
+
+
+def refuse_url(where: Location, what: str) -> None:
+    """Raises SettingsError where the run is at a URL, since `what` needs a folder."""
+    if is_remote(where):
+        raise SettingsError(f"{what}: needs a run in a folder of this machine, not at a URL (docs/many-machines.md)")
+
+
+def part_name(stage: Stage, shard: Shard | None) -> str | None:
+    """Of the part that a shard writes; None where there is no shard."""
+    return None if shard is None else Place(stage, shard.index, shard.of).name
+
+
+def _worked_on(mirror: Mirror) -> Iterator[Path]:
+    me = mirror.owner
+    mirror.claim(me)
+    try:
+        mirror.pull()
+        ended = threading.Event()
+        sender = threading.Thread(target=_send_now_and_then, args=(mirror, me, ended), name="autointerp-send")
+        sender.start()
+        try:
+            yield mirror.folder
+        finally:
+            ended.set()
+            sender.join()
+            mirror.push(last=True)
+            mirror.forget()
+    finally:
+        mirror.release()
+
+
+def _send_now_and_then(mirror: Mirror, me: str, ended: threading.Event) -> None:
+    while not ended.wait(min(EVERY, FRESH / 3)):
+        try:
+            mirror.renew(me)
+            mirror.push()
+        except RunError:
+            # The next time may go better, and the last one says what is wrong.
+            continue
+
+
+@contextmanager
+def _named(place: RemotePath, folder: Path) -> Iterator[None]:
+    """Names the run by its URL where a message names the copy, which is gone when it is read."""
+    try:
+        yield
+    except RunError as error:
+        said = str(error)
+        raise RunError(said if f"kept in {folder}" in said else said.replace(str(folder), str(place))) from error

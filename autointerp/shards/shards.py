@@ -1,0 +1,196 @@
+"""Cuts a choice of features into shards, and opens the folder in which one process writes its own."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from autointerp.dump.checks import ints
+from autointerp.dump.reader import Dump
+from autointerp.errors import RunError, SettingsError
+from autointerp.job import JobResult
+from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, open_run
+from autointerp.runs.index import Ints, holds
+from autointerp.runs.parts import (
+    PARTS,
+    PartInfo,
+    Place,
+    Stage,
+    digest_of,
+    part_path,
+    parts_of,
+    places,
+    read_splits,
+    remove_empty,
+    settle_split,
+    write_part,
+)
+
+_SHARD = re.compile(r"(\d{1,5})/(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shard:
+    """One of several disjoint pieces of the chosen features."""
+
+    index: int
+    """From 0."""
+    of: int
+    ids: Ints | None = None
+    """The features, ascending, where one process deals the shards; None for a piece that `cut` makes."""
+
+
+def parse_shard(text: str) -> Shard:
+    """Reads `0/8`, …, `7/8`.
+
+    Raises:
+        SettingsError: the text is none of these.
+    """
+    match = _SHARD.fullmatch(text.strip())
+    if match is None or int(match[2]) == 0:
+        raise SettingsError(f"--shard {text!r}: write it as 0/8, the first of eight")
+    index, of = int(match[1]), int(match[2])
+    if index >= of:
+        raise SettingsError(f"--shard {text}: shards are counted from 0, so here they are 0/{of} to {of - 1}/{of}")
+    return Shard(index, of)
+
+
+def cut(dump: Dump, ids: Ints, n: int) -> list[Ints]:
+    """Cuts ascending ids into `n` runs of neighbours, so that hardly a row group of the dump is read by two.
+
+    They have equally many features that fire on some image, up to one: the others cost no call. It depends on the dump
+    and the ids alone.
+    """
+    fires = ints(dump.feature_parts.read_all(["n_active"])["n_active"]) > 0
+    cost = np.cumsum(fires[np.searchsorted(dump.feature_ids, ids)])
+    whole = int(cost[-1]) if len(cost) else 0
+    edges = np.searchsorted(cost, [-(-whole * i // n) for i in range(1, n)], side="left") + 1
+    return np.split(ids, np.minimum(edges, len(ids))) if whole else np.array_split(ids, n)
+
+
+class ShardWriter:
+    """Where one process works on its features: the folder it writes, and what of them is done.
+
+    Args:
+        writer: of the part, or of the run itself.
+        run: the run itself, from which explanations are read.
+        ids: features to be worked on here, ascending.
+        sources: in which lines of these features may stand.
+    """
+
+    def __init__(self, writer: RunWriter, run: Run, ids: Ints, sources: Sequence[Run]) -> None:
+        self.writer = writer
+        self.run = run
+        self.ids = ids
+        self._sources = sources
+
+    def explained(self) -> Ints:
+        """Features that have an explanation, ascending."""
+        return np.unique(np.concatenate([run.index().features for run in self._sources]))
+
+    def unexplainable(self) -> dict[int, str]:
+        """Those of the features here that can never be explained, and why."""
+        found = {feature: why for run in self._sources for feature, why in run.unexplainable().items()}
+        return {feature: why for feature, why in found.items() if holds(self.ids, feature)}
+
+    def scored(self, scorer: str) -> Ints:
+        """Features that this scorer is through with, ascending."""
+        return np.unique(np.concatenate([run.scored(scorer) for run in self._sources]))
+
+
+@contextmanager
+def shard_writer(
+    path: Path, stage: Stage, info: RunInfo, chosen: Ints, dump: Dump, shard: Shard | None, result: JobResult
+) -> Iterator[ShardWriter]:
+    """Opens the run's folder, or with a shard that of its part.
+
+    Args:
+        path: of the run.
+        stage: which is worked on.
+        info: what run.json must say.
+        chosen: all features that the shards together are of, ascending.
+        dump: of the run.
+        shard: None for all of them.
+        result: asked at the end whether all was tried.
+
+    Raises:
+        RunError: the folder belongs to other settings, to another choice of features, or is being written; or parts
+            lie there that should be merged first.
+    """
+    if shard is None:
+        refuse_unmerged(path, ("explain",) if stage == "explain" else ("explain", "score"))
+        with RunWriter(path, info) as writer:
+            yield ShardWriter(writer, writer.run, chosen, [writer.run])
+            if result.tried:
+                settle_split(path, stage, digest_of(chosen))
+        return
+    place = Place(stage, shard.index, shard.of)
+    whole = _agreeing(path, info)
+    if shard.ids is None:
+        ids, dealt = cut(dump, chosen, shard.of)[shard.index], False
+        about = PartInfo(selection=digest_of(chosen), features=len(ids))
+        _refuse_others(path, place, about)
+    else:
+        ids, dealt = shard.ids, True
+        about = PartInfo(selection=digest_of(ids), features=len(ids), dealt=True)
+    with _leaving_no_trace(path, dealt=dealt), RunWriter(part_path(path, place), info) as writer:
+        write_part(writer.run.path, about)
+        result.run = writer.run.path
+        # Whoever deals shards leaves out what the run has.
+        yield ShardWriter(writer, whole, ids, [writer.run] if dealt else [whole, writer.run])
+        if result.stopped is None:
+            write_part(writer.run.path, about.model_copy(update={"finished": True}))
+
+
+@contextmanager
+def _leaving_no_trace(path: Path, *, dealt: bool) -> Iterator[None]:
+    """Removes the folders around a part that came to nothing; whoever deals shards does that itself."""
+    new = not path.exists()
+    try:
+        yield
+    finally:
+        if not dealt:
+            remove_empty(path / PARTS)
+            if new:
+                remove_empty(path)
+
+
+def refuse_unmerged(path: Path, stages: Sequence[Stage]) -> None:
+    """Raises RunError if parts of these stages lie there: their features would be done again, or be missed."""
+    found = [place for place in places(path) if place.stage in stages]
+    if found:
+        n = f"{len(found)} parts" if len(found) > 1 else "a part"
+        raise RunError(f"{path}: holds {n} that should be merged first: autointerp merge {path}")
+
+
+def _agreeing(path: Path, info: RunInfo) -> Run:
+    """The run itself, which need not be there yet."""
+    if not (path / "run.json").exists():
+        return Run(path, info)
+    run = open_run(path)
+    if (differs := difference(run.info, info)) is not None:
+        raise RunError(f"{path}: {differs.what}; {differs.remedy}")
+    return run
+
+
+def _refuse_others(path: Path, place: Place, about: PartInfo) -> None:
+    """Shards of another cut would overlap with these, or leave features out."""
+    if place.stage == "score":
+        refuse_unmerged(path, ("explain",))
+    there = [(part.place.of, part.info.selection) for part in parts_of(path) if part.place.stage == place.stage]
+    if (split := read_splits(path).get(place.stage)) is not None:
+        there.append((split.of, split.selection))
+    for of, selection in there:
+        if of != place.of:
+            raise RunError(
+                f"{path}: its {place.stage} parts are shards of {of}, not of {place.of}; give those, "
+                f"or merge them and remove {path / PARTS}"
+            )
+        if selection != about.selection:
+            raise RunError(
+                f"{path}: its {place.stage} parts are shards of another choice of features; choose the same, "
+                f"or merge them and remove {path / PARTS}"
+            )

@@ -1,0 +1,137 @@
+"""Which latents fire on images that have an attribute: lift, Fisher's exact test, and the false discovery rate."""
+
+import numpy as np
+import numpy.typing as npt
+
+from autointerp.record import Record
+from autointerp.statistics.exact import benjamini_hochberg, hypergeometric_tail
+from autointerp.statistics.rates import wilson
+from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.harvest.threshold import threshold
+
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+N_SHUFFLES = 10
+"""Times that labels are shuffled for the control."""
+
+
+class AssociatedLatent(Record):
+    """A latent whose firing goes with the attribute."""
+
+    latent: int
+    n_active: int
+    """Images on which it fires."""
+    n_active_attribute: int
+    """Those of them that have the attribute."""
+    lift: float
+    """Share of carriers where it fires, over their share among all images."""
+    p: float
+    """Fisher's exact test, one-sided."""
+    q: float
+    """Smallest false discovery rate at which it would be named (Benjamini & Hochberg 1995)."""
+
+
+class Association(Record):
+    """How many of a coder's latents go with the attribute."""
+
+    n_images: int
+    """Labelled ones; of near-duplicates with the same label, one."""
+    n_attribute: int
+    """Those of them that have the attribute."""
+    active_above: float
+    """Activation above which a latent fires on an image, found as the harvest does."""
+    level: float
+    """False discovery rate."""
+    n_firing: int
+    """Latents that fire on some image: those that are tested."""
+    n_associated: int
+    share: float
+    """`n_associated` / `n_firing`; 0 where none fires."""
+    low: float
+    high: float
+    """Wilson's 95 % interval, as if latents were independent."""
+    shuffled: float
+    """Mean share over labels shuffled among the images: what the test finds where there is nothing."""
+    median_lift: float | None
+    """Of the associated ones; None without any."""
+    latents: tuple[AssociatedLatent, ...]
+    """The associated ones, the surest first."""
+
+
+def association(peaks: Peaks, attribute: Bools, *, density: float, level: float, seed: int) -> Association:
+    """Tests every latent that fires.
+
+    Args:
+        peaks: [n, n_latents], the maximum of each image.
+        attribute: whether each image has it, shape [n].
+        density: share of images that says where firing begins, as `autointerp harvest --density`.
+        level: false discovery rate.
+        seed: of the shuffled labels.
+    """
+    above = threshold(peaks, density)
+    fires = peaks > np.float32(above)
+    latents = np.flatnonzero(fires.any(axis=0))
+    on = fires[:, latents]
+    found = _tested(on, attribute)
+    q = benjamini_hochberg(found) if len(found) else found
+    order = [int(i) for i in np.lexsort((latents, found)) if q[i] <= level]
+    base, n_firing = float(attribute.mean()), len(latents)
+    active, carriers = on.sum(axis=0), on[attribute].sum(axis=0)
+    named = tuple(
+        AssociatedLatent(
+            latent=int(latents[i]),
+            n_active=int(active[i]),
+            n_active_attribute=int(carriers[i]),
+            lift=float(carriers[i] / active[i] / base),
+            p=float(found[i]),
+            q=float(q[i]),
+        )
+        for i in order
+    )
+    share = wilson(len(named), n_firing) if n_firing else None
+    return Association(
+        n_images=len(attribute),
+        n_attribute=int(attribute.sum()),
+        active_above=above,
+        level=level,
+        n_firing=n_firing,
+        n_associated=len(named),
+        share=share.value if share else 0.0,
+        low=share.low if share else 0.0,
+        high=share.high if share else 1.0,
+        shuffled=_shuffled(on, attribute, level, seed),
+        median_lift=float(np.median([a.lift for a in named])) if named else None,
+        latents=named,
+    )
+
+
+def one_of_each(groups: Ints, attribute: Bools) -> Ints:
+    """Positions of the first image of each group and label, ascending: near-duplicates would count as evidence twice.
+
+    Args:
+        groups: shape [n].
+        attribute: shape [n].
+    """
+    return np.sort(np.unique(groups * 2 + attribute, return_index=True)[1]).astype(np.int64)
+
+
+def _tested(on: Bools, attribute: Bools) -> npt.NDArray[np.float64]:
+    """p-value of each latent, [n_firing]; equal counts are tested once."""
+    n, carriers = len(attribute), int(attribute.sum())
+    known: dict[tuple[int, int], float] = {}
+    counts = list(zip(on[attribute].sum(axis=0).tolist(), on.sum(axis=0).tolist(), strict=True))
+    for k, drawn in counts:
+        if (k, drawn) not in known:
+            known[k, drawn] = hypergeometric_tail(k, drawn, carriers, n)
+    return np.array([known[c] for c in counts], dtype=np.float64)
+
+
+def _shuffled(on: Bools, attribute: Bools, level: float, seed: int) -> float:
+    if not on.shape[1]:
+        return 0.0
+    chance = np.random.default_rng((0x54F, seed))
+    shares = [
+        np.mean(benjamini_hochberg(_tested(on, chance.permutation(attribute))) <= level) for _ in range(N_SHUFFLES)
+    ]
+    return float(np.mean(shares))

@@ -1,0 +1,172 @@
+"""Runs images through a backbone as it is, and with a layer replaced by what coders make of it."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autointerp.errors import SettingsError
+from autointerp.transcoder.backbones.headed import LOGIT
+from autointerp.transcoder.backbones.protocol import Backbone, Swap, hookpoint_of
+from autointerp.transcoder.batches import prepared_batches
+from autointerp.transcoder.classification_metrics import Floats
+from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
+from autointerp.transcoder.population import PopulationImage
+
+MEAN = "mean"
+"""In the layer's place a constant: the mean of what it writes."""
+
+
+class Placed(NamedTuple):
+    """A coder and where in the backbone it belongs."""
+
+    coder: SparseCoder
+    reads: str
+    """Hookpoint."""
+    writes: str
+    """Hookpoint; that of `reads` for an autoencoder."""
+    mean: Tensor | None = None
+    """[d_out]: of what the layer writes; None where nothing is to be replaced."""
+
+
+class Looked(NamedTuple):
+    """What was seen of some images."""
+
+    peaks: dict[str, Peaks]
+    """By coder: [n, n_latents], the maximum over an image's patches."""
+    before: Floats
+    """Log odds of the images that were replaced in, shape [m]; empty without a classifier."""
+    after: dict[str, dict[str, Floats]]
+    """By coder and by what took the layer's place: log odds, shape [m]."""
+
+
+def check_placed(backbone: Backbone, name: str, placed: Placed, head_reads: str | None) -> None:
+    """Sees that a coder fits, and that the classifier lies behind it.
+
+    Args:
+        backbone: that it shall read.
+        name: of the coder, for a message.
+        placed: the coder.
+        head_reads: hookpoint of the classifier; None without one.
+
+    Raises:
+        SettingsError: a hookpoint is missing, has another width, or is not before the classifier's.
+    """
+    config = placed.coder.config
+    for hookpoint, width in ((placed.reads, config.d_in), (placed.writes, config.d_out)):
+        found = hookpoint_of(backbone, hookpoint).width
+        if found != width:
+            raise SettingsError(
+                f"--coder {name}: has {width} channels at {hookpoint}, and {backbone.name} has {found}; "
+                "it was trained on another model"
+            )
+    order = list(backbone.hookpoints)
+    if order.index(placed.reads) > order.index(placed.writes):
+        raise SettingsError(f"--coder {name}: reads {placed.reads}, which comes after {placed.writes} that it replaces")
+    if head_reads is not None and order.index(placed.writes) > order.index(head_reads):
+        raise SettingsError(
+            f"--classifier: reads {head_reads}, which comes before {placed.writes} of --coder {name}, "
+            "so that replacing it changes nothing; train one on a later hookpoint"
+        )
+
+
+def look(
+    backbone: Backbone,
+    images: Sequence[PopulationImage],
+    coders: Mapping[str, Placed],
+    *,
+    replace_in: Collection[int],
+    batch: int,
+    progress: Callable[[int, int], None],
+) -> Looked:
+    """Runs each image once as it is, and those of `replace_in` once more for every coder's every prefix and its mean.
+
+    Args:
+        backbone: with a classifier's `head` if anything is replaced.
+        images: in the order of the results.
+        coders: by name; they fit the backbone.
+        replace_in: ids of the images that the classifier is asked about.
+        batch: images run at once.
+        progress: is told images done and all images.
+
+    Raises:
+        SettingsError: an image has changed since it was read, or a coder's activations are not finite.
+    """
+    peaks: dict[str, list[Peaks]] = {name: [] for name in coders}
+    asked, done = [i for i in images if i.image in frozenset(replace_in)], 0
+    places = list(dict.fromkeys(c.reads for c in coders.values()))
+    for part, pixels in prepared_batches(backbone, images, size=batch):
+        taken = backbone.run(pixels, places)
+        for name, placed in coders.items():
+            peaks[name].append(_peaks(name, placed, taken[placed.reads]))
+        done += len(part)
+        progress(done, len(images) + len(asked))
+    before: list[Tensor] = []
+    after: dict[str, dict[str, list[Tensor]]] = {name: {} for name in coders}
+    for part, pixels in prepared_batches(backbone, asked, size=batch):
+        before.append(backbone.run(pixels, [LOGIT])[LOGIT][:, 0])
+        for name, found in _replaced(backbone, pixels, coders).items():
+            for what, logits in found.items():
+                after[name].setdefault(what, []).append(logits)
+        done += len(part)
+        progress(done, len(images) + len(asked))
+    return Looked(
+        {name: np.concatenate(found) for name, found in peaks.items()},
+        _joined(before),
+        {name: {what: _joined(found) for what, found in of.items()} for name, of in after.items()},
+    )
+
+
+def _replaced(backbone: Backbone, pixels: Tensor, coders: Mapping[str, Placed]) -> dict[str, dict[str, Tensor]]:
+    """By coder and by what takes the layer's place: log odds, [n]; one mean at one place is run for all coders."""
+    out: dict[str, dict[str, Tensor]] = {}
+    means: list[tuple[Placed, Tensor]] = []
+    for name, placed in coders.items():
+        out[name] = {}
+        for what, swap in _swaps(placed).items():
+            known = next((found for other, found in means if _same_mean(other, placed)), None) if what == MEAN else None
+            if known is None:
+                known = backbone.run(pixels, [placed.reads, LOGIT], {placed.writes: swap})[LOGIT][:, 0]
+            if what == MEAN:
+                means.append((placed, known))
+            out[name][what] = known
+    return out
+
+
+def _same_mean(one: Placed, other: Placed) -> bool:
+    assert one.mean is not None
+    assert other.mean is not None
+    return one.writes == other.writes and torch.equal(one.mean, other.mean)
+
+
+def _joined(parts: list[Tensor]) -> Floats:
+    return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
+
+
+def _peaks(name: str, placed: Placed, read: Tensor) -> Peaks:
+    patches = (read if read.ndim == 3 else read[:, None]).to(placed.coder.encoder.device)
+    return peaks_of(entries_of(placed.coder, name, patches), len(read), placed.coder.n_latents)
+
+
+def _swaps(placed: Placed) -> dict[str, Swap]:
+    """What takes the layer's place, by its name."""
+    coder, device = placed.coder, placed.coder.encoder.device
+
+    def prefix(width: int) -> Swap:
+        def swap(taken: Mapping[str, Tensor]) -> Tensor:
+            read, own = taken[placed.reads], taken[placed.writes]
+            made = coder.reconstruct(read.reshape(-1, read.shape[-1]).to(device), width)
+            # A copy, for what inference mode made must not be written into, as a later layer may.
+            return made.view(own.shape).to(own).clone()
+
+        return swap
+
+    def mean(taken: Mapping[str, Tensor]) -> Tensor:
+        own = taken[placed.writes]
+        assert placed.mean is not None
+        return placed.mean.to(own).expand_as(own).clone()
+
+    return {f"first {w} latents": prefix(w) for w in coder.widths} | {MEAN: mean}

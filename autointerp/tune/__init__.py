@@ -1,0 +1,1 @@
+"""The training of an explainer by the scores of its explanations."""

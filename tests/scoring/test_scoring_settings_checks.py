@@ -1,0 +1,35 @@
+import pytest
+
+from autointerp.errors import SettingsError
+from autointerp.scoring.settings_checks import refuse_too_few
+from autointerp.settings import ScoreSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "scorer", "line"),
+    [
+        (ScoreSettings(n_active=4), "detection", "--active 4: too few for a score; give at least 5"),
+        (ScoreSettings(n_silent=4), "detection", "--silent 4: too few for detection; give at least 5, or --scorers "),
+        (ScoreSettings(n_localisation=4), "localisation", "--n-localisation 4: too few for localisation; give at lea"),
+        (
+            ScoreSettings(n_embedding=4),
+            "embedding",
+            "--n-embedding 4: too few for embedding; give at least 5, or --sco",
+        ),
+        (
+            ScoreSettings(n_embedding=1, min_active=1),
+            "embedding",
+            "--n-embedding 1: too few for embedding; give at lea",
+        ),
+    ],
+)
+def test_bounds_under_which_nothing_could_be_scored_are_refused(settings: ScoreSettings, scorer: str, line: str):
+    with pytest.raises(SettingsError) as caught:
+        refuse_too_few((scorer,), settings)
+
+    assert str(caught.value).startswith(line)
+
+
+def test_bounds_of_scorers_that_do_not_run_are_not_looked_at():
+    refuse_too_few(("accuracy",), ScoreSettings(n_localisation=1, n_embedding=1, n_silent=1))
+    refuse_too_few(("localisation", "embedding"), ScoreSettings(n_localisation=5, n_embedding=5))

@@ -1,0 +1,25 @@
+import pytest
+
+from autointerp.session.gateway import find_price
+from autointerp.settings import ModelSettings
+
+OWN = "a server of your own"
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        ("gpu1", True),
+        ("vllm-0.vllm.default.svc", True),
+        ("vllm.default.svc.cluster.local", True),
+        ("gpu1.lan", True),
+        ("10.0.0.1", True),
+        ("8.8.8.8", False),
+        ("gpu1.example.org", False),
+    ],
+)
+def test_a_server_of_the_private_network_costs_nothing(host: str, own: bool):
+    price = find_price(ModelSettings(model="gpt-5-mini", base_url=f"http://{host}:8000/v1"), None)
+
+    assert price is not None
+    assert (price.source == OWN) is own
