@@ -31,7 +31,7 @@ from benchmarks.tokens_table import JUDGES, put, table
 from benchmarks.truth.__main__ import mapped
 from benchmarks.truth.features import Planted
 from benchmarks.truth.harvest import LARGE, explanation_of, harvest
-from benchmarks.truth.judges import PERFECT, Errs, Knowing, KnowingDoor, shown_in
+from benchmarks.truth.judges import PERFECT, Errs, Knowing, KnowingGateway, shown_in
 from benchmarks.truth.ours import Protocol, Trial, score, settings
 from benchmarks.truth.running import features_of
 from benchmarks.truth.widths import SLACK, least_images
@@ -73,7 +73,7 @@ class Spent:
     """Images a call, whether screened, how many such calls; None where the width was not reached."""
 
 
-class CountingDoor(KnowingDoor):
+class CountingDoor(KnowingGateway):
     """Notes how many images each call had; `singly` asks about each by itself, in the order of the same rounds."""
 
     def __init__(self, judge: Knowing, *, singly: bool) -> None:

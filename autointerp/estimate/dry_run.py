@@ -125,7 +125,7 @@ class Rehearsal:
         quick = settings.model_copy(update={"bootstrap": 100})
         if not convinced and settings.interval is not None:
             quick = quick.model_copy(update={"interval": UNREACHED})
-        gateway = _PlayedDoor(frozenset(e.image for e in feature.active) if convinced else None)
+        gateway = _SimulatedGateway(frozenset(e.image for e in feature.active) if convinced else None)
         case = Case(
             feature=feature,
             explanation=said,
@@ -141,7 +141,7 @@ class Rehearsal:
         return gateway.asked
 
 
-class _PlayedDoor(Gateway):
+class _SimulatedGateway(Gateway):
     """Notes each question. Judging is answered, since what is asked next may depend on it; nothing else is."""
 
     def __init__(self, fitting: frozenset[int] | None) -> None:

@@ -94,7 +94,7 @@ class GatewayEmbedder:
 
     def __init__(self, gateway: Gateway, model: str) -> None:
         self.name = model
-        self._door = gateway
+        self._gateway = gateway
 
     async def pictures(self, pictures: Sequence[Picture]) -> Vectors | Failure:
         """One vector a picture, [n, d], or the first failure; what was answered stays in the cache.
@@ -114,7 +114,7 @@ class GatewayEmbedder:
 
     async def _all(self, what: Sequence[Picture] | Sequence[str]) -> Vectors | Failure:
         async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._door.ask(embedding_request(self.name, w), VectorReply)) for w in what]
+            asked = [group.create_task(self._gateway.ask(embedding_request(self.name, w), VectorReply)) for w in what]
         vectors: list[Vectors] = []
         for outcome in (task.result() for task in asked):
             if isinstance(outcome, Failure):

@@ -125,7 +125,7 @@ def shown_in(request: Request) -> list[int]:
     return [tile.image for picture in request.pictures for tile in picture.tiles]
 
 
-class KnowingDoor(Gateway):
+class KnowingGateway(Gateway):
     """Answers a question from a knowing judge at once: no cache, no limits, no client."""
 
     def __init__(self, judge: Knowing) -> None:

@@ -11,7 +11,7 @@ from autointerp.statistics.rates import Interval, JudgeRates
 from benchmarks.truth import delphi, lanse, saebench, top_and_random
 from benchmarks.truth.features import KINDS, Planted, f1, iou, plant_all
 from benchmarks.truth.harvest import harvest
-from benchmarks.truth.judges import Errs, Knowing, KnowingDoor
+from benchmarks.truth.judges import Errs, Knowing, KnowingGateway
 from benchmarks.truth.ours import Protocol, score, score_corrected, trial_of
 from benchmarks.truth.world import make_world
 
@@ -85,7 +85,7 @@ async def _ours(plan: Plan, planted: Planted) -> list[Record]:
             trial = trial_of(protocol, feature, planted.world)
             for kind in plan.kinds:
                 judge = Knowing(plan.errs, planted.explanations[kind], planted.world, f"{protocol.name} {kind}")
-                gateway = KnowingDoor(judge)
+                gateway = KnowingGateway(judge)
                 truth = _truth(plan, planted, kind, judge)
                 seen = f1(planted.fires, protocol.seen(judge, planted.fires))
                 about = (trial, judge.concept, gateway)

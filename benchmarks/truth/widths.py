@@ -16,7 +16,7 @@ from autointerp.statistics.rates import f1_samples
 from autointerp.statistics.resampling import Draws, interval_of, one_look, resample
 from benchmarks.truth.features import Planted
 from benchmarks.truth.harvest import LARGE, harvest
-from benchmarks.truth.judges import PERFECT, Knowing, KnowingDoor
+from benchmarks.truth.judges import PERFECT, Knowing, KnowingGateway
 from benchmarks.truth.ours import Protocol, score, settings, trial_of
 from benchmarks.truth.running import features_of
 
@@ -122,7 +122,7 @@ async def _first(planted: Planted, feature: Feature, kind: str, ladder: Sequence
     for protocol in ladder:
         trial = trial_of(protocol, feature, planted.world)
         judge = Knowing(PERFECT, planted.explanations[kind], planted.world, "width")
-        found = await score(trial, judge.concept, KnowingDoor(judge))
+        found = await score(trial, judge.concept, KnowingGateway(judge))
         if found.high - found.low <= width * SLACK:
             return judge.calls
     return None

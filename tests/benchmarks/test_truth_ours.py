@@ -17,7 +17,7 @@ from autointerp.lmm.request import Completion, Images, Request
 from autointerp.statistics.rates import Interval, JudgeRates
 from benchmarks.truth.features import Planted, plant_all
 from benchmarks.truth.harvest import USUAL, Size, harvest
-from benchmarks.truth.judges import GOOD, PERFECT, REFUSING, Errs, Knowing, KnowingDoor, shown_in
+from benchmarks.truth.judges import GOOD, PERFECT, REFUSING, Errs, Knowing, KnowingGateway, shown_in
 from benchmarks.truth.ours import DEFAULT, Protocol, score, score_corrected, settings, trial_of
 from benchmarks.truth.running import Plan, run
 from benchmarks.truth.world import make_world
@@ -67,7 +67,7 @@ def by_both_doors(planted: Planted, protocol: Protocol, errs: Errs, cache: Cache
         attempts=1,
         estimate=lambda request: TokenEstimate(1, 1),
     )
-    short = KnowingDoor(Knowing(errs, concept, planted.world))
+    short = KnowingGateway(Knowing(errs, concept, planted.world))
     return asyncio.run(score(trial, concept, real)), asyncio.run(score(trial, concept, short))
 
 
@@ -93,8 +93,8 @@ def test_the_functions_give_what_the_scorer_gives(planted: Planted):
     trial = trial_of(DEFAULT, harvest(planted, USUAL), planted.world)
     concept = planted.concept
 
-    def gateway() -> KnowingDoor:
-        return KnowingDoor(Knowing(GOOD, concept, planted.world))
+    def gateway() -> KnowingGateway:
+        return KnowingGateway(Knowing(GOOD, concept, planted.world))
 
     plain = asyncio.run(score(trial, concept, gateway()))
     scorer, corrected = asyncio.run(score_corrected(trial, concept, gateway(), JudgeRates(0.95, 200, 0.98, 200)))

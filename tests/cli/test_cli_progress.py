@@ -29,10 +29,10 @@ class Clock:
 
 
 def watch_of(busy: Busy, clock: Clock, *, total: int = 10_000, before: int = 0) -> Watch:
-    return Watch("explain", as_door(busy), total, before, clock)
+    return Watch("explain", as_gateway(busy), total, before, clock)
 
 
-def as_door(busy: Busy) -> Gateway:
+def as_gateway(busy: Busy) -> Gateway:
     return busy  # pyright: ignore[reportReturnType]
 
 
@@ -137,7 +137,7 @@ def test_an_event_holds_every_figure():
 def test_events_begin_and_end_a_stage_with_notes_between(capsys: pytest.CaptureFixture[str]):
     live = Live(as_json=True)
 
-    with live.show("score", as_door(Busy()), 2, 1):
+    with live.show("score", as_gateway(Busy()), 2, 1):
         live.note("half\nway")
         live.advance(failed=True)
 
@@ -150,7 +150,7 @@ def test_events_begin_and_end_a_stage_with_notes_between(capsys: pytest.CaptureF
 def test_where_stderr_is_no_terminal_the_last_line_is_plain(capsys: pytest.CaptureFixture[str]):
     live = Live(as_json=False)
 
-    with live.show("score", as_door(Busy()), 2, 0):
+    with live.show("score", as_gateway(Busy()), 2, 0):
         live.advance(failed=False)
         live.advance(failed=False)
 
@@ -161,7 +161,7 @@ def test_where_stderr_is_no_terminal_the_last_line_is_plain(capsys: pytest.Captu
 def test_after_an_error_nothing_more_is_said(capsys: pytest.CaptureFixture[str], as_json: bool):
     live = Live(as_json=as_json)
 
-    with pytest.raises(ValueError, match="bad"), live.show("score", as_door(Busy()), 2, 0):
+    with pytest.raises(ValueError, match="bad"), live.show("score", as_gateway(Busy()), 2, 0):
         raise ValueError("bad")
 
     assert "done" not in capsys.readouterr().err
@@ -172,7 +172,7 @@ def test_one_who_is_cancelled_is_told_the_command_to_run_again(
 ):
     monkeypatch.setattr("sys.argv", ["/usr/bin/autointerp", "explain", "my dump", "--run", "r"])
 
-    with pytest.raises(asyncio.CancelledError), Live(as_json=False).show("score", as_door(Busy()), 2, 0):
+    with pytest.raises(asyncio.CancelledError), Live(as_json=False).show("score", as_gateway(Busy()), 2, 0):
         raise asyncio.CancelledError
 
     said = capsys.readouterr().err

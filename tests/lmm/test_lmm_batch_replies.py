@@ -45,9 +45,7 @@ def batch_reply(tmp_path: Path):
     return reading
 
 
-def test_a_batch_reply_answers_its_question_without_a_call_and_is_then_an_answer(
-    make_gateway: MakeGateway, post, batch_reply
-):
+def test_a_batch_reply_answers_its_question_without_a_call(make_gateway: MakeGateway, post, batch_reply):
     """The dollars are those of the batch; the completion is gone when the answer is in the cache."""
     script = Script(NO)
     gateway = make_gateway(script)

@@ -166,12 +166,12 @@ def test_folders_and_options_that_cannot_be_used_are_one_line(tmp_path: Path):
         read_population(empty)
     with pytest.raises(SettingsError, match=r"--error-folders y: .*full has no folder of that name"):
         read_population(tmp_path / "full", error_folders=("y",))
-    with pytest.raises(SettingsError, match=r"--labels \S*t.csv: no such file"):
+    with pytest.raises(SettingsError, match=r"--labels .*t.csv: no such file"):
         read_population(empty, labels=tmp_path / "t.csv")
     with pytest.raises(SettingsError, match="give one of them"):
         read_population(empty, labels=tmp_path / "t.csv", error_folders=("x",))
     (empty / "a.png").write_bytes(b"nothing")
-    with pytest.raises(SettingsError, match=r"none of its 1 images can be read; the first: \S*a.png: not an image"):
+    with pytest.raises(SettingsError, match=r"none of its 1 images can be read; the first: .*a.png: not an image"):
         read_population(empty)
 
 
