@@ -21,7 +21,7 @@ from stub import running
 
 from autointerp.clock import now
 from autointerp.dump.reader import open_dump
-from autointerp.estimate.forecast import make_explainer
+from autointerp.estimation.forecast import make_explainer
 from autointerp.job import images_of, reference
 from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
 from autointerp.schema import Explanation, Usage

@@ -21,7 +21,7 @@ from dumps import photograph, write_dump
 from figures import machine
 
 from autointerp.dump.reader import open_dump
-from autointerp.estimate.forecast import make_explainer
+from autointerp.estimation.forecast import make_explainer
 from autointerp.job import images_of
 from autointerp.lmm.cache import Cache
 from autointerp.settings import ExplainSettings, ModelSettings

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import takewhile
 from typing import NamedTuple
 
-from autointerp.explain.explainer import Explainer
+from autointerp.explanation.explainer import Explainer
 from autointerp.images.render import picture_size
 from autointerp.lmm.image_tokens import estimate_text_tokens, image_tokens, words_of
 from autointerp.lmm.request import Request, TextPart

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.errors import PromptError
-from autointerp.explain.explainer import Explainer
+from autointerp.explanation.explainer import Explainer
 from autointerp.lmm.request import ImagePart, Request, TextPart
 from autointerp.prompts import (
     Prompt,

@@ -6,9 +6,9 @@ from pathlib import Path
 from autointerp.commands.estimate import Estimate
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
-from autointerp.estimate.cost_levers import Plan, levers
-from autointerp.estimate.dry_run import Part, Question, Questions, Rehearsal
-from autointerp.estimate.forecast import measured_features
+from autointerp.estimation.cost_levers import Plan, levers
+from autointerp.estimation.dry_run import Part, Question, Questions, Rehearsal
+from autointerp.estimation.forecast import measured_features
 from autointerp.job import Progress, choose
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost

@@ -13,9 +13,9 @@ from autointerp.clock import now
 from autointerp.commands.explain import Explain
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
-from autointerp.estimate.forecast import forecast, make_explainer
-from autointerp.explain.hierarchy_order import ancestry_of
-from autointerp.explain.shuffled_sets import Shuffler
+from autointerp.estimation.forecast import forecast, make_explainer
+from autointerp.explanation.hierarchy_order import ancestry_of
+from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.job import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address

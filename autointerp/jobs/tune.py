@@ -11,9 +11,9 @@ from autointerp.clock import now
 from autointerp.commands.tune import Tune
 from autointerp.counting import Counting, Uncounted
 from autointerp.dump.reader import Dump, open_dump
-from autointerp.estimate.forecast import make_explainer
-from autointerp.explain.candidate_scores import judging_settings
-from autointerp.explain.meanings import Meanings
+from autointerp.estimation.forecast import make_explainer
+from autointerp.explanation.candidate_scores import judging_settings
+from autointerp.explanation.meanings import Meanings
 from autointerp.images.renderer import Renderer
 from autointerp.ips.asking import Halted, Judged
 from autointerp.ips.policy import sees
@@ -36,10 +36,10 @@ from autointerp.settings import (
     ModelSettings,
     TuneSettings,
 )
-from autointerp.tune.features import parted, schedule, usable_features
-from autointerp.tune.folder import Features, Measure, TuneFolder, TuneInfo, measured
-from autointerp.tune.rewards import Rewarder
-from autointerp.tune.training_prompts import Scenes
+from autointerp.tuning.features import parted, schedule, usable_features
+from autointerp.tuning.folder import Features, Measure, TuneFolder, TuneInfo, measured
+from autointerp.tuning.rewards import Rewarder
+from autointerp.tuning.training_prompts import Scenes
 from autointerp.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")

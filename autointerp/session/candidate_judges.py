@@ -7,10 +7,10 @@ from pathlib import Path
 from autointerp.dump.reader import Dump
 from autointerp.errors import AutointerpError, SettingsError
 from autointerp.evidence import Images
-from autointerp.explain.candidate_scores import judging_settings
-from autointerp.explain.explainer import Explainer
-from autointerp.explain.meanings import Meanings
-from autointerp.explain.sampler import Explained, Sampler
+from autointerp.explanation.candidate_scores import judging_settings
+from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.meanings import Meanings
+from autointerp.explanation.sampler import Explained, Sampler
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.embedding import GatewayEmbedder
 from autointerp.lmm.gateway import Gateway

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from autointerp.explain.explainer import DOMAIN, EXPLAIN
-from autointerp.explain.meanings import SAME
+from autointerp.explanation.explainer import DOMAIN, EXPLAIN
+from autointerp.explanation.meanings import SAME
 from autointerp.lmm.local.model import LocalAnswerer
 from autointerp.lmm.task import Task
 from autointerp.replies import Reply

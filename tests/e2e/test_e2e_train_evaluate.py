@@ -14,7 +14,7 @@ PLACES = ("--backbone", "layered", "--reads", "layer.in", "--writes", "layer.out
 
 @pytest.fixture(autouse=True)
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("jobs.evaluating", "transcoder.backbones.registry"):
+    for place in ("jobs.train_evaluate", "transcoder.backbones.registry"):
         monkeypatch.setattr(f"autointerp.{place}.load_backbone", layered)
 
 

@@ -137,7 +137,7 @@ def test_a_model_with_eyes_is_trained_by_adapters_of_its_language_model_alone(
 KILLED = """
 import os, signal
 from autointerp.cli.main import main
-from autointerp.tune.folder import TuneFolder
+from autointerp.tuning.folder import TuneFolder
 
 def killed_in_the_fourth_step(self, step, figures):
     if step == 4:

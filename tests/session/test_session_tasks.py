@@ -6,7 +6,7 @@ import pytest
 from builders import question
 
 from autointerp.batch.lines import reply_of, shape_of
-from autointerp.explain.meanings import SameReply
+from autointerp.explanation.meanings import SameReply
 from autointerp.replies import DomainReply, ExplainReply, Reply, judge_reply, number_reply
 from autointerp.scoring.case import Scorer
 from autointerp.scoring.judge import JUDGE

@@ -10,7 +10,7 @@ from autointerp.cli.printing import exit_code, plural, print_json, same_again
 if TYPE_CHECKING:
     from autointerp.commands.tune import Tune
     from autointerp.jobs.tune import TuneResult
-    from autointerp.tune.folder import Measure
+    from autointerp.tuning.folder import Measure
 
 
 def show(result: "TuneResult", settings: "Tune", *, as_json: bool) -> int:

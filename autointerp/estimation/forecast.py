@@ -7,8 +7,8 @@ import numpy as np
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError
-from autointerp.explain.explainer import Explainer
-from autointerp.explain.sampler import Sampler
+from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.sampler import Sampler
 from autointerp.job import images_of, only
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.prices import Price, cost

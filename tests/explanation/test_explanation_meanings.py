@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from trial import ByImage, open_trial_door
 
-from autointerp.explain.meanings import Meanings, Told, linked
+from autointerp.explanation.meanings import Meanings, Told, linked
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.lmm.request import Completion, Images, Request

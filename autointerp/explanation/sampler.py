@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
 from autointerp.evidence import Images, Shown, draw_shown
-from autointerp.explain.candidate_scores import Tried, choosing_sample, tried
-from autointerp.explain.choice import LEVEL, adding, clustered
-from autointerp.explain.explainer import Explainer, nothing_to_show
-from autointerp.explain.meanings import Meanings, Told
-from autointerp.explain.views import draw_views
+from autointerp.explanation.candidate_scores import Tried, choosing_sample, tried
+from autointerp.explanation.choice import LEVEL, adding, clustered
+from autointerp.explanation.explainer import Explainer, nothing_to_show
+from autointerp.explanation.meanings import Meanings, Told
+from autointerp.explanation.views import draw_views
 from autointerp.ips.weights import collapse_index
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import DEFERRED, Answer, Failure, failed

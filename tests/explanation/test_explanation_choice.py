@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import fisher_exact
 
 from autointerp.candidates import Candidate
-from autointerp.explain.choice import Fits, adding, clustered, fisher
+from autointerp.explanation.choice import Fits, adding, clustered, fisher
 from autointerp.settings import CandidateSettings
 
 PLAN = CandidateSettings(diverse=True)

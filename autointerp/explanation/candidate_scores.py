@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from autointerp.evidence import Images, duplicate_keys
-from autointerp.explain.choice import Fits
+from autointerp.explanation.choice import Fits
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Exemplar, Feature, Usage

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from autointerp.errors import SettingsError
 from autointerp.runs.folder import DumpReference
-from autointerp.tune.folder import Features, TuneFolder, TuneInfo, measured
+from autointerp.tuning.folder import Features, TuneFolder, TuneInfo, measured
 
 
 def info(digest: str = "d", train: tuple[int, ...] = (1, 2), **settings: JsonValue) -> TuneInfo:

@@ -10,8 +10,8 @@ from PIL import Image
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.evidence import Images, draw_shown
-from autointerp.explain.candidate_scores import choosing_sample
-from autointerp.explain.explainer import Explainer
+from autointerp.explanation.candidate_scores import choosing_sample
+from autointerp.explanation.explainer import Explainer
 from autointerp.images.renderer import Renderer
 from autointerp.ips.asking import Ask, Part, Turn
 from autointerp.job import images_of

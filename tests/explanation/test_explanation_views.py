@@ -6,7 +6,7 @@ import pytest
 from builders import exemplars
 
 from autointerp.evidence import Shown
-from autointerp.explain.views import draw_views
+from autointerp.explanation.views import draw_views
 from autointerp.settings import CandidateSettings
 
 SHOWN = Shown(active=exemplars("top", range(16)), contrast=exemplars("guided", range(50, 54), activation=0))

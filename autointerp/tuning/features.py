@@ -11,8 +11,8 @@ from autointerp.job import only
 from autointerp.lmm.outcomes import Failure, failed
 from autointerp.schema import FailureRecord
 from autointerp.settings import TuneSettings
-from autointerp.tune.folder import Features
-from autointerp.tune.training_prompts import Scenes
+from autointerp.tuning.folder import Features
+from autointerp.tuning.training_prompts import Scenes
 
 
 def usable_features(dump: Dump, ids: Sequence[int], scenes: Scenes) -> tuple[list[int], list[FailureRecord]]:

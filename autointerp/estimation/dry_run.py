@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple, TypeVar
 
 from autointerp.candidates import Sampled
 from autointerp.dump.reader import Dump
-from autointerp.estimate.forecast import make_explainer
+from autointerp.estimation.forecast import make_explainer
 from autointerp.evidence import draw_shown
-from autointerp.explain.explainer import Explainer
-from autointerp.explain.sampler import Sampler
+from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.sampler import Sampler
 from autointerp.images.render import picture_size
 from autointerp.job import images_of
 from autointerp.lmm.gateway import Gateway

@@ -15,8 +15,8 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.evidence import lowest_hashed
-from autointerp.explain.explainer import Explainer
-from autointerp.explain.shuffled_sets import Shuffler
+from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.gateway import Gateway

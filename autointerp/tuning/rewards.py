@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autointerp.explain.candidate_scores import Tried, tried
-from autointerp.explain.meanings import Meanings, Told
+from autointerp.explanation.candidate_scores import Tried, tried
+from autointerp.explanation.meanings import Meanings, Told
 from autointerp.ips.asking import Halted, Judged
 from autointerp.job import OVER_BUDGET
 from autointerp.lmm.gateway import Gateway
@@ -15,7 +15,7 @@ from autointerp.prompts import plain
 from autointerp.replies import ExplainReply
 from autointerp.schema import FailureRecord
 from autointerp.scoring.judge import Judge
-from autointerp.tune.training_prompts import Scenes
+from autointerp.tuning.training_prompts import Scenes
 
 
 @dataclass(frozen=True)

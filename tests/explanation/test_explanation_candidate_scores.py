@@ -6,7 +6,7 @@ import numpy as np
 from builders import exemplars, explanation, feature, image_rows, sampled
 from trial import ByImage, open_trial_door
 
-from autointerp.explain.candidate_scores import Tried, choosing_sample, judging_settings, tried
+from autointerp.explanation.candidate_scores import Tried, choosing_sample, judging_settings, tried
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.prompts import load_prompt
