@@ -1,58 +1,50 @@
-"""The Files and Batches API of an endpoint: sends files of requests, asks how far they are, fetches the results."""
+"""The Files and Batches API of an endpoint, through the openai package: the one place that talks HTTP."""
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from autointerp.batch.http import http_client
-from autointerp.batch.lines import without_keys
-from autointerp.errors import EndpointError, one_line
+from autointerp.batch.lines import PATH, without_keys
+from autointerp.errors import EndpointError, RunError, one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.keys import api_key
+from autointerp.lmm.route import headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
+    import httpx2
     import openai
     from openai.types import Batch
 
-T = TypeVar("T")
-
-WINDOW: Literal["24h"] = "24h"
-"""The only one that OpenAI's Batch API has."""
 ENDED = ("completed", "failed", "expired", "cancelled")
 """States that a batch never leaves."""
-ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 _MOST_LISTED = 1000
 _MAX_MESSAGE = 300
-_ATTEMPTS = 4
-_PAUSE = 0.5
-"""Seconds before the second attempt to start a batch; twice as many before each further one."""
+_RETRIES = 3
+_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each further attempt to start a batch."""
 _TIMEOUT = 600.0
 """Seconds; a file of 200 MB is sent in one call."""
 _NO_API = (404, 405, 501)
+_INSTEAD = (
+    "answer the files with `vllm run-batch -i FILE -o OUT --model M` or the like, then "
+    "`autointerp batch collect RUN OUT`; `submit --files-only` writes them without sending"
+)
+_KEPT = (
+    *("accept", "accept-encoding", "connection", "content-length"),
+    *("content-type", "host", "idempotency-key", "transfer-encoding"),
+)
+"""Headers that the openai package may set; others it takes from OPENAI_CUSTOM_HEADERS, or tells of this machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteBatch:
-    """What the endpoint says of a batch."""
+class RemoteBatch(NamedTuple):
+    """What the endpoint says of a batch: how far it is, its result and error files, and why it failed as a whole."""
 
-    id: str
     status: str
-    total: int
-    done: int
-    failed: int
+    progress: str
     results: tuple[str, ...]
-    """Ids of its result and error files, as far as there are any."""
     problem: str
-    """Why it failed as a whole; empty where it did not."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come of it."""
-        return self.status in ENDED
 
 
 class GoneError(EndpointError):
@@ -60,7 +52,7 @@ class GoneError(EndpointError):
 
 
 class BatchApi:
-    """One endpoint; use as a context manager.
+    """One endpoint, to be closed at the end; every method raises EndpointError where it cannot be had.
 
     Args:
         base_url: of the server; where it does not end in /v1 and has no such API, /v1 is tried beneath it. None is
@@ -68,7 +60,7 @@ class BatchApi:
         sleep: waits so many seconds.
 
     Raises:
-        SettingsError: no key, or an address or a proxy that cannot be used.
+        SettingsError: there is no key, or an address or a proxy cannot be used.
     """
 
     def __init__(self, base_url: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -77,131 +69,97 @@ class BatchApi:
         self._sleep = sleep
         self._url = checked_url(base_url) or OPENAI
         self._forms = forms(self._url)
+        self._lists = True
         key = api_key(self._url)
+        http = _http_client(self._url, key)
         self._client: openai.OpenAI = openai.OpenAI(
-            api_key=key,
-            base_url=self._url,
-            max_retries=_ATTEMPTS - 1,
-            timeout=_TIMEOUT,
-            http_client=http_client(self._url, key),
+            api_key=key, base_url=self._url, max_retries=_RETRIES, timeout=_TIMEOUT, http_client=http
         )
 
-    def __enter__(self) -> "BatchApi":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Closes the connections."""
         self._client.close()
 
     def upload(self, path: Path) -> str:
-        """Sends a file of requests; gives its id.
+        """Sends a file of requests; gives its id."""
+        with self._errors():
+            return _text(self._client.files.create(file=path, purpose="batch").id)
 
-        Raises:
-            EndpointError: the endpoint has no Files API, refuses the file or is not there.
-        """
-        return self._call(lambda: self._client.files.create(file=path, purpose="batch")).id
-
-    def start(self, upload: str, path: str) -> str:
-        """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id.
-
-        Raises:
-            EndpointError: the endpoint has no Batch API, refuses the batch or is not there.
-        """
+    def start(self, upload: str, name: str) -> str:
+        """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id."""
         client = self._client.with_options(max_retries=0)
-        for attempt in range(1, _ATTEMPTS + 1):
-            there, listed = self._find(upload)
-            if there is not None:
+        for pause in (*_PAUSES, None):
+            if (there := self.started(upload)) is not None:
                 return there
             try:
-                return self._call(lambda: _create(client, upload, path))
+                with self._errors():
+                    made = client.batches.create(
+                        input_file_id=upload, endpoint=PATH, completion_window="24h", metadata={"autointerp": name}
+                    )
+                    return _text(made.id)
             except EndpointError as e:
-                if not listed or attempt == _ATTEMPTS or not _passing(e.__cause__):
-                    raise
                 # It may have been started and the reply lost: before another attempt the list is looked at again.
-                self._sleep(_PAUSE * 2 ** (attempt - 1))
+                if pause is None or not self._lists or not _may_pass(e.__cause__):
+                    raise
+                self._sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
     def started(self, upload: str) -> str | None:
-        """The batch of an uploaded file, if the endpoint lists one.
-
-        Raises:
-            EndpointError: the endpoint is not there.
-        """
-        return self._find(upload)[0]
-
-    def _find(self, upload: str) -> tuple[str | None, bool]:
-        """The batch of an uploaded file, and whether the endpoint lists batches at all."""
+        """The batch of an uploaded file, if the endpoint lists one."""
         import openai
 
         try:
             with self._errors():
                 for number, batch in enumerate(self._client.batches.list(limit=100)):
                     if batch.input_file_id == upload:
-                        return batch.id, True
+                        return _text(batch.id)
                     if number >= _MOST_LISTED:
                         break
         except EndpointError as e:
-            if isinstance(e.__cause__, openai.APIStatusError):
-                return None, False  # starting says what else is wrong
-            raise
-        return None, True
+            if not isinstance(e.__cause__, openai.APIStatusError):
+                raise
+            self._lists = False  # starting says what else is wrong
+        return None
 
     def look(self, batch: str) -> RemoteBatch:
-        """How far a batch is.
-
-        Raises:
-            GoneError: the endpoint does not know it any more.
-            EndpointError: the endpoint does not say.
-        """
-        with self._gone(f"batch {batch}"):
-            return _remote(self._call(lambda: self._client.batches.retrieve(batch)))
+        """How far a batch is; raises GoneError where the endpoint does not know it any more."""
+        with self._errors(f"batch {batch}"):
+            return _remote(self._client.batches.retrieve(batch))
 
     def fetch(self, file: str, to: Path) -> None:
-        """Writes a result file.
+        """Writes a result file, once all of it has come; raises GoneError where it is not there any more.
 
         Raises:
-            GoneError: the endpoint does not have it any more.
-            EndpointError: it cannot be had.
+            RunError: it cannot be written.
         """
-        with (
-            self._gone(f"file {file}"),
-            self._errors(),
-            self._client.files.with_streaming_response.content(file) as response,
-        ):
-            response.stream_to_file(to)
-
-    @contextmanager
-    def _gone(self, what: str) -> Iterator[None]:
-        import openai
-
+        part = to.with_name(f"{to.name}.part")
         try:
-            yield
-        except EndpointError as e:
-            if isinstance(e.__cause__, openai.NotFoundError):
-                raise GoneError(f"{self._where} has no {what} any more ({self._clean(e.__cause__.message)})") from e
-            raise
-
-    def _call(self, call: Callable[[], T]) -> T:
-        with self._errors():
-            return call()
+            with self._errors(f"file {file}"), self._client.files.with_streaming_response.content(file) as response:
+                response.stream_to_file(part)
+            part.replace(to)
+        except OSError as e:
+            raise RunError(f"{to}: cannot be written ({e.strerror}); free space, then collect again") from e
+        finally:
+            part.unlink(missing_ok=True)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, what: str = "") -> Iterator[None]:
+        """Errors of the openai package as ours; `what` was there once, so that a 404 says that it is gone."""
+        import httpx2
         import openai
 
         self._settle()
         try:
             yield
         except openai.APIStatusError as e:
-            raise EndpointError(self._refused(e.status_code, e.message)) from e
-        except openai.APIConnectionError as e:
-            raise EndpointError(
-                f"{self._where}: {self._clean(str(e.__cause__ or e))}; is it up and --base-url right?"
-            ) from e
+            if what and e.status_code == 404:
+                raise GoneError(f"{self._url} has no {one_line(what)} any more ({_clean(e.message)})") from e
+            raise EndpointError(f"{self._url}{_refused(e)}") from e
+        except (openai.APIConnectionError, httpx2.HTTPError) as e:
+            raise EndpointError(f"{self._url}: {_clean(str(e.__cause__ or e))}; is it up and --base-url right?") from e
         except (openai.OpenAIError, ValueError, AttributeError) as e:
             # A server that has no such API may answer with a page of its own, status 200.
-            raise EndpointError(f"{self._where} gives no usable answer to the Batch API; {_INSTEAD}") from e
+            raise EndpointError(f"{self._url} gives no usable answer to the Batch API; {_INSTEAD}") from e
 
     def _settle(self) -> None:
         """Finds out at which of the server's addresses the API is; what else is wrong the next call meets, and says."""
@@ -222,35 +180,46 @@ class BatchApi:
             return
         self._client.base_url = self._url
 
-    @property
-    def _where(self) -> str:
-        return self._url
 
-    def _refused(self, status: int, message: str) -> str:
-        said = self._clean(message)
-        if status in _NO_API:
-            return f"{self._where} has no Batch API, or not what was asked of it ({said}); {_INSTEAD}"
-        if status in (401, 403):
-            return f"{self._where} refuses the API key ({said}); set AUTOINTERP_API_KEY or OPENAI_API_KEY"
-        return f"{self._where}: the Batch API answered {status} ({said}); run the same command again to go on"
+def _http_client(base_url: str, key: str) -> "httpx2.Client":
+    """A client that takes nothing of the environment that is not documented, and that follows no redirect."""
+    import httpx2
 
-    def _clean(self, text: str) -> str:
-        return one_line(without_keys(text))[:_MAX_MESSAGE]
+    own = {name: value for name, value in headers_for(base_url, key).items() if name != "Accept"}
+    proxy = proxy_for(base_url)
 
+    def our_headers(request: httpx2.Request) -> None:
+        for name in [name for name in request.headers if name.lower() not in _KEPT]:
+            del request.headers[name]
+        request.headers.update(own)
 
-_INSTEAD = (
-    "answer the files with `vllm run-batch -i FILE -o OUT --model M` or the like, then "
-    "`autointerp batch collect RUN OUT`; `submit --files-only` writes them without sending"
-)
-
-
-def _create(client: "openai.OpenAI", upload: str, path: str) -> str:
-    return client.batches.create(
-        input_file_id=upload, endpoint=ENDPOINT, completion_window=WINDOW, metadata={"autointerp": path}
-    ).id
+    return httpx2.Client(
+        verify=trusted_certificates() if base_url.startswith("https:") else True,
+        trust_env=False,
+        proxy=None if proxy is None else httpx2.Proxy(proxy.url, auth=proxy.login),
+        follow_redirects=False,
+        event_hooks={"request": [our_headers]},
+    )
 
 
-def _passing(error: BaseException | None) -> bool:
+def _refused(error: "openai.APIStatusError") -> str:
+    """What a status means, to follow the address."""
+    status, said = error.status_code, _clean(error.message)
+    if 300 <= status < 400:
+        # Neither the pictures nor the key, nor the question for results, go to a host that the user did not name.
+        target = one_line(error.response.headers.get("Location", "nowhere").partition("?")[0])
+        return (
+            f" answers with a redirect (status {status}) to {target}, which is not followed; if that is where the "
+            "questions should go, record the command anew with its address as --base-url"
+        )
+    if status in _NO_API:
+        return f" has no Batch API, or not what was asked of it ({said}); {_INSTEAD}"
+    if status in (401, 403):
+        return f" refuses the API key ({said}); set AUTOINTERP_API_KEY or OPENAI_API_KEY"
+    return f": the Batch API answered {status} ({said}); run the same command again to go on"
+
+
+def _may_pass(error: BaseException | None) -> bool:
     """Whether the same call may succeed later, or has succeeded without our hearing of it."""
     import openai
 
@@ -260,15 +229,20 @@ def _passing(error: BaseException | None) -> bool:
 
 
 def _remote(batch: "Batch") -> RemoteBatch:
-    counts = batch.request_counts
-    errors = batch.errors.data if batch.errors is not None else None
-    said = "; ".join(one_line(without_keys(e.message or e.code or "")) for e in (errors or [])[:3])
-    return RemoteBatch(
-        id=batch.id,
-        status=batch.status,
-        total=counts.total if counts else 0,
-        done=counts.completed if counts else 0,
-        failed=counts.failed if counts else 0,
-        results=tuple(f for f in (batch.output_file_id, batch.error_file_id) if f),
-        problem=said[:_MAX_MESSAGE],
-    )
+    counts = (getattr(batch.request_counts, name, 0) for name in ("total", "completed", "failed"))
+    total, done, failed = (n if isinstance(n, int) else 0 for n in counts)
+    status, errors = _text(batch.status), (batch.errors.data if batch.errors is not None else None) or []
+    progress = f"{status}, {done:,} of {total:,} answered{f', {failed:,} failed' if failed else ''}"
+    results = tuple(_text(f) for f in (batch.output_file_id, batch.error_file_id) if f)
+    return RemoteBatch(status, progress, results, _clean("; ".join(str(e.message or e.code or "") for e in errors[:3])))
+
+
+def _text(value: object) -> str:
+    # The openai package lets any value through.
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def _clean(text: str) -> str:
+    return one_line(without_keys(text))[:_MAX_MESSAGE]

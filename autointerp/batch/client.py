@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 from autointerp.batch.files import RequestFile
 from autointerp.batch.lines import MOST_BYTES, MOST_LINES, request_line, shape_of
-from autointerp.batch.manifest import Book
+from autointerp.batch.manifest import Manifest
 from autointerp.lmm.address import checked_url
 from autointerp.lmm.body import build_body
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.outcomes import DEFERRED, CallError
 from autointerp.lmm.request import Completion, Images, Request
@@ -26,7 +25,7 @@ _RENDERING = max(2, os.cpu_count() or 2)
 class Outbox:
     """Where a stage's questions go that are to be answered later."""
 
-    book: Book
+    manifest: Manifest
     stage: str
     ledger: Ledger
     """At the prices of a batch job; what is written stays reserved."""
@@ -37,20 +36,18 @@ class Outbox:
     """Whether all answers have come: failures are then recorded. Before, the stage will be gone through again."""
     most_lines: int = MOST_LINES
     most_bytes: int = MOST_BYTES
-    written: list[str] = field(default_factory=list)
-    """Names of the files written."""
     keys: set[str] = field(default_factory=set)
     """Of the questions written now."""
     expected: list[tuple[str, TokenEstimate]] = field(default_factory=list)
     """Model, and what is held for it, of each of them."""
 
     def client(self, base_url: str | None, cache: Cache) -> "BatchClient":
-        """For the questions to one model."""
+        """For the questions to the models of one endpoint."""
         return BatchClient(self, checked_url(base_url), cache)
 
 
 class BatchClient:
-    """Defers every question: writes it into the current file, unless it stands in one already.
+    """Defers every question: writes it into its model's current file, unless it stands in one already.
 
     Args:
         outbox: which stage it writes for.
@@ -62,7 +59,7 @@ class BatchClient:
         self._outbox = outbox
         self._base_url = base_url
         self._cache = cache
-        self._file: RequestFile | None = None
+        self._files: dict[str, RequestFile] = {}
         self._rendering = asyncio.Semaphore(_RENDERING)
 
     async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
@@ -73,45 +70,43 @@ class BatchClient:
             ImageError: a picture cannot be made.
             RunError: the file cannot be written.
         """
-        if request.key not in self._outbox.keys and not self._outbox.book.waits(request.key):
+        if request.key not in self._outbox.keys and not self._outbox.manifest.waits(request.key):
             async with self._rendering:
                 await self._write(request, images)
         raise CallError(DEFERRED, "written into a batch file", again=False)
 
     async def _write(self, request: Request, images: Images) -> None:
-        ticket = self._outbox.ledger.reserve(request.model, self._outbox.estimate(request))
+        ledger = self._outbox.ledger
+        ticket = ledger.reserve(request.model, self._outbox.estimate(request))
         if ticket is None:
             raise CallError("over_budget", "the budget does not cover this question", again=False)
         try:
             jpegs = await images.jpegs(request.pictures)
         except BaseException:
-            self._outbox.ledger.release(ticket)
+            ledger.release(ticket)
             raise
-        self._outbox.expected.append((request.model, ticket.held))
-        line = request_line(request.key, build_body(request, jpegs, self._dialect(request.model)))
-        self._append(request, line, ticket.held)
+        dialect = self._outbox.manifest.dialect(request.model, self._base_url, self._cache)
+        self._append(request, request_line(request.key, build_body(request, jpegs, dialect)), ticket.held)
 
     def _append(self, request: Request, line: bytes, expected: TokenEstimate) -> None:
         outbox = self._outbox
-        if self._file is not None and not self._file.has_room(len(line), outbox.most_lines, outbox.most_bytes):
-            self._finish()
-        if self._file is None:
-            self._file = RequestFile(outbox.book, outbox.stage, request.model, self._base_url)
-        self._file.append(request.key, shape_of(request, self._outbox.replies), line, expected)
+        # Out of the dict while it is written to: a file that fails is not finished when the client is closed.
+        file = self._files.pop(request.model, None)
+        if file is not None and (file.lines >= outbox.most_lines or file.bytes + len(line) > outbox.most_bytes):
+            file.finish()
+            file = None
+        if file is None:
+            file = RequestFile(outbox.manifest, outbox.stage, request.model, self._base_url)
+        file.append(request.key, shape_of(request, outbox.replies), line, expected)
+        self._files[request.model] = file
         outbox.keys.add(request.key)
-
-    def _finish(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            self._outbox.written.append(file.finish())
-
-    def _dialect(self, model: str) -> Dialect:
-        learnt = self._outbox.book.dialect(model, self._base_url)
-        if learnt is not None:
-            return learnt
-        known = self._cache.get(dialect_key(self._base_url, model))
-        return Dialect.model_validate(known) if known else first_dialect(self._base_url)
+        outbox.expected.append((request.model, expected))
 
     async def aclose(self) -> None:
-        """Finishes the current file."""
-        self._finish()
+        """Finishes the current files; where one cannot be, the others are given up."""
+        try:
+            while self._files:
+                self._files.popitem()[1].finish()
+        finally:
+            for file in self._files.values():
+                file.give_up()

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from autointerp.errors import one_line
 from autointerp.lmm.keys import VARIABLES
@@ -17,7 +18,7 @@ MOST_LINES = 50_000
 """Requests in one file; source: https://platform.openai.com/docs/guides/batch, read 2026-11-23."""
 MOST_BYTES = 200_000_000
 """Bytes of one file; same source."""
-PATH = "/v1/chat/completions"
+PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 _MAX_KIND = 40
 _MAX_MESSAGE = 160
 
@@ -31,11 +32,6 @@ def request_line(key: str, body: bytes) -> bytes:
     """
     head = f'{{"custom_id":"{key}","method":"POST","url":"{PATH}","body":'
     return head.encode() + body + b"}\n"
-
-
-def key_of(line: bytes) -> str:
-    """The key of a line that `request_line` made."""
-    return line.split(b'"', 4)[3].decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from autointerp.cli.main import COMMANDS, GROUPS
 from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.explain import Explain
 from autointerp.errors import SettingsError
-from autointerp.jobs.batch.kinds import KINDS
-from autointerp.jobs.batch.plan import read_plan, record
+from autointerp.jobs.batch.plan import RECORDS, read_plan, record
 from autointerp.options import Command, Leaf, Work, leaves
 
 MODULES = {(name,): module for name, module in COMMANDS.items()} | {
@@ -179,16 +178,16 @@ def test_a_keyword_in_python_ends_at_its_places(words: tuple[str, ...], told: li
         assert stands(told[-1], given), (given, told[-1])
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(RECORDS))
 def test_a_recorded_command_says_the_same_when_it_is_read(kind: str, tmp_path: Path):
-    command = KINDS[kind].record
+    command = RECORDS[kind]
 
     for number, given in enumerate(options(command)):
         if all(place.path[0] in ("run", "execution") for place in given.leaf.targets):
             continue  # where the work is done is said anew when it is done
         folder = tmp_path / str(number)
         record(folder, kind, command.given(required(command, given.leaf) | {given.leaf.key: in_python(given)}))
-        (stage,) = read_plan(folder, KINDS).stages
+        (stage,) = read_plan(folder)
         if given.value in ("x1", Path("x1")) and not stands(stage.settings, given):  # pyright: ignore[reportArgumentType]
             given = given._replace(value=type(given.value)(Path("x1").absolute()))
         assert stands(stage.settings, given), (given, stage.settings)  # pyright: ignore[reportArgumentType]

@@ -14,10 +14,10 @@ from standin.offline import Line, answered, expired, failed, keys
 from standin.planted import Population
 from standin.records import explanations, failures, scores, whole_lines
 
-from autointerp.batch.events import AnyEvent
-from autointerp.batch.manifest import Book
-from autointerp.jobs.batch.kinds import KINDS
-from autointerp.jobs.batch.run import IDLE_ROUNDS, batch_run
+from autointerp.batch.manifest import Event, Manifest
+from autointerp.commands.batch_run import BatchRun
+from autointerp.jobs.batch.run import IDLE_ROUNDS
+from autointerp.jobs.batch.run import run as batch_run
 
 
 @pytest.fixture
@@ -186,9 +186,9 @@ def test_ended_at_any_entry_of_the_manifest_it_goes_on(
 ) -> None:
     """Written, uploaded, started, taken, ended, finished: before or after each, none is lost or asked twice."""
     entries: list[str] = []
-    add = Book.add
+    add = Manifest.add
 
-    def ending(self: Book, event: AnyEvent) -> None:
+    def ending(self: Manifest, event: Event) -> None:
         if not after and len(entries) == step:
             raise KilledError
         entries.append(event.event)
@@ -197,10 +197,10 @@ def test_ended_at_any_entry_of_the_manifest_it_goes_on(
             raise KilledError
 
     with monkeypatch.context() as patched:
-        patched.setattr(Book, "add", ending)
+        patched.setattr(Manifest, "add", ending)
         with pytest.raises(KilledError):
-            batch_run("run", KINDS, poll=0.0, sleep=lambda _: None)
-    again = batch_run("run", KINDS, poll=0.0, sleep=lambda _: None)
+            batch_run(BatchRun(run=recorded, poll=0.01), sleep=lambda _: None)
+    again = batch_run(BatchRun(run=recorded, poll=0.01), sleep=lambda _: None)
 
     assert entries == ["written", "uploaded", "started", "taken", "ended", "finished"][: step + after]
     assert again.complete

@@ -10,7 +10,7 @@ from servers.aimock import Aimock
 from standin.commands import Result, run
 from standin.records import failures
 
-from autointerp.batch import http as batch_http
+from autointerp.batch import api as batch_api
 from autointerp.lmm.route import headers_for
 
 SHOWN = ("--top", "2", "--bands", "0", "--contrast", "1", "--rendering", "crop", "--side", "64")
@@ -70,7 +70,7 @@ def test_batches_that_end_otherwise_are_written_again(
 ) -> None:
     """Three times the same end: all three questions stay open, and the driving says so."""
     wish = {"X-AIMock-Batch-Outcome": outcome}
-    monkeypatch.setattr(batch_http, "headers_for", lambda url, key: headers_for(url, key) | wish)
+    monkeypatch.setattr(batch_api, "headers_for", lambda url, key: headers_for(url, key) | wish)
 
     result, told = batch("run", recorded, "--poll", "0.01")
 

@@ -6,11 +6,12 @@ from autointerp.cli.printing import plural
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from autointerp.jobs.batch.results import CollectResult
+    from autointerp.jobs.batch.collect import CollectResult
+    from autointerp.jobs.batch.plan import StageResult
     from autointerp.jobs.batch.run import BatchStatus, DriveResult
-    from autointerp.jobs.batch.submit import StageResult, SubmitResult
+    from autointerp.jobs.batch.submit import SubmitResult
 
 
 def submitted(result: "SubmitResult") -> "Iterator[str]":
@@ -20,6 +21,7 @@ def submitted(result: "SubmitResult") -> "Iterator[str]":
     yield from _findings(result.results)
     for name, told in result.results.items():
         yield _stage(name, told)
+    yield from _left(result.left, result.results)
     lines = sum(f.lines for f in result.written)
     size = sum(f.bytes for f in result.written) / 1e6
     dollars = "price unknown" if result.dollars is None else f"${result.dollars:,.4f}"
@@ -39,7 +41,7 @@ def submitted(result: "SubmitResult") -> "Iterator[str]":
         how = "give more with --budget" if result.stopped == "over budget" else "submit again to go on"
         yield f"stopped: {result.stopped}; {how}"
     if result.problem is None:
-        yield f"next: {next_step(result.run, result.files, finished=result.complete)}"
+        yield f"next: {next_step(result.run, result.files, finished=result.complete, left=result.left)}"
 
 
 def _stage(name: str, told: "StageResult") -> str:
@@ -53,6 +55,14 @@ def _stage(name: str, told: "StageResult") -> str:
     if told.failed:
         parts.append(f"{told.failed:,} {'not covered by the budget' if told.stopped == 'over budget' else 'failed'}")
     return f"{name}: {', '.join(parts)}" + (f"; {in_words(never)}" if never else "")
+
+
+def _left(left: "Mapping[str, Mapping[str, int]]", gone_through: "Mapping[str, StageResult]") -> "Iterator[str]":
+    """What failed of finished stages; of one that was gone through now, its own line has said how many."""
+    for name, kinds in left.items():
+        why = ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))
+        known = name in gone_through
+        yield f"{name}: {'of them' if known else 'finished, but for what failed'}: {why}; no batch job asks that again"
 
 
 def _findings(results: "dict[str, StageResult]") -> "Iterator[str]":
@@ -74,6 +84,7 @@ def submitted_as_json(result: "SubmitResult") -> dict[str, object]:
         "unsent": [f.name for f in result.files if f.unsent],
         "stages": _stages_as_json(result.results),
         "finished": result.finished,
+        "left": result.left,
         "expected": {"tokens": result.tokens, "dollars": result.dollars},
         "stopped": result.stopped,
         "problem": result.problem,
@@ -96,6 +107,7 @@ def status(found: "BatchStatus") -> "Iterator[str]":
         said = f"; the endpoint: {f.endpoint}" if f.endpoint else ""
         batch = f" ({f.batch})" if f.batch else ""
         yield f"  {f.file}  {f.stage}, {plural(f.lines, 'line')}, {f.open:,} open, {f.state}{batch}{said}"
+    yield from _left(found.left, {})
     yield f"{plural(found.open, 'question')} may still be answered"
     for why, n in found.unanswered.items():
         yield f"{plural(n, 'question')} to be written again: {why}"
@@ -149,6 +161,7 @@ def driven(result: "DriveResult") -> "Iterator[str]":
     yield from _findings(result.results)
     for name, told in result.results.items():
         yield _stage(name, told)
+    yield from _left(result.left, result.results)
     answers = sum(c.answers for c in result.collected)
     known = [c.dollars for c in result.collected if c.dollars is not None]
     dollars = f", ${sum(known):,.4f}" if len(known) == len(result.collected) else ""
@@ -157,7 +170,7 @@ def driven(result: "DriveResult") -> "Iterator[str]":
         yield f"stopped: {result.stopped}"
         yield f"next: autointerp batch run {result.run}"
     else:
-        yield f"next: {next_step(result.run, [], finished=True)}"
+        yield f"next: {next_step(result.run, [], finished=True, left=result.left)}"
 
 
 def driven_as_json(result: "DriveResult") -> dict[str, object]:
@@ -167,5 +180,6 @@ def driven_as_json(result: "DriveResult") -> dict[str, object]:
         "rounds": result.rounds,
         "answers": sum(c.answers for c in result.collected),
         "stages": _stages_as_json(result.results),
+        "left": result.left,
         "stopped": result.stopped,
     }

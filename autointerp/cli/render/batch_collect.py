@@ -10,7 +10,7 @@ from autointerp.cli.render import batch
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_collect import BatchCollect
-    from autointerp.jobs.batch.results import CollectResult
+    from autointerp.jobs.batch.collect import CollectResult
 
 
 def show(result: "CollectResult", settings: "BatchCollect", *, as_json: bool) -> int:

@@ -19,4 +19,4 @@ def show(result: "DriveResult", settings: "BatchRun", *, as_json: bool) -> int:
     else:
         for line in batch.driven(result):
             typer.echo(line)
-    return exit_code(complete=result.complete, halted=result.halted)
+    return exit_code(complete=result.complete, halted=result.stopped is not None and not result.idle)

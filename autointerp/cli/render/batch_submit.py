@@ -23,4 +23,4 @@ def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> i
     if result.problem is not None:
         raise EndpointError(result.problem)
     failed = any(r.failed and not r.deferred for r in result.results.values())
-    return exit_code(complete=not failed, halted=result.stopped is not None)
+    return exit_code(complete=not failed and not result.left, halted=result.stopped is not None)

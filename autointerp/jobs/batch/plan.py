@@ -1,7 +1,8 @@
 """What `--batch` records: the stages that a batch job is to answer, each with all that its command was told."""
 
+import importlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,13 @@ from typing import Protocol, cast
 import filelock
 from pydantic import ValidationError
 
-from autointerp.batch.events import Planned
-from autointerp.batch.manifest import Book
+from autointerp.batch.client import Outbox
+from autointerp.batch.manifest import Event, Manifest
+from autointerp.commands.calibrate import Calibrate
+from autointerp.commands.explain import Explain
+from autointerp.commands.score import Score
 from autointerp.errors import RunError, SettingsError
+from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
@@ -22,8 +27,8 @@ from autointerp.version import __version__
 FORMAT = "autointerp-batch/1"
 FOLDER = "batch"
 PLAN = "plan.json"
-ORDER = ("calibrate", "explain", "score")
-"""Of the stages: each may read what those before it wrote."""
+RECORDS: Mapping[str, type[Calibrate | Explain | Score]] = {"calibrate": Calibrate, "explain": Explain, "score": Score}
+"""The commands that can be recorded, in the order of the stages: each may read what those before it wrote."""
 
 
 class StageResult(Protocol):
@@ -41,73 +46,50 @@ class StageResult(Protocol):
         ...
 
 
-class Plannable(Protocol):
-    """The settings of a command that can be recorded for a batch job."""
-
-    @property
-    def stage(self) -> str:
-        """The name of the stage; a folder may hold several calibrations."""
-        ...
-
-    @property
-    def engine(self) -> EngineSettings:
-        """How the endpoint is used."""
-        ...
-
-    @property
-    def prices(self) -> Path | None:
-        """The user's own price file."""
-        ...
-
-    @property
-    def cache(self) -> Path | None:
-        """The folder of the answers."""
-        ...
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A command that can be recorded for a batch job."""
-
-    record: type[Command]
-    run: Callable[..., StageResult]
-    """Called with the settings, `outbox` and `progress`."""
-    models: Callable[..., list[ModelSettings]]
-    """The models that are asked, from the settings."""
-
-
 @dataclass(frozen=True)
 class Stage:
     """A recorded command."""
 
-    kind: Kind
-    settings: Plannable
+    kind: str
+    """Its name, one of RECORDS."""
+    settings: Calibrate | Explain | Score
 
     @property
     def name(self) -> str:
-        """The name of the stage."""
+        """The name of the stage; a folder may hold several calibrations."""
         return self.settings.stage
 
     @property
     def models(self) -> list[ModelSettings]:
-        """The models that are asked.
+        """The models that are asked; raises RunError where the run cannot be read."""
+        return cast("list[ModelSettings]", self._job("models")(self.settings))
 
-        Raises:
-            RunError: the run cannot be read.
-        """
-        return self.kind.models(self.settings)
+    @property
+    def embedders(self) -> list[ModelSettings]:
+        """The embedders that are asked, which no batch job reaches."""
+        if isinstance(self.settings, Score):
+            return [self.settings.settings.embedder]
+        plan = self.settings.settings.candidates if isinstance(self.settings, Explain) else None
+        return [plan.embedder] if plan is not None and plan.embedder is not None else []
 
     @property
     def cache(self) -> Path:
         """The folder of the answers."""
         return cache_folder(self.settings.cache)
 
+    def run(self, outbox: Outbox, progress: Progress, trust: Iterable[str]) -> StageResult:
+        """Gives the recorded command again, with its questions going into the outbox; raises what it raises."""
+        # The budget is the outbox's, and nothing is sent that could be too fast.
+        free = {"budget": None, "requests_per_minute": None, "tokens_per_minute": None}
+        changed: dict[str, object] = {"engine": self.settings.engine.model_copy(update=free)}
+        if isinstance(self.settings, Score):
+            changed["trust_address"] = tuple(trust)
+        told = self._job("run")(self.settings.model_copy(update=changed), outbox=outbox, progress=progress)
+        return cast("StageResult", told)
 
-@dataclass(frozen=True)
-class BatchPlan:
-    """The recorded commands, in the order of ORDER, at most one of a name."""
-
-    stages: tuple[Stage, ...]
+    def _job(self, function: str) -> Callable[..., object]:
+        # The commands themselves record, so that they cannot be imported from here at the top.
+        return getattr(importlib.import_module(f"autointerp.jobs.{self.kind}"), function)
 
 
 def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> None:
@@ -118,22 +100,12 @@ def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> Non
     """
     urls = {*(model.base_url for model in models[:1]), *engine.more_base_urls}
     check_urls(urls)
-    for model in models:
-        refuse_local(model)
+    if any(model.model.is_local for model in models):
+        raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
     if len(urls) > 1:
         raise SettingsError(
             f"--batch with {len(urls)} addresses: a batch job goes to one endpoint; give a single --base-url"
         )
-
-
-def refuse_local(model: ModelSettings) -> None:
-    """Refuses the embedded model.
-
-    Raises:
-        SettingsError: it is this one.
-    """
-    if model.model.is_local:
-        raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
 
 
 def folder_of(run: str | Path) -> Path:
@@ -141,26 +113,13 @@ def folder_of(run: str | Path) -> Path:
     return Path(run) / FOLDER
 
 
-def read_plan(run: str | Path, kinds: Mapping[str, Kind]) -> BatchPlan:
-    """The stages recorded for a run.
-
-    Args:
-        run: the run's folder.
-        kinds: by name, the commands that can be recorded.
-
-    Raises:
-        RunError: there are none, or the plan cannot be read; names the file.
-    """
-    file = folder_of(run) / PLAN
-    return BatchPlan(tuple(_stage(Path(run), file, number, raw, kinds) for number, raw in enumerate(_raw_stages(run))))
+def read_plan(run: str | Path) -> tuple[Stage, ...]:
+    """The stages recorded for a run, in the order of RECORDS; raises RunError where there are none to read."""
+    return tuple(_stage(Path(run), number, raw) for number, raw in enumerate(_raw_stages(run)))
 
 
 def planned(run: str | Path) -> tuple[str, ...]:
-    """The names of the commands that are recorded for a run.
-
-    Raises:
-        RunError: there are none, or the plan cannot be read; names the file.
-    """
+    """The names of the commands that are recorded for a run; raises RunError where there are none to read."""
     return tuple(str(raw.get("stage")) for raw in _raw_stages(run) if isinstance(raw, dict))
 
 
@@ -172,7 +131,7 @@ def _raw_stages(run: str | Path) -> list[object]:
         raise RunError(
             f"{run}: no batch is planned here; give the `explain`, `score` or `calibrate` command with --batch first"
         ) from e
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise RunError(f"{file}: cannot be read ({e}); give the command with --batch again") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("stages"), list):
         found = raw.get("format") if isinstance(raw, dict) else None
@@ -182,23 +141,20 @@ def _raw_stages(run: str | Path) -> list[object]:
     return raw["stages"]
 
 
-def _stage(run: Path, file: Path, number: int, raw: object, kinds: Mapping[str, Kind]) -> Stage:
+def _stage(run: Path, number: int, raw: object) -> Stage:
+    where, remedy = f"{folder_of(run) / PLAN}: stages.{number}", "give the command with --batch again"
     name = raw.get("stage") if isinstance(raw, dict) else None
-    if not isinstance(raw, dict) or not isinstance(name, str) or name not in kinds:
-        raise RunError(
-            f"{file}: stages.{number}: stage is {name!r}, not one of {', '.join(kinds)}; give the command with --batch "
-            "again"
-        )
-    kind = kinds[name]
+    if not isinstance(raw, dict) or not isinstance(name, str) or name not in RECORDS:
+        raise RunError(f"{where}: stage is {name!r}, not one of {', '.join(RECORDS)}; {remedy}")
     values = {key: value for key, value in raw.items() if key != "stage"}
-    if "run" in kind.record.model_fields:
+    if "run" in RECORDS[name].model_fields:
         values["run"] = run
     try:
-        return Stage(kind, cast("Plannable", kind.record.model_validate(_addressed(values))))
+        return Stage(name, RECORDS[name].model_validate(_addressed(values)))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in (f"stages.{number}", *first["loc"]))
-        raise RunError(f"{file}: {where}: {first['msg']}; give the command with --batch again") from e
+        field = ".".join(str(part) for part in first["loc"])
+        raise RunError(f"{where}.{field}: {first['msg']}; {remedy}") from e
 
 
 def _addressed(value: object) -> object:
@@ -222,29 +178,38 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
         settings: of the command; its paths are recorded as absolute ones.
 
     Raises:
-        RunError: the plan that is there cannot be read, or another autointerp is at work on the batch.
+        RunError: the plan that is there cannot be read or written, or another autointerp is at work on the batch.
     """
-    name = cast("Plannable", settings).stage
-    settings = settings.model_copy(update={"cache": cache_folder(cast("Plannable", settings).cache)}).absolute()
+    stage = Stage(kind, cast("Explain", settings))
+    settings = settings.model_copy(update={"cache": stage.cache}).absolute()
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
+    order = list(RECORDS)
     with at_work(run) as folder:
         there = _raw_stages(run) if (folder / PLAN).exists() else []
-        stages = [*(s for s in there if isinstance(s, dict) and _name(s) != name), added]
-        stages.sort(key=lambda s: ORDER.index(s["stage"]) if s.get("stage") in ORDER else len(ORDER))
-        with Book(folder, writing=True) as book:
-            unsent = [f for f in book.files.values() if f.unsent and f.stage == name]
-            book.add(Planned(stage=name))
+        stages = [*(s for s in there if isinstance(s, dict) and _name(s) != stage.name), added]
+        stages.sort(key=lambda s: order.index(s["stage"]) if s.get("stage") in order else len(order))
+        with Manifest(folder, writing=True) as manifest:
+            unsent = [file for file in manifest.unsent if file.stage == stage.name]
+            manifest.add(Event(event="planned", stage=stage.name))
             for file in unsent:
                 (folder / file.name).unlink(missing_ok=True)
-        draft = folder / f"{PLAN}.draft"
         plan = {"format": FORMAT, "version": __version__, "stages": stages}
-        draft.write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        draft.replace(folder / PLAN)
+        _write(folder / PLAN, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
 
 
 def _name(raw: Mapping[str, object]) -> str:
     kind = str(raw.get("stage"))
     return f"{kind} {Path(str(raw['out'])).name}" if "out" in raw else kind
+
+
+def _write(file: Path, text: str) -> None:
+    draft = file.with_name(f"{file.name}.draft")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    except OSError as e:
+        draft.unlink(missing_ok=True)
+        raise RunError(f"{file}: cannot be written ({e.strerror}); mend that, then give the command again") from e
 
 
 @contextmanager

@@ -1,23 +1,26 @@
 """`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
+from types import FrameType
 
-from autointerp.batch.manifest import BatchFile, Book
+from autointerp.batch.manifest import BatchFile
+from autointerp.commands.batch_collect import BatchCollect
 from autointerp.commands.batch_run import BatchRun
 from autointerp.commands.batch_status import BatchJob
+from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import AutointerpError, EndpointError
 from autointerp.job import OVER_BUDGET, Progress, Silent
-from autointerp.jobs.batch.collect import batch_collect, progress_of
-from autointerp.jobs.batch.endpoints import Apis, announce_files
-from autointerp.jobs.batch.kinds import KINDS
-from autointerp.jobs.batch.plan import Kind, StageResult, folder_of, planned, read_plan
-from autointerp.jobs.batch.results import CollectResult
-from autointerp.jobs.batch.submit import SubmitResult, batch_submit
+from autointerp.jobs.batch import collect, submit
+from autointerp.jobs.batch.collect import CollectResult
+from autointerp.jobs.batch.job import Job, open_job
+from autointerp.jobs.batch.plan import StageResult, folder_of, planned
 from autointerp.lmm.address import is_openai
 from autointerp.record import Record
 from autointerp.settings import Budget
@@ -29,19 +32,17 @@ IDLE_ROUNDS = 3
 
 
 class FileStatus(Record):
-    """One file of requests."""
+    """One file of requests: its state, and what the endpoint says of a batch that it works on."""
 
     file: str
     stage: str
     model: str
     lines: int
     open: int
-    """Of them, not answered yet."""
+    """Of the lines, not answered yet."""
     state: str
-    """written, uploaded, started, done; completed, expired, cancelled, failed, abandoned."""
     batch: str | None
     endpoint: str | None
-    """What the endpoint says of a batch that it works on; None of others."""
 
 
 class BatchStatus(Record):
@@ -50,6 +51,8 @@ class BatchStatus(Record):
     run: str
     stages: dict[str, bool]
     """The recorded stages in order, and whether each is finished."""
+    left: dict[str, dict[str, int]]
+    """What failed of finished stages and was not mended since, by stage and kind."""
     files: tuple[FileStatus, ...]
     open: int
     """Questions in files whose answers may still come."""
@@ -59,63 +62,36 @@ class BatchStatus(Record):
     """What to do."""
 
 
-def batch_status(
-    run: str | Path, kinds: Mapping[str, Kind], *, trust: Iterable[str] = (), progress: Progress | None = None
-) -> BatchStatus:
-    """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches.
-
-    Args:
-        run: folder of the run, or of a calibration.
-        kinds: by name, the commands that can be recorded.
-        trust: as for `batch_submit`.
-        progress: is told who is asked.
-
-    Raises:
-        RunError: there is no batch, or its manifest cannot be read.
-    """
-    plan = read_plan(run, kinds)
-    with ExitStack() as stack:
-        book = stack.enter_context(Book(folder_of(run), writing=False))
-        apis = Apis(run, stack, trust)
-        announce_files(progress or Silent(), [f for f in book.files.values() if f.running])
-        files: list[FileStatus] = []
-        for file in book.files.values():
-            said = _endpoint_says(file, apis) if file.running else None
-            files.append(
-                FileStatus(
-                    file=file.name,
-                    stage=file.stage,
-                    model=file.model,
-                    lines=file.lines,
-                    open=len(file.open),
-                    state=file.state,
-                    batch=file.batch,
-                    endpoint=said,
-                )
-            )
-    why: dict[str, int] = {}
-    for kind in book.unanswered.values():
-        why[kind] = why.get(kind, 0) + 1
-    stages = {stage.name: stage.name in book.finished for stage in plan.stages}
-    return BatchStatus(
-        run=str(run),
-        stages=stages,
-        files=tuple(files),
-        open=book.n_open,
-        unanswered=why,
-        next=next_step(run, list(book.files.values()), finished=all(stages.values())),
-    )
+def run_status(settings: BatchJob, *, progress: Progress | None = None) -> BatchStatus:
+    """Reads a batch folder, which may be in the middle of being written, and asks the endpoint of running batches."""
+    with open_job(settings, progress, writing=False) as job:
+        manifest, files, left = job.manifest, list(job.manifest.files.values()), job.left()
+        stages = {stage.name: stage.name in manifest.finished for stage in job.stages}
+        return BatchStatus(
+            run=str(settings.run),
+            stages=stages,
+            left=left,
+            files=tuple(_file_status(job, file) for file in files),
+            open=manifest.n_open,
+            unanswered=dict(Counter(manifest.unanswered.values())),
+            next=next_step(settings.run, files, finished=all(stages.values()), left=left),
+        )
 
 
-def _endpoint_says(file: BatchFile, apis: Apis) -> str:
-    assert file.batch is not None
+def _file_status(job: Job, file: BatchFile) -> FileStatus:
+    said = None
     try:
-        return progress_of(apis.of(file).look(file.batch))
+        if file.running and file.batch is not None:
+            said = job.api(file).look(file.batch).progress
     except AutointerpError as e:
-        return f"not known: {e}"
+        said = f"not known: {e}"
+    told = {name: getattr(file, name) for name in ("stage", "model", "lines", "state", "batch")}
+    return FileStatus(file=file.name, open=len(file.open), endpoint=said, **told)
 
 
-def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str:
+def next_step(
+    run: str | Path, files: list[BatchFile], *, finished: bool, left: Mapping[str, Mapping[str, int]] | None = None
+) -> str:
     """What to do next, in a line."""
     unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {run}"
     if unsent:
@@ -129,12 +105,10 @@ def next_step(run: str | Path, files: list[BatchFile], *, finished: bool) -> str
         )
     if any(f.running for f in files):
         return f"{taking} when the batches have ended, or autointerp batch run {run}, which waits"
-    if finished:
-        return _after(run)
-    return f"autointerp batch submit {run}"
-
-
-def _after(run: str | Path) -> str:
+    if not finished:
+        return f"autointerp batch submit {run}"
+    if left:
+        return f"the recorded command {' and '.join(left)} without --batch, which asks again what failed"
     if not (Path(run) / "run.json").exists():
         return "nothing, all is done"
     scored = "score" in planned(run)
@@ -149,6 +123,8 @@ class DriveResult:
     rounds: int = 0
     results: dict[str, StageResult] = field(default_factory=dict)
     """What became of each stage, by name."""
+    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What failed of finished stages and was not mended since, by stage and kind; no file asks it again."""
     collected: list[CollectResult] = field(default_factory=list)
     stopped: str | None = None
     """Why it ended before the last stage was finished."""
@@ -156,104 +132,102 @@ class DriveResult:
     """Whether that is since answers stayed out, rather than by the budget or a signal."""
 
     @property
-    def halted(self) -> bool:
-        """Whether the budget or a signal ended it early."""
-        return self.stopped is not None and not self.idle
-
-    @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
-        return self.stopped is None and all(r.complete for r in self.results.values())
+        return self.stopped is None and not self.left and all(r.complete for r in self.results.values())
 
 
-def batch_run(
-    run: str | Path,
-    kinds: Mapping[str, Kind],
-    *,
-    poll: float,
-    keep: bool = False,
-    budget: Budget | None = None,
-    trust: Iterable[str] = (),
-    progress: Progress | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+def run(
+    settings: BatchRun, *, progress: Progress | None = None, sleep: Callable[[float], None] = time.sleep
 ) -> DriveResult:
     """Submits, waits, collects, and again, until every recorded stage is finished; can be killed and started again.
 
-    Args:
-        run: folder of the run, or of a calibration.
-        kinds: by name, the commands that can be recorded.
-        poll: seconds between looks at the endpoint.
-        keep: as for `batch_collect`.
-        budget: as for `batch_submit`, for each round; what an earlier start sent and nobody collected counts.
-        trust: as for `batch_submit`.
-        progress: is told of each step.
-        sleep: waits so many seconds.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
+    The budget is for each round, and what an earlier start sent and nobody collected counts. Raises AutointerpError for
+    what you can mend.
     """
-    result, progress, trust, idle = DriveResult(Path(run)), progress or Silent(), tuple(trust), 0
-    collect = partial(batch_collect, run, kinds, keep=keep, trust=trust)
+    result, progress = DriveResult(settings.run), progress or Silent()
     try:
-        while True:
-            submitted = batch_submit(run, kinds, budget=budget, under_way=True, trust=trust, progress=progress)
-            result.results |= submitted.results
-            _refuse_problem(submitted)
-            # Who is asked has been said where something was sent.
-            first = partial(collect, progress=None if submitted.sent else progress)
-            if submitted.stopped == OVER_BUDGET:
-                result.rounds += 1
-                _wait(first, collect, poll, progress, sleep, result)
-                _record_what_is_paid(run, kinds, trust, progress, result)
-            if submitted.complete or submitted.stopped:
-                result.stopped = submitted.stopped
-                return result
-            result.rounds += 1
-            before = len(result.collected)
-            _wait(first, collect, poll, progress, sleep, result)
-            idle = 0 if any(c.answers for c in result.collected[before:]) else idle + 1
-            if idle >= IDLE_ROUNDS:
-                result.stopped, result.idle = _why_idle(result.collected[-1]), True
-                return result
+        with _terminated_as_interrupted():
+            _drive(settings, result, progress, sleep)
     except KeyboardInterrupt:
         result.stopped = "interrupted; the endpoint works on"
-        return result
+    return result
 
 
-def _refuse_problem(submitted: SubmitResult) -> None:
-    if submitted.problem is not None:
-        raise EndpointError(submitted.problem)
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM, by which batch systems and containers end a process, is taken for Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread only
+        return
+
+    def came(number: int, frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, came)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _drive(settings: BatchRun, result: DriveResult, progress: Progress, sleep: Callable[[float], None]) -> None:
+    """Goes from round to round until all is done, or it must stop."""
+    idle = 0
+    while True:
+        submitted = _submit(settings, result, progress)
+        if submitted.problem is not None:
+            raise EndpointError(submitted.problem)
+        result.stopped = submitted.stopped
+        if submitted.complete or submitted.stopped not in (None, OVER_BUDGET):
+            return
+        answers = _wait(settings, result, None if submitted.sent else progress, progress, sleep)
+        if submitted.stopped is not None:
+            # What the answers settle is recorded; no more is asked.
+            _submit(settings.model_copy(update={"budget": _NOTHING}), result, progress, files_only=True)
+            return
+        idle = 0 if answers else idle + 1
+        if idle >= IDLE_ROUNDS:
+            result.stopped, result.idle = _why_idle(result.collected[-1]), True
+            return
+
+
+def _submit(
+    settings: BatchRun, result: DriveResult, progress: Progress, *, files_only: bool = False
+) -> submit.SubmitResult:
+    same = {name: getattr(settings, name) for name in ("run", "budget", "trust_address")}
+    told = submit.run(BatchSubmit(files_only=files_only, **same), progress=progress, under_way=not files_only)
+    result.results |= told.results
+    result.left = told.left
+    return told
 
 
 def _wait(
-    first: Callable[[], CollectResult],
-    then: Callable[[], CollectResult],
-    poll: float,
+    settings: BatchRun,
+    result: DriveResult,
+    first: Progress | None,
     progress: Progress,
     sleep: Callable[[float], None],
-    result: DriveResult,
-) -> None:
-    """Collects until no batch is left that the endpoint works on."""
+) -> int:
+    """Collects until no batch is left that the endpoint works on; gives how many answers came.
+
+    Who is asked is said `first` alone, unless it has been where something was sent.
+    """
+    asked = BatchCollect(run=settings.run, keep=settings.keep, trust_address=settings.trust_address)
+    result.rounds += 1
     said: dict[str, str] = {}
-    collected = first()
+    answers = 0
     while True:
-        result.collected.append(collected)
-        for file, state in (collected.running | collected.ended).items():
+        told = collect.run(asked, progress=first)
+        first, answers = None, answers + told.answers
+        result.collected.append(told)
+        for file, state in (told.running | told.ended).items():
             if said.get(file) != state:
                 progress.note(f"{file}: {state}")
-        said = collected.running
-        if not collected.running:
-            return
-        sleep(poll)
-        collected = then()
-
-
-def _record_what_is_paid(
-    run: str | Path, kinds: Mapping[str, Kind], trust: Sequence[str], progress: Progress, result: DriveResult
-) -> None:
-    """Records what the answers to what was sent settle; no more is asked."""
-    told = batch_submit(run, kinds, files_only=True, budget=_NOTHING, trust=trust, progress=progress)
-    result.results |= told.results
+        said = told.running
+        if not said:
+            return answers
+        sleep(settings.poll)
 
 
 def _why_idle(last: CollectResult) -> str:
@@ -263,30 +237,4 @@ def _why_idle(last: CollectResult) -> str:
         f"{IDLE_ROUNDS} rounds in a row brought no answer{why}; {last.unanswered:,} "
         f"{'question is' if last.unanswered == 1 else 'questions are'} open: "
         "mend that and start again, or give the recorded command without --batch, which asks them directly"
-    )
-
-
-def run_status(settings: BatchJob, *, progress: Progress | None = None) -> BatchStatus:
-    """Reads the batch folder and asks the endpoint.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
-    return batch_status(settings.run, KINDS, trust=settings.trust_address, progress=progress)
-
-
-def run(settings: BatchRun, *, progress: Progress | None = None) -> DriveResult:
-    """Submits, waits and collects until all is done.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
-    return batch_run(
-        settings.run,
-        KINDS,
-        poll=settings.poll,
-        keep=settings.keep,
-        budget=settings.budget,
-        trust=settings.trust_address,
-        progress=progress,
     )

@@ -1,29 +1,25 @@
 """`autointerp batch submit`: goes through the recorded stages, writes what they would ask, and sends it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from autointerp.batch.client import Outbox
-from autointerp.batch.events import Finished
-from autointerp.batch.files import abandon
-from autointerp.batch.manifest import BatchFile, Book
+from autointerp.batch.files import is_whole
+from autointerp.batch.manifest import BatchFile, Event
 from autointerp.commands.batch_submit import BatchSubmit
-from autointerp.errors import EndpointError, SettingsError
-from autointerp.job import Progress, Silent
-from autointerp.jobs.batch.budgets import Ledgers
-from autointerp.jobs.batch.endpoints import admit_plan
-from autointerp.jobs.batch.kinds import KINDS
-from autointerp.jobs.batch.plan import BatchPlan, Kind, Stage, StageResult, at_work, read_plan, refuse_local
-from autointerp.jobs.batch.upload import hold, note_answered, send
+from autointerp.errors import EndpointError, RunError, SettingsError
+from autointerp.job import Progress
+from autointerp.jobs.batch.job import Job, open_job
+from autointerp.jobs.batch.plan import StageResult
+from autointerp.lmm.batch_replies import read_batch_reply
+from autointerp.lmm.budget import Ledger
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.keys import api_key
-from autointerp.lmm.prices import Price, cost
-from autointerp.options import Command
+from autointerp.lmm.prices import cost
 from autointerp.session.gateway import estimate
 from autointerp.session.tasks import REPLIES
-from autointerp.settings import Budget, ModelSettings
+from autointerp.settings import Budget
 
 
 @dataclass
@@ -41,90 +37,56 @@ class SubmitResult:
     """All files of the batch job."""
     results: dict[str, StageResult] = field(default_factory=dict)
     """What became of each stage that was gone through, by name."""
+    left: dict[str, dict[str, int]] = field(default_factory=dict)
+    """What failed of finished stages and was not mended since, by stage and kind; no file asks it again."""
     finished: list[str] = field(default_factory=list)
     """Stages that have nothing left to ask."""
-    planned: list[str] = field(default_factory=list)
-    """All stages."""
+    complete: bool = False
+    """Whether that is every stage."""
     tokens: int = 0
     """That the questions of now are expected to take."""
     dollars: float | None = 0.0
     """The same at the price of a batch job; None where a price is not known."""
-    expected: list[tuple[str, TokenEstimate]] = field(default_factory=list)
-    """Model and tokens of each question of now."""
     stopped: str | None = None
     """`interrupted` or `over budget`."""
     problem: str | None = None
     """Why files were not sent."""
 
-    @property
-    def complete(self) -> bool:
-        """Whether every stage is finished."""
-        return len(self.finished) == len(self.planned)
 
-
-def batch_submit(
-    run: str | Path,
-    kinds: Mapping[str, Kind],
-    *,
-    files_only: bool = False,
-    again: bool = False,
-    budget: Budget | None = None,
-    under_way: bool = False,
-    trust: Iterable[str] = (),
-    progress: Progress | None = None,
-) -> SubmitResult:
+def run(settings: BatchSubmit, *, progress: Progress | None = None, under_way: bool = False) -> SubmitResult:
     """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
 
-    Args:
-        run: folder of the run, or of a calibration.
-        kinds: by name, the commands that can be recorded.
-        files_only: leaves the files for `vllm run-batch` or the like.
-        again: writes again what stands in files that no endpoint works on.
-        budget: for what is written and sent now, of all stages together, at the price of a
-            batch job; None for those of the recorded commands, each for its own stage.
-        under_way: counts against the budget what the endpoint works on, too.
-        trust: addresses that the folder names and that may be asked, though they were never given on this machine.
-        progress: shows how far it is.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
+    With `under_way`, what the endpoint works on counts against the budget. Raises AutointerpError.
     """
-    progress, trust = progress or Silent(), tuple(trust)
-    plan = read_plan(run, kinds)
-    admit_plan(run, plan, trust)
-    _check_models(plan, files_only=files_only)
-    with at_work(run) as folder, Book(folder, writing=True) as book:
-        ledgers = Ledgers(plan, budget)
-        note_answered(plan, book)
-        if again:
-            for file in [f for f in book.files.values() if f.unsent]:
-                abandon(book, file, "abandoned")
-        result = SubmitResult(Path(run), planned=[stage.name for stage in plan.stages])
-        known = set(book.files)
-        if not files_only:
-            hold(book, ledgers, under_way=under_way)
-        _replay(plan, book, ledgers, progress, result, trust)
-        result.written = [f for name, f in book.files.items() if name not in known]
-        _add_up(result, ledgers.prices)
-        if not files_only and result.stopped != "interrupted":
-            _send(book, result, progress, trust)
-        result.waiting = book.n_open
-        result.files = list(book.files.values())
+    result = SubmitResult(settings.run)
+    with open_job(settings, progress) as job:
+        manifest, sends = job.manifest, not settings.files_only
+        job.admit()
+        if sends:
+            _check_key(job)
+        ledgers = _ledgers(job, settings.budget)
+        _note_answered(job)
+        if settings.again:
+            for file in manifest.unsent:
+                manifest.give_up(file, "abandoned")
+        known = set(manifest.files)
+        if sends:
+            _hold(job, ledgers, under_way=under_way)
+        _replay(job, ledgers, result)
+        result.written = [file for name, file in manifest.files.items() if name not in known]
+        if sends and result.stopped != "interrupted":
+            _send(job, result)
+        result.finished = [stage.name for stage in job.stages if stage.name in manifest.finished]
+        result.complete = len(result.finished) == len(job.stages)
+        result.waiting, result.files, result.left = manifest.n_open, list(manifest.files.values()), job.left()
     return result
 
 
-def _check_models(plan: BatchPlan, *, files_only: bool) -> None:
+def _check_key(job: Job) -> None:
     """A key is better found missing now than after an hour of making pictures."""
-    for stage in plan.stages:
-        for model in stage.models:
-            refuse_local(model)
-            if not files_only:
-                _check_key(model)
-
-
-def _check_key(model: ModelSettings) -> None:
     try:
-        api_key(model.base_url)
+        for model in [model for stage in job.stages for model in stage.models]:
+            api_key(model.base_url)
     except SettingsError as e:
         raise SettingsError(
             "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), or only write the files with "
@@ -132,54 +94,69 @@ def _check_key(model: ModelSettings) -> None:
         ) from e
 
 
-def _replay(
-    plan: BatchPlan, book: Book, ledgers: Ledgers, progress: Progress, result: SubmitResult, trust: Sequence[str]
-) -> None:
-    """Goes through the stages in order, as far as each has all its answers."""
-    for stage in plan.stages:
-        if stage.name not in book.finished:
-            for final in (False, True):
-                outbox = Outbox(book, stage.name, ledgers.of(stage.name), estimate, REPLIES, final=final)
-                told = run_stage(stage, outbox, progress, trust)
-                result.expected += outbox.expected
-                result.results[stage.name] = told
-                result.stopped = told.stopped
-                if told.deferred or told.stopped:
-                    return
-            book.add(Finished(stage=stage.name))
-        result.finished.append(stage.name)
+def _ledgers(job: Job, budget: Budget | None) -> Mapping[str, Ledger]:
+    """By stage: one for all of them, or one for each by the budget that its command was recorded with."""
+    shared = None if budget is None else Ledger(budget, job.prices)
+    return {s.name: shared or Ledger(s.settings.engine.budget, job.prices_of[s.name]) for s in job.stages}
 
 
-def run_stage(stage: Stage, outbox: Outbox, progress: Progress, trust: Sequence[str] = ()) -> StageResult:
-    """The recorded command, with its questions going into the outbox.
+def _note_answered(job: Job) -> None:
+    """Enters which questions of files that were not sent have been answered otherwise, as by the command itself."""
+    for file in [f for f in job.manifest.unsent if f.stage in job.prices_of]:
+        cache = job.cache(file)
+        there = [k for k in sorted(file.open) if cache.get(k) is not None or read_batch_reply(cache, k) is not None]
+        if there:
+            job.manifest.add(Event(event="taken", answered=tuple(there)))
 
-    Raises:
-        AutointerpError: as the command itself.
+
+def _hold(job: Job, ledgers: Mapping[str, Ledger], *, under_way: bool) -> None:
+    """Reserves what older files may cost that are sent now; those that cannot be sent as they are, are given up.
+
+    Those are partly answered, damaged on disk or beyond the budget; their questions are written again, as far as it
+    reaches.
     """
-    # The budget is the outbox's, and nothing is sent that could be too fast.
-    free = {"budget": None, "requests_per_minute": None, "tokens_per_minute": None}
-    settings = cast("Command", stage.settings)
-    changed: dict[str, object] = {"engine": stage.settings.engine.model_copy(update=free)}
-    if "trust_address" in type(settings).model_fields:
-        changed["trust_address"] = tuple(trust)
-    return stage.kind.run(settings.model_copy(update=changed), outbox=outbox, progress=progress)
+    manifest = job.manifest
+    for file in list(manifest.files.values()):
+        # Perhaps started by a command that did not live to hear of it.
+        if file.unsent and file.upload is not None and (batch := job.api(file).started(file.upload)) is not None:
+            manifest.add(Event(event="started", file=file.name, batch=batch))
+        # A stage that was recorded anew may ask another model.
+        ledger = ledgers[file.stage] if file.model in job.prices_of.get(file.stage, ()) else None
+        if file.running and under_way and ledger is not None:
+            ledger.charge(file.model, file.expected)
+        elif file.unsent and not is_whole(manifest.folder, file):
+            manifest.give_up(file, "lost")
+        elif file.unsent and len(file.open) < file.lines:
+            manifest.give_up(file, "rewritten")
+        elif file.unsent and ledger is not None and ledger.reserve(file.model, file.expected) is None:
+            manifest.give_up(file, "over budget")
 
 
-def _add_up(result: SubmitResult, prices: Mapping[str, Price | None]) -> None:
-    for model, (tokens_in, tokens_out) in result.expected:
-        price = prices[model]
-        result.tokens += tokens_in + tokens_out
-        if price is None or result.dollars is None:
-            result.dollars = None
-        else:
-            result.dollars += cost(price, tokens_in, tokens_out, 0)
+def _replay(job: Job, ledgers: Mapping[str, Ledger], result: SubmitResult) -> None:
+    """Goes through the stages in order, as far as each has all its answers."""
+    for stage in [stage for stage in job.stages if stage.name not in job.manifest.finished]:
+        for final in (False, True):
+            outbox = Outbox(job.manifest, stage.name, ledgers[stage.name], estimate, REPLIES, final=final)
+            told = result.results[stage.name] = stage.run(outbox, job.progress, job.trust)
+            result.stopped = told.stopped
+            for model, expected in outbox.expected:
+                _add_up(job, result, model, expected)
+            if told.deferred or told.stopped:
+                return
+        job.manifest.add(Event(event="finished", stage=stage.name))
 
 
-def _send(book: Book, result: SubmitResult, progress: Progress, trust: Sequence[str]) -> None:
+def _add_up(job: Job, result: SubmitResult, model: str, expected: TokenEstimate) -> None:
+    price = job.prices.get(model)
+    result.tokens += sum(expected)
+    result.dollars = None if price is None or result.dollars is None else result.dollars + cost(price, *expected, 0)
+
+
+def _send(job: Job, result: SubmitResult) -> None:
     try:
-        for file in send(result.run, book, progress, trust):
+        for file in _sent(job):
             result.sent.append(file)
-            progress.note(f"{file.name}: started as {file.batch}")
+            job.progress.note(f"{file.name}: started as {file.batch}")
     except EndpointError as e:
         # What is written is kept, and said.
         result.problem = str(e)
@@ -187,18 +164,15 @@ def _send(book: Book, result: SubmitResult, progress: Progress, trust: Sequence[
         result.stopped = "interrupted"
 
 
-def run(settings: BatchSubmit, *, progress: Progress | None = None) -> SubmitResult:
-    """Writes and sends.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
-    return batch_submit(
-        settings.run,
-        KINDS,
-        files_only=settings.files_only,
-        again=settings.again,
-        budget=settings.budget,
-        trust=settings.trust_address,
-        progress=progress,
-    )
+def _sent(job: Job) -> Iterator[BatchFile]:
+    """Uploads and starts what is not with an endpoint yet; every step is entered when it is done."""
+    manifest, unsent = job.manifest, job.manifest.unsent
+    for file in unsent:
+        api, path = job.api(file), manifest.folder / file.name
+        if file.upload is None:
+            if not is_whole(manifest.folder, file):
+                raise RunError(f"{path}: is not as it was written; run the same command again, which writes it anew")
+            manifest.add(Event(event="uploaded", file=file.name, id=api.upload(path)))
+        assert file.upload is not None
+        manifest.add(Event(event="started", file=file.name, batch=api.start(file.upload, file.name)))
+        yield file

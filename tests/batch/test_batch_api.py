@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Server(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.location = ""
+        self.uploaded = (307, b"")
+        """Status and body of the answer to an upload."""
 
     @property
     def url(self) -> str:
@@ -39,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self._answer(307, b"")
+        self._answer(*self.server.uploaded)
 
     def _answer(self, status: int, body: bytes) -> None:
         self.server.asked.append(self.path)
@@ -69,7 +72,7 @@ def servers() -> Iterator[list[Server]]:
 
 
 def test_v1_is_found_beneath_a_host_without_a_path(servers: list[Server]):
-    with BatchApi(servers[0].url) as api:
+    with closing(BatchApi(servers[0].url)) as api:
         assert api.started("file-1") is None
         assert api.started("file-2") is None
 
@@ -85,7 +88,7 @@ def test_nothing_of_the_environment_goes_along(servers: list[Server], monkeypatc
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.setenv("AUTOINTERP_API_KEY", "sk-own\n")
 
-    with BatchApi(f"{servers[0].url}/v1") as api:
+    with closing(BatchApi(f"{servers[0].url}/v1")) as api:
         api.started("file-1")
 
     (headers,) = servers[0].headers
@@ -99,9 +102,26 @@ def test_an_upload_is_not_sent_on_to_another_host(servers: list[Server], tmp_pat
     servers[0].location = f"{servers[1].url}/v1/files"
 
     with (
-        BatchApi(f"{servers[0].url}/v1") as api,
-        pytest.raises(EndpointError, match=rf"redirect \(status 307\) to {servers[1].url}/v1/files; if"),
+        closing(BatchApi(f"{servers[0].url}/v1")) as api,
+        pytest.raises(
+            EndpointError, match=rf"redirect \(status 307\) to {servers[1].url}/v1/files, which is not followed; if"
+        ),
     ):
         api.upload(tmp_path / "requests.jsonl")
 
     assert servers[1].asked == []
+
+
+def test_an_id_is_kept_as_it_is_and_anything_else_is_one_line(servers: list[Server], tmp_path: Path):
+    """Escapes for a terminal are kept, since the endpoint asks for them again; null and a number are no ids."""
+    (tmp_path / "requests.jsonl").write_text("{}\n")
+
+    with closing(BatchApi(f"{servers[0].url}/v1")) as api:
+        servers[0].uploaded = (200, b'{"id": "file\\u001b[2J"}')
+        kept = api.upload(tmp_path / "requests.jsonl")
+        for odd in (b'{"id": null}', b'{"id": 7}', b'{"id": ""}', b"{}"):
+            servers[0].uploaded = (200, odd)
+            with pytest.raises(EndpointError, match="gives no usable answer to the Batch API"):
+                api.upload(tmp_path / "requests.jsonl")
+
+    assert kept == "file\x1b[2J"

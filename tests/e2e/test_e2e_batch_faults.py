@@ -1,0 +1,293 @@
+"""What must not happen to a batch job: half a file sent, pictures sent to another host, a refusal passed over."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from standin.batches import BatchServer
+from standin.commands import Result, run, says
+from standin.offline import Line, answered, keys, requests
+from standin.planted import Population
+from standin.records import explanations, failures
+from standin.server import StandIn
+
+from autointerp.batch.client import BatchClient
+from autointerp.batch.files import RequestFile
+
+FILE = "requests-00001.jsonl"
+
+
+class Endpoint(BatchServer):
+    """One that can send its callers elsewhere, break off, and name its batches as it likes."""
+
+    elsewhere: str = ""
+    """The address of another host."""
+    sends_away: str = ""
+    """`upload`, `start`, `look` or `fetch`: that call is answered with a redirect."""
+    breaks_off: bool = False
+    """Whether a result file ends in its middle."""
+    asked: int = 0
+    """Calls that came."""
+
+    @web.middleware
+    async def _keyed(
+        self, request: web.Request, handler: Callable[[web.Request], web.StreamResponse]
+    ) -> web.StreamResponse:
+        self.asked += 1
+        step = {("POST", "files"): "upload", ("POST", "batches"): "start", ("GET", "files"): "fetch"}.get(
+            (request.method, request.path.split("/")[2]), "look" if request.path.count("/") == 3 else ""
+        )
+        if step and step == self.sends_away:
+            await request.read()
+            raise web.HTTPTemporaryRedirect(f"{self.elsewhere}{request.path.removeprefix('/v1')}?token=abc")
+        return await handler(request)  # pyright: ignore[reportGeneralTypeIssues]
+
+    async def _content(self, request: web.Request) -> web.Response:
+        whole = await super()._content(request)
+        if self.breaks_off and isinstance(whole.body, bytes):
+            half = web.StreamResponse(headers={"Content-Length": str(len(whole.body))})
+            await half.prepare(request)
+            await half.write(whole.body[: len(whole.body) // 2])
+            assert request.transport is not None
+            request.transport.abort()
+        return whole
+
+
+@pytest.fixture
+def server() -> Iterator[Endpoint]:
+    """Its batches have ended at the first look."""
+    with Endpoint(looks=1) as made:
+        yield made
+
+
+@pytest.fixture
+def recorded(planted: Population, server: Endpoint, here: Path) -> Path:
+    """Features 0 to 3 are to be explained by a batch job."""
+    where = ("--model", "seer", "--base-url", server.url, "--features", "0-3", "--batch")
+    result = run("explain", planted.folder, "--run", "run", *where)
+    assert result.code == 0, result.err
+    return here / "run"
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file grows beyond so many bytes: a write stops there, as on a full disk, and the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def written(folder: Path) -> list[str]:
+    """Files of requests, finished or not."""
+    return sorted(f.name for f in (folder / "batch").glob("requests-*"))
+
+
+def drive(*options: str) -> Result:
+    return run("batch", "run", "run", "--poll", "0.01", *options)
+
+
+@pytest.mark.parametrize("short", [1, 1000, 9000])
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(
+    recorded: Path, server: Endpoint, here: Path, short: int
+) -> None:
+    """The file lacks 1, 1,000 or 9,000 bytes of room: nothing is recorded or sent; with room, all four are."""
+    run("batch", "submit", "run", "--files-only")
+    size = (recorded / "batch" / FILE).stat().st_size
+    run("batch", "submit", "run", "--files-only", "--again", "--budget", "1 tokens")
+    before = (recorded / "batch" / "manifest.jsonl").read_text()
+
+    with room_for(size - short):
+        full = run("batch", "submit", "run")
+    after = (recorded / "batch" / "manifest.jsonl").read_text()
+    left, uploads = written(recorded), dict(server.uploads)
+    driven = drive()
+
+    says(
+        full,
+        "run/batch/requests-00002.jsonl: cannot be written (the disk is full); free space, "
+        "then run the same command again",
+    )
+    assert (after, left, uploads) == (before, [], {})
+    assert driven.code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+@pytest.mark.parametrize("damage", ["torn", "changed", "gone"])
+def test_a_file_that_is_not_as_it_was_written_is_written_anew_and_not_sent(
+    recorded: Path, server: Endpoint, damage: str
+) -> None:
+    """Cut in its last line, one digit changed in a picture's place, deleted: what is sent are four whole questions."""
+    run("batch", "submit", "run", "--files-only")
+    file = recorded / "batch" / FILE
+    whole = file.read_bytes()
+    asked = keys(requests(file))
+    if damage == "torn":
+        file.write_bytes(whole[:-100])
+    elif damage == "changed":
+        file.write_bytes(whole.replace(b'"temperature":0.0', b'"temperature":0.9'))
+    else:
+        file.unlink()
+
+    driven = drive()
+
+    assert driven.code == 0, driven.err
+    (sent,) = [data for name, data in server.uploads.items() if name.startswith("file-")]
+    assert sorted(sent.splitlines()) == sorted(whole.splitlines())
+    assert sorted(server.questions) == sorted(asked)
+    assert sorted(explanations(recorded)) == [0, 1, 2, 3]
+
+
+def test_a_file_that_was_damaged_since_it_was_written_is_not_sent(
+    recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = RequestFile.finish
+
+    def torn(self: RequestFile) -> None:
+        finish(self)
+        file = recorded / "batch" / FILE
+        file.write_bytes(file.read_bytes()[:-1])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RequestFile, "finish", torn)
+        result = run("batch", "submit", "run")
+
+    said = f"run/batch/{FILE}: is not as it was written; run the same command again, which writes it anew"
+    assert (result.code, result.err.splitlines()[-1]) == (2, f"autointerp: {said}")
+    assert server.uploads == {}
+    assert drive().code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+@pytest.mark.parametrize("step", ["upload", "start", "look", "fetch"])
+def test_no_redirect_is_followed_and_each_names_its_target(recorded: Path, server: Endpoint, step: str) -> None:
+    """Of an upload, of starting and looking at a batch, and of a result file; the job goes on once there is none."""
+    with Endpoint() as other:
+        server.elsewhere, server.sends_away = other.url, step
+
+        result = drive()
+
+    target = f"{other.url}/{'files' if step in ('upload', 'fetch') else 'batches'}"
+    assert result.code == 2
+    (line,) = [line for line in result.err.splitlines() if line.startswith("autointerp: ")]
+    assert line.startswith(f"autointerp: {server.url} answers with a redirect (status 307) to {target}")
+    assert "which is not followed; if that is where the questions should go, record the command anew" in line
+    assert "token" not in line
+    assert other.asked == 0
+    server.sends_away = ""
+    assert drive().code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+def test_a_result_file_that_breaks_off_is_fetched_again(recorded: Path, server: Endpoint) -> None:
+    server.breaks_off = True
+    broken = drive()
+    left = sorted(f.name for f in (recorded / "batch").iterdir())
+    server.breaks_off = False
+
+    result = drive()
+
+    assert broken.code == 2
+    assert "Traceback" not in broken.err
+    assert left == [".lock", "manifest.jsonl", "plan.json", FILE]
+    assert result.code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+def test_what_was_refused_is_said_again_by_every_later_start_until_it_is_mended(
+    recorded: Path, server: Endpoint, seer: StandIn, planted: Population
+) -> None:
+    """One of four is refused: exit code 1 and its kind, twice and by `submit`; 0 once the command itself has it."""
+
+    def spoil(number: int, asked: Sequence[Line]) -> tuple[str, Sequence[Line], Sequence[Line]]:
+        refused = answered(asked[0], "", refusal="I can't help with shapes.")
+        return "completed", [refused, *(answered(line) for line in asked[1:])], []
+
+    server.spoil = spoil
+    first, second, submitted = drive(), drive(), run("batch", "submit", "run")
+    status = json.loads(run("batch", "status", "run", "--json").out)
+    run("explain", planted.folder, "--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0-3")
+    mended = drive()
+
+    assert [first.code, second.code, submitted.code, mended.code] == [1, 1, 1, 0]
+    for result in (second, submitted):
+        assert "explain: finished, but for what failed: 1 refused; no batch job asks that again" in result.out
+    for result in (first, second, submitted):
+        again = "next: the recorded command explain without --batch, which asks again what failed"
+        assert result.out.splitlines()[-1] == again
+    assert status["left"] == {"explain": {"refused": 1}}
+    assert [f.kind for f in failures(recorded)] == ["refused"]
+    assert len(server.questions) == len(set(server.questions)) == 4
+    assert "next: autointerp score run" in mended.out
+
+
+@pytest.mark.parametrize("step", ["upload", "look"])
+def test_sigterm_ends_the_driving_as_ctrl_c_does(recorded: Path, server: Endpoint, step: str) -> None:
+    """It comes while the file is sent, and while the batch is watched: exit code 3, and how to go on."""
+    begun: Future[subprocess.Popen[str]] = Future()
+    server.looks = 10_000
+    server.on_step = lambda did: begun.result().send_signal(signal.SIGTERM) if did == step else None
+    command = (sys.executable, "-m", "autointerp", "batch", "run", "run", "--poll", "0.01")
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        begun.set_result(process)
+        out, err = process.communicate(timeout=300)
+    server.on_step, server.looks = None, 1
+    result = drive()
+
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+    assert "stopped: interrupted" in out
+    assert out.splitlines()[-1] == "next: autointerp batch run run"
+    assert result.code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+def test_sigterm_while_questions_are_written_keeps_those_that_are(
+    recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes with the first of four questions: what is in flight is written, nothing is sent, the rest goes on."""
+    complete = BatchClient.complete
+
+    async def terminated(self: BatchClient, *args: object) -> object:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await complete(self, *args)  # pyright: ignore[reportArgumentType]
+
+    before = signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patched:
+        patched.setattr(BatchClient, "complete", terminated)
+        patched.setattr(signal, "raise_signal", once(signal.raise_signal))
+        stopped = drive()
+    sent = dict(server.uploads)
+    result = drive()
+
+    assert stopped.code == 3, stopped.err
+    assert "stopped: interrupted" in stopped.out
+    assert stopped.out.splitlines()[-1] == "next: autointerp batch run run"
+    assert sent == {}
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert result.code == 0
+    assert len(server.questions) == len(set(server.questions)) == 4
+
+
+def once(function: Callable[[int], None]) -> Callable[[int], None]:
+    """Calls the function the first time alone."""
+    called: list[int] = []
+
+    def call(number: int) -> None:
+        called.append(number)
+        if len(called) == 1:
+            function(number)
+
+    return call
