@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 MAGIC = b"PAR1"
 GUESS = 2**16
@@ -80,7 +80,19 @@ class Footer:
         return MAGIC + self.raw + len(self.raw).to_bytes(4, "little") + MAGIC
 
 
-def read_footer(file: BinaryIO) -> Footer:
+class Readable(Protocol):
+    """A file, here or at a URL."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Moves to a place; gives it from the beginning."""
+        ...
+
+    def read(self, size: int = -1, /) -> bytes:
+        """So many bytes, or all that are left."""
+        ...
+
+
+def read_footer(file: Readable) -> Footer:
     """Reads the footer at the end of a file.
 
     Raises:

@@ -10,9 +10,9 @@ import pytest
 from autointerp.dump.footer import FooterError, read_footer
 
 
-def file_of(table: pa.Table, **options: object) -> bytes:
+def file_of(table: pa.Table, *, rows: int | None = None, statistics: bool = True) -> bytes:
     target = BytesIO()
-    pq.write_table(table, target, **options)
+    pq.write_table(table, target, row_group_size=rows, write_statistics=statistics)
     return target.getvalue()
 
 
@@ -30,7 +30,7 @@ TABLE = pa.table(
 
 
 def test_rows_bounds_and_nulls_are_those_of_each_row_group():
-    footer = read_footer(BytesIO(file_of(TABLE, row_group_size=2)))
+    footer = read_footer(BytesIO(file_of(TABLE, rows=2)))
 
     assert [leaf.path for leaf in footer.leaves] == [
         "small",
@@ -56,7 +56,7 @@ def test_rows_bounds_and_nulls_are_those_of_each_row_group():
 
 
 def test_without_statistics_there_are_no_bounds():
-    footer = read_footer(BytesIO(file_of(TABLE, write_statistics=False)))
+    footer = read_footer(BytesIO(file_of(TABLE, statistics=False)))
 
     assert {(c.low, c.high, c.n_null) for c in footer.groups[0].chunks} == {(None, None, None)}
 
@@ -72,7 +72,7 @@ def test_a_footer_longer_than_the_first_guess_is_read_whole():
 
 
 def test_its_bytes_alone_are_a_file_that_pyarrow_reads():
-    footer = read_footer(BytesIO(file_of(TABLE, row_group_size=1)))
+    footer = read_footer(BytesIO(file_of(TABLE, rows=1)))
 
     found = pq.read_metadata(BytesIO(footer.as_file()))
 
