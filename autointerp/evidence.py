@@ -36,31 +36,36 @@ def all_duplicate_keys(shown: Sequence[int], images: Images) -> frozenset[str]:
 def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> Shown:
     """Draws the shown exemplars by seed and feature alone, so that every run over the same dump draws the same.
 
-    Of each stratum at most half is shown, so that the judge always has held-out images of the same kind; of a
-    near-duplicate group at most one image is shown.
+    Exemplars without a row in `images`, such as those whose files cannot be read, are passed over: the next one in the
+    order of drawing stands in. Of each stratum at most half is shown, so that the judge always has held-out images of
+    the same kind; of a near-duplicate group at most one image is shown.
     """
     chance = Random(f"shown:{settings.seed}:{feature.id}")
     taken: set[str] = set()
     by_stratum = strata(feature.exemplars)
-    top = by_stratum.get("top", [])
-    order = (
-        sorted(top, key=lambda e: (-e.activation, e.image)) if settings.shown == "highest" else _shuffled(top, chance)
-    )
+
+    def drawn(stratum: str) -> list[Exemplar]:
+        return _there(_shuffled(by_stratum.get(stratum, []), chance), images)
+
+    if settings.shown == "highest":
+        order = sorted(_there(by_stratum.get("top", []), images), key=lambda e: (-e.activation, e.image))
+    else:
+        order = drawn("top")
     active = _take(order, settings.n_top, images, taken)
-    bands = [_shuffled(by_stratum[b], chance) for b in reversed(BAND_STRATA) if b in by_stratum]
+    bands = [drawn(b) for b in reversed(BAND_STRATA) if b in by_stratum]
     shares = spread(settings.n_bands, [_half(b) for b in bands])
     for band, share in zip(bands, shares, strict=True):
         active += _take(band, share, images, taken)
-    contrast = _take(_shuffled(by_stratum.get("guided", []), chance), settings.n_contrast, images, taken)
-    silent = _shuffled(by_stratum.get("silent", []), chance)
-    contrast += _take(silent, settings.n_contrast - len(contrast), images, taken)
+    contrast = _take(drawn("guided"), settings.n_contrast, images, taken)
+    contrast += _take(drawn("silent"), settings.n_contrast - len(contrast), images, taken)
     return Shown(active=tuple(_shuffled(active, chance)), contrast=tuple(_shuffled(contrast, chance)))
 
 
 def held_out(feature: Feature, images: Images, shown: Sequence[int]) -> tuple[Exemplar, ...]:
-    """The exemplars that neither were shown nor are near-duplicates of a shown image."""
+    """The exemplars that neither were shown nor are near-duplicates of a shown image; those without a row are not."""
     seen = all_duplicate_keys(shown, images)
-    return tuple(e for e in feature.exemplars if e.image not in shown and not duplicate_keys(images[e.image]) & seen)
+    left = (e for e in _there(feature.exemplars, images) if e.image not in shown)
+    return tuple(e for e in left if not duplicate_keys(images[e.image]) & seen)
 
 
 def strata(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
@@ -69,6 +74,10 @@ def strata(exemplars: Sequence[Exemplar]) -> dict[str, list[Exemplar]]:
     for exemplar in exemplars:
         out.setdefault(exemplar.stratum, []).append(exemplar)
     return out
+
+
+def _there(exemplars: Sequence[Exemplar], images: Images) -> list[Exemplar]:
+    return [e for e in exemplars if e.image in images]
 
 
 def _half(stratum: Sequence[Exemplar]) -> int:

@@ -113,6 +113,8 @@ class JobResult:
     """Features whose questions wait for a batch job."""
     gaps: int = 0
     """Questions that settled in a failure though their feature was scored; its interval holds the doubt."""
+    replaced: int = 0
+    """Images that cannot be read and in whose place others were shown."""
     tally: Tally = field(default_factory=Tally)
     spent: float = 0.0
     """Of the budget, in its unit; tokens without a budget."""
@@ -150,6 +152,8 @@ class JobResult:
         return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
+REPLACED = "explain:image"
+"""Stage of a failure that cost nothing: an image cannot be read, and another one was shown in its place."""
 OVER_BUDGET = "over budget"
 """Why a job ended early whose next question might have passed the budget."""
 WORKER_FAILED = "a worker failed"
@@ -215,7 +219,10 @@ class Recorder:
     def gap(self, record: FailureRecord) -> None:
         """A judgement stayed unanswered, though its feature was scored without it."""
         self._writer.failure(record)
-        self._result.gaps += 1
+        if record.stage == REPLACED:
+            self._result.replaced += 1
+        else:
+            self._result.gaps += 1
 
     def through(self, *, failed: bool) -> None:
         """A feature is through."""

@@ -290,7 +290,8 @@ class FailureRecord(Record):
 
     feature: int
     stage: str
-    """`explain`, `explain:domain`, `explain:shuffled`, `score:<scorer>`, `tune:judge` or `tune:same`."""
+    """`explain`, `explain:domain`, `explain:shuffled`, `explain:image` (another image was shown), `score:<scorer>`,
+    `tune:judge` or `tune:same`."""
     kind: str
     """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image | unexplainable."""
     message: str

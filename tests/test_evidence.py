@@ -158,3 +158,33 @@ def test_shares_are_as_even_as_the_room_allows(n: int, room: list[int]):
 def test_the_first_places_get_what_is_left_over():
     assert spread(8, [5, 5, 5]) == [3, 3, 2]
     assert spread(8, [1, 9, 9]) == [1, 4, 3]
+
+
+@pytest.mark.parametrize("how", ["highest", "drawn"])
+def test_an_image_without_a_row_is_passed_over_and_the_next_one_stands_in(how: str):
+    """Of a stratum one image more is drawn where one is gone; all others stay."""
+    subject, settings = (
+        usual(),
+        ExplainSettings.model_validate({"n_top": 4, "n_bands": 3, "n_contrast": 4, "shown": how}),
+    )
+    images = image_rows({e.image for e in subject.exemplars})
+    before = draw_shown(subject, images, settings)
+    gone = next(e for e in before.active if e.stratum == "top")
+
+    after = draw_shown(subject, {i: row for i, row in images.items() if i != gone.image}, settings)
+
+    (new,) = {e.image for e in after.active} - {e.image for e in before.active}
+    assert {e.image for e in before.active} - {e.image for e in after.active} == {gone.image}
+    assert {e.image for e in after.contrast} == {e.image for e in before.contrast}
+    strata = {e.image: e.stratum for e in subject.exemplars}
+    assert strata[new] == "top"
+    if how == "highest":
+        order = sorted((e for e in subject.exemplars if e.stratum == "top"), key=lambda e: -e.activation)
+        assert new == order[4].image
+
+
+def test_an_image_without_a_row_is_not_held_out():
+    subject = usual()
+    images = image_rows({e.image for e in subject.exemplars if e.image != 3})
+
+    assert {e.image for e in held_out(subject, images, [0])} == {e.image for e in subject.exemplars} - {0, 3}

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -122,6 +123,12 @@ def main() -> None:
         program()(prog_name="autointerp")
     except AutointerpError as e:
         sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
+        raise SystemExit(2) from None
+    except OSError as e:
+        if e.errno != errno.ENAMETOOLONG:
+            raise
+        # Whichever command looked for it first: a name that is too long was typed, and stands in no folder.
+        sys.stderr.write(f"autointerp: {one_line(str(e.filename))[:100]}…: the name is too long; give a shorter one\n")
         raise SystemExit(2) from None
     except SystemExit as e:
         if e.code == INTERRUPTED:

@@ -76,6 +76,7 @@ def _as_json(result: "JobResult") -> dict[str, object]:
         "unexplainable": dict(result.unexplainable),
         "failed": result.failed,
         "unanswered": result.gaps,
+        "replaced": result.replaced,
         "stopped": result.stopped,
         "seconds": round(result.seconds, 3),
         "requests": tally.requests,
@@ -107,6 +108,9 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
             f"{plural(result.gaps, 'question')} stayed unanswered (failures.jsonl); "
             "the intervals are as wide as their answers could make them"
         )
+    if result.replaced:
+        others = "another was" if result.replaced == 1 else "others were"
+        lines.append(f"{plural(result.replaced, 'image')} cannot be read (failures.jsonl); {others} shown instead")
     if result.failed:
         stay = "stays" if result.failed == 1 else "stay"
         lines.append(f"{plural(result.failed, 'feature')} failed and {stay} pending (failures.jsonl); the first:")

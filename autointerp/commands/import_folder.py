@@ -9,7 +9,7 @@ from autointerp.options import Argument, Command, Option, Work
 
 
 class ImportFolder(Command):
-    """Import `SRC/<feature>/*.{png,jpg,webp}`, with activations from metadata.txt or activations.csv if they are there.
+    """Import the images in `SRC/<feature>/`, with activations from metadata.txt or activations.csv if they are there.
 
     Example: `autointerp import folder top-images/ my-dump --silent-from-others 40`
     """

@@ -190,5 +190,9 @@ def load_info(folder: AnyPath) -> DumpInfo:
         where = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")
         raise DumpError(f"{path}: {where}: {said}" if where else f"{path}: {said}") from error
+    except RecursionError as error:
+        raise DumpError(
+            f"{path}: is nested too deep; a dump's record holds texts, numbers and lists of them"
+        ) from error
     except ValueError as error:
         raise DumpError(f"{path}: not JSON: {error}") from error

@@ -1,6 +1,7 @@
 """One table of a dump over one or several Parquet files, read a row group at a time."""
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from autointerp.dump.footer import Chunk, Footer, FooterError, read_footer
+from autointerp.dump.kinds import KindError, as_kind, may_hold
 from autointerp.errors import DumpError
 from autointerp.remote.errors import RemoteError
 from autointerp.remote.path import AnyPath, RemotePath
+
+Ints = npt.NDArray[np.int64]
 
 N_OPEN = 4
 """Files kept open at once; a footer is parsed again when its file was closed."""
@@ -43,7 +48,8 @@ class Parts:
     """A table sorted by an integer key, its first column.
 
     Columns beyond the schema are ignored; a nullable column that is not there reads as nulls; integers read as int64
-    and other types as the schema has them, whenever that loses nothing (a float64 column stays float64).
+    and other types as the schema has them, whenever that loses nothing (a float64 column stays float64), also where
+    another program wrote them otherwise (see `autointerp.dump.kinds`).
 
     Args:
         paths: The files, in the order of their rows.
@@ -60,6 +66,8 @@ class Parts:
         self.row_groups_read = 0
         """Row groups read so far, of which fetched columns only."""
         self._files: OrderedDict[int, pq.ParquetFile] = OrderedDict()
+        self._nulls: dict[tuple[int, str], Ints] = {}
+        """Nulls of each row group of a file in a column of the schema; -1 where its footer does not say."""
         self._lock = RLock()
         self.index = self._build_index()
 
@@ -92,7 +100,7 @@ class Parts:
             present = [f.name for f in wanted if f.name in file.schema_arrow.names]
             try:
                 table = file.read_row_group(group, columns=present)
-                arrays = {f.name: self._column(table, f) for f in wanted}
+                arrays = {f.name: self._column(table, f, part, group) for f in wanted}
             except _BROKEN as error:
                 raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
         return pa.table(arrays)
@@ -103,13 +111,10 @@ class Parts:
         Raises:
             DumpError: the file is damaged.
         """
-        with self._lock:
-            footer, group = self._open(int(self.index.part[at])).metadata, int(self.index.group[at])
-            for leaf in range(footer.row_group(group).num_columns):
-                if footer.row_group(group).column(leaf).path_in_schema == column:
-                    stated = _stated(footer, group, leaf)
-                    if stated is not None and stated.has_null_count:
-                        return int(stated.null_count)
+        part, group = int(self.index.part[at]), int(self.index.group[at])
+        stated = self._nulls.get((part, column))
+        if stated is not None and stated[group] >= 0:
+            return int(stated[group])
         return self.read(at, [column])[column].null_count
 
     def read_all(self, columns: Sequence[str]) -> pa.Table:
@@ -136,11 +141,15 @@ class Parts:
                 file.close()
             self._files.clear()
 
-    def _column(self, table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    def _column(self, table: pa.Table, field: pa.Field, part: int, group: int) -> pa.ChunkedArray:
         if field.name not in table.column_names:
             return pa.chunked_array([pa.nulls(table.num_rows, _memory_type(field.type))])
         column = table[field.name]
-        column = column.cast(_memory_type(field.type, column.type))
+        try:
+            column = as_kind(column, _memory_type(field.type, column.type))
+        except KindError as error:
+            where = f"{self.paths[part]}: row group {group}, row {error.row} of it"
+            raise DumpError(f"{where}: {field.name} {error}") from error
         if pa.types.is_string(column.type):
             # Parquet promises UTF-8 and does not look.
             column.validate(full=True)
@@ -150,7 +159,6 @@ class Parts:
         file = self._files.pop(part, None)
         if file is None:
             file = _parquet(self.paths[part])
-            _check_columns(self.paths[part], file.schema_arrow, self.schema)
         self._files[part] = file
         while len(self._files) > N_OPEN:
             self._files.popitem(last=False)[1].close()
@@ -158,16 +166,15 @@ class Parts:
 
     def _build_index(self) -> GroupIndex:
         found: list[tuple[int, int, int, int, int, int]] = []
-        for part in range(len(self.paths)):
-            file, row = self._open(part), 0
-            leaves = [file.metadata.schema.column(i).path for i in range(file.metadata.num_columns)]
-            key = leaves.index(self.key)
-            for group in range(file.num_row_groups):
-                described = file.metadata.row_group(group)
-                if described.num_rows:
-                    low, high = self._span(part, file, group, _stated(file.metadata, group, key))
-                    found.append((part, group, row, described.num_rows, low, high))
-                row += described.num_rows
+        for part, path in enumerate(self.paths):
+            footer, row = _checked_footer(path), 0
+            file = self._first_open(part, footer)
+            key = footer.leaf(self.key)
+            for group, described in enumerate(footer.groups):
+                if described.rows:
+                    low, high = self._span(part, file, group, described.chunks[key] if key is not None else None)
+                    found.append((part, group, row, described.rows, low, high))
+                row += described.rows
         table = np.array(found, dtype=np.int64).reshape(-1, 6)
         index = GroupIndex(table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), *table[:, 2:].T.copy())
         descends = np.flatnonzero(index.first[1:] < index.last[:-1])
@@ -177,11 +184,25 @@ class Parts:
             raise DumpError(f"{where}: {self.key} starts below the group before it; expected rows sorted by {self.key}")
         return index
 
-    def _span(self, part: int, file: pq.ParquetFile, group: int, stated: pq.Statistics | None) -> tuple[int, int]:
-        if stated is not None and stated.has_min_max:
-            return int(stated.min), int(stated.max)
+    def _first_open(self, part: int, footer: Footer) -> pq.ParquetFile:
+        """Opens a file whose footer was read, and keeps of the footer what is asked for later."""
+        path = self.paths[part]
+        file = _parquet(path, footer)
+        _check_columns(path, file.schema_arrow, self.schema)
+        for name in self.schema.names:
+            leaf = footer.leaf(name)
+            if leaf is not None:
+                nulls = (group.chunks[leaf].n_null for group in footer.groups)
+                self._nulls[part, name] = np.array([-1 if n is None else n for n in nulls], dtype=np.int64)
+        self._files[part] = file
+        return self._open(part)
+
+    def _span(self, part: int, file: pq.ParquetFile, group: int, stated: Chunk | None) -> tuple[int, int]:
+        """The smallest and the largest key of a row group, in whole numbers."""
+        if stated is not None and stated.low is not None and stated.high is not None:
+            return math.floor(stated.low), math.ceil(stated.high)
         try:
-            column = file.read_row_group(group, columns=[self.key])[self.key]
+            column = self._column(file.read_row_group(group, columns=[self.key]), self.schema.field(0), part, group)
         except _BROKEN as error:
             raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
         span = pc.call_function("min_max", [column]).as_py()
@@ -190,25 +211,30 @@ class Parts:
         return int(span["min"]), int(span["max"])
 
 
-def _stated(footer: pq.FileMetaData, group: int, leaf: int) -> pq.Statistics | None:
-    """The statistics of a column in a row group, if there are any that can be read."""
-    chunk = footer.row_group(group).column(leaf)
-    # PyArrow ends the process when it is asked for them where a damaged footer states two physical types for a column.
-    return chunk.statistics if chunk.physical_type == footer.schema.column(leaf).physical_type else None
+def _checked_footer(path: AnyPath) -> Footer:
+    try:
+        with path.open("rb") as file:
+            return read_footer(file)
+    except FileNotFoundError:
+        raise DumpError(f"{path}: there is no such file; a dump has one, so harvest or import it again") from None
+    except FooterError as error:
+        raise DumpError(f"{path}: not a Parquet file: {error}; harvest or import the dump again") from error
+    except (OSError, RemoteError) as error:
+        raise DumpError(f"{path}: cannot be read: {_line(error)}") from error
 
 
 def _line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _parquet(path: AnyPath) -> pq.ParquetFile:
+def _parquet(path: AnyPath, footer: Footer | None = None) -> pq.ParquetFile:
+    """Opens a file; with its footer, which is then not fetched again."""
     try:
+        known = pq.read_metadata(pa.BufferReader(footer.as_file())) if footer is not None else None
         if isinstance(path, RemotePath):
             # Fetches a row group in one go, where it would ask for column after column.
-            return pq.ParquetFile(path.open(), pre_buffer=True)
-        return pq.ParquetFile(path)
-    except FileNotFoundError:
-        raise DumpError(f"{path}: there is no such file; a dump has one, so harvest or import it again") from None
+            return pq.ParquetFile(path.open(), metadata=known, pre_buffer=True)
+        return pq.ParquetFile(path, metadata=known)
     except RemoteError as error:
         raise DumpError(f"{path}: cannot be read: {error}") from error
     except _BROKEN as error:
@@ -224,27 +250,8 @@ def _check_columns(path: AnyPath, found: pa.Schema, wanted: pa.Schema) -> None:
                 raise DumpError(f"{path}: there is no column {field.name}; expected one of type {field.type}")
             continue
         kind = found.field(field.name).type
-        if not (_fits(kind, field.type) or (field.nullable and pa.types.is_null(kind))):
+        if not may_hold(kind, field):
             raise DumpError(f"{path}: column {field.name} has type {kind}; expected {field.type}")
-
-
-def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    types = pa.types
-    if types.is_dictionary(found):
-        found = found.value_type
-    if types.is_list(wanted):
-        lists = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
-        return lists and types.is_integer(found.value_type)
-    if types.is_floating(wanted):
-        return types.is_floating(found) or types.is_integer(found)
-    if types.is_integer(wanted):
-        return types.is_integer(found)
-    if types.is_string(wanted):
-        return types.is_string(found) or types.is_large_string(found) or types.is_string_view(found)
-    if types.is_binary(wanted):
-        plain = types.is_binary(found) or types.is_large_binary(found)
-        return plain or types.is_binary_view(found) or types.is_fixed_size_binary(found)
-    return found == wanted
 
 
 def _memory_type(wanted: pa.DataType, found: pa.DataType | None = None) -> pa.DataType:

@@ -1,8 +1,10 @@
 """Checks every row of a dump and names what is wrong or odd in it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +14,17 @@ from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature
 from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump
 from autointerp.dump.writer import digest_of
-from autointerp.errors import DumpError
+from autointerp.errors import DumpError, ImageError
+from autointerp.images.decode import decoding
+from autointerp.images.threads import worker_threads
 from autointerp.remote.path import RemotePath
 from autointerp.schema import SILENT_STRATA
 
 FEW_ACTIVE = 20
 """Active exemplars below which a feature cannot be both explained and scored on images held out."""
+
+_ENOUGH = 64
+"""Longest side, in pixels, at which a JPEG is decoded to see whether it is whole."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -67,7 +74,7 @@ def validate(dump: Dump, *, content: bool = False) -> list[Problem]:
 
     Args:
         dump: The dump.
-        content: Whether to read each image file too and compare it with its `sha256`; else it only has to be there.
+        content: Whether to decode each image file too and compare it with its row; else it only has to be there.
 
     Raises:
         DumpError: a file is damaged so that its rows cannot be read at all.
@@ -185,20 +192,35 @@ def _check_images(dump: Dump, findings: _Findings, *, content: bool) -> None:
     _check_sources(dump, findings, content=content)
 
 
+class _Row(NamedTuple):
+    """What images.parquet says of an image."""
+
+    path: str | None
+    sha256: str
+    width: int
+    height: int
+
+
 def _check_sources(dump: Dump, findings: _Findings, *, content: bool) -> None:
     images, parts = dump.image_table, dump.image_table.parts
-    for at in range(len(parts.index.rows)):
-        first = int(parts.index.row[at])
-        column = parts.read(at, ["bytes"])["bytes"]
-        rows = images.table.slice(first, len(column)).select(["path", "sha256"]).to_pylist()
-        for offset, row in enumerate(rows):
-            data = column[offset]
-            message = _source_fault(dump, first + offset, row["path"], data if data.is_valid else None)
-            if message is None and content:
-                message = _content_fault(dump, first + offset, row["path"], data, row["sha256"])
-            if message is not None:
-                kind = message.partition(" ")[0]
-                findings.add(("source", kind), Problem("error", parts.where(at, offset), message, 1))
+    with worker_threads(os.cpu_count() or 1) as pool:
+        for at in range(len(parts.index.rows)):
+            first = int(parts.index.row[at])
+            column = parts.read(at, ["bytes"])["bytes"]
+            table = images.table.slice(first, len(column))
+            rows = [_Row(*cells) for cells in zip(*(table[name].to_pylist() for name in _Row._fields), strict=True)]
+            look = partial(_fault_of, dump, content=content)
+            positions = range(first, first + len(column))
+            for offset, message in enumerate(pool.map(look, positions, rows, column)):
+                if message is not None:
+                    kind = message.partition(" ")[0]
+                    findings.add(("source", kind), Problem("error", parts.where(at, offset), message, 1))
+
+
+def _fault_of(dump: Dump, position: int, row: _Row, data: pa.Scalar, *, content: bool) -> str | None:
+    """What is wrong with the file of one image, if anything is."""
+    message = _source_fault(dump, position, row.path, data if data.is_valid else None)
+    return _content_fault(dump, position, row, data) if message is None and content else message
 
 
 def _source_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar | None) -> str | None:
@@ -217,13 +239,23 @@ def _source_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar | None
     return f"there is no file {path}" if missing else None
 
 
-def _content_fault(dump: Dump, row: int, path: str | None, data: pa.Scalar, sha256: str) -> str | None:
+def _content_fault(dump: Dump, position: int, row: _Row, data: pa.Scalar) -> str | None:
     try:
-        source = data.as_py() if path is None else dump.image_table.resolve(path, row)
-        found = digest_of(source.read_bytes() if isinstance(source, RemotePath) else source)
+        source = data.as_py() if row.path is None else dump.image_table.resolve(row.path, position)
+        if isinstance(source, RemotePath):
+            source = source.read_bytes()
+        found = digest_of(source)
+        with decoding(source, at_most=_ENOUGH) as decoded:
+            size = decoded.size
     except OSError as error:
-        return f"cannot be read: {path}: {error.strerror or error}"
-    return None if found == sha256 else f"sha256 is {sha256[:12]}…; expected {found[:12]}…, that of the file"
+        return f"cannot be read: {row.path}: {error.strerror or error}"
+    except ImageError as error:
+        return f"cannot be read: {error}"
+    if found != row.sha256:
+        return f"sha256 is {row.sha256[:12]}…; expected {found[:12]}…, that of the file"
+    if size != (row.width, row.height):
+        return f"width and height are {row.width}x{row.height}; expected {size[0]}x{size[1]}, those of the file"
+    return None
 
 
 def _text(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:

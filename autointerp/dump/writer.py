@@ -84,12 +84,14 @@ class DumpWriter:
         self._last_feature = -1
 
     def __enter__(self) -> "DumpWriter":
-        if self.folder.exists() or self.folder.is_symlink():
-            raise DumpError(f"{self.folder}: exists already; a dump is written once, so give another folder")
         try:
-            self.work.mkdir(parents=True)
+            taken = self.folder.exists() or self.folder.is_symlink()
+            if not taken:
+                self.work.mkdir(parents=True)
         except OSError as error:
-            raise DumpError(f"{self.folder}: cannot be made: {error}") from error
+            raise DumpError(f"{self.folder}: cannot be made: {error.strerror}") from error
+        if taken:
+            raise DumpError(f"{self.folder}: exists already; a dump is written once, so give another folder")
         self._feature_sink = ParquetSink(self.work / FEATURES_FILE, FEATURES, statistics=("feature",))
         self._image_sink = ParquetSink(
             self.work / IMAGES_FILE, IMAGES, statistics=("image",), plain=PLAIN, raw=("bytes",)

@@ -1,6 +1,5 @@
 """From the bytes of a file to upright 8-bit RGB pixels."""
 
-import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -9,35 +8,20 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    JpegImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-)
+from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from autointerp.errors import ImageError
+from autointerp.images.formats import FORMATS
+from autointerp.images.memory import MAX_BYTES, ROOM, bytes_to_decode
+from autointerp.images.png_text import without_large_texts
+from autointerp.images.rgb import to_rgb
 
-# Opening a format whose plugin is not loaded makes Pillow load all of them, which is slow and not thread-safe.
-PLUGINS = (
-    PngImagePlugin,
-    JpegImagePlugin,
-    WebPImagePlugin,
-    GifImagePlugin,
-    BmpImagePlugin,
-    TiffImagePlugin,
-    PpmImagePlugin,
-)
+MAX_PIXELS = 89_478_485
+"""Width times height of a file that is decoded, at most, where nothing else is said.
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-"""What is decoded unless told otherwise, by Pillow's names."""
+Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share.
+"""
 
 SHRINKS = (8, 4, 2)
 """JPEG can be decoded at one in so many pixels each way, faster than at full size."""
@@ -61,6 +45,7 @@ _BROKEN = (
     ArithmeticError,
     SyntaxError,
     EOFError,
+    RuntimeError,
     MemoryError,
     struct.error,
     zlib.error,
@@ -87,7 +72,9 @@ class Decoded:
         return self.image.width * self.image.height * 4
 
 
-def decode(source: bytes | Path, *, at_most: int | None, max_pixels: int, formats: Sequence[str] = FORMATS) -> Decoded:
+def decode(
+    source: bytes | Path, *, at_most: int | None, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS
+) -> Decoded:
     """Decodes the first frame, upright, in RGB, transparency over white; colour profiles are not applied.
 
     Args:
@@ -95,7 +82,8 @@ def decode(source: bytes | Path, *, at_most: int | None, max_pixels: int, format
         at_most: a longest side in pixels that suffices: a JPEG is decoded at 1/2, 1/4 or 1/8 as long as its longest
             side stays at least that. None: full size.
         max_pixels: limit on width times height, checked before any pixel is decoded. Pillow's own limit
-            (`Image.MAX_IMAGE_PIXELS`) holds too.
+            (`Image.MAX_IMAGE_PIXELS`) holds too, and the bytes that decoding takes are bounded for one image and for
+            all threads together (`autointerp.images.memory`).
         formats: Pillow's names of the formats to accept.
 
     Returns:
@@ -104,17 +92,32 @@ def decode(source: bytes | Path, *, at_most: int | None, max_pixels: int, format
     Raises:
         ImageError: missing, not an image of these formats, truncated or broken, or too large.
     """
-    with _one_line(source, formats), _open(source, formats) as image:
-        _check_pixels(source, image.size, max_pixels)
-        size, turn = image.size, _orientation(image)
-        shrink = _draft(image, at_most)
-        image.load()
-        rgb = _to_rgb(image)
-        if turn in _UPRIGHT:
-            rgb = rgb.transpose(_UPRIGHT[turn])
-        # Comments and the like would travel into every crop.
-        rgb.info.clear()
-        return Decoded(rgb, _turned(size, turn), shrink)
+    with decoding(source, at_most=at_most, max_pixels=max_pixels, formats=formats) as decoded:
+        return decoded
+
+
+@contextmanager
+def decoding(
+    source: bytes | Path, *, at_most: int | None, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS
+) -> Iterator[Decoded]:
+    """As `decode`, for work on the pixels that many threads do: their memory counts as taken until the context ends.
+
+    Raises:
+        ImageError: as `decode` says.
+    """
+    with _one_line(source, formats):
+        opened = _open(source, formats)
+    with opened as image:
+        with _one_line(source, formats):
+            _check_pixels(source, image.size, max_pixels)
+            size, turn = image.size, _orientation(image)
+            shrink = _draft(image, at_most)
+            needed = bytes_to_decode(image, pixels=size[0] * size[1], turned=turn in _UPRIGHT)
+            _check_bytes(source, image, needed)
+        with ROOM.taking(needed):
+            with _one_line(source, formats):
+                rgb = _upright_rgb(image, turn)
+            yield Decoded(rgb, _turned(size, turn), shrink)
 
 
 def displayed_size(source: bytes | Path, *, formats: Sequence[str] = FORMATS) -> tuple[int, int]:
@@ -140,7 +143,8 @@ def shrink_for(longest: int, enough: int) -> int:
 
 
 def _open(source: bytes | Path, formats: Sequence[str]) -> Image.Image:
-    return Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=list(formats))
+    plain = without_large_texts(source)
+    return Image.open(BytesIO(plain) if isinstance(plain, bytes) else plain, formats=list(formats))
 
 
 @contextmanager
@@ -175,6 +179,13 @@ def _check_pixels(source: bytes | Path, size: tuple[int, int], max_pixels: int) 
         raise ImageError(f"{_name(source)}: {what}; shrink it or raise the limit")
 
 
+def _check_bytes(source: bytes | Path, image: Image.Image, needed: int) -> None:
+    if needed > MAX_BYTES:
+        what = f"{image.width} x {image.height} pixels ({image.format}, {image.mode})"
+        limits = f"{needed / 2**20:,.0f} MB to decode, over the limit of {MAX_BYTES >> 20} MB for one image"
+        raise ImageError(f"{_name(source)}: {what} take {limits}; shrink it")
+
+
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1–8 still to be applied, as the header has it."""
     if image.format == "TIFF":
@@ -189,6 +200,16 @@ def _orientation(image: Image.Image) -> int:
     return turn if turn in _UPRIGHT else 1
 
 
+def _upright_rgb(image: Image.Image, turn: int) -> Image.Image:
+    image.load()
+    rgb = to_rgb(image)
+    if turn in _UPRIGHT:
+        rgb = rgb.transpose(_UPRIGHT[turn])
+    # Comments and the like would travel into every crop.
+    rgb.info.clear()
+    return rgb
+
+
 def _turned(size: tuple[int, int], turn: int) -> tuple[int, int]:
     return (size[1], size[0]) if turn >= 5 else size
 
@@ -201,22 +222,3 @@ def _draft(image: Image.Image, at_most: int | None) -> int:
         return 1
     asked = image.draft(None, (max(width // shrink, 1), max(height // shrink, 1)))
     return 1 if asked is None else round(width / asked[1][2])
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _to_8_bit(image)
-    if image.has_transparency_data:
-        colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _to_8_bit(image: Image.Image) -> Image.Image:
-    """Deep greyscale as 8 bit: 0–65535, or 0–1 for fractions; what exceeds that, by its own range."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    low, high = 0.0, 1.0 if image.mode == "F" else 65535.0
-    if values.min() < low or values.max() > high:
-        low, high = float(values.min()), float(values.max())
-    scaled = np.rint((values - low) * (255.0 / (high - low)))
-    return Image.fromarray(np.where(math.isfinite(high - low), scaled, 0.0).astype(np.uint8))

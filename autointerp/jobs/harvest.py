@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from autointerp.commands.harvest import Harvest
 from autointerp.counting import Counting, Uncounted
+from autointerp.images.formats import LeftOut
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
@@ -19,6 +20,8 @@ class HarvestResult(NamedTuple):
     """In the order of the coders."""
     broken: tuple[str, ...]
     """One line for each image file that cannot be read and is left out."""
+    left_out: tuple[LeftOut, ...]
+    """All files that are left out, by kind."""
 
 
 def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult:
@@ -49,7 +52,8 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
         batch=settings.batch,
         store=settings.store,
     )
-    return HarvestResult(tuple(harvest(job, _telling(progress or Uncounted()))), population.broken)
+    dumped = tuple(harvest(job, _telling(progress or Uncounted())))
+    return HarvestResult(dumped, population.broken, population.left_out)
 
 
 def _telling(progress: Counting) -> Callable[[int, int], None]:

@@ -9,6 +9,7 @@ import numpy as np
 from autointerp.commands.train_activations import TrainActivations
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
+from autointerp.images.formats import LeftOut
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.population import Population, read_population
@@ -34,6 +35,8 @@ class Stored(NamedTuple):
     """Of the folder's shards."""
     broken: tuple[str, ...]
     """One line for each file that cannot be read and is left out."""
+    left_out: tuple[LeftOut, ...]
+    """All files that are left out, by kind."""
 
 
 def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stored:
@@ -76,6 +79,7 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
         n_tokens=shards.tokens,
         n_bytes=sum((folder / s.file).stat().st_size for s in shards.shards),
         broken=population.broken,
+        left_out=population.left_out,
     )
 
 

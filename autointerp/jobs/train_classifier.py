@@ -92,6 +92,8 @@ def _hookpoint(model: Backbone, settings: ClassifierSettings) -> str:
 def _labelled(whole: Population, progress: Counting) -> Population:
     for line in whole.broken:
         progress.note(f"passed over: {line}")
+    for one in whole.others:
+        progress.note(f"left out: {one}")
     population = whole.labelled()
     if not population.images:
         raise SettingsError(

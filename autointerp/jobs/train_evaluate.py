@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -65,6 +66,8 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     if images is not None:
         tell = counted(progress or Uncounted(), "images run")
         population = read_population(images, labels=settings.labels, error_folders=settings.error_folders)
+        for one in population.left_out:
+            (progress or Uncounted()).note(f"left out: {one}")
         population = _drawn(population, how)
         model = load_backbone(held.about.backbone, seed=how.seed, device=device)
         head = settings.classifier
@@ -92,7 +95,7 @@ def _drawn(population: Population, settings: EvaluateSettings) -> Population:
         return population
     chance = np.random.default_rng((0xD4A4, settings.seed))
     kept = np.sort(chance.choice(len(images), settings.most_images, replace=False))
-    return Population(population.root, tuple(images[i] for i in kept.tolist()), population.broken)
+    return replace(population, images=tuple(images[i] for i in kept.tolist()))
 
 
 def _question(folder: Path, model: Backbone, population: Population, settings: EvaluateSettings) -> _Question:

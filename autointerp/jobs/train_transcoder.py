@@ -57,7 +57,11 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     """
     if settings.backbone is None and settings.labels is not None:
         raise SettingsError("--labels: goes with --backbone; a store has its own groups")
-    source, origin = _of_store(settings) if settings.backbone is None else _of_images(settings, settings.backbone)
+    source, origin = (
+        _of_store(settings)
+        if settings.backbone is None
+        else _of_images(settings, settings.backbone, progress or Uncounted())
+    )
     return train_from(
         source,
         settings.out,
@@ -80,10 +84,12 @@ def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
     return source, Origin(str(settings.activations), about.backbone, reads, writes)
 
 
-def _of_images(settings: TrainTranscoder, backbone: BackboneName) -> tuple[ImageSource, Origin]:
+def _of_images(settings: TrainTranscoder, backbone: BackboneName, progress: Counting) -> tuple[ImageSource, Origin]:
     is_sae, how, of = settings.form.kind == "sae", settings.settings, settings.hookpoints
     model = backbone_of(backbone, seed=of.seed, device=how.device)
     population = read_population(settings.activations, labels=settings.labels)
+    for one in population.left_out:
+        progress.note(f"left out: {one}")
     writes = of.writes or of.reads
     source = ImageSource(
         model,

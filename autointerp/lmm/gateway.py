@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pydantic import ValidationError
 
 from autointerp.errors import EndpointError, ImageError, one_line
+from autointerp.images.picture import Tile
 from autointerp.lmm.batch_replies import BatchReplies
 from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
@@ -19,12 +20,14 @@ from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
 from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
-from autointerp.schema import Usage
+from autointerp.schema import ImageRow, Usage
 
 R = TypeVar("R", bound=Reply)
 
 _LONGEST_WAIT = 60.0
 _PATIENCE = 32
+_GLANCE = 64
+"""Longest side in pixels at which an image is looked at to see whether it is whole."""
 _UNSENT = ("image", "over_budget")
 """Failures that say nothing about the endpoint."""
 
@@ -126,6 +129,20 @@ class Gateway:
             self.tally.failures[outcome.kind] += 1
             return replace(outcome, message=one_line(outcome.message))
         return outcome
+
+    async def unreadable(self, images: Sequence[ImageRow]) -> dict[int, str]:
+        """Those of the images that cannot be decoded, each with a line that says why; asks nobody."""
+
+        async def why(row: ImageRow) -> str | None:
+            whole = Tile(row.image, row.sha256, (row.width, row.height), "full", None)
+            try:
+                await self._images.tile(whole, _GLANCE)
+            except ImageError as e:
+                return one_line(str(e))
+            return None
+
+        said = await asyncio.gather(*(why(row) for row in images))
+        return {row.image: line for row, line in zip(images, said, strict=True) if line is not None}
 
     def _recall(self, request: Request, reply: type[R]) -> Answer[R] | None:
         stored = self._cache.get(request.key)

@@ -10,6 +10,7 @@ from autointerp.evidence import Images
 from autointerp.explanation.candidate_scores import judging_settings
 from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.meanings import Meanings
+from autointerp.explanation.replacement import with_readable_images
 from autointerp.explanation.sampler import Explained, Sampler
 from autointerp.lmm.address import check_urls
 from autointerp.lmm.embedding import GatewayEmbedder
@@ -93,10 +94,16 @@ async def explained(
     shuffled: tuple[Exemplar, ...],
     parents: Mapping[int, str],
 ) -> Explained:
-    """What becomes of a feature; arguments as for `Explainer.explain`.
+    """What becomes of a feature, with the next image in the place of each that cannot be read.
+
+    Arguments as for `Explainer.explain`.
 
     Raises:
         EndpointError: no request of this run can succeed.
     """
-    outcome = await asks.explain(feature, images, gateway, shuffled, parents)
-    return outcome if isinstance(outcome, Explained) else Explained(outcome)
+
+    async def ask(readable: Images, others: tuple[Exemplar, ...]) -> Explained:
+        outcome = await asks.explain(feature, readable, gateway, others, parents)
+        return outcome if isinstance(outcome, Explained) else Explained(outcome)
+
+    return await with_readable_images(ask, feature, images, shuffled, asks.settings, gateway)

@@ -9,6 +9,7 @@ from pathlib import Path
 from autointerp.batch.client import BatchClient, Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
+from autointerp.images.decode import MAX_PIXELS
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.address import is_private
@@ -25,8 +26,6 @@ from autointerp.lmm.uuid_client import UuidClient
 from autointerp.session.tasks import LOCAL_ANSWERERS, TASKS
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings
 
-MAX_PIXELS = 89_478_485
-"""Larger images are taken for decompression bombs; Pillow's own limit for a warning, which libraries share."""
 DECODED_MB, ENCODED_MB = 128, 64
 
 

@@ -100,6 +100,7 @@ class Board:
         self._advance(shard, part.before + part.done + part.failed + part.n_unexplainable, part.failed)
         self._results[shard] = part
         self.result.gaps += part.gaps
+        self.result.replaced += part.replaced
         self.result.notes += [note for note in part.notes if note not in self.result.notes]
 
     def lost(self, shard: int) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import ImageError, SettingsError
-from autointerp.images.decode import decode
+from autointerp.images.decode import decoding
 from autointerp.images.threads import worker_threads
 from autointerp.transcoder.backbones.protocol import Backbone
-from autointerp.transcoder.population import MAX_PIXELS, PopulationImage
+from autointerp.transcoder.population import PopulationImage
 
 AHEAD = 2
 """Batches that are decoded while one is run."""
@@ -43,7 +43,7 @@ def prepared_batches(
 
 def _prepared(backbone: Backbone, image: PopulationImage) -> Tensor:
     try:
-        decoded = decode(image.path, at_most=backbone.side, max_pixels=MAX_PIXELS)
+        with decoding(image.path, at_most=backbone.side) as decoded:
+            return backbone.prepare(decoded.image)
     except ImageError as e:
         raise SettingsError(f"{e}; it could be read before") from e
-    return backbone.prepare(decoded.image)

@@ -38,7 +38,8 @@ class Look:
 def look_of(image: Image.Image) -> Look:
     """How a picture looks from afar."""
     bits = imagehash.phash(image).hash.ravel()
-    small = image.convert("RGB").resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
+    colour = image if image.mode == "RGB" else image.convert("RGB")
+    small = colour.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
     return Look(int.from_bytes(np.packbits(bits).tobytes(), "big"), small.tobytes())
 
 

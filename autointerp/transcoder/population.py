@@ -1,23 +1,22 @@
 """A population of images on disk: which files there are, how they are labelled, and which of them are broken."""
 
-import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 import numpy as np
 
-from autointerp.errors import ImageError, SettingsError
-from autointerp.images.decode import decode
+from autointerp.dump.writer import digest_of
+from autointerp.errors import ImageError, SettingsError, one_line
+from autointerp.images.decode import decoding
+from autointerp.images.formats import UNREADABLE, LeftOut
 from autointerp.images.threads import worker_threads
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
 from autointerp.transcoder.near_duplicates import Ints, Look, joined, look_of, near_duplicates
 
-MAX_PIXELS = 89_478_485
-"""Larger images count as broken; Pillow's own limit."""
 LOOKED_AT = 256
 """Longest side at which near-duplicates are compared, pixels: a JPEG is decoded no larger than needs be."""
 
@@ -51,11 +50,19 @@ class Population:
     images: tuple[PopulationImage, ...]
     broken: tuple[str, ...]
     """One line for each file that was passed over."""
+    others: tuple[LeftOut, ...] = ()
+    """Files of the folder that are no images, and images that the labels do not list."""
 
     @cached_property
     def groups(self) -> Ints:
         """Group of each image, shape [n]: near-duplicates, and whatever the labels put together."""
         return joined(len(self.images), near_duplicates([i.look for i in self.images]).tolist(), self.sources)
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """All files that were passed over, by kind."""
+        broken = LeftOut(UNREADABLE, len(self.broken), one_line(self.broken[0])) if self.broken else None
+        return (*filter(None, [broken]), *self.others)
 
     @property
     def sources(self) -> list[str | None]:
@@ -71,7 +78,7 @@ class Population:
     def labelled(self) -> "Population":
         """Only the images that have an attribute; ids stay."""
         kept = tuple(i for i in self.images if i.attribute is not None)
-        return Population(self.root, kept, self.broken)
+        return replace(self, images=kept)
 
 
 def read_population(
@@ -89,8 +96,8 @@ def read_population(
 
     Args:
         root: the folder; all images below it belong to the population, or those that `labels` lists.
-        labels: a CSV file with a header and the columns path (below `root`), label (1 or 0, or empty) and, if wanted,
-            group.
+        labels: a CSV file with a header and the columns path (of a file below `root`), label (1 or 0, or empty) and, if
+            wanted, group.
         error_folders: names of folders whose images show a physical error; all others do not. Without them and without
             `labels`, folders named plausible and implausible decide, and images in neither have no attribute.
         threads: that decode at once; None takes the machine's cores.
@@ -99,11 +106,12 @@ def read_population(
     Raises:
         SettingsError: the folder or the CSV file cannot be read, or no image can.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 - which has no error for a name that is too long
         raise SettingsError(f"{root}: no such folder; give one with images")
     if labels is not None and error_folders:
         raise SettingsError("--labels and --error-folders both say what is labelled; give one of them")
-    listed = listed_in_csv(root, labels) if labels is not None else listed_in_folders(root, error_folders)
+    listing = listed_in_csv(root, labels) if labels is not None else listed_in_folders(root, error_folders)
+    listed = listing.images
     images: list[PopulationImage] = []
     broken: list[str] = []
     number = count()
@@ -115,9 +123,10 @@ def read_population(
         if progress is not None:
             progress(len(images) + len(broken), len(listed))
     if not images:
-        what = f"none of its {len(listed)} images can be read; the first: {broken[0]}" if broken else "holds no images"
+        none = f"holds no images{''.join(f'; left out: {one}' for one in listing.others[:1])}"
+        what = f"none of its {len(listed)} images can be read; the first: {broken[0]}" if broken else none
         raise SettingsError(f"{root}: {what}")
-    return Population(root, tuple(images), tuple(broken))
+    return Population(root, tuple(images), tuple(broken), listing.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,13 +151,12 @@ def _read_all(listed: Sequence[Listed], threads: int) -> Iterator["_Read | str"]
 def _read(one: Listed) -> "_Read | str":
     """The image, or a line that says why not."""
     try:
-        data = one.path.read_bytes()
-        decoded = decode(one.path, at_most=LOOKED_AT, max_pixels=MAX_PIXELS)
+        with decoding(one.path, at_most=LOOKED_AT) as decoded:
+            return _Read(one, decoded.size, digest_of(one.path), look_of(decoded.image))
     except ImageError as e:
         return str(e)
     except OSError as e:
         return f"{one.path}: cannot be read: {e.strerror}"
-    return _Read(one, decoded.size, hashlib.sha256(data).hexdigest(), look_of(decoded.image))
 
 
 def attributes(images: Iterable[PopulationImage]) -> list[bool]:

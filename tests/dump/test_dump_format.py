@@ -82,6 +82,16 @@ def test_what_is_not_json_is_said_so(tmp_path: Path, content: str) -> None:
         load_info(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"format": "autointerp-dump/1", "x": ' + "[" * 90_000 + "]" * 90_000 + "}"]
+)
+def test_what_is_nested_too_deep_is_said_so(tmp_path: Path, content: str) -> None:
+    (tmp_path / "dump.json").write_text(content)
+
+    with pytest.raises(DumpError, match=r"dump\.json: is nested too deep; [^\n]+\Z"):
+        load_info(tmp_path)
+
+
 def test_unknown_keys_are_ignored(tmp_path: Path, info: DumpInfo) -> None:
     (tmp_path / "dump.json").write_text(json.dumps(info.model_dump() | {"git_commit": "abc"}))
 

@@ -1,11 +1,14 @@
 """Validation finds every rule that is broken and says what is odd."""
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
@@ -190,21 +193,48 @@ def test_twenty_active_exemplars_are_enough(tmp_path: Path, info: DumpInfo) -> N
         assert validate(dump) == []
 
 
-def test_contents_are_compared_with_their_digests_when_asked(tmp_path: Path, info: DumpInfo) -> None:
+def png(shade: int) -> bytes:
+    """4 x 4 pixels."""
+    target = BytesIO()
+    Image.new("L", (4, 4), shade).save(target, "PNG")
+    return target.getvalue()
+
+
+def test_contents_are_compared_with_their_rows_when_asked(tmp_path: Path, info: DumpInfo) -> None:
     with DumpWriter(tmp_path / "dump", info) as writer:
-        (writer.work / "a.png").write_bytes(b"a")
-        writer.add_image(0, path="a.png", size=(4, 4))
-        writer.add_image(1, data=b"b", size=(4, 4))
-        writer.add_image(2, data=b"c", size=(4, 4), sha256="0" * 64)
+        (writer.work / "a.png").write_bytes(png(1))
+        writer.add_image(0, path="a.png")
+        writer.add_image(1, data=png(2), size=(4, 4))
+        writer.add_image(2, data=png(3), size=(4, 4), sha256="0" * 64)
+        writer.add_image(3, data=png(4), size=(5, 4))
 
     with open_dump(tmp_path / "dump") as dump:
         cursory = validate(dump)
         found = validate(dump, content=True)
 
-    # The SHA-256 of b"c" starts with 2e7d2c03a950.
-    message = "sha256 is 000000000000…; expected 2e7d2c03a950…, that of the file"
+    where = f"{tmp_path}/dump/images.parquet"
+    digest = hashlib.sha256(png(3)).hexdigest()
+    changed = f"sha256 is 000000000000…; expected {digest[:12]}…, that of the file"
+    resized = "width and height are 5x4; expected 4x4, those of the file"
     assert cursory == []
-    assert found == [Problem("error", f"{tmp_path}/dump/images.parquet: row 2", message, 1)]
+    assert found == [Problem("error", f"{where}: row 2", changed, 1), Problem("error", f"{where}: row 3", resized, 1)]
+
+
+def test_a_file_that_breaks_off_is_found_when_contents_are_checked(tmp_path: Path, info: DumpInfo) -> None:
+    """Its header and its digest are right; half of its pixels are missing."""
+    noise = BytesIO()
+    Image.effect_noise((40, 40), 50).save(noise, "PNG")
+    whole = noise.getvalue()
+    with DumpWriter(tmp_path / "dump", info) as writer:
+        writer.add_image(0, data=whole, size=(40, 40))
+        writer.add_image(1, data=whole[: len(whole) // 2], size=(40, 40))
+        writer.add_image(2, data=whole[:-200], size=(40, 40))
+
+    with open_dump(tmp_path / "dump") as dump:
+        (found,) = validate(dump, content=True)
+
+    assert (found.severity, found.where, found.count) == ("error", f"{tmp_path}/dump/images.parquet: row 1", 2)
+    assert found.message.startswith(f"cannot be read: file of {len(whole) // 2} bytes: broken image; replace it (")
 
 
 def test_a_problem_reads_as_one_line() -> None:

@@ -6,16 +6,21 @@ import shutil
 from pathlib import Path
 
 import pytest
-from standin.commands import Command, Done, unasked
+from standin.commands import Command, Done, run, unasked
 from standin.mind import Question
 from standin.planted import FEATURES, Population, kinds
 from standin.records import explanations, f1, failures, scores
 from standin.server import ALL_FAULTS, REFUSALS, StandIn
 
-from autointerp.schema import FailureRecord
+from autointerp.schema import FailureRecord, Scored, Unscored
 
 KINDS = re.compile(r"refused|malformed|rate_limited|timeout|http_\d{3}|connection|over_budget|image")
-STAGES = {"explain", "explain:domain", "score:detection", "score:accuracy", "score:relevance"}
+STAGES = {"explain", "explain:domain", "explain:image", "score:detection", "score:accuracy", "score:relevance"}
+
+
+def the_score(record: Scored | Unscored) -> Scored:
+    assert isinstance(record, Scored)
+    return record
 
 
 def well_formed(record: FailureRecord) -> bool:
@@ -166,7 +171,7 @@ def test_budget_in_tokens_stops_cleanly_and_a_larger_one_goes_on(seer: StandIn, 
     assert set(seer.answered.values()) == {1}
 
 
-def test_image_that_cannot_be_decoded_is_a_failure_of_its_features_only(
+def test_next_image_stands_in_for_one_that_cannot_be_decoded(
     planted: Population, done: Done, explain: Command, tmp_path: Path
 ):
     shutil.copytree(planted.folder, tmp_path / "dump")
@@ -175,11 +180,35 @@ def test_image_that_cannot_be_decoded_is_a_failure_of_its_features_only(
     (tmp_path / "dump" / "images" / f"{broken}.png").write_bytes(b"not an image")
 
     result = explain(dump=tmp_path / "dump")
+    again = explain("--cache", tmp_path / "other", dump=tmp_path / "dump", to="again")
 
     hit = {f for f, images in shown.items() if broken in images}
-    assert result.code == 1
-    assert {f.feature for f in failures(tmp_path / "run")} == hit
-    assert explanations(tmp_path / "run").keys() == set(range(12)) - hit
-    assert {(f.stage, f.kind, f.message.startswith(f"image {broken}: ")) for f in failures(tmp_path / "run")} == {
-        ("explain", "image", True)
-    }
+    said = f"{len(hit)} image{'s' if len(hit) > 1 else ''} cannot be read (failures.jsonl); "
+    found = {f: e.images + e.contrast for f, e in explanations(tmp_path / "run").items()}
+    assert (result.code, said in result.out) == (0, True)
+    assert {f: images for f, images in found.items() if f not in hit} == {f: shown[f] for f in shown.keys() - hit}
+    for feature in hit:
+        assert len(found[feature]) == len(shown[feature])
+        assert set(shown[feature]) - set(found[feature]) == {broken}
+    assert again.code == 0
+    assert {f: e.images + e.contrast for f, e in explanations(tmp_path / "again").items()} == found
+    named = {(f.feature, f.stage, f.kind, f.message.split(":")[0]) for f in failures(tmp_path / "run")}
+    assert named == {(f, "explain:image", "image", f"image {broken}") for f in hit}
+
+
+def test_broken_image_counts_as_unanswered_where_a_judge_would_see_it(
+    planted: Population, done: Done, explain: Command, seer: StandIn, tmp_path: Path
+):
+    shutil.copytree(planted.folder, tmp_path / "dump")
+    assert explain("--features", "0-2", dump=tmp_path / "dump").code == 0
+    score = ("score", tmp_path / "run", "--scorers", "detection", "--base-url", seer.url, "--cache", tmp_path / "cache")
+    judged = {v.image for v in the_score(scores(done.run)[0]).verdicts}
+    broken = min(i for i in judged if i % 2 == 0)
+    (tmp_path / "dump" / "images" / f"{broken}.png").write_bytes(b"not an image")
+
+    result = run(*score)
+
+    found = scores(tmp_path / "run")
+    assert result.code == 0
+    assert found.keys() == {0, 1, 2}
+    assert [v.image for v in the_score(found[0]).verdicts if v.belief is None] == [broken]

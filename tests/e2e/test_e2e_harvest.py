@@ -66,7 +66,7 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
 
     assert done.code == 0
     broken, made, following = done.out.splitlines()
-    assert broken.startswith("left out, since they cannot be read: 1; the first: images/plausible/broken.png: ")
+    assert broken.startswith("left out: images that cannot be read: 1 (e.g. images/plausible/broken.png: ")
     assert made.startswith("mine: 32 latents (")
     assert made.endswith(" -> dump")
     assert following == "next: autointerp explain dump --run RUN --model MODEL"

@@ -39,7 +39,7 @@ def test_images_become_a_store_from_which_a_transcoder_learns(images: Path):
 
     assert result.code == 0
     left, made, following = result.out.splitlines()
-    assert left.startswith("left out, since they cannot be read: 1; the first: images/plausible/broken.png")
+    assert left.startswith("left out: images that cannot be read: 1 (e.g. images/plausible/broken.png: ")
     assert made.startswith("192 tokens of 12 images in 11 groups, layered layer.in -> layer.out, ")
     assert following == "next: autointerp train transcoder store --out CODER"
     assert "images run: 12/12" in result.err

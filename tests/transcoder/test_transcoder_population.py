@@ -82,6 +82,71 @@ def test_a_csv_states_labels_and_groups_in_its_own_order(tmp_path: Path):
     assert found.group_names == ["group-0", None, "group-0"]
 
 
+FORMS = [
+    "{root}/sub/a.png",
+    "./sub/a.png",
+    "sub\\\\a.png",
+    "sub\\a.png",
+    "images/sub/a.png",
+    "sub/../sub/a.png",
+    "{link}/sub/a.png",
+]
+"""As spreadsheets, scripts of other systems and `find` write a path."""
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("relative", [True, False])
+def test_paths_of_labels_may_be_written_in_many_ways(
+    form: str, relative: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    put(tmp_path, "images/sub/a.png")
+    (tmp_path / "link").symlink_to("images")
+    monkeypatch.chdir(tmp_path)
+    table = write(
+        tmp_path / "t.csv", "path,label", form.format(root=tmp_path / "images", link=tmp_path / "link") + ",1"
+    )
+    root = Path("images") if relative else tmp_path / "images"
+
+    (found,) = read_population(root, labels=table).images
+
+    assert (found.path, found.attribute, found.label) == (root / "sub" / "a.png", True, "sub")
+
+
+def test_links_count_as_what_they_stand_for(tmp_path: Path):
+    put(tmp_path, "images/a.png")
+    put(tmp_path, "store/b.png", 1)
+    put(tmp_path, "store/class/c.png", 2)
+    (tmp_path / "images" / "b.png").symlink_to(tmp_path / "store" / "b.png")
+    (tmp_path / "images" / "class").symlink_to(tmp_path / "store" / "class")
+    (tmp_path / "images" / "back").symlink_to(tmp_path / "images")
+    table = write(tmp_path / "t.csv", "path,label", "b.png,1", "class/c.png,0")
+
+    all_of_them = read_population(tmp_path / "images")
+    labelled = read_population(tmp_path / "images", labels=table)
+
+    assert [i.path.name for i in all_of_them.images] == ["a.png", "b.png", "c.png"]
+    assert [i.path.name for i in labelled.images] == ["b.png", "c.png"]
+
+
+def test_what_is_left_out_is_counted_by_kind(tmp_path: Path):
+    put(tmp_path, "images/a.png")
+    put(tmp_path, "images/sub/b.png", 1)
+    (tmp_path / "images" / "c.jpg").write_bytes(b"not an image")
+    for name in (".DS_Store", "._a.png", "sub/Thumbs.db"):
+        (tmp_path / "images" / name).write_bytes(b"junk")
+    table = write(tmp_path / "t.csv", "path,label", "a.png,1")
+
+    in_all = read_population(tmp_path / "images").left_out
+    listed = read_population(tmp_path / "images", labels=table).left_out
+
+    assert [(one.why.split(",")[0], one.count) for one in in_all] == [
+        ("images that cannot be read", 1),
+        ("hidden files", 2),
+        (".db files", 1),
+    ]
+    assert [(one.why, one.count) for one in listed] == [("images that the labels do not list", 2)]
+
+
 def test_near_duplicates_share_a_group_with_and_without_labels(tmp_path: Path):
     put(tmp_path, "a.png", 0)
     SCENES[0].resize((48, 48)).save(tmp_path / "b.png")
@@ -162,7 +227,7 @@ def test_folders_and_options_that_cannot_be_used_are_one_line(tmp_path: Path):
     (empty / "note.txt").touch()
     with pytest.raises(SettingsError, match="nowhere: no such folder; give one with images"):
         read_population(tmp_path / "nowhere")
-    with pytest.raises(SettingsError, match="empty: holds no images"):
+    with pytest.raises(SettingsError, match=r"empty: holds no images; left out: empty files: 1 \(e.g. .*note.txt\)"):
         read_population(empty)
     with pytest.raises(SettingsError, match=r"--error-folders y: .*full has no folder of that name"):
         read_population(tmp_path / "full", error_folders=("y",))

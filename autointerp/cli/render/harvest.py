@@ -1,5 +1,6 @@
 """What `autointerp harvest` prints."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -24,13 +25,11 @@ def show(result: "HarvestResult", settings: "Harvest", *, as_json: bool) -> int:
 def _as_json(result: "HarvestResult") -> dict[str, object]:
     names = ("coder", "n_latents", "n_dead", "n_images", "n_stored", "active_above")
     dumps = [{"dump": str(d.dump)} | {name: getattr(d, name) for name in names} for d in result.dumps]
-    return {"dumps": dumps, "broken": list(result.broken)}
+    return {"dumps": dumps, "broken": list(result.broken), "left_out": [asdict(one) for one in result.left_out]}
 
 
 def _lines(result: "HarvestResult", store: str) -> list[str]:
-    lines = []
-    if result.broken:
-        lines.append(f"left out, since they cannot be read: {len(result.broken):,}; the first: {result.broken[0]}")
+    lines = [f"left out: {one}" for one in result.left_out]
     for d in result.dumps:
         lines.append(
             f"{d.coder}: {d.n_latents:,} latents ({d.n_dead:,} never fire above {d.active_above:.4g}), "

@@ -8,15 +8,17 @@ from autointerp.cli.printing import print_json
 
 if TYPE_CHECKING:
     from autointerp.commands.import_folder import ImportFolder
-    from autointerp.dump.format import DumpInfo
+    from autointerp.dump.importers.folder import Imported
 
 
-def show(result: "DumpInfo", settings: "ImportFolder", *, as_json: bool) -> int:
+def show(result: "Imported", settings: "ImportFolder", *, as_json: bool) -> int:
     """Prints what was written and what comes next."""
     if as_json:
         print_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
         return 0
     typer.echo(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
+    for one in result.left_out:
+        typer.echo(f"left out: {one}")
     if result.population_note is not None:
         typer.echo(f"{result.population_note}; if you know, give --population")
     outside = " --allow-outside" if settings.link else ""

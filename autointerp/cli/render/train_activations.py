@@ -1,5 +1,6 @@
 """What `autointerp train activations` prints."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
@@ -15,10 +16,11 @@ def show(result: "Stored", settings: "TrainActivations", *, as_json: bool) -> in
     """Prints what was stored and what comes next."""
     about = result.about
     if as_json:
-        print_json(result._asdict() | {"about": about.model_dump(mode="json")})
+        left_out = [asdict(one) for one in result.left_out]
+        print_json(result._asdict() | {"about": about.model_dump(mode="json"), "left_out": left_out})
         return 0
-    if result.broken:
-        typer.echo(f"left out, since they cannot be read: {len(result.broken):,}; the first: {result.broken[0]}")
+    for one in result.left_out:
+        typer.echo(f"left out: {one}")
     typer.echo(
         f"{result.n_tokens:,} tokens of {result.n_images:,} images in {result.n_groups:,} groups, {about.backbone} "
         f"{about.reads}{f' -> {about.writes}' if about.writes else ''}, {result.n_bytes / 1e6:,.1f} MB "

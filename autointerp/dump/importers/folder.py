@@ -1,7 +1,9 @@
 """Imports a folder of images sorted by feature, as many projects publish their top activations."""
 
+import os
 import re
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,14 +11,40 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.dump.format import DumpInfo
-from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, read_listing
+from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, read_listing
 from autointerp.dump.writer import DumpWriter, digest_of
 from autointerp.errors import DumpError, ImageError, SettingsError
-from autointerp.images.decode import displayed_size
+from autointerp.images.decode import decoding
+from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, why_no_image
+from autointerp.images.threads import worker_threads
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
 
 _FOLDER = re.compile(r"(?:feature_)?(\d{1,9})")
+
+
+COPIES = "files that are copies of others, of which one is kept"
+STRAY = "images outside the folders of features"
+"""What is left out, beside images that cannot be read and files that are no images."""
+
+_ENOUGH = 64
+"""Longest side, in pixels, at which a JPEG is decoded to see whether it is whole."""
+
+
+class Imported(DumpInfo):
+    """What was written, and what was not."""
+
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A file that could be decoded."""
+
+    digest: str
+    """SHA-256, hex."""
+    size: tuple[int, int]
+    """Pixels as displayed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +53,13 @@ class _Found:
 
     files: dict[str, Path]
     """One file for each SHA-256, in the order of image ids."""
+    sizes: dict[str, tuple[int, int]]
+    """Width and height likewise, in pixels as displayed."""
     features: dict[int, tuple[Exemplar, ...]]
     """Ascending."""
     n_ranked: int
     """Features of which only the order of images is known."""
+    left_out: tuple[LeftOut, ...]
 
 
 def import_folder(
@@ -44,13 +75,15 @@ def import_folder(
     silent_from_others: int = 0,
     seed: int = 0,
     allow_outside: bool = False,
-) -> DumpInfo:
-    """Writes a dump from `SRC/<feature>/*.png` (or jpg, jpeg, webp), the folders being named `12` or `feature_12`.
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Imported:
+    """Writes a dump from the images in `SRC/<feature>/`, the folders being named `12` or `feature_12`.
 
     A folder may hold `activations.csv` (columns image or file, activation, and optionally stratum and probability,
     with a header) or `metadata.txt` (lines `rank. value - name`); else the order of the file names is the rank, which
     `created_by` of the dump then says. A file that lies under several features becomes one image; twice under one
-    feature, its highest activation counts. `n_active` counts those listed.
+    feature, its highest activation counts. `n_active` counts those listed. Each image is decoded: what is no image, or
+    cannot be read, is left out and counted, also where a line names it.
 
     Args:
         src: The folder to read.
@@ -69,21 +102,21 @@ def import_folder(
             features share them; scores are then too low.
         seed: Of that draw.
         allow_outside: Whether a link may lead out of `src`.
+        progress: Is told files read and all files.
 
     Raises:
-        DumpError: the source or a line in it cannot be read, an image cannot be decoded, or the dump exists.
+        DumpError: the source or a line in it cannot be read, no image can, or the dump exists.
         SettingsError: the population is smaller than the folder.
     """
     source = Path(src)
-    found = _collect(source, allow_outside=allow_outside)
+    found = _collect(source, allow_outside=allow_outside, progress=progress)
     if population is not None and population < len(found.files):
         raise SettingsError(f"--population {population}: {source} alone holds {len(found.files):,} different images")
     size = _dictionary_size(source, found, n_latents)
-    ranked = f"; of {found.n_ranked} features the activations are ranks" if found.n_ranked else ""
     info = DumpInfo(
         name=name or source.resolve().name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        created_by=f"autointerp {__version__}, import folder{ranked}",
+        created_by="; ".join((f"autointerp {__version__}, import folder", *_remarks(found))),
         model=model,
         hookpoint=hookpoint,
         n_latents=size,
@@ -94,11 +127,18 @@ def import_folder(
     )
     with DumpWriter(dump, info) as writer:
         for image, (digest, file) in enumerate(found.files.items()):
-            _add_image(writer, image, file, digest, copy=copy)
+            _add_image(writer, image, file, digest, found.sizes[digest], copy=copy)
         for feature, listed in found.features.items():
             rng = np.random.default_rng([seed, feature])
             _add_feature(writer, feature, listed, _draw_silent(listed, len(found.files), silent_from_others, rng))
-    return info
+    return Imported(**info.model_dump(), left_out=found.left_out)
+
+
+def _remarks(found: _Found) -> Iterable[str]:
+    """What whoever opens the dump should know."""
+    if found.n_ranked:
+        yield f"of {found.n_ranked} features the activations are ranks"
+    yield from (f"left out: {UNREADABLE}: {one.count:,}" for one in found.left_out if one.why == UNREADABLE)
 
 
 def _dictionary_size(source: Path, found: _Found, n_latents: int | None) -> int:
@@ -110,41 +150,93 @@ def _dictionary_size(source: Path, found: _Found, n_latents: int | None) -> int:
     return n_latents
 
 
-def _collect(source: Path, *, allow_outside: bool) -> _Found:
-    files: dict[str, Path] = {}
+def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int], None]) -> _Found:
+    listings = _listings(source, allow_outside=allow_outside)
+    listed = {entry.file: entry.file.resolve() for listing in listings.values() for entry in listing.images}
+    first: dict[Path, Path] = {}
+    for file, real in listed.items():
+        first.setdefault(real, file)
+    seen = _look_at(first, progress)
+    images = {file: image for file, real in listed.items() if isinstance(image := seen[real], _Image)}
     ids: dict[str, int] = {}
-    digests: dict[Path, str] = {}
-    features: dict[int, tuple[Exemplar, ...]] = {}
-    n_ranked = 0
+    features = {feature: _exemplars(listing, images, ids) for feature, listing in listings.items()}
+    files: dict[str, Path] = {}
+    for file, image in images.items():
+        files.setdefault(image.digest, file)
+    others = [other for listing in listings.values() for other in listing.others]
+    broken = [(UNREADABLE, said) for said in seen.values() if isinstance(said, str)]
+    copies = [(COPIES, f) for f in first.values() if f in images and files[images[f].digest] != f]
+    gone = left_out([*broken, *copies, *others, *_stray(source)])
+    if not ids:
+        why = f"; left out: {gone[0]}" if gone else ""
+        raise DumpError(f"{source}: its folders hold no image that can be read{why}")
+    n_ranked = sum(bool(listing.images) and not listing.known for listing in listings.values())
+    sizes = {image.digest: image.size for image in images.values()}
+    return _Found({digest: files[digest] for digest in ids}, sizes, features, n_ranked, gone)
+
+
+def _listings(source: Path, *, allow_outside: bool) -> dict[int, Listing]:
+    """What each feature's folder says."""
+    listings: dict[int, Listing] = {}
     root = source.resolve()
     for feature, folder in _feature_folders(source):
         if not allow_outside:
             for path in (folder, folder / CSV_FILE, folder / METADATA_FILE):
                 _refuse_outside(root, path)
-        listed, known = read_listing(folder)
-        n_ranked += bool(listed) and not known
-        best: dict[int, Exemplar] = {}
-        for entry in listed:
-            if not allow_outside:
+        listings[feature] = read_listing(folder)
+        if not allow_outside:
+            for entry in listings[feature].images:
                 _refuse_outside(root, entry.file)
-            real = entry.file.resolve()
-            if real not in digests:
-                digests[real] = _digest(entry.file)
-            digest = digests[real]
-            image = ids.setdefault(digest, len(ids))
-            files.setdefault(digest, entry.file)
-            exemplar = Exemplar(image, entry.activation, entry.stratum, entry.probability, None, None)
-            if image not in best or best[image].activation < entry.activation:
-                best[image] = exemplar
-        features[feature] = tuple(sorted(best.values(), key=lambda e: (e.silent, -e.activation, e.image)))
-    return _Found(files, features, n_ranked)
+    return listings
+
+
+def _exemplars(listing: Listing, images: dict[Path, _Image], ids: dict[str, int]) -> tuple[Exemplar, ...]:
+    """The evidence of one feature; gives its images numbers in `ids` where they have none."""
+    best: dict[int, Exemplar] = {}
+    for entry in listing.images:
+        if entry.file not in images:
+            continue
+        image = ids.setdefault(images[entry.file].digest, len(ids))
+        exemplar = Exemplar(image, entry.activation, entry.stratum, entry.probability, None, None)
+        if image not in best or best[image].activation < entry.activation:
+            best[image] = exemplar
+    return tuple(sorted(best.values(), key=lambda e: (e.silent, -e.activation, e.image)))
+
+
+def _look_at(files: dict[Path, Path], progress: Callable[[int, int], None]) -> dict[Path, _Image | str]:
+    """Decodes each file; by the place where it really is, the image or a line that says why there is none."""
+    out: dict[Path, _Image | str] = {}
+    with worker_threads(os.cpu_count() or 1) as pool:
+        for real, said in zip(files, pool.map(_look, files.values()), strict=True):
+            out[real] = said
+            progress(len(out), len(files))
+    return out
+
+
+def _look(file: Path) -> _Image | str:
+    try:
+        with decoding(file, at_most=_ENOUGH) as decoded:
+            return _Image(digest_of(file), decoded.size)
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return f"{file}: cannot be read: {error.strerror}"
+
+
+def _stray(source: Path) -> Iterable[tuple[str, Path]]:
+    return ((STRAY, file) for file in sorted(source.iterdir()) if file.is_file() and why_no_image(file) is None)
 
 
 def _feature_folders(source: Path) -> list[tuple[int, Path]]:
-    if not source.is_dir():
-        raise DumpError(f"{source}: there is no such folder; give the one that holds a folder for each feature")
+    try:
+        below = sorted(f for f in source.iterdir() if f.is_dir() and not f.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        why = "there is no such folder; give the one that holds a folder for each feature"
+        raise DumpError(f"{source}: {why}") from None
+    except OSError as error:
+        raise DumpError(f"{source}: cannot be listed: {error.strerror}") from error
     folders: dict[int, Path] = {}
-    for folder in sorted(f for f in source.iterdir() if f.is_dir() and not f.name.startswith(".")):
+    for folder in below:
         match = _FOLDER.fullmatch(folder.name)
         if match is None:
             raise DumpError(f"{folder}: not a feature; expected a folder name such as 12 or feature_12")
@@ -163,21 +255,11 @@ def _refuse_outside(root: Path, path: Path) -> None:
         )
 
 
-def _digest(file: Path) -> str:
-    try:
-        return digest_of(file)
-    except OSError as error:
-        raise DumpError(f"{file}: cannot be read: {error.strerror}") from error
-
-
-def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, *, copy: bool) -> None:
-    try:
-        size = displayed_size(file)
-    except ImageError as error:
-        raise DumpError(str(error)) from error
+def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, size: tuple[int, int], *, copy: bool) -> None:
     path = file.resolve()
     if copy:
-        path = Path("images", digest[:2], f"{digest}{file.suffix.lower()}")
+        suffix = file.suffix.lower()
+        path = Path("images", digest[:2], f"{digest}{suffix if suffix in SUFFIXES else ''}")
         target = writer.work / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autointerp.errors import DumpError
+from autointerp.images.formats import why_no_image
 from autointerp.schema import SILENT_STRATA, STRATA
 
 CSV_FILE = "activations.csv"
 METADATA_FILE = "metadata.txt"
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 _LINE = re.compile(r"\s*\d+\s*\.\s*(?P<value>[-+]?[\w.]+(?:[eE][-+]?\d+)?)\s+-\s+(?P<name>.+?)\s*")
 _COLUMNS = ("image", "file", "activation", "stratum", "probability")
@@ -29,16 +29,50 @@ class Listed:
     probability: float
 
 
-def read_listing(folder: Path) -> tuple[list[Listed], bool]:
-    """The images of one feature, and whether their activations are known.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a feature's folder says."""
+
+    images: tuple[Listed, ...]
+    known: bool
+    """Whether their activations are known; else only their order is."""
+    others: tuple[tuple[str, Path], ...]
+    """Files that are no images: why, and which."""
+
+
+class _Files:
+    """The files of a folder, found by the names that listings use."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            found = {f: why_no_image(f) for f in sorted(folder.iterdir()) if f.name not in (CSV_FILE, METADATA_FILE)}
+        except OSError as error:
+            raise DumpError(f"{folder}: cannot be listed: {error.strerror}") from error
+        self.images = {f.name: f for f, why in found.items() if why is None}
+        self.others = tuple((why, f) for f, why in found.items() if why is not None)
+        self._no_images = {f.name for _, f in self.others}
+
+    def find(self, name: str, where: str) -> Path | None:
+        """The image of this name: as it is, with `/` written as `_`, or its last part; None if that is no image."""
+        plain = name.replace("\\", "/")
+        for candidate in (name, plain.replace("/", "_"), plain.rpartition("/")[2]):
+            if candidate in self.images:
+                return self.images[candidate]
+            if candidate in self._no_images:
+                return None
+        raise DumpError(f"{where}: there is no image {name!r} in this folder (tried `_` for `/`, and its last part)")
+
+
+def read_listing(folder: Path) -> Listing:
+    """The images of one feature.
 
     Where neither file is there, the order of the names (numbers in them by value) is taken as the rank, and the
-    activations n, n - 1, …, 1 mean nothing but that.
+    activations n, n - 1, …, 1 mean nothing but that. A line that names a file which is no image is passed over.
 
     Raises:
-        DumpError: a line cannot be read, names no file of the folder, or leaves one out.
+        DumpError: a line cannot be read, names no file of the folder, or leaves out an image.
     """
-    files = {f.name: f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES}
+    files = _Files(folder)
     if (folder / CSV_FILE).exists():
         listed = list(_from_csv(folder / CSV_FILE, files))
         source = CSV_FILE
@@ -46,15 +80,16 @@ def read_listing(folder: Path) -> tuple[list[Listed], bool]:
         listed = list(_from_metadata(folder / METADATA_FILE, files))
         source = METADATA_FILE
     else:
-        ordered = sorted(files, key=_natural)
-        return [Listed(files[n], float(len(files) - i), "top", 1.0) for i, n in enumerate(ordered)], False
-    forgotten = sorted(set(files.values()) - {entry.file for entry in listed})
+        ordered = sorted(files.images, key=_natural)
+        ranked = (Listed(files.images[n], float(len(ordered) - i), "top", 1.0) for i, n in enumerate(ordered))
+        return Listing(tuple(ranked), False, files.others)
+    forgotten = sorted(set(files.images.values()) - {entry.file for entry in listed})
     if forgotten:
         raise DumpError(f"{forgotten[0]}: is not named in {source}; add a line for it or remove the file")
-    return listed, True
+    return Listing(tuple(listed), True, files.others)
 
 
-def _from_metadata(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
+def _from_metadata(path: Path, files: _Files) -> Iterator[Listed]:
     """Lines such as `1. 12.25 - n01440764/cat.JPEG`."""
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
@@ -63,11 +98,12 @@ def _from_metadata(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise DumpError(f"{where}: {line.strip()!r} is not of the form `rank. value - name`")
-        file = _find(match["name"], files, where)
-        yield Listed(file, _active(_number(match["value"], where, "value"), where), "top", 1.0)
+        activation = _active(_number(match["value"], where, "value"), where)
+        if (file := files.find(match["name"], where)) is not None:
+            yield Listed(file, activation, "top", 1.0)
 
 
-def _from_csv(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
+def _from_csv(path: Path, files: _Files) -> Iterator[Listed]:
     reader = csv.reader(_lines(path), strict=True)
     header: list[str] | None = None
     try:
@@ -81,7 +117,9 @@ def _from_csv(path: Path, files: dict[str, Path]) -> Iterator[Listed]:
             if len(cells) != len(header):
                 raise DumpError(f"{where}: has {len(cells)} cells; expected {len(header)} as in the header")
             row = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-            yield _csv_row(row, files, where)
+            activation, stratum, probability = _csv_row(row, where)
+            if (file := files.find(row["file"], where)) is not None:
+                yield Listed(file, activation, stratum, probability)
     except csv.Error as error:
         raise DumpError(f"{path}:{reader.line_num}: not CSV: {error}") from error
 
@@ -98,7 +136,8 @@ def _header(cells: Sequence[str], where: str) -> list[str]:
     return ["file" if name == "image" else name for name in header]
 
 
-def _csv_row(row: dict[str, str], files: dict[str, Path], where: str) -> Listed:
+def _csv_row(row: dict[str, str], where: str) -> tuple[float, str, float]:
+    """Activation, stratum and probability."""
     stratum = row.get("stratum") or "top"
     if stratum not in STRATA:
         raise DumpError(f"{where}: stratum is {stratum!r}; expected top, q1 to q9, silent or guided")
@@ -113,7 +152,7 @@ def _csv_row(row: dict[str, str], files: dict[str, Path], where: str) -> Listed:
     probability = _number(stated, where, "probability") if stated else 1.0
     if not 0 < probability <= 1 or (stratum == "top" and probability != 1):
         raise DumpError(f"{where}: probability is {probability}; expected more than 0, at most 1, and 1 for top")
-    return Listed(_find(row["file"], files, where), activation, stratum, probability)
+    return activation, stratum, probability
 
 
 def _lines(path: Path) -> list[str]:
@@ -122,14 +161,6 @@ def _lines(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise DumpError(f"{path}: cannot be read: {error}; expected UTF-8 text") from error
-
-
-def _find(name: str, files: dict[str, Path], where: str) -> Path:
-    """The file of this name: as it is, with `/` written as `_`, or the last part of it."""
-    for candidate in (name, name.replace("/", "_"), name.rpartition("/")[2]):
-        if candidate in files:
-            return files[candidate]
-    raise DumpError(f"{where}: there is no image {name!r} in this folder (tried `_` for `/`, and its last part)")
 
 
 def _number(text: str, where: str, field: str) -> float:

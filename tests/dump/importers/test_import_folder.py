@@ -1,12 +1,15 @@
 """Folders of images become dumps; what they do not say is not made up."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from autointerp.dump.format import DumpInfo
 from autointerp.dump.importers.folder import import_folder
 from autointerp.dump.reader import open_dump
+from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
 
 
@@ -185,13 +188,107 @@ def test_what_is_no_text_is_said_so(src: Path, tmp_path: Path) -> None:
     assert message.endswith("; expected UTF-8 text")
 
 
-def test_a_broken_image_is_named_and_leaves_no_dump(src: Path, tmp_path: Path) -> None:
+def test_images_of_every_kind_that_is_decoded_are_imported(tmp_path: Path) -> None:
+    """BMP, GIF and TIFF too, upper-case suffixes, a PNG that is called a JPEG, and one that has no suffix."""
+    names = ("a.bmp", "b.GIF", "c.tif", "d.webp", "e.ppm", "f.jp2", "g.avif", "h.JPEG")
+    for i, name in enumerate(names):
+        picture(tmp_path / "src" / "0" / name, 20 * i)
+    picture(tmp_path / "x.png", 200)
+    shutil.copy(tmp_path / "x.png", tmp_path / "src" / "0" / "i.jpg")
+    picture(tmp_path / "y.png", 220)
+    shutil.copy(tmp_path / "y.png", tmp_path / "src" / "0" / "j")
+
+    info = import_folder(tmp_path / "src", tmp_path / "dump")
+
+    assert info.n_images == 10
+    assert info.left_out == ()
+    with open_dump(tmp_path / "dump") as dump:
+        assert validate(dump, content=True)[0].message == "has no silent exemplars, so it cannot be scored"
+
+
+def test_images_that_cannot_be_read_are_left_out_and_counted(src: Path, tmp_path: Path) -> None:
+    """One is no picture, one breaks off in its pixels; the listing names both."""
     (src / "3" / "2_b.png").write_bytes(b"not a picture")
+    Image.effect_noise((40, 40), 50).save(src / "3" / "10_c.png")
+    whole = (src / "3" / "10_c.png").read_bytes()
+    (src / "3" / "10_c.png").write_bytes(whole[: len(whole) // 2])
+    (src / "3" / "activations.csv").write_text("image,activation\n1_a.png,3\n2_b.png,2\n10_c.png,1\n")
 
-    message = message_of(src, tmp_path / "dump")
+    info = import_folder(src, tmp_path / "dump")
 
-    assert message.startswith("3/2_b.png: ")
+    assert evidence(tmp_path / "dump") == {
+        3: [(0, 3.0, "top", 1.0)],
+        12: [(1, 2.0, "top", 1.0), (2, 1.0, "top", 1.0)],
+    }
+    (broken,) = info.left_out
+    assert (broken.why, broken.count) == ("images that cannot be read", 2)
+    assert broken.example.startswith(f"{src}/3/2_b.png: not an image that can be read (")
+    assert info.created_by.endswith(
+        "import folder; of 1 features the activations are ranks; left out: images that cannot be read: 2"
+    )
+
+
+def test_junk_is_counted_and_breaks_nothing(src: Path, tmp_path: Path) -> None:
+    before = import_folder(src, tmp_path / "before")
+    for name in (".DS_Store", "._1_a.png", "Thumbs.db", "desktop.ini", "notes.txt"):
+        (src / "3" / name).write_bytes(b"\0\5\26\7 junk")
+    (src / "3" / "empty.png").touch()
+    (src / "3" / "deeper.png").mkdir()
+    (src / ".DS_Store").write_bytes(b"junk")
+    picture(src / "loose.png", 99)
+    listed = "image,activation\n1_a.png,3\n2_b.png,2\n10_c.png,1\nempty.png,0.5\nnotes.txt,0.5\n"
+    (src / "3" / "activations.csv").write_text(listed)
+
+    info = import_folder(src, tmp_path / "dump")
+
+    assert evidence(tmp_path / "dump") == evidence(tmp_path / "before")
+    assert [(one.why.split(",")[0], one.count) for one in info.left_out if one not in before.left_out] == [
+        ("hidden files", 2),
+        (".db files", 1),
+        (".ini files", 1),
+        (".txt files", 1),
+        ("empty files", 1),
+        ("folders inside", 1),
+        ("images outside the folders of features", 1),
+    ]
+
+
+def test_copies_of_an_image_are_counted(src: Path, tmp_path: Path) -> None:
+    """2_b.png and n01_x.png are the same file."""
+    (copies,) = import_folder(src, tmp_path / "dump").left_out
+
+    assert (copies.count, copies.example) == (1, f"{src}/feature_12/n01_x.png")
+    assert copies.why == "files that are copies of others, of which one is kept"
+
+
+def test_a_source_without_any_image_is_named_and_leaves_no_dump(tmp_path: Path) -> None:
+    folder = tmp_path / "src" / "3"
+    folder.mkdir(parents=True)
+    (folder / "a.svg").write_text("<svg/>")
+
+    said = message_of(tmp_path / "src", tmp_path / "dump")
+
+    why = ".svg files, which are not images of a kind that is read: 1 (e.g. "
+    assert said.endswith(f"its folders hold no image that can be read; left out: {why}{folder}/a.svg)")
     assert [path.name for path in tmp_path.iterdir()] == ["src"]
+
+
+@pytest.mark.parametrize("written", ["3\\\\1_a.png", "3\\1_a.png", "./1_a.png", "/data/3/1_a.png"])
+def test_listings_may_name_files_by_any_path(written: str, src: Path, tmp_path: Path) -> None:
+    (src / "3" / "activations.csv").write_text(f"image,activation\n{written},3\n2_b.png,2\n10_c.png,1\n")
+
+    import_folder(src, tmp_path / "dump")
+
+    assert evidence(tmp_path / "dump")[3][0] == (0, 3.0, "top", 1.0)
+
+
+def test_a_name_that_is_too_long_is_one_line(src: Path, tmp_path: Path) -> None:
+    long = tmp_path / ("n" * 300)
+
+    with pytest.raises(DumpError, match="cannot be listed: File name too long"):
+        import_folder(long, tmp_path / "dump")
+    with pytest.raises(DumpError, match="cannot be made: File name too long"):
+        import_folder(src, long)
 
 
 def test_folders_that_are_no_features_are_named(src: Path, tmp_path: Path) -> None:
@@ -265,7 +362,7 @@ def test_how_many_images_were_run_is_unknown_unless_it_is_told(src: Path, tmp_pa
     assert (untold.population, untold.n_images, untold.density_of(3)) == ("unknown", 4, None)
     assert (told.population, told.n_images, told.density_of(3)) == ("complete", 50, 0.06)
     with open_dump(tmp_path / "untold") as dump:
-        assert dump.info == untold
+        assert dump.info == DumpInfo(**untold.model_dump(exclude={"left_out"}))
 
 
 def test_a_population_smaller_than_the_folder_is_refused(src: Path, tmp_path: Path) -> None:
