@@ -88,7 +88,7 @@ class BatchClient:
             self._outbox.ledger.release(ticket)
             raise
         self._outbox.expected.append((request.model, ticket.held))
-        line = request_line(request.key, build_body(request, jpegs, self._dialect(request.model)))
+        line = request_line(request.key, build_body(request, jpegs, self._dialect(request.model), batch=True))
         self._append(request, line, ticket.held)
 
     def _append(self, request: Request, line: bytes, expected: TokenEstimate) -> None:
