@@ -2,14 +2,16 @@
 
 import json
 import re
+import unicodedata
 from functools import lru_cache
-from math import isfinite
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 MAX_WORDS = 45
 """Longer explanations are asked for again; the prompt says 20."""
+MAX_CHARACTERS = 600
+"""Of an explanation, which may be written without spaces between its words."""
 
 _OVERLAY = re.compile(
     r"\b(?:outlined|highlighted|marked|dimmed|masked|circled) (?:region|area|part|section)s?\b"
@@ -26,10 +28,60 @@ AnyCase = BeforeValidator(_lower)
 """Endpoints that enforce no schema answer `Yes` where `yes` was asked for."""
 
 
+_NUMBERED = re.compile(
+    r"(?:(?:the|is|answer|odd|active|silent|image|picture|photo|crop|tile|option|choice|number|item|description|explanation"
+    r"|candidate|text|word)(?![a-z])|n[or]\.|[#№(\[\"'*:_\s])*(\d{1,9})[)\].:\"'*\s]*",
+    re.IGNORECASE,
+)
+"""A number with nothing around it that could deny or change it."""
+
+
+def _whole(value: object) -> object:
+    """`"Image 3"` and `3.0`, which endpoints that enforce no schema send, as whole numbers; nothing is rounded."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        found = _NUMBERED.fullmatch(value)
+        return int(found[1]) if found else value
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+
+_UNSEEN = dict.fromkeys((*range(0xFE00, 0xFE0F), *range(0xE0100, 0xE01F0), 0x115F, 0x1160, 0x2800, 0x3164, 0xFFA0))
+"""What has no shape of its own though Unicode counts it among letters, marks and symbols."""
+_MOST_ITEMS = 1000
+
+
+def _visible(value: object, longest: int) -> object:
+    """The words that a reader sees, without control and format characters; refused where there are too many."""
+    if isinstance(value, list):
+        if len(value) > _MOST_ITEMS:
+            raise ValueError(f"has {len(value):,} items")
+        return [_visible(item, longest) for item in value]
+    if not isinstance(value, str):
+        return value
+    if len(value) > longest:
+        raise ValueError(f"a text of {len(value):,} characters; at most {longest:,} can be used")
+    if value.isascii() and value.isprintable():
+        return value
+    spaced = "".join(" " if c in "\t\n\v\f\r\x85\u2028\u2029" else c for c in value.translate(_UNSEEN))
+    return "".join(c for c in spaced if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+
+
 class Reply(BaseModel):
     """Base of all replies; unknown keys are ignored, since small models like to add some."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
+    longest: ClassVar[int] = 10_000
+    """Characters of one text."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _readable(cls, said: object) -> object:
+        if not isinstance(said, dict):
+            return said
+        return {key: _visible(value, cls.longest) for key, value in said.items() if key in cls.model_fields}
 
 
 class ExplainReply(Reply):
@@ -45,7 +97,7 @@ class ExplainReply(Reply):
     """The distinct concepts, one where the verdict is one."""
     lookalikes: str = Field(default="")
     """What resembles it and is excluded; may be empty."""
-    misfits: list[int] = Field(default=[])
+    misfits: list[Annotated[int, Whole]] = Field(default=[])
     """Numbers of the active images that do not fit."""
 
     @model_validator(mode="after")
@@ -56,6 +108,8 @@ class ExplainReply(Reply):
             raise ValueError(f"explanation is empty though the verdict is {self.verdict!r}")
         if (n := len(self.explanation.split())) > MAX_WORDS:
             raise ValueError(f"explanation has {n} words; at most 20 were asked for")
+        if (n := len(self.explanation)) > MAX_CHARACTERS:
+            raise ValueError(f"explanation has {n:,} characters; at most 20 words were asked for")
         if found := _OVERLAY.search(self.explanation):
             raise ValueError(f"explanation speaks of a mark that was added to the images ({found[0]!r})")
         return self
@@ -72,13 +126,15 @@ class DomainReply(Reply):
     """The shared error in 4 to 20 words; empty where none was found."""
     category: str
     """An entry of the checklist, or none."""
-    images: list[int] = Field(default=[])
+    images: list[Annotated[int, Whole]] = Field(default=[])
     """Numbers of the images that show it."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if self.found and not self.error:
             raise ValueError("error is empty though found is true")
+        if (n := len(self.error)) > MAX_CHARACTERS:
+            raise ValueError(f"error has {n:,} characters; at most 20 words were asked for")
         return self
 
 
@@ -113,19 +169,6 @@ def reply_schema(reply: type[Reply]) -> str:
 
 def _strict(field: dict[str, object]) -> dict[str, object]:
     return {k: _strict(v) if isinstance(v, dict) else v for k, v in field.items() if k not in ("title", "default")}
-
-
-def _whole(value: object) -> object:
-    """`"Image 3"`, `3.0` and `312.5`, which endpoints that enforce no schema send, as whole numbers."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        found = re.fullmatch(r"[^\d.-]*(\d+)\D*", value)
-        return int(found[1]) if found else value
-    return round(value) if isinstance(value, float) and isfinite(value) else value
-
-
-Whole = BeforeValidator(_whole)
 
 
 class NumberReply(Reply):

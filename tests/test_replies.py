@@ -55,6 +55,13 @@ def test_a_verdict_that_is_missing_or_none_of_the_three_is_refused(value: dict[s
         ),
         ({"explanation": "a bounding box around a cat"}, "a mark that was added"),
         ({"verdict": "maybe"}, "verdict"),
+        ({"explanation": "x" * 601}, "explanation has 601 characters"),
+        ({"explanation": "\u200b\u2800\ufeff"}, "explanation is empty"),
+        ({"lookalikes": "x" * 10_001}, "a text of 10,001 characters"),
+        ({"concepts": ["x" * 10_001]}, "a text of 10,001 characters"),
+        ({"candidates": ["x"] * 1001}, "has 1,001 items"),
+        ({"misfits": [2.5]}, "misfits"),
+        ({"misfits": ["not 3"]}, "misfits"),
     ],
 )
 def test_an_unusable_explanation_is_refused_with_the_reason(change: dict[str, object], problem: str):
@@ -70,7 +77,8 @@ def test_an_unusable_explanation_is_refused_with_the_reason(change: dict[str, ob
         {"explanation": "road signs with an outline"},
         {"explanation": "", "verdict": "none", "concepts": []},
         {"extra": 1},
-        {"misfits": ["2", 3]},
+        {"misfits": ["2", 3, "Active image 4", 5.0]},
+        {"explanation": "x" * 600},
     ],
 )
 def test_a_usable_explanation_is_taken(change: dict[str, object]):
@@ -86,3 +94,24 @@ def test_a_domain_finding_needs_words():
     with pytest.raises(ValidationError, match="error is empty though found is true"):
         DomainReply.model_validate({"found": True, "error": "", "category": "other"})
     assert not DomainReply.model_validate({"found": False, "error": "", "category": "none"}).found
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("red\u200b things", "red things"),
+        ("\u202ered things\u202c", "red things"),
+        ("red\nthings", "red things"),
+        ("red\x1b[31m things\x00", "red[31m things"),
+        ("red things\U000e0041\U000e0101", "red things"),
+        ("caf\u00e9 \u732b \u2764\ufe0f", "caf\u00e9 \u732b \u2764\ufe0f"),
+    ],
+)
+def test_words_are_what_a_reader_sees(said: str, read: str):
+    reply = ExplainReply.model_validate(explain(explanation=said, concepts=[said]))
+
+    assert (reply.explanation, reply.concepts) == (read, [read])
+
+
+def test_a_verdict_with_something_invisible_is_the_verdict():
+    assert judge_reply(1).model_validate({"image_1": "yes\u200b"}).fits() == ("yes",)

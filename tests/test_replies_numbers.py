@@ -17,12 +17,36 @@ def test_the_schema_lists_the_numbers():
     }
 
 
-@pytest.mark.parametrize("said", [2, "2", "image 2", "Image 2.", 2.0])
+@pytest.mark.parametrize(
+    "said", [2, "2", "image 2", "Image 2.", 2.0, "The answer is 2", "#2", "(2)", "No. 2", "odd: **2**", "image_2"]
+)
 def test_a_number_is_understood_in_any_dress(said: object):
     assert number_reply("odd", 3).model_validate({"odd": said}).number == 2
 
 
-@pytest.mark.parametrize("said", [0, 4, -2, "-2", "2 or 3", "none", 1.4e300, True, None])
+@pytest.mark.parametrize(
+    "said",
+    [
+        0,
+        4,
+        -2,
+        "-2",
+        "2 or 3",
+        "none",
+        1.4e300,
+        True,
+        None,
+        2.5,
+        0.6,
+        float("nan"),
+        "not 2",
+        "2.5",
+        "no 2",
+        "all but 2",
+        "2%",
+        "2/3",
+    ],
+)
 def test_what_is_no_number_of_the_question_is_refused(said: object):
     with pytest.raises(ValidationError):
         number_reply("odd", 3).model_validate({"odd": said})

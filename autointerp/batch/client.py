@@ -86,7 +86,7 @@ class BatchClient:
             ledger.release(ticket)
             raise
         dialect = self._outbox.manifest.dialect(request.model, self._base_url, self._cache)
-        self._append(request, request_line(request.key, build_body(request, jpegs, dialect)), ticket.held)
+        self._append(request, request_line(request.key, build_body(request, jpegs, dialect, batch=True)), ticket.held)
 
     def _append(self, request: Request, line: bytes, expected: TokenEstimate) -> None:
         outbox = self._outbox

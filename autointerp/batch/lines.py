@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from autointerp.errors import one_line
+from autointerp.lmm.endpoint_errors import Meaning, status_of, verdict, words_of
 from autointerp.lmm.keys import VARIABLES
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Request
-from autointerp.lmm.response import read_completion
+from autointerp.lmm.response import body_of, encodable, error_within, read_completion
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
 MOST_LINES = 50_000
@@ -52,7 +53,7 @@ class Errored:
     message: str
     """One line, from the endpoint."""
     complaint: str | None = None
-    """Of a 400 or 422: all that was said, which may be about one field of the body. Not to be shown."""
+    """Of a 400 or 422: what was said, which may be about one field of the body. Not to be shown."""
 
 
 class LineError(ValueError):
@@ -85,28 +86,34 @@ def _responded(key: str, response: Mapping[str, object]) -> Answered | Errored:
     status, body = response.get("status_code"), response.get("body")
     if not isinstance(status, int) or isinstance(status, bool):
         raise LineError("response without a status_code")
-    error = body.get("error") if isinstance(body, dict) else None
-    if status != 200 or error:
-        return _errored(key, status if status != 200 else None, error or body)
+    if status != 200:
+        return _errored(key, status, body)
     try:
-        return Answered(key, read_completion(body if isinstance(body, dict) else {}, None))
+        answer = body_of(body.encode("utf-8", "replace")) if isinstance(body, str) else body
+        answer = answer if isinstance(answer, Mapping) else {}
+        if (error := error_within(answer)) is not None:
+            return _errored(key, None, error)
+        return Answered(key, read_completion(answer, None))
     except CallError as e:
         return Errored(key, e.kind, e.message)
 
 
-def _errored(key: str, status: int | None, error: object) -> Errored:
-    said = error if isinstance(error, dict) else {"message": error}
-    code = said.get("code")
-    if status is None and isinstance(code, int) and not isinstance(code, bool):
-        status = code
+def _errored(key: str, status: int | None, said: object) -> Answered | Errored:
+    error = said.get("error") or said if isinstance(said, dict) else said
+    status = status or status_of(error)
+    # Keys go before the line is cut, lest a part of one stay.
+    message = without_keys(one_line(encodable(words_of(error) or str(error))))
+    means = verdict(status, error)
+    if means.meaning is Meaning.REFUSED:
+        return Answered(key, Completion("", 0, 0, 0, "content_filter", message[:_MAX_MESSAGE], ""))
+    code = error.get("code") if isinstance(error, dict) else None
     if status is not None:
         kind = "rate_limited" if status == 429 else f"http_{status}"[:_MAX_KIND]
     else:
         kind = re.sub(r"[^a-z0-9_]+", "_", str(code or "error").lower())[:_MAX_KIND]
-    message = one_line(str(said.get("message") or said.get("detail") or said))
-    complaint = f"{message} {said.get('param') or ''}" if status in (400, 422) else None
-    # Keys go before the line is cut, lest a part of one stay.
-    return Errored(key, kind, without_keys(message)[:_MAX_MESSAGE], complaint)
+    param = error.get("param") if isinstance(error, dict) else None
+    field = status in (400, 422) and means.remedy is None
+    return Errored(key, kind, message[:_MAX_MESSAGE], f"{message} {code or ''} {param or ''}" if field else None)
 
 
 def without_keys(text: str) -> str:

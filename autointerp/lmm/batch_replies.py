@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import Field, ValidationError
 
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
+from autointerp.lmm.parse import ReplyError, is_refusal, reply_in
 from autointerp.lmm.request import Completion
 from autointerp.record import Record
 from autointerp.replies import Reply
@@ -104,7 +104,7 @@ def fault_of(completion: Completion, reply: type[Reply]) -> str | None:
     if completion.refusal or completion.finish == "content_filter":
         return "refused"
     try:
-        parse_reply(completion.text, reply)
+        reply_in(completion, reply)
     except ReplyError:
         return "refused" if is_refusal(completion.text) else "malformed"
     return None

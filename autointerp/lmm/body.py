@@ -11,7 +11,9 @@ from autointerp.lmm.request import ImagePart, Message, Request, TextPart
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
 
-def build_body(request: Request, jpegs: Sequence[bytes], dialect: Dialect, *, uuids: bool = False) -> bytes:
+def build_body(
+    request: Request, jpegs: Sequence[bytes], dialect: Dialect, *, uuids: bool = False, batch: bool = False
+) -> bytes:
     """The request in the endpoint's dialect.
 
     Args:
@@ -19,12 +21,15 @@ def build_body(request: Request, jpegs: Sequence[bytes], dialect: Dialect, *, uu
         jpegs: the encoded pictures, in the order of `request.pictures`; empty for one that goes by its uuid alone.
         dialect: which optional fields the endpoint takes, and how it calls them.
         uuids: whether each picture's digest goes with it, by which a vLLM server knows it again.
+        batch: whether it is for a batch file, where nothing can stream.
     """
     payload: dict[str, Json] = {
         "model": request.model,
         "messages": [_message(m, request, i, jpegs, uuids) for m, i in _with_first_picture(request)],
         dialect.token_field: request.max_tokens,
     }
+    if not batch:
+        payload["stream"] = False  # some servers stream unless they are told not to
     if dialect.temperature:
         payload["temperature"] = request.temperature
     if dialect.seed:

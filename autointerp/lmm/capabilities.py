@@ -27,8 +27,8 @@ class Dialect(Record):
             r"unsupported|unknown|unexpected|unrecogni[sz]ed|not supported|not permitted|extra", text
         ):
             return self._other_token_field()
-        if re.search(r"response_format|json_schema|json schema|json_object|guided|grammar|structured output", text):
-            return self._looser_format()
+        if re.search(r"response_format|json.(?:schema|object|validate_failed)|guided|grammar|structured output", text):
+            return self.looser_format()
         for name in ("temperature", "seed"):
             if getattr(self, name) and re.search(rf"\b{name}\b", text):
                 return self.model_copy(update={name: False})
@@ -38,7 +38,8 @@ class Dialect(Record):
         other = "max_tokens" if self.token_field == "max_completion_tokens" else "max_completion_tokens"
         return self.model_copy(update={"token_field": other})
 
-    def _looser_format(self) -> "Dialect | None":
+    def looser_format(self) -> "Dialect | None":
+        """The next that enforces less of the reply; None if this one enforces nothing."""
         looser = {"json_schema": "json_object", "json_object": "none"}.get(self.reply_format)
         return self.model_copy(update={"reply_format": looser}) if looser else None
 

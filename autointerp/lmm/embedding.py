@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.openai_client import ComplaintError, OpenAIClient
-from autointerp.lmm.outcomes import CallError, Failure
+from autointerp.lmm.outcomes import BROKEN, CallError, Failure
 from autointerp.lmm.request import Completion, ImagePart, Images, Message, Request, TextPart
 from autointerp.lmm.response import count_of
 from autointerp.replies import Reply, reply_schema
@@ -53,6 +53,7 @@ RENDERING = max(2, os.cpu_count() or 2)
 class VectorReply(Reply):
     """Answer to an embedding request."""
 
+    longest: ClassVar[int] = 1_000_000
     vector: Annotated[str, AfterValidator(_checked)]
     """Half-precision numbers, little-endian, in base64."""
 
@@ -181,9 +182,7 @@ class EmbeddingsClient:
         usage = answer.get("usage")
         used = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         text = VectorReply(vector=encoded(vector)).model_dump_json()
-        return Completion(
-            text, count_of(used if isinstance(used, int) else 0), 0, 0, "stop", None, request.model, limits
-        )
+        return Completion(text, count_of(used), 0, 0, "stop", None, request.model, limits)
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -206,9 +205,8 @@ class EmbeddingsClient:
             (item,) = answer["data"]  # pyright: ignore[reportGeneralTypeIssues]
             vector = np.array(item["embedding"], np.float64)
         except (KeyError, TypeError, ValueError) as e:
-            raise CallError(
-                "malformed", "the endpoint answered 200 without one embedding of numbers", again=True
-            ) from e
+            kind = "malformed" if answer.get("data") else BROKEN
+            raise CallError(kind, "the endpoint answered 200 without one embedding of numbers", again=True) from e
         if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
             raise CallError("malformed", "the endpoint answered with a vector that has no direction", again=True)
         self._width = self._width or len(vector)

@@ -16,8 +16,8 @@ from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter, Slot
-from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
-from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply
+from autointerp.lmm.outcomes import BROKEN, UNASKED, Answer, CallError, Failure
+from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply, reply_in
 from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
 from autointerp.schema import ImageRow, Usage
@@ -30,6 +30,8 @@ _GLANCE = 64
 """Longest side in pixels at which an image is looked at to see whether it is whole."""
 _UNSENT = ("image", "over_budget")
 """Failures that say nothing about the endpoint."""
+_OF_THE_MODEL = ("refused", "malformed")
+"""Failures of calls that did reach the model, or the filter before it."""
 
 
 @dataclass
@@ -160,7 +162,7 @@ class Gateway:
         question = request
         problem = excerpt = ""
         for last in (False, True):
-            outcome = await self._complete(question)
+            outcome = await self._complete(question, enlarged=question.max_tokens > request.max_tokens)
             if isinstance(outcome, Failure):
                 return outcome
             completion, used, attempts = outcome
@@ -169,9 +171,9 @@ class Gateway:
                 said = _excerpt(completion.refusal or "") or "stopped by the endpoint's content filter"
                 return Failure("refused", said, attempts)
             try:
-                value = parse_reply(completion.text, reply)
+                value = reply_in(completion, reply)
             except ReplyError as e:
-                problem = f"{e} (cut at max_tokens)" if completion.finish == "length" else str(e)
+                problem = str(e)
                 excerpt = _excerpt(completion.text)
                 if is_refusal(completion.text):
                     return Failure("refused", excerpt, attempts)
@@ -187,24 +189,24 @@ class Gateway:
             return Answer(value=value, usage=usage, model=model, cached=False)
         return Failure("malformed", f"{problem}; the reply began: {excerpt}", 2)
 
-    async def _complete(self, request: Request) -> tuple[Completion, Usage, int] | Failure:
+    async def _complete(self, request: Request, *, enlarged: bool) -> tuple[Completion, Usage, int] | Failure:
         if (reply := self.batch_replies.take(request.key)) is not None:
             return reply.completion, reply.usage, 1
         if self._reached:
-            return await self._attempt(request)
+            return await self._attempt(request, enlarged=enlarged)
         # Until the endpoint has answered once, one request goes ahead of all others: a wrong address, key or
         # model is then found out by a single call.
         async with self._first_contact:
             if self._hopeless is not None:
                 raise EndpointError(self._hopeless)
             if not self._reached:
-                outcome = await self._attempt(request)
+                outcome = await self._attempt(request, enlarged=enlarged)
                 # An endpoint that is there and fails is met by all: one after the other they would find out for hours.
                 self._reached = self._reached or (isinstance(outcome, Failure) and outcome.kind not in _UNSENT)
                 return outcome
-        return await self._attempt(request)
+        return await self._attempt(request, enlarged=enlarged)
 
-    async def _attempt(self, request: Request) -> tuple[Completion, Usage, int] | Failure:
+    async def _attempt(self, request: Request, *, enlarged: bool) -> tuple[Completion, Usage, int] | Failure:
         chance = random.Random(request.key)
         error: CallError | None = None
         for attempt in range(1, self._attempts + 1):
@@ -218,7 +220,7 @@ class Gateway:
                 if e.kind in UNASKED:
                     return Failure(e.kind, e.message, 0)
                 error = e
-                self._give_up_if_hopeless(e, request.task, last=attempt == self._attempts)
+                self._give_up_if_hopeless(e, request.task, last=attempt == self._attempts, enlarged=enlarged)
                 if not e.again:
                     return Failure(e.kind, e.message, attempt)
                 if attempt < self._attempts:
@@ -227,10 +229,13 @@ class Gateway:
         assert error is not None
         return Failure(error.kind, error.message, self._attempts)
 
-    def _give_up_if_hopeless(self, error: CallError, task: str, *, last: bool) -> None:
+    def _give_up_if_hopeless(self, error: CallError, task: str, *, last: bool, enlarged: bool) -> None:
         if error.remedy is not None:
-            self._hopeless = error.remedy
-        elif last and error.again and not self._reached and error.kind in ("connection", "timeout"):
+            # The run's own settings may fit where more room for a reply that was cut does not.
+            self._hopeless = self._hopeless if enlarged else error.remedy
+        elif error.kind in _OF_THE_MODEL:
+            self._reached, self._lost = True, 0
+        elif last and error.again and not self._reached and error.kind in ("connection", "timeout", BROKEN):
             option = "--embedder-base-url" if task == "embed" else "--base-url"
             self._hopeless = f"{error.message}; is the server up and {option} right?"
         elif last or not error.again:

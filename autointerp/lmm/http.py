@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 20
 """Longer bodies are sent in pieces, so that one does not hold up all others; aiohttp warns of them."""
+MOST_ANSWERED = 16 << 20
+"""Bytes of an answer, unpacked: the longest thought as an event stream has fewer, and 512 of them fit in memory."""
+_PACKINGS = "gzip, deflate"
 
 
 class Sent(NamedTuple):
@@ -50,7 +54,10 @@ class Wire:
         self._base_url = base_url or OPENAI
         self.proxy: Proxy | None = proxy_for(self._base_url)
         """That the environment names for it."""
-        self._headers = headers_for(self._base_url, key) | {"Content-Type": "application/json"}
+        self._headers = headers_for(self._base_url, key) | {
+            "Content-Type": "application/json",
+            "Accept-Encoding": _PACKINGS,
+        }
         self._timeout = timeout
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -61,7 +68,8 @@ class Wire:
         Raises:
             TimeoutError: no whole answer in time.
             SettingsError: the certificates to trust cannot be read.
-            aiohttp.ClientError: the endpoint could not be reached, or cut the connection.
+            aiohttp.ClientError: the endpoint could not be reached, cut the connection, or sent what cannot be unpacked
+                or is longer than `MOST_ANSWERED`.
         """
         session = self._session or self._open()
         data = body if len(body) <= _AT_ONCE else io.BytesIO(body)
@@ -70,7 +78,7 @@ class Wire:
             asyncio.timeout(self._timeout),
             session.post(joined(at or self._base_url, path), data=data, allow_redirects=False) as response,
         ):
-            return Sent(response.status, response.headers, response.raw_headers, await response.read())
+            return Sent(response.status, response.headers, response.raw_headers, await _content(response))
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -90,5 +98,58 @@ class Wire:
             proxy_auth=aiohttp.BasicAuth(*login, "utf-8") if login is not None else None,
             # Neither other proxies nor passwords of a .netrc file.
             trust_env=False,
+            # It would unpack without a limit: half a megabyte can hold a gigabyte.
+            auto_decompress=False,
         )
         return self._session
+
+
+async def _content(response: "aiohttp.ClientResponse") -> bytes:
+    import aiohttp
+
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > MOST_ANSWERED:
+            raise aiohttp.ClientPayloadError(_TOO_LONG)
+    try:
+        return unpacked(bytes(content), response.headers.get("Content-Encoding", ""))
+    except ValueError as e:
+        raise aiohttp.ClientPayloadError(str(e)) from e
+
+
+_TOO_LONG = f"the answer is longer than {MOST_ANSWERED >> 20} MB"
+
+
+def unpacked(content: bytes, packings: str) -> bytes:
+    """The bytes of a body as they were before packing, at most `MOST_ANSWERED`.
+
+    Args:
+        content: as it came.
+        packings: the header that names how it was packed, in order.
+
+    Raises:
+        ValueError: it is longer, is cut or broken, or is packed in a way that was not asked for.
+    """
+    for name in reversed([p.strip().lower() for p in packings.split(",")]):
+        if name in ("", "identity") or not content:
+            continue
+        if name not in ("gzip", "x-gzip", "deflate"):
+            raise ValueError(f"the answer is packed as {name[:20]!r}, which was not asked for ({_PACKINGS} were)")
+        content = _inflated(content)
+    return content
+
+
+def _inflated(content: bytes) -> bytes:
+    # Some servers send the bare stream as `deflate`, without the frame that the standard asks for (RFC 9110, 8.4.1.2).
+    framed = content[:2] == b"\x1f\x8b" or (content[0] & 15 == 8 and int.from_bytes(content[:2], "big") % 31 == 0)
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 32 if framed else -zlib.MAX_WBITS)
+    try:
+        out = unpacker.decompress(content, MOST_ANSWERED + 1)
+    except zlib.error as e:
+        raise ValueError("the answer cannot be unpacked") from e
+    if len(out) > MOST_ANSWERED:
+        raise ValueError(_TOO_LONG)
+    if not unpacker.eof:
+        raise ValueError("the answer was cut")
+    return out

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from autointerp.lmm.endpoint_state import Gate
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.openai_client import OpenAIClient
-from autointerp.lmm.outcomes import CallError
+from autointerp.lmm.outcomes import BROKEN, CallError
 from autointerp.lmm.request import Completion, Images, Request
 
 STRIKES = 3
@@ -169,7 +169,7 @@ class Balancer:
         if error.overload:
             endpoint.gate.refused(began, now, error.retry_after)
         endpoint.gate.told(now, error.limits)
-        if error.kind in ("connection", "timeout") or error.kind.startswith("http_5"):
+        if error.kind in ("connection", "timeout", BROKEN) or error.kind.startswith("http_5"):
             endpoint.strike(now, probe=probe)
         else:
             endpoint.well()  # it refuses this request, but it is there

@@ -4,33 +4,27 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
+from autointerp.errors import one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.endpoint_errors import Meaning, error_of, kind_of, status_of, verdict, words_of
 from autointerp.lmm.http import Sent, Wire
 from autointerp.lmm.keys import NO_KEY, api_key
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.rate_limit_headers import Limits, read_limits
 from autointerp.lmm.request import Completion, Images, Request
-from autointerp.lmm.response import encodable, error_of, message_of, read_completion, retry_after
+from autointerp.lmm.response import body_of, encodable, error_within, read_completion, retry_after
 
-_NO_VISION = re.compile(
-    r"image input is not supported|not a multimodal model|does not support (?:image|vision)|at most 0 image"
-    r"|image_url is only supported|only text|no vision|mmproj|unsupported content type.*image",
-    re.IGNORECASE,
-)
 _MAX_NEGOTIATIONS = 6
 _RENDERING = max(2, os.cpu_count() or 2)
 """Requests whose pictures are made at once: enough for all cores, and few enough for their pixels to fit in memory."""
 _MAX_MESSAGE = 300
-_AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
-_OVERLOAD = {429, 503, 529}
 NOT_THERE = (404, 405)
 """What servers answer to a path that they do not have."""
 
@@ -100,17 +94,24 @@ class OpenAIClient:
         Raises:
             CallError: the call failed.
         """
+        looser: Dialect | None = None
         for _ in range(_MAX_NEGOTIATIONS):
-            dialect = self._dialect(request.model)
+            dialect = looser or self._dialect(request.model)
             try:
                 body, limits = await self.post("chat/completions", self._build(request, jpegs, dialect))
                 completion = read_completion(body, limits)
             except ComplaintError as complaint:
+                if complaint.no_json or looser is not None:  # this reply alone did not keep to the schema
+                    looser = dialect.looser_format() if complaint.no_json else dialect.without(complaint.text)
+                    if looser is None:
+                        raise complaint.error from complaint
+                    continue
                 # Another request may have learnt the same meanwhile; then simply ask again its way.
                 if dialect == self._dialect(request.model):
                     self._learn(request.model, dialect, complaint)
                 continue
-            await self._remember(request.model, dialect)
+            if looser is None:
+                await self._remember(request.model, dialect)
             return completion
         raise CallError("http_400", "the endpoint refuses every form of the request", again=False)
 
@@ -158,10 +159,11 @@ class OpenAIClient:
         if 300 <= sent.status < 400:
             raise self._redirected(sent)
         if sent.status >= 400:
-            error = error_of(sent.text)
-            message = message_of(error, f"Error code: {sent.status} {sent.text}")
-            raise self._status_error(sent.status, message, error, sent.headers, limits)
-        return Posted(self._json(sent.content, sent.headers), limits)
+            raise self._status_error(sent.status, error_of(sent.text), sent.headers, limits)
+        answer = body_of(sent.content)
+        if (error := error_within(answer)) is not None:  # some routers report an upstream error with status 200
+            raise self._status_error(status_of(error), error, sent.headers, limits)
+        return Posted(answer, limits)
 
     async def _sent(self, path: str, body: bytes) -> Sent:
         """What the server answers at the first of its addresses that has the path."""
@@ -180,7 +182,7 @@ class OpenAIClient:
         first, *others = refused.values()
         if not others:
             return first
-        said = {form: self._scrub(message_of(error_of(sent.text), sent.text)) for form, sent in refused.items()}
+        said = {form: self._scrub(words_of(error_of(sent.text))) for form, sent in refused.items()}
         words = "; ".join(f"at {form}: {text[: _MAX_MESSAGE // 3]}" for form, text in said.items())
         content = json.dumps({"error": {"message": words}}).encode()
         return first._replace(status=404, content=content)
@@ -211,54 +213,27 @@ class OpenAIClient:
     def _scrub(self, text: str) -> str:
         """One short line that can stand in any record; the key goes before the line is cut, lest a part of it stay."""
         text = text.replace(self._key, "[key]") if self._key != NO_KEY else text
-        return " ".join(encodable(text).split())[:_MAX_MESSAGE]
+        return one_line(encodable(text))[:_MAX_MESSAGE]
 
     def _status_error(
-        self, status: int, message: str, body: object, headers: Mapping[str, str], limits: Limits | None
+        self, status: int | None, error: object, headers: Mapping[str, str], limits: Limits | None
     ) -> "CallError | ComplaintError":
-        message = self._scrub(message)
-        code = body.get("code") if isinstance(body, dict) else None
-        kind = "rate_limited" if status == 429 else f"http_{status}"
-        remedy = self._remedy(status, message, str(code))
-        error = CallError(
-            kind,
-            message,
-            again=status in _AGAIN and remedy is None,
-            overload=status in _OVERLOAD,
+        """What a status of 400 or more says, or an error within a 200, with None where that states no status."""
+        means = verdict(status, error)
+        said = self._scrub(words_of(error)) or f"status {status or 200} without words"
+        call = CallError(
+            kind_of(status, means),
+            said,
+            again=means.meaning is Meaning.PASSING,
+            overload=means.slow_down,
             retry_after=retry_after(headers),
-            remedy=remedy,
+            remedy=means.remedy and means.remedy.format(where=self._base_url, said=said),
             limits=limits,
         )
-        if status in (400, 422) and remedy is None:
-            param = body.get("param") if isinstance(body, dict) else None
-            return ComplaintError(error, f"{message} {param or ''} {body}")
-        return error
-
-    def _remedy(self, status: int, message: str, code: str) -> str | None:
-        """What to do where no request of this run can succeed."""
-        where = self._base_url
-        if code == "insufficient_quota" or status == 402:
-            return f"{where}: the account has no credit left ({message}); add some, then run the same command again"
-        if status == 401:
-            return f"{where} refuses the API key ({message}); set AUTOINTERP_API_KEY or OPENAI_API_KEY"
-        if status == 404:
-            return f"{where} has no such model or path ({message}); check --model and --base-url (it ends in /v1)"
-        if status in (400, 415, 422, 500, 501) and _NO_VISION.search(message):
-            return f"{where}: the model does not see images ({message}); name a model with vision with --model"
-        return None
-
-    def _json(self, content: bytes, headers: Mapping[str, str]) -> Mapping[str, object]:
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError) as e:
-            what = "an empty body" if not content.strip() else "a body that is not JSON"
-            raise CallError("malformed", f"the endpoint answered 200 with {what}", again=True) from e
-        error = body.get("error") if isinstance(body, dict) else None
-        if error:  # some routers report an upstream error with status 200
-            code = error.get("code") if isinstance(error, dict) else None
-            status = code if isinstance(code, int) else 502
-            raise self._status_error(status, message_of(error, str(error)), error, headers, None)
-        return body if isinstance(body, dict) else {}
+        no_json = means.meaning is Meaning.NO_JSON
+        if no_json or (status in (400, 422) and means.meaning in (Meaning.PASSING, Meaning.UNUSABLE)):
+            return ComplaintError(call, f"{said} {error}", no_json=no_json)
+        return call
 
 
 def answering_address(base_url: str, cache: Cache) -> str | None:
@@ -282,9 +257,10 @@ class Posted(NamedTuple):
 
 
 class ComplaintError(Exception):
-    """A 400 or 422 that may be about an optional field."""
+    """A 400 or 422 that may be about an optional field, or a reply that did not keep to the schema."""
 
-    def __init__(self, error: CallError, text: str) -> None:
+    def __init__(self, error: CallError, text: str, *, no_json: bool) -> None:
         super().__init__(text)
         self.error = error
         self.text = text
+        self.no_json = no_json

@@ -13,6 +13,9 @@ DEFERRED = "deferred"
 """Kind of a question that was written into a batch file: neither answered nor failed yet."""
 UNASKED = (DEFERRED, "over_budget")
 """Kinds by which a client says that it asked no endpoint."""
+BROKEN = "http_200"
+"""Kind of an answer with status 200 that holds no reply of the model: empty, cut, a web page. It says nothing of the
+model, so the same call may succeed later."""
 
 
 class CallError(Exception):

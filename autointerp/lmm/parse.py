@@ -2,20 +2,32 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from pydantic import ValidationError
 
+from autointerp.lmm.request import Completion
 from autointerp.replies import Reply
 
 R = TypeVar("R", bound=Reply)
 
-_THOUGHT = re.compile(r"<(think|thinking|thought|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
+_THOUGHT = (
+    r"(?i:(?:\w{1,20}:)?(?:\w{0,20}_)?(?:ant|mm)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
+    r"(?:_\w{1,60})?)"
+)
+_MARK = re.compile(
+    # <think>, <seed:think>, <|begin_of_thought|>, ◁think▷, [THINK], and the channels of gpt-oss, Gemma and MedGemma
+    rf"(?P<open><[|｜]?(?!(?i:end_)){_THOUGHT}(?: [^<>]{{0,80}})?[|｜]?>|◁{_THOUGHT}▷|\[THINK(?:ING)?\]"
+    r"|<\|inner_prefix\|>|<\|channel\|>(?:analysis|commentary)\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<\|channel>thought|<unused94>|\Aanalysis(?=[A-Z{]))"
+    rf"|(?P<close></[|｜]?{_THOUGHT}[|｜]?>|<[|｜]/{_THOUGHT}[|｜]>|<[|｜](?i:end_){_THOUGHT}[|｜]>|◁/{_THOUGHT}▷"
+    r"|\[/THINK(?:ING)?\]|<\|inner_suffix\|>|<\|channel\|>final\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<channel\|>|<unused95>"
+    r"|assistantfinal)"
+)
 _OBJECT_START = re.compile(r"\{[ \t\r\n]*[\"}]")
 _MOST_FALSE_STARTS = 1000
 """A model that repeats itself for ever must not cost quadratic time."""
+_MOST_CHARACTERS = 1_000_000
 _REFUSAL = re.compile(
     r"\s*(?:i['’]?m (?:really )?sorry|i am sorry|sorry,|as an ai\b"
     r"|i(?: can(?:no|['’])t| am unable|['’]m unable| won['’]t))",
@@ -32,13 +44,20 @@ def objects_in(text: str) -> Iterator[dict[str, object]]:
 
     A brace that opens no valid object is skipped, so prose with braces does no harm. Raw control characters
     inside strings, which some servers let through even when they enforce a schema, are accepted.
+
+    Raises:
+        ReplyError: an object gives one key two values, or is cut at the end of the text.
     """
-    decoder = json.JSONDecoder(strict=False)
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object)
     end = false_starts = 0
     while false_starts < _MOST_FALSE_STARTS and (start := _OBJECT_START.search(text, end)):
         try:
             value, end = decoder.raw_decode(text, start.start())
-        except (ValueError, RecursionError):  # ValueError also for a number of thousands of digits
+        except ReplyError:
+            raise
+        except (ValueError, RecursionError) as e:  # ValueError also for a number of thousands of digits
+            if isinstance(e, json.JSONDecodeError) and (e.pos >= len(text) or e.msg.startswith("Unterminated")):
+                raise ReplyError("the reply has no complete JSON object at its end") from e
             false_starts += 1
             end = start.start() + 1
         else:
@@ -46,12 +65,31 @@ def objects_in(text: str) -> Iterator[dict[str, object]]:
             yield value
 
 
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        for key, value in pairs:
+            if value != out[key]:
+                raise ReplyError(f"{key[:40]!r} has two values")
+    return out
+
+
 def without_thinking(text: str) -> str:
-    """The reply after its thinking block, closed or not opened in the reply itself; a block never closed is dropped."""
-    text = _THOUGHT.sub("", text)
-    # Chat templates may open the block inside the prompt: then only its end stands in the reply.
-    end = max((found.end() for found in _THOUGHT_END.finditer(text)), default=0)
-    return text[end:]
+    """The reply after its thinking; thinking that never ends is dropped to the end.
+
+    Chat templates may open the thinking inside the prompt: then only its end stands in the reply.
+    """
+    out: list[str] = []
+    begin, inside = 0, False
+    for mark in _MARK.finditer(text):
+        if mark["open"] is None:
+            if not inside:
+                out.clear()
+            begin, inside = mark.end(), False
+        elif not inside:
+            out.append(text[begin : mark.start()])
+            inside = True
+    return "".join(out) + ("" if inside else text[begin:])
 
 
 def is_refusal(text: str) -> bool:
@@ -59,22 +97,37 @@ def is_refusal(text: str) -> bool:
     return _REFUSAL.match(without_thinking(text)) is not None
 
 
+def reply_in(completion: Completion, reply: type[R]) -> R:
+    """The reply that a completion holds.
+
+    Raises:
+        ReplyError: it holds none, or was cut: what can be found in it then may be a draft.
+    """
+    if completion.finish == "length":
+        raise ReplyError("the reply was cut at max_tokens")
+    return parse_reply(completion.text, reply)
+
+
 def parse_reply(text: str, reply: type[R]) -> R:
-    """The last object of the reply that is what was asked for; models correct themselves forwards.
+    """The last object of the reply that speaks of what was asked for; models correct themselves forwards.
 
     Raises:
         ReplyError: no object, or none that matches; says what is missing or wrong.
     """
-    visible = without_thinking(text)
+    if len(text) > _MOST_CHARACTERS:
+        raise ReplyError(f"the reply has {len(text):,} characters")
+    visible = without_thinking(text).rstrip()
     found = list(objects_in(visible))
     if not found:
-        raise ReplyError("the reply is empty" if not visible.strip() else "the reply has no complete JSON object")
-    problem = ""
-    for value in reversed(found):
-        try:
-            return reply.model_validate(value)
-        except ValidationError as e:
-            first = e.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the object"
-            problem = problem or f"{where}: {first['msg']}"
-    raise ReplyError(problem)
+        raise ReplyError("the reply is empty" if not visible else "the reply has no complete JSON object")
+    try:
+        return reply.model_validate(_last(found, reply))
+    except ValidationError as e:
+        first = e.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the object"
+        raise ReplyError(f"{where}: {first['msg']}") from e
+
+
+def _last(found: Sequence[dict[str, object]], reply: type[Reply]) -> dict[str, object]:
+    """The last object that has a key of the reply; else the last one."""
+    return next((value for value in reversed(found) if reply.model_fields.keys() & value.keys()), found[-1])

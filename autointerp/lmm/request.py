@@ -14,6 +14,8 @@ from autointerp.lmm.rate_limit_headers import Limits
 from autointerp.settings import Detail
 
 _LONGER_REPLY = 4
+_MOST_REPEATED = 100_000
+"""Characters of an unusable reply that are shown to the model again."""
 
 Role = Literal["active", "silent", "judged"]
 """What the prompt says of an image: the feature fires on it, is silent on it, or that is the question."""
@@ -105,7 +107,7 @@ class Completion:
     output_tokens: int
     cached_tokens: int
     finish: str
-    """`stop`, `length`, `content_filter`, …"""
+    """`stop`, `length` or `content_filter`, whatever the endpoint calls it."""
     refusal: str | None
     """The endpoint's own refusal field."""
     model: str
@@ -118,7 +120,7 @@ def asked_again(request: Request, completion: Completion, problem: str) -> Reque
     """The question once more, with what was wrong; a reply that was cut off gets more room instead."""
     if completion.finish == "length":
         return replace(request, max_tokens=request.max_tokens * _LONGER_REPLY)
-    said = Message(role="assistant", parts=(TextPart(completion.text or "(nothing)"),))
+    said = Message(role="assistant", parts=(TextPart(completion.text[:_MOST_REPEATED] or "(nothing)"),))
     ask = (
         f"That reply cannot be used: {problem}. Answer again with the one JSON object that was asked for, nothing else."
     )

@@ -1,87 +1,188 @@
-"""Reads what an endpoint sent: the completion in a body, the words of an error, how long it asks to wait."""
+"""Reads what an endpoint sent: the completion in a body, each field by itself, and how long it asks to wait."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from autointerp.lmm.outcomes import CallError
+from autointerp.errors import one_line
+from autointerp.lmm.endpoint_errors import words_of
+from autointerp.lmm.event_stream import is_stream, read_stream
+from autointerp.lmm.outcomes import BROKEN, CallError
 from autointerp.lmm.rate_limit_headers import LONGEST_WAIT, Limits
 from autointerp.lmm.request import Completion
 
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+_MOST_TOKENS = 10**8
+"""More than any call can use."""
+_MOST_NAME = 200
+_DEPTH = 8
+_FINISHES = {
+    "length": r".*length.*|.*max_.*tokens?.*|.*token_?limit.*|.*context_window.*|truncat\w*|incomplete"
+    r"|limit(?:_reached)?",
+    "content_filter": r"content_?(?:filter|policy).*|(?:image_)?safety|moderat(?:ion|ed)|flagged|blocked|blocklist"
+    r"|(?:image_)?prohibited_content|recitation|spii|sensitive|refusal|guardrails?(?:_intervened)?",
+    "error": r"error|fail(?:ed|ure)|abort(?:ed)?|cancel(?:l?ed)?|network_error|timeout|insufficient_system_resource"
+    r"|load|unload",
+}
+"""The finish reasons of the endpoints that `endpoint_errors` names, in lower case with `_` for other signs, by their
+meaning; with any other reason, or none, the reply is whole."""
+_THOUGHTS = ("thinking", "reasoning", "reasoning_text", "thought", "redacted_thinking", "reasoning_content")
+_ENDS_WITH_OBJECT = re.compile(r"\}[\s`]*(?:[<\[◁]/?[^\s{}]*[>\]▷][\s`]*)*\Z")
 
-_MOST_TOKENS = 2**53
-"""The largest of the whole numbers that JSON carries without loss."""
+
+def body_of(content: bytes) -> Mapping[str, object]:
+    """The JSON object of an answer with status 200; an event stream is put together.
+
+    Raises:
+        CallError: it is none, or was cut.
+    """
+    what = "an empty body"
+    if content.strip():
+        try:
+            body = read_stream(content) if is_stream(content) else json.loads(content)
+        except (ValueError, RecursionError):
+            what = "a web page, not JSON" if content.lstrip()[:1] == b"<" else "a body that is not JSON"
+        else:
+            if isinstance(body, list) and len(body) == 1:
+                (body,) = body
+            return body if isinstance(body, dict) else {}
+    raise CallError(BROKEN, f"the endpoint answered 200 with {what}", again=True)
+
+
+def error_within(body: Mapping[str, object]) -> object:
+    """The error that an answer with status 200 states, as some routers do; None where it states none."""
+    choice = _choice(body)
+    for error in (body.get("error"), choice.get("error")):
+        if words_of(error) or (isinstance(error, dict) and error.get("code")):
+            return error
+    if not choice and "data" not in body and words_of(body):
+        return body
+    if finish_of(choice) == "error":
+        return {"message": f"the endpoint ended its reply with {_said_finish(choice)!r}"}
+    return None
+
+
+def finish_of(choice: Mapping[str, object]) -> str:
+    """`stop`, `length`, `content_filter` or `error`, whatever the endpoint calls it."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", _said_finish(choice)).lower()
+    word = re.sub(r"[^a-z]+", "_", words).strip("_").removeprefix("finish_reason_")
+    return next((name for name, known in _FINISHES.items() if re.fullmatch(known, word)), "stop")
+
+
+def _said_finish(choice: Mapping[str, object]) -> str:
+    for name in ("finish_reason", "finishReason", "stop_reason", "done_reason"):
+        said = choice.get(name)
+        said = said.get("type") if isinstance(said, dict) else said
+        if isinstance(said, str) and said:
+            return one_line(said)[:_MOST_NAME]
+    return ""
 
 
 def read_completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
-    """The completion that a body holds.
+    """The completion that a body holds; what cannot be read of its usage counts as unknown.
 
     Raises:
         CallError: it holds none.
     """
-    try:
-        return _completion(body, limits)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as e:
-        raise CallError("malformed", "the endpoint answered 200 without a message", again=True) from e
-
-
-def _completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
-    choice = body["choices"][0]  # pyright: ignore[reportIndexIssue]
-    message = choice["message"]
+    choice = _choice(body)
+    message = next((choice[name] for name in ("message", "delta", "text", "content") if choice.get(name)), None)
+    fields = message if isinstance(message, dict) else {"content": message}
+    refusal, finish = _text(fields.get("refusal")).strip(), finish_of(choice)
+    text = _answer(fields)
+    if not (text or refusal or _said_finish(choice)):
+        raise CallError(BROKEN, "the endpoint answered 200 without a message", again=True)
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
-    details = usage.get("prompt_tokens_details") or {}
-    text, refusal = message.get("content"), message.get("refusal")
-    if isinstance(text, list):  # some servers answer in parts
-        text = "".join(part.get("text", "") for part in text)
+    details = usage.get("prompt_tokens_details")
+    asked, said = count_of(usage.get("prompt_tokens")), count_of(usage.get("completion_tokens"))
+    if text and not said:
+        asked = 0  # half of a usage is unknown, and so is the whole
+    model = body.get("model")
     return Completion(
-        text=encodable(text or ""),
-        input_tokens=(tokens := count_of(usage.get("prompt_tokens"))),
-        output_tokens=count_of(usage.get("completion_tokens")),
-        cached_tokens=min(tokens, count_of(details.get("cached_tokens"))),
-        finish=str(choice.get("finish_reason") or "stop"),
-        refusal=encodable(str(refusal)) if refusal else None,
-        model=encodable(str(body.get("model") or "")),
+        text=encodable(text),
+        input_tokens=asked,
+        output_tokens=said,
+        cached_tokens=min(asked, count_of(details.get("cached_tokens"))) if isinstance(details, dict) else 0,
+        finish=finish,
+        refusal=encodable(refusal) or None,
+        model=one_line(encodable(model))[:_MOST_NAME] if isinstance(model, str) else "",
         limits=limits,
     )
 
 
-def count_of(said: object) -> int:
-    """A number of tokens within 0 and 2⁵³, whatever was said; infinitely many are taken for no word on it.
+def _choice(body: Mapping[str, object]) -> dict[str, object]:
+    """The first choice, however it is wrapped; the body itself where its message stands there; empty for none."""
+    said = body.get("choices")
+    if isinstance(said, dict) and not {"message", "delta", "text", "content", "error", "finish_reason"} & set(said):
+        said = list(said.values())
+    if isinstance(said, list):
+        said = next((choice for choice in said if choice), None)
+    if isinstance(said, str):
+        return {"text": said}
+    if isinstance(said, dict):
+        return said
+    return dict(body) if isinstance(body.get("message"), dict) else {}
 
-    Raises:
-        TypeError: it is no number.
-        ValueError: likewise.
-    """
-    try:
-        return max(0, min(int(said or 0), _MOST_TOKENS))  # pyright: ignore[reportArgumentType]
-    except OverflowError:
+
+def _answer(message: Mapping[str, object]) -> str:
+    """What stands in the message; else, of a tool's arguments or of a field of thinking, what ends with an object."""
+    if (text := _text(message.get("content"))).strip():
+        return text
+    calls = message.get("tool_calls")
+    call = calls[0] if isinstance(calls, list) and calls else {"function": message.get("function_call")}
+    function = call.get("function") if isinstance(call, dict) else None
+    beside = (
+        function.get("arguments") if isinstance(function, dict) else None,
+        *(message.get(name) for name in ("parsed", "reasoning_content", "reasoning", "thinking", "reasoning_details")),
+        _thoughts(message.get("content")),
+    )
+    texts = (_text(said) for said in beside)
+    return next((said for said in texts if _ENDS_WITH_OBJECT.search(said[-_MOST_NAME:])), text)
+
+
+def _text(said: object) -> str:
+    return "".join(_pieces(said, _DEPTH))
+
+
+def _pieces(said: object, depth: int) -> Iterator[str]:
+    """The text of content: words, parts of all known shapes, or an object that the server has already read."""
+    if isinstance(said, str):
+        yield said
+    elif isinstance(said, list) and depth:
+        for part in said:
+            if not _is_thought(part):
+                yield from _pieces(part, depth - 1)
+    elif isinstance(said, dict) and depth:
+        inner = [said[name] for name in ("text", "value", "content", "parts", "output_text", "summary") if name in said]
+        if inner or "type" in said:
+            yield from _pieces(next((value for value in inner if value), None), depth - 1)
+        elif said:
+            yield json.dumps(said, ensure_ascii=False)
+
+
+def _is_thought(part: object) -> bool:
+    return isinstance(part, dict) and (part.get("type") in _THOUGHTS or part.get("thought") is True)
+
+
+def _thoughts(content: object) -> object:
+    parts = [part for part in content if _is_thought(part)] if isinstance(content, list) else []
+    return [part.get("thinking") or part.get("text") or part.get("reasoning") for part in parts]
+
+
+def count_of(said: object) -> int:
+    """A number of tokens; 0, which stands for unknown, for what is no whole number or more than any call can use."""
+    if isinstance(said, str) and _NUMBER.fullmatch(said.strip()[:20]):
+        said = float(said.strip()[:20])
+    if isinstance(said, bool) or not isinstance(said, int | float) or not 0 < said <= _MOST_TOKENS:
         return 0
+    return int(said) if said == int(said) else 0
 
 
 def encodable(text: str) -> str:
     """Without half surrogate pairs, which JSON can hold and UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode()
-
-
-def error_of(text: str) -> object:
-    """What the body of an error says: its `error` where it has one; words where it is not JSON."""
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return text.strip()
-    return body.get("error", body) if isinstance(body, dict) else body
-
-
-def message_of(body: object, fallback: str) -> str:
-    """The words of an error for people."""
-    if isinstance(body, dict):
-        inner = body.get("error", body)
-        body = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-    return str(body) if body else fallback
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -65,7 +65,7 @@ class UuidClient(OpenAIClient):
         try:
             completion = await super().complete(request, _Unnamed(images, named), slot)
         except CallError as e:
-            if not named or not _about_pictures(e):
+            if not named or e.remedy is not None or not _about_pictures(e):
                 raise
             self._refusals += 1
             for digest in named:

@@ -11,9 +11,10 @@ from autointerp.batch.lines import Answered, Errored, LineError, read_result, re
 from autointerp.lmm.request import Request
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
+CHOICE = {"message": {"content": "yes"}, "finish_reason": "stop"}
 COMPLETION = {
     "model": "m-2026",
-    "choices": [{"message": {"content": "yes"}, "finish_reason": "stop"}],
+    "choices": [CHOICE],
     "usage": {"prompt_tokens": 10, "completion_tokens": 5},
 }
 
@@ -54,9 +55,11 @@ def test_an_answer_is_read_as_the_door_would_read_it():
         (responded(400, {"detail": "bad"}), "http_400"),
         (responded(400, None), "http_400"),
         (responded(503, "overloaded"), "http_503"),
-        (responded(200, {"choices": []}), "malformed"),
-        (responded(200, None), "malformed"),
-        (responded(200, []), "malformed"),
+        (responded(200, {"choices": []}), "http_200"),
+        (responded(200, None), "http_200"),
+        (responded(200, []), "http_200"),
+        (responded(200, "<html>"), "http_200"),
+        (responded(200, {"choices": [{"finish_reason": "error", "error": {"code": 502}}]}), "http_502"),
         (responded(200, {"error": {"code": 502, "message": "upstream"}}), "http_502"),
         (responded(200, {"error": "upstream"}), "error"),
         (result(error={"code": "batch_expired", "message": "late"}), "batch_expired"),
@@ -70,6 +73,37 @@ def test_what_is_no_answer_has_a_kind(line: bytes, kind: str):
 
     assert isinstance(read, Errored)
     assert (read.key, read.kind) == ("k", kind)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        COMPLETION | {"choices": CHOICE},
+        COMPLETION | {"choices": {"0": CHOICE}},
+        COMPLETION | {"usage": "many"},
+        json.dumps(COMPLETION),
+    ],
+)
+def test_an_answer_in_an_odd_dress_is_read(body: object):
+    read = read_result(responded(200, body))
+
+    assert isinstance(read, Answered)
+    assert read.completion.text == "yes"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        responded(400, {"error": {"message": "filtered", "code": "content_filter"}}),
+        result(error={"code": "content_policy_violation", "message": "filtered"}),
+        responded(200, {"choices": [{"message": {"content": None}, "finish_reason": "SAFETY"}]}),
+    ],
+)
+def test_a_refused_question_is_answered_by_a_refusal(line: bytes):
+    read = read_result(line)
+
+    assert isinstance(read, Answered)
+    assert read.completion.finish == "content_filter"
 
 
 @pytest.mark.parametrize(

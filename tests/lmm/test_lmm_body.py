@@ -76,7 +76,12 @@ def test_a_detail_is_sent_with_every_picture_and_none_unless_asked_for():
 def test_the_dialect_decides_on_the_optional_fields(dialect: Dialect, fields: set[str]):
     body = json.loads(build_body(question(), [], dialect))
 
-    assert set(body) == {"model", "messages"} | fields
+    assert set(body) == {"model", "messages", "stream"} | fields
+    assert body["stream"] is False
+
+
+def test_a_body_of_a_batch_file_says_nothing_of_streaming():
+    assert "stream" not in json.loads(build_body(question(), [], Dialect(), batch=True))
 
 
 def test_the_looser_reply_format_asks_for_any_json():

@@ -19,8 +19,9 @@ from scripted import (
 from virtual_time import simulate
 
 from autointerp.errors import EndpointError, ImageError
-from autointerp.lmm.outcomes import CallError, Failure
+from autointerp.lmm.outcomes import BROKEN, CallError, Failure
 from autointerp.lmm.request import Completion
+from autointerp.scoring.judge import SETTLED
 
 
 @pytest.mark.parametrize(
@@ -197,3 +198,50 @@ def test_an_image_that_cannot_be_made_is_a_failure_of_its_feature_alone(make_gat
     assert outcomes[0] == Failure("image", "7.png: truncated", 1)
     answer_of(outcomes[1])
     assert gateway.limiter.in_flight == 0
+
+
+@pytest.mark.parametrize("text", [YES, f"a draft would be {YES} but wait", '{"image_1": "y'])
+def test_a_reply_that_was_cut_is_malformed_whatever_can_be_found_in_it(make_gateway: MakeGateway, text: str):
+    script = Script(completion(text, finish="length"))
+
+    failure = failure_of(ask(make_gateway(script)))
+
+    assert failure.kind == "malformed"
+    assert failure.message.startswith("the reply was cut at max_tokens")
+    assert [r.max_tokens for r in script.asked] == [50, 200]
+
+
+def test_more_room_than_an_endpoint_has_for_a_cut_reply_costs_that_question_alone(make_gateway: MakeGateway):
+    too_long = CallError("http_400", "context exceeded", again=False, remedy="show fewer")
+    gateway = make_gateway(Script(completion("cut", finish="length"), too_long, YES))
+
+    assert failure_of(ask(gateway, "a")) == Failure("http_400", "context exceeded", 1)
+    answer_of(ask(gateway, "b"))
+
+
+@pytest.mark.parametrize("kind", ["refused", "malformed"])
+def test_calls_that_a_filter_refuses_are_no_sign_of_a_dead_endpoint(make_gateway: MakeGateway, kind: str):
+    gateway = make_gateway(Script(CallError(kind, "no", again=False)))
+
+    kinds = {failure_of(ask(gateway, str(i))).kind for i in range(40)}
+
+    assert kinds == {kind}
+
+
+def test_an_answer_without_a_reply_never_settles(make_gateway: MakeGateway):
+    script = Script(YES, CallError(BROKEN, "an empty body", again=True))
+    gateway = make_gateway(script)
+    ask(gateway, "reached")
+
+    failure = failure_of(ask(gateway, "a"))
+
+    assert (failure.kind, failure.attempts) == ("http_200", 3)
+    assert failure.kind not in SETTLED
+
+
+def test_a_server_that_never_answered_with_a_reply_ends_the_run(make_gateway: MakeGateway):
+    script = Script(CallError(BROKEN, "the endpoint answered 200 with a web page", again=True))
+
+    with endpoint_error("a web page; is the server up and --base-url right"):
+        ask(make_gateway(script))
+    assert len(script.asked) == 3

@@ -193,14 +193,11 @@ def test_a_vector_of_another_length_is_malformed(tmp_path: Path):
 @pytest.mark.parametrize(
     "body",
     [
-        {"data": []},
         {"data": [{"embedding": "AAAA"}]},
         {"data": [{"embedding": [1.0, None]}]},
         {"data": [{"embedding": [0.0, 0.0]}]},
         {"data": [{"embedding": [[1.0], [2.0]]}]},
         {"data": [{"embedding": []}]},
-        {"object": "list"},
-        [],
     ],
 )
 def test_an_answer_without_a_usable_vector_is_malformed_after_three_attempts(tmp_path: Path, body: object):
@@ -211,6 +208,17 @@ def test_an_answer_without_a_usable_vector_is_malformed_after_three_attempts(tmp
 
     assert isinstance(found, Failure)
     assert (found.kind, len(seen.payloads)) == ("malformed", 3)
+
+
+@pytest.mark.parametrize("body", [{"data": []}, {"object": "list"}, []])
+def test_an_answer_that_holds_no_vector_at_all_is_no_word_of_the_model(tmp_path: Path, body: object):
+    async def work(embedder: GatewayEmbedder) -> object:
+        return await embedder.texts(["a"])
+
+    with pytest.raises(ExceptionGroup) as error:
+        embed(tmp_path, lambda p: (200, body, {}), work)
+
+    assert "without one embedding of numbers; is the server up" in str(error.value.exceptions[0])
 
 
 def test_remedies_name_the_options_of_the_embedder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,12 +1,14 @@
 """Bodies reach the endpoint whole, with the key, whatever their size; what comes back is told as it is."""
 
 import asyncio
+import zlib
 from collections.abc import Callable, Coroutine
 
+import aiohttp
 import pytest
 from aiohttp import web
 
-from autointerp.lmm.http import Sent, Wire
+from autointerp.lmm.http import MOST_ANSWERED, Sent, Wire, unpacked
 
 Handler = Callable[[web.Request], Coroutine[None, None, web.StreamResponse]]
 
@@ -77,3 +79,52 @@ def test_an_answer_that_drips_is_given_up_in_time():
 
     with pytest.raises(TimeoutError):
         post(drip, b"{}", timeout=0.1)
+
+
+def packed(content: bytes, how: str) -> bytes:
+    """The content as a body of the named encoding; `bare` is deflate without its frame."""
+    bits = {"gzip": 31, "deflate": 15, "bare": -15}[how]
+    packer = zlib.compressobj(9, wbits=bits)
+    return packer.compress(content) + packer.flush()
+
+
+def sending(content: bytes, packing: str) -> Handler:
+    async def send(request: web.Request) -> web.Response:
+        return web.Response(body=content, headers={"Content-Encoding": packing})
+
+    return send
+
+
+@pytest.mark.parametrize(
+    ("how", "name"), [("gzip", "gzip"), ("gzip", "X-GZIP"), ("deflate", "deflate"), ("bare", "deflate")]
+)
+def test_a_packed_answer_is_unpacked(how: str, name: str):
+    assert post(sending(packed(b"hello " * 1000, how), name), b"{}").content == b"hello " * 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "packings", "why"),
+    [
+        (packed(bytes(MOST_ANSWERED + 1), "gzip"), "gzip", "longer than 16 MB"),
+        (packed(bytes(MOST_ANSWERED + 1), "bare"), "deflate", "longer than 16 MB"),
+        (packed(packed(bytes(MOST_ANSWERED + 1), "gzip"), "gzip"), "gzip, gzip", "longer than 16 MB"),
+        (packed(b"hello" * 99, "gzip")[:-9], "gzip", "was cut"),
+        (b"hello", "gzip", "cannot be unpacked"),
+        (b"hello", "br", "'br', which was not asked for"),
+        (b"hello", "zstd", "'zstd', which was not asked for"),
+    ],
+)
+def test_an_answer_that_unpacks_to_too_much_or_to_nothing_is_refused(content: bytes, packings: str, why: str):
+    with pytest.raises(ValueError, match=why):
+        unpacked(content, packings)
+
+
+def test_an_answer_that_is_too_long_is_not_read_to_its_end():
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(bytes(2**20))
+
+    with pytest.raises(aiohttp.ClientPayloadError, match="longer than 16 MB"):
+        post(endless, b"{}")

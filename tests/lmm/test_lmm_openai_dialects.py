@@ -42,7 +42,7 @@ def test_what_the_server_does_not_take_is_found_out_once(tmp_path: Path):
     answered(seen)
     formats = [at(p, "response_format", "type") if "response_format" in p else None for p in seen.payloads]
     assert formats == ["json_schema", "json_object", None, None, None, None, None]
-    assert set(seen.payloads[-2]) == set(seen.payloads[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert set(seen.payloads[-2]) == set(seen.payloads[-1]) == {"model", "messages", "stream", "max_completion_tokens"}
     assert seen.payloads[-1]["max_completion_tokens"] == 50
 
 
@@ -70,7 +70,7 @@ def test_what_was_found_out_is_remembered_over_reopening(tmp_path: Path):
     asyncio.run(main())
 
     assert len(bodies) == 6 + 1
-    assert set(bodies[-1]) == {"model", "messages", "max_completion_tokens"}
+    assert set(bodies[-1]) == {"model", "messages", "stream", "max_completion_tokens"}
 
 
 def test_a_complaint_about_something_else_costs_later_requests_nothing(tmp_path: Path):
@@ -93,3 +93,36 @@ def test_a_server_that_refuses_everything_is_asked_a_bounded_number_of_times(tmp
     assert isinstance(outcome, CallError)
     assert (outcome.kind, outcome.again) == ("http_400", False)
     assert len(seen.bodies) == 6
+
+
+def test_a_reply_that_the_endpoint_found_to_be_no_json_is_asked_for_without_the_schema_this_once(tmp_path: Path):
+    async def picky(request: web.Request, payload: dict[str, object]) -> web.Response:
+        if "response_format" in payload and "odd" in json.dumps(payload["messages"]):
+            return web.json_response(error("Failed to generate JSON.", code="json_validate_failed"), status=400)
+        return web.json_response(reply())
+
+    seen = exchange(tmp_path, picky, [question("odd"), question("plain")])
+
+    assert [type(o) for o in seen.outcomes] == [Completion, Completion]
+    formats = [at(p, "response_format", "type") if "response_format" in p else None for p in seen.payloads]
+    assert formats == ["json_schema", "json_object", None, "json_schema"]
+
+
+def test_a_reply_that_is_never_json_is_malformed(tmp_path: Path):
+    seen = exchange(tmp_path, answering(error("Failed to generate JSON."), 400))
+
+    (outcome,) = seen.outcomes
+    assert isinstance(outcome, CallError)
+    assert (outcome.kind, outcome.again, len(seen.bodies)) == ("malformed", False, 3)
+
+
+def test_a_format_that_is_unavailable_is_no_server_that_is(tmp_path: Path):
+    async def strict(request: web.Request, payload: dict[str, object]) -> web.Response:
+        if "response_format" in payload:
+            return web.json_response(error("This response_format type is unavailable now"), status=400)
+        return web.json_response(reply())
+
+    seen = exchange(tmp_path, strict)
+
+    answered(seen)
+    assert len(seen.bodies) == 3

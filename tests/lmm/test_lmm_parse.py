@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.lmm.parse import ReplyError, is_refusal, objects_in, parse_reply, without_thinking
+from autointerp.lmm.parse import ReplyError, is_refusal, objects_in, parse_reply, reply_in, without_thinking
+from autointerp.lmm.request import Completion
 from autointerp.replies import judge_reply
 
 YES = judge_reply(1)
@@ -128,3 +129,87 @@ def test_refusals_are_told_by_their_beginning(text: str):
 @pytest.mark.parametrize("text", ["", "I think yes", "The sorry sight of a dog", "I canter", "As an aid"])
 def test_other_beginnings_are_no_refusals(text: str):
     assert not is_refusal(text)
+
+
+DRAFT, ANSWER = '{"image_1": "no"}', '{"image_1": "yes"}'
+BRACKETS = [
+    ("<think>", "</think>"),
+    ("<Thinking>", "</Thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<scratchpad>", "</scratchpad>"),
+    ("<seed:think>", "</seed:think>"),
+    ('<think type="deep">', "</think>"),
+    ("<antThinking>", "</antThinking>"),
+    ("<longcat_think>", "</longcat_think>"),
+    ("<think_never_used_51bce0c785ca>", "</think_never_used_51bce0c785ca>"),
+    ("[THINK]", "[/THINK]"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    ("<|START_THINKING|>", "<|END_THINKING|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("<|channel|>analysis<|message|>", "<|end|><|channel|>final <|constrain|>json<|message|>"),
+    ("<|channel>thought\n", "<channel|>"),
+    ("<unused94>thought\n", "<unused95>"),
+    ("<|inner_prefix|>", "<|inner_suffix|>"),
+]
+
+
+@pytest.mark.parametrize(("opening", "closing"), BRACKETS)
+def test_an_answer_stands_after_the_thinking_of_every_family(opening: str, closing: str):
+    assert parse_reply(f"{opening}a draft: {DRAFT}{closing}\n{ANSWER}", YES).fits() == ("yes",)
+    # Nothing but the draft, thinking that never ends, and thinking that the prompt began:
+    for text in (f"{opening}{DRAFT}{closing}", f"{opening}a draft: {DRAFT} but wait"):
+        with pytest.raises(ReplyError, match="empty"):
+            parse_reply(text, YES)
+    assert parse_reply(f"a draft: {DRAFT}{closing}{ANSWER}", YES).fits() == ("yes",)
+    assert parse_reply(f"{ANSWER}{opening}{DRAFT}{closing}", YES).fits() == ("yes",)
+
+
+def test_channels_whose_marks_were_stripped_are_known_by_their_names():
+    assert parse_reply(f"analysisWe try {DRAFT}assistantfinal{ANSWER}", YES).fits() == ("yes",)
+    with pytest.raises(ReplyError, match="empty"):
+        parse_reply(f"analysisWe try {DRAFT}", YES)
+
+
+def test_thinking_within_thinking_ends_with_the_outer_one():
+    text = f"<think>a <think>b</think> {DRAFT}</think>{ANSWER}"
+
+    assert without_thinking(text) == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (DRAFT + ' No: {"image_1": "y', "no complete JSON object at its end"),
+        (DRAFT + ' No: {"image_1": ', "no complete JSON object at its end"),
+        (DRAFT + ' No: {"image_1"', "no complete JSON object at its end"),
+        ('{"image_1": {"image_1": "yes"}, "why": "bec', "no complete JSON object at its end"),
+        (DRAFT + ' No: {"image_1": "perhaps"}', "image_1: Input should be"),
+        ('{"image_1": "yes", "image_1": "no"}', "'image_1' has two values"),
+        ("x" * 1_000_001 + ANSWER, "the reply has 1,000,019 characters"),
+    ],
+)
+def test_a_draft_is_no_answer_where_the_last_object_is_cut_or_wrong(text: str, problem: str):
+    with pytest.raises(ReplyError, match=problem):
+        parse_reply(text, YES)
+
+
+def test_a_key_that_is_said_twice_alike_is_no_contradiction():
+    assert parse_reply('{"image_1": "yes", "image_1": "yes"}', YES).fits() == ("yes",)
+
+
+@pytest.mark.parametrize("mark", ["think_", "a_", "a:", "think "])
+def test_a_megabyte_within_one_bracket_is_read_within_seconds(mark: str):
+    began = time.process_time()
+
+    with pytest.raises(ReplyError):
+        parse_reply("<" + mark * (1_000_000 // len(mark) - 1), YES)
+
+    assert time.process_time() - began < 3  # quadratic time would be minutes
+
+
+def test_a_completion_that_was_cut_holds_no_reply():
+    with pytest.raises(ReplyError, match="cut at max_tokens"):
+        reply_in(Completion(ANSWER, 1, 1, 0, "length", None, "m"), YES)
+    assert reply_in(Completion(ANSWER, 1, 1, 0, "stop", None, "m"), YES).fits() == ("yes",)

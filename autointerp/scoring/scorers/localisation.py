@@ -4,9 +4,11 @@ The value is an IoU as for object detection (Everingham et al. 2010); the share 
 al. 2016).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Self
+from math import isfinite
+from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -18,7 +20,7 @@ from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.prompts import plain
-from autointerp.replies import Reply, Whole
+from autointerp.replies import Reply
 from autointerp.schema import Control, Details, Exemplar
 from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
 from autointerp.scoring.judge import Board, board
@@ -37,27 +39,55 @@ Region = tuple[float, float, float, float]
 NOWHERE: Region = (0.0, 0.0, 0.0, 0.0)
 
 
+_SIDES = ("x0", "y0", "x1", "y1")
+
+
 class PointReply(Reply):
     """The answer to the localisation prompt: a box in thousandths of the image's width (x) and height (y)."""
 
     found: bool
     """Whether what is described is there; where it is not, the box means nothing."""
-    x0: Annotated[int, Whole] = Field(default=0)
-    y0: Annotated[int, Whole] = Field(default=0)
-    x1: Annotated[int, Whole] = Field(default=0)
-    y1: Annotated[int, Whole] = Field(default=0)
+    x0: int = Field(default=0)
+    y0: int = Field(default=0)
+    x1: int = Field(default=0)
+    y1: int = Field(default=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _thousandths(cls, said: object) -> object:
+        """Whole thousandths, also of a box in fractions; one that mixes the two stays as it is, to be refused."""
+        if not isinstance(said, dict):
+            return said
+        box = {name: _number(said[name]) for name in _SIDES if name in said}
+        sides = [side for side in box.values() if isinstance(side, int | float) and isfinite(side)]
+        if not sides or len(sides) < len(box):
+            return said | box
+        fractions = max(sides) <= 1 and any(isinstance(side, float) for side in sides)
+        if not fractions and any(0 < side < 1 for side in sides):
+            return said
+        factor = 1000 if fractions else 1
+        return said | {name: round(factor * side) for name, side in zip(box, sides, strict=True)}
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
         if self.found and not (0 <= self.x0 < self.x1 <= 1000 and 0 <= self.y0 < self.y1 <= 1000):
             box = f"({self.x0}, {self.y0}, {self.x1}, {self.y1})"
             raise ValueError(f"box {box} is not 0 <= x0 < x1 <= 1000 and 0 <= y0 < y1 <= 1000")
+        if self.found and max(self.x1, self.y1) == 1:
+            raise ValueError("box is one thousandth of the image: its numbers are thousandths, not shares")
         return self
 
     @property
     def region(self) -> Region:
         """The box in shares of the image; NOWHERE where nothing was found."""
         return (self.x0 / 1000, self.y0 / 1000, self.x1 / 1000, self.y1 / 1000) if self.found else NOWHERE
+
+
+def _number(said: object) -> object:
+    """A number that is written as a text."""
+    if isinstance(said, str) and re.fullmatch(r"\s*\d{1,9}(?:\.\d{1,30})?\s*", said, re.ASCII):
+        return float(said) if "." in said else int(said)
+    return None if isinstance(said, bool) else said
 
 
 def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:

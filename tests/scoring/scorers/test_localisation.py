@@ -134,6 +134,21 @@ def test_a_box_is_told_in_whole_thousandths():
     assert (said.x0, said.y0, said.x1, said.y1) == (10, 0, 500, 1000)
 
 
+@pytest.mark.parametrize("box", [(0.01, 0.0, 0.4996, 1.0), ("0.01", "0", "0.4996", "1"), (0.01, 0, 0.4996, 1)])
+def test_a_box_in_shares_of_the_image_is_scaled(box: tuple[object, ...]):
+    said = PointReply.model_validate({"found": True} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)))
+
+    assert (said.x0, said.y0, said.x1, said.y1) == (10, 0, 500, 1000)
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 1, 1), (0.5, 0, 700, 700), (0, 0, float("nan"), 5), (True, 0, 5, 5), ("10%", 0, 20, 20)]
+)
+def test_a_box_in_no_unit_or_in_two_is_refused(box: tuple[object, ...]):
+    with pytest.raises(ValidationError):
+        PointReply.model_validate({"found": True} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)))
+
+
 @pytest.mark.parametrize("box", [(500, 0, 500, 10), (5, 0, 4, 10), (0, 0, 1001, 10), (0, 20, 10, 10), (-1, 0, 9, 9)])
 def test_a_box_without_an_inside_or_beyond_the_image_is_refused(box: tuple[int, int, int, int]):
     with pytest.raises(ValidationError, match="is not 0 <= x0 < x1 <= 1000"):

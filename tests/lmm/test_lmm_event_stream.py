@@ -1,0 +1,85 @@
+"""Answers that come as event streams."""
+
+import json
+
+import pytest
+
+from autointerp.lmm.event_stream import is_stream, read_stream
+from autointerp.lmm.response import read_completion
+
+
+def chunk(finish: str | None = None, **delta: object) -> str:
+    return "data: " + json.dumps({"model": "m", "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+
+def stream(*lines: str, between: str = "\n\n") -> bytes:
+    return "".join(line + between for line in lines).encode()
+
+
+@pytest.mark.parametrize("between", ["\n\n", "\r\n\r\n", "\r\r"])
+def test_the_pieces_of_a_reply_are_put_together(between: str):
+    usage = 'data: {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}'
+    lines = [
+        chunk(role="assistant"),
+        chunk(content='{"odd"'),
+        chunk(content=": 2}"),
+        chunk("stop"),
+        usage,
+        "data: [DONE]",
+    ]
+
+    completion = read_completion(read_stream(stream(*lines, between=between)), None)
+
+    assert (completion.text, completion.finish, completion.model) == ('{"odd": 2}', "stop", "m")
+    assert (completion.input_tokens, completion.output_tokens) == (9, 4)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [": OPENROUTER PROCESSING", chunk(content="a"), ": ping", "data: [DONE]"],
+        ["event: message\nid: 1\n" + chunk(content="a"), "data:[DONE]"],
+        ["retry: 10\n" + chunk("stop", content="a")],
+        ["data: {\ndata: " + chunk("stop", content="a")[7:]],
+        [chunk(content="a"), 'data: {"choices": [{"index": 1, "delta": {"content": "other"}}]}', "data: [DONE]"],
+        ['data: {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'],
+        ['data: {"choices": [{"text": "a"}]}', "data: [DONE]", "data: after the end"],
+        [chunk(content="half"), 'data: {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'],
+        [chunk(content=[{"type": "text", "text": "a"}]), "data: [DONE]"],
+    ],
+)
+def test_comments_other_fields_and_other_choices_are_passed_over(lines: list[str]):
+    whole = stream(*lines)
+
+    assert is_stream(whole)
+    assert read_completion(read_stream(whole), None).text == "a"
+
+
+def test_a_reply_cut_at_its_length_is_told_as_such():
+    assert read_completion(read_stream(stream(chunk(content="a"), chunk("length"))), None).finish == "length"
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        stream(chunk(content="a")),
+        stream(chunk(content="a"))[:-20],
+        stream("data: 7", "data: [DONE]"),
+        stream("data: {", "data: [DONE]"),
+        b": only a comment\n\n",
+    ],
+)
+def test_a_stream_without_its_end_is_no_answer(whole: bytes):
+    with pytest.raises(ValueError, match=r"."):
+        read_stream(whole)
+
+
+def test_an_error_in_a_stream_stays_one():
+    whole = read_stream(stream(chunk(content="half"), 'data: {"error": {"message": "gone", "code": 502}}'))
+
+    assert whole["error"] == {"message": "gone", "code": 502}
+
+
+@pytest.mark.parametrize("content", [b'{"data": 1}', b"<html>", b"", b"[]"])
+def test_json_is_no_stream(content: bytes):
+    assert not is_stream(content)
