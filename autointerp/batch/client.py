@@ -13,7 +13,7 @@ from autointerp.lmm.address import checked_url
 from autointerp.lmm.body import build_body
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.capabilities import Dialect, first_dialect, known_dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.outcomes import DEFERRED, CallError
 from autointerp.lmm.request import Completion, Images, Request
@@ -109,8 +109,7 @@ class BatchClient:
         learnt = self._outbox.book.dialect(model, self._base_url)
         if learnt is not None:
             return learnt
-        known = self._cache.get(dialect_key(self._base_url, model))
-        return Dialect.model_validate(known) if known else first_dialect(self._base_url)
+        return known_dialect(self._cache, self._base_url, model) or first_dialect(self._base_url)
 
     async def aclose(self) -> None:
         """Finishes the current file."""

@@ -1,5 +1,6 @@
 """What is known of a run's batch files: an append-only manifest of what was written, sent, answered and given up."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from autointerp.batch.events import (
     Uploaded,
     Written,
 )
-from autointerp.errors import RunError
-from autointerp.lmm.address import identity
+from autointerp.errors import RunError, one_line
+from autointerp.lmm.address import checked_url, identity
 from autointerp.lmm.capabilities import Dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.runs.jsonl import Appender, read_lines
 
 MANIFEST = "manifest.jsonl"
+_NAME = re.compile(r"requests-\d{5,9}\.jsonl")
 PART = ".part"
 """Ends the name of a file that is being written."""
 
@@ -82,7 +84,9 @@ class Book:
         writing: to add events too; what a kill left half-done is then mended. For one process at a time.
 
     Raises:
-        RunError: the manifest has a line that is not one, or lacks one that a later line needs.
+        RunError: the manifest has a line that is not one, names a file that is none of its own, or lacks a line that a
+            later one needs.
+        SettingsError: an address in it cannot be used.
     """
 
     def __init__(self, folder: Path, *, writing: bool) -> None:
@@ -104,6 +108,8 @@ class Book:
 
     def _read(self, manifest: Path) -> None:
         for event in read_lines(manifest, EVENT):
+            if isinstance(event, Written):
+                _check(event, manifest)
             try:
                 self._apply(event)
             except KeyError as e:
@@ -245,3 +251,13 @@ class Book:
                 part.replace(whole)
             else:
                 part.unlink()
+
+
+def _check(event: Written, manifest: Path) -> None:
+    """A folder from elsewhere names no file that would be sent or removed in place of its own, and no odd address."""
+    if _NAME.fullmatch(event.file) is None:
+        raise RunError(
+            f"{manifest}: speaks of a file {one_line(repr(event.file))}, which is none of a batch job; delete "
+            f"{manifest.parent} and give the recorded commands with --batch again"
+        )
+    checked_url(event.base_url, f"{manifest}: base_url")

@@ -1,9 +1,12 @@
 """Which servers are asked: what was given on this machine, what a run inherits, and what only a run folder names."""
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from remote.stores import WebFolder
 from standin.commands import Command, Result, run
 from standin.planted import Population
 from standin.records import scores, whole_lines
@@ -223,3 +226,115 @@ def test_an_embedder_without_an_address_is_asked_where_the_judge_is(
     assert result.code == 2
     assert f"asking nobody at {seer.url}" in result.err
     assert f"{seer.url} has no such model or path (The model `nobody` does not exist.)" in result.err
+
+
+class Json(dict[str, "Json"]):
+    """An object of a JSON file."""
+
+
+def rewritten(file: Path, change: Callable[[Json], None]) -> None:
+    """Changes a JSON file in place."""
+    content = json.loads(file.read_bytes(), object_hook=Json)
+    change(content)
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhere_names(
+    explain: Command, score: Command, seer: StandIn, planted: Population, here: Path, elsewhere: None
+):
+    """The run was made by `seer`; what a stranger wrote into it names `evil`, in every place that holds an address."""
+    explain("--features", "0-1")
+    score()
+    with StandIn() as evil, WebFolder(planted.folder.parent, ranges=True) as web:
+
+        def point_elsewhere(info: Json) -> None:
+            info["explain"]["model"]["base_url"] = evil.url
+            info["score"]["judge"]["base_url"] = evil.url
+            info["score"]["settings"]["embedder"]["base_url"] = evil.url
+            info["dump"]["path"] = f"{web.url}/{planted.folder.name}"
+
+        shutil.copytree("run", "theirs")
+        rewritten(here / "theirs" / "run.json", point_elsewhere)
+        seer.forget()
+        named = ("--judge-model", "judge", "--cache", "c")
+        results = {
+            "status": run("status", "theirs"),
+            "report": run("report", "theirs"),
+            "compare": run("compare", "theirs", "run"),
+            "merge": run("merge", "theirs"),
+            "score": run("score", "theirs", "--cache", "c"),
+            "judge": run("score", "theirs", *named),
+            "batch": run("score", "theirs", *named, "--batch"),
+            "embedding": run("score", "theirs", *named, "--scorers", "embedding", "--judge-base-url", seer.url),
+            "random": run("score", "theirs", *named, "--random-dump", planted.folder, "--judge-base-url", seer.url),
+            "calibrate": run("calibrate", "--model", "judge", "--calls", "12", "--base-url", seer.url, "--cache", "c"),
+        }
+
+        assert (evil.calls, web.sent) == ([], [])
+
+    codes = {name: result.code for name, result in results.items()}
+    assert {name for name, code in codes.items() if code == 2} == {
+        "report",
+        "score",
+        "judge",
+        "batch",
+        "embedding",
+        "random",
+    }
+    assert results["report"].err == (
+        f"autointerp: theirs/run.json names the dump {web.url}/{planted.folder.name}, a URL that was never given on "
+        f"this machine; if you trust it, give --dump {web.url}/{planted.folder.name} once\n"
+    )
+
+
+def test_a_dump_at_a_url_that_was_given_once_is_read_when_a_run_names_it(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
+        usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+        assert run("explain", dump, *usual).code == 0
+        assert run("report", "run").code == 0
+        monkeypatch.setenv("XDG_CONFIG_HOME", f"{here}-other-config")
+
+        refused, told, again = run("report", "run"), run("report", "run", "--dump", dump), run("report", "run")
+
+    assert (refused.code, told.code, again.code) == (2, 0, 0)
+
+
+def test_a_plan_from_elsewhere_fetches_no_dump_that_it_names(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    run("explain", planted.folder, *usual, "--batch")
+    with WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
+        rewritten(here / "run" / "batch" / "plan.json", lambda plan: plan["stages"][0].update(dump=dump))
+
+        results = [run("batch", command, "run") for command in ("submit", "run")]
+
+        assert web.sent == []
+    for said in results:
+        assert said.code == 2
+        assert f"run/batch/plan.json names the dump {dump}, a URL that was never given on this machine" in said.err
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "secret", "requests-00001.jsonl/../secret"])
+def test_a_manifest_from_elsewhere_has_no_other_file_sent_or_removed(
+    seer: StandIn, planted: Population, here: Path, name: str
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    run("explain", planted.folder, *usual, "--batch")
+    run("batch", "submit", "run", "--files-only")
+    manifest = here / "run" / "batch" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("requests-00001.jsonl", name), encoding="utf-8")
+    for secret in (here / "secret", here / "run" / "batch" / "secret"):
+        secret.write_text("mine")
+
+    for command in (("submit",), ("submit", "--again"), ("run",), ("status",), ("collect",)):
+        said = run("batch", command[0], "run", *command[1:])
+        assert said.code == 2
+        assert f"manifest.jsonl: speaks of a file {name!r}, which is none of a batch job" in said.err
+
+    assert (here / "secret").read_text() == "mine"
+    assert seer.calls == []

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.train_activations import TrainActivations
@@ -15,14 +13,14 @@ def show(result: "Stored", settings: "TrainActivations", *, as_json: bool) -> in
     """Prints what was stored and what comes next."""
     about = result.about
     if as_json:
-        print_json(result._asdict() | {"about": about.model_dump(mode="json")})
+        say_json(result._asdict() | {"about": about.model_dump(mode="json")})
         return 0
     if result.broken:
-        typer.echo(f"left out, since they cannot be read: {len(result.broken):,}; the first: {result.broken[0]}")
-    typer.echo(
+        say(f"left out, since they cannot be read: {len(result.broken):,}; the first: {result.broken[0]}")
+    say(
         f"{result.n_tokens:,} tokens of {result.n_images:,} images in {result.n_groups:,} groups, {about.backbone} "
         f"{about.reads}{f' -> {about.writes}' if about.writes else ''}, {result.n_bytes / 1e6:,.1f} MB "
         f"-> {result.folder}"
     )
-    typer.echo(f"next: autointerp train transcoder {result.folder} --out CODER")
+    say(f"next: autointerp train transcoder {result.folder} --out CODER")
     return 0

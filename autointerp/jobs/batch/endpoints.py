@@ -9,10 +9,11 @@ from autointerp.batch.manifest import BatchFile
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
 from autointerp.errors import one_line
-from autointerp.job import Progress
+from autointerp.job import Progress, refuse_unknown_dump
 from autointerp.jobs.batch.plan import FOLDER, PLAN, BatchPlan, Stage
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.trust import admit
+from autointerp.remote.path import Location, as_path
 from autointerp.settings import ModelSettings
 
 
@@ -48,10 +49,14 @@ def admit_plan(run: str | Path, plan: BatchPlan, trust: Iterable[str] = ()) -> N
 
     Raises:
         SettingsError: only the run folder names an address.
+        RunError: only the run folder names the URL of a dump.
     """
+    named_by = f"{Path(run) / FOLDER / PLAN}"
+    for where in (where for stage in plan.stages for where in _dumps(stage) if where is not None):
+        refuse_unknown_dump(as_path(where), named_by, "if you trust it, record the command again with --batch here")
     asked = [model for stage in plan.stages for model in (*stage.models, *_embedders(stage))]
     urls = [model.base_url for model in asked if not model.model.is_local]
-    admit(urls, named_by=f"{Path(run) / FOLDER / PLAN}", confirmed=trust)
+    admit(urls, named_by=named_by, confirmed=trust)
 
 
 def _embedders(stage: Stage) -> tuple[ModelSettings, ...]:
@@ -60,6 +65,16 @@ def _embedders(stage: Stage) -> tuple[ModelSettings, ...]:
             return (settings.embedder,)
         case Explain(settings=settings) if settings.candidates is not None and settings.candidates.embedder is not None:
             return (settings.candidates.embedder,)
+        case _:
+            return ()
+
+
+def _dumps(stage: Stage) -> tuple[Location | None, ...]:
+    match stage.settings:
+        case Score(dump=dump, random_dump=random):
+            return (dump, random)
+        case Explain(dump=dump):
+            return (dump,)
         case _:
             return ()
 

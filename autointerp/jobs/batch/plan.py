@@ -16,6 +16,7 @@ from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
+from autointerp.reading import in_short, read_json
 from autointerp.settings import EngineSettings, ModelName, ModelSettings
 from autointerp.version import __version__
 
@@ -167,7 +168,7 @@ def planned(run: str | Path) -> tuple[str, ...]:
 def _raw_stages(run: str | Path) -> list[object]:
     file = folder_of(run) / PLAN
     try:
-        raw = json.loads(file.read_bytes())
+        raw = read_json(file.read_bytes())
     except FileNotFoundError as e:
         raise RunError(
             f"{run}: no batch is planned here; give the `explain`, `score` or `calibrate` command with --batch first"
@@ -177,7 +178,7 @@ def _raw_stages(run: str | Path) -> list[object]:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("stages"), list):
         found = raw.get("format") if isinstance(raw, dict) else None
         raise RunError(
-            f"{file}: format is {found!r}, this version reads {FORMAT!r}; give the command with --batch again"
+            f"{file}: format is {in_short(found)}, this version reads {FORMAT!r}; give the command with --batch again"
         )
     return raw["stages"]
 
@@ -186,8 +187,8 @@ def _stage(run: Path, file: Path, number: int, raw: object, kinds: Mapping[str, 
     name = raw.get("stage") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or name not in kinds:
         raise RunError(
-            f"{file}: stages.{number}: stage is {name!r}, not one of {', '.join(kinds)}; give the command with --batch "
-            "again"
+            f"{file}: stages.{number}: stage is {in_short(name)}, not one of {', '.join(kinds)}; give the command with "
+            "--batch again"
         )
     kind = kinds[name]
     values = {key: value for key, value in raw.items() if key != "stage"}
