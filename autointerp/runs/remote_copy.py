@@ -158,7 +158,7 @@ class Mirror:
         base = self.place.run(lambda fs: fs._strip_protocol(self.place.url))
         names = (str(path)[len(str(base)) :].removeprefix("/") for path in found)
         # A name that ends in a slash is how some tools mark a folder.
-        return [name for name in names if not name.endswith("/") and self._wanted(name)]
+        return [name for name in names if name and not name.endswith("/") and self._wanted(name)]
 
     def _refuse_outside(self, names: Iterable[str]) -> None:
         for name in names:

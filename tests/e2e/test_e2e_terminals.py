@@ -69,14 +69,14 @@ def test_a_dump_a_run_and_a_server_that_speak_to_the_terminal_are_not_heard(
         run("status", "r"),
         run("status", "r", "--json"),
         run("compare", "r", shutil.copytree("r", "r2")),
-        run("estimate", dump, "--model", f"m{EVIL}", "--allow-outside"),
+        run("estimate", dump, "--models", f"m{EVIL}", "--allow-outside", "--features", "0"),
         run("explain", dump, *asked[2:], "--run", "b", "--batch"),
         run("batch", "status", "b"),
         run("batch", "submit", "b"),
     ]
     seer.status = (400, f"no {EVIL}")
-    results.append(run("explain", dump, *asked[2:], "--run", "c"))
+    results.append(run("explain", dump, *asked[2:], "--run", "c", "--features", "1"))
 
-    assert [r.code for r in results] == [0] * 10 + [2, 1], [r.err for r in results if r.code]
+    assert [r.code for r in results] == [0] * 11 + [1], [r.err for r in results if r.code]
     for said_so in results:
         assert raw(said_so.out + said_so.err) == []
