@@ -19,7 +19,7 @@ import diskcache
 import filelock
 
 from autointerp.errors import AutointerpError, SettingsError
-from autointerp.lmm.cache_salvage import DATABASE, check_settings, digest_of, is_damage, salvage
+from autointerp.lmm.cache_salvage import DATABASE, check_settings, digest_of, first_page, is_damage, salvage
 
 Json = Mapping[str, str | int | float | bool | None]
 """A cached value: a flat JSON object."""
@@ -271,8 +271,10 @@ def _renew(folder: Path, error: sqlite3.Error) -> str:
     """Puts a sound file in the place of a damaged one, which is kept; gives what there is to say of it."""
     place, draft = folder / _ANSWERS, folder / f"{_ANSWERS}.new"
     shutil.rmtree(draft, ignore_errors=True)
+    _opened(draft).close()
+    sound = first_page(draft)
     with _opened(draft) as store, store.transact():
-        for row in salvage(place, draft):
+        for row in salvage(place, sound):
             store.set(row.key, row.value, tag=digest_of(row.key, row.value))
         n = len(store)
     kept = next(p for i in itertools.count(1) if not (p := folder / f"{_DAMAGED}-{i}").exists())

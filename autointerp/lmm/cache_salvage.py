@@ -14,12 +14,11 @@ import diskcache
 DATABASE = diskcache.core.DBNAME
 _HEADER = 100
 """Bytes of the database header (https://www.sqlite.org/fileformat.html, section 1.3)."""
-_SINGLY = 100_000
-"""Most rows of a gap that are looked up one by one."""
+_LEAST = 64
+"""Bytes that a row takes at least."""
 _ROW = "SELECT rowid, key, tag, value FROM Cache NOT INDEXED WHERE raw = 1 AND filename IS NULL AND mode = ? AND rowid "
 _ELSEWHERE = ("BUSY", "LOCKED", "FULL", "IOERR", "CANTOPEN", "NOMEM", "PERM", "AUTH", "CONSTRAINT_TRIGGER")
 """SQLite's words for a fault that is not one of the file's content."""
-_WHOLE = object()
 _KNOWN = {**diskcache.core.DEFAULT_SETTINGS, **diskcache.core.METADATA}
 
 
@@ -58,64 +57,63 @@ def check_settings(folder: Path) -> None:
             raise sqlite3.DatabaseError("a setting in it is none")
 
 
-def salvage(damaged: Path, fresh: Path) -> Iterator[Row]:
+def first_page(folder: Path) -> bytes:
+    """The first page of a file of answers that nobody has open, its header and schema."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
+    with (folder / DATABASE).open("rb") as file:
+        return file.read(size)
+
+
+def salvage(damaged: Path, sound: bytes) -> Iterator[Row]:
     """The rows of a damaged file that can be read and whose digest is right, or that have none; each key once.
 
     Args:
         damaged: the folder of the file, which is not changed.
-        fresh: the folder of a new one, whose first page stands in for one that cannot be read.
+        sound: the first page of a new file, which stands in for one that cannot be read.
     """
     seen: set[str] = set()
-    for kept in (None, _HEADER, _page_size(fresh / DATABASE)):
+    for start in (b"", sound[:_HEADER], sound):
         # SQLite writes to a file when it opens it.
-        with tempfile.TemporaryDirectory(prefix="answers.copy-", dir=fresh.parent) as place:
+        with tempfile.TemporaryDirectory(prefix="answers.copy-", dir=damaged.parent) as place:
             for name in (DATABASE, f"{DATABASE}-wal"):
                 if (damaged / name).exists():
                     shutil.copyfile(damaged / name, Path(place, name))
             copy = Path(place, DATABASE)
-            if kept is not None:
-                _graft(fresh / DATABASE, copy, kept)
-            rows = _rows(copy)
-            while (row := next(rows, None)) is not None:
-                if isinstance(row, Row) and row.key not in seen:
+            if start:
+                _graft(start, len(sound), copy)
+            for row in _rows(copy):
+                if row is None:
+                    return
+                if row.key not in seen:
                     seen.add(row.key)
                     yield row
-                if row is _WHOLE:
-                    return
 
 
-def _page_size(file: Path) -> int:
-    with closing(sqlite3.connect(file)) as connection:
-        ((size,),) = connection.execute("PRAGMA page_size").fetchall()
-    return int(size)
-
-
-def _graft(fresh: Path, damaged: Path, kept: int) -> None:
+def _graft(start: bytes, page: int, file: Path) -> None:
     """Puts the first bytes of a sound file in the place of the same bytes of a damaged one."""
-    with fresh.open("rb") as whole, damaged.open("r+b") as broken:
-        size = broken.seek(0, 2)
-        page = _page_size(fresh)
-        start = bytearray(whole.read(kept))
+    with file.open("r+b") as broken:
+        pages = broken.seek(0, 2) // page
         # Pages in the file, and no list of free ones, which may be wrong.
-        start[28:32] = (size // page).to_bytes(4, "big")
-        start[32:40] = bytes(8)
+        whole = start[:28] + pages.to_bytes(4, "big") + bytes(8) + start[40:]
         broken.seek(0)
-        broken.write(start)
+        broken.write(whole)
 
 
-def _rows(file: Path) -> Iterator[Row | object]:
-    """Forwards as far as it goes, then backwards, then what lies between, one by one; `_WHOLE` if nothing was amiss."""
-    with closing(sqlite3.connect(file)) as connection:
+def _rows(file: Path) -> Iterator[Row | None]:
+    """Forwards as far as it goes, then backwards, then what lies between, one by one; None if nothing was amiss."""
+    with closing(sqlite3.connect(file)) as connection, suppress(sqlite3.Error):
         connection.text_factory = bytes
+        connection.execute(_ROW + "= ? LIMIT 0", (diskcache.core.MODE_RAW, 0))  # where not even this goes, nothing does
         read: list[int] = []
         with suppress(sqlite3.Error):
             yield from _sound_ones(_read(connection, "> ? ORDER BY rowid", 0), read)
-            yield _WHOLE
+            yield None
             return
         first, read = max(read, default=0), []
         with suppress(sqlite3.Error):
             yield from _sound_ones(_read(connection, "> ? ORDER BY rowid DESC", first), read)
-        for rowid in range(first + 1, min([first + _SINGLY, *read])):
+        for rowid in range(first + 1, min([first + file.stat().st_size // _LEAST, *read])):
             with suppress(sqlite3.Error):
                 yield from _sound_ones(_read(connection, "= ?", rowid), read)
 

@@ -327,7 +327,7 @@ def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
 
 
 def _why(error: OSError) -> str:
-    return f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

@@ -239,52 +239,85 @@ def rewritten(file: Path, change: Callable[[Json], None]) -> None:
     file.write_text(json.dumps(content), encoding="utf-8")
 
 
+def all_that_reads(run_folder: str, planted: Population, seer: StandIn) -> dict[str, Result]:
+    """Every command on a run, with a judge that is named, some with the judge's own server."""
+    named, own = ("--judge-model", "seer", "--cache", "c"), ("--judge-base-url", seer.url)
+    scored = ("score", run_folder, *named)
+    return {
+        "status": run("status", run_folder),
+        "report": run("report", run_folder),
+        "compare": run("compare", run_folder, "run"),
+        "merge": run("merge", run_folder),
+        "score": run("score", run_folder, "--cache", "c"),
+        "judge": run(*scored),
+        "batch": run(*scored, "--batch"),
+        "random": run(*scored, "--random-dump", planted.folder, *own),
+        "embedding": run(*scored, "--scorers", "embedding", *own),
+        "calibrate": run("calibrate", "--model", "judge", "--calls", "12", "--base-url", seer.url, "--cache", "c"),
+    }
+
+
+@pytest.mark.parametrize("what", ["servers", "dump"])
 def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhere_names(
-    explain: Command, score: Command, seer: StandIn, planted: Population, here: Path, elsewhere: None
+    explain: Command, score: Command, seer: StandIn, planted: Population, here: Path, elsewhere: None, what: str
 ):
     """The run was made by `seer`; what a stranger wrote into it names `evil`, in every place that holds an address."""
     explain("--features", "0-1")
     score()
+    shutil.copytree("run", "theirs")
     with StandIn() as evil, WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
 
         def point_elsewhere(info: Json) -> None:
-            info["explain"]["model"]["base_url"] = evil.url
-            info["score"]["judge"]["base_url"] = evil.url
-            info["score"]["settings"]["embedder"]["base_url"] = evil.url
-            info["dump"]["path"] = f"{web.url}/{planted.folder.name}"
+            if what == "dump":
+                info["dump"].update(path=dump)
+                return
+            info["explain"]["model"].update(base_url=evil.url)
+            info["score"]["judge"].update(base_url=evil.url)
+            info["score"]["settings"]["embedder"].update(base_url=evil.url)
 
-        shutil.copytree("run", "theirs")
         rewritten(here / "theirs" / "run.json", point_elsewhere)
-        seer.forget()
-        named = ("--judge-model", "judge", "--cache", "c")
-        results = {
-            "status": run("status", "theirs"),
-            "report": run("report", "theirs"),
-            "compare": run("compare", "theirs", "run"),
-            "merge": run("merge", "theirs"),
-            "score": run("score", "theirs", "--cache", "c"),
-            "judge": run("score", "theirs", *named),
-            "batch": run("score", "theirs", *named, "--batch"),
-            "embedding": run("score", "theirs", *named, "--scorers", "embedding", "--judge-base-url", seer.url),
-            "random": run("score", "theirs", *named, "--random-dump", planted.folder, "--judge-base-url", seer.url),
-            "calibrate": run("calibrate", "--model", "judge", "--calls", "12", "--base-url", seer.url, "--cache", "c"),
-        }
+        shutil.rmtree("theirs/random", ignore_errors=True)
+
+        results = all_that_reads("theirs", planted, seer)
 
         assert (evil.calls, web.sent) == ([], [])
+    refused = {name for name, result in results.items() if result.code == 2}
+    if what == "dump":
+        assert refused == {"report", "score", "judge", "batch", "random", "embedding"}
+        assert results["report"].err == (
+            f"autointerp: theirs/run.json names the dump {dump}, a URL that was never given on this machine; if you "
+            f"trust it, give --dump {dump} once\n"
+        )
+    else:
+        assert refused == {"score", "judge", "batch", "random"}, results["embedding"].err
+        assert all(f"--trust-address {evil.url} once" in results[name].err for name in refused)
 
-    codes = {name: result.code for name, result in results.items()}
-    assert {name for name, code in codes.items() if code == 2} == {
-        "report",
-        "score",
-        "judge",
-        "batch",
-        "embedding",
-        "random",
-    }
-    assert results["report"].err == (
-        f"autointerp: theirs/run.json names the dump {web.url}/{planted.folder.name}, a URL that was never given on "
-        f"this machine; if you trust it, give --dump {web.url}/{planted.folder.name} once\n"
-    )
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda stage, url: stage["model"].update(base_url=url),
+        lambda stage, url: stage["engine"].update(more_base_urls=[url]),
+        lambda stage, url: stage["settings"].update(
+            candidates={"diverse": True, "embedder": {"model": "e", "base_url": url}}
+        ),
+        lambda stage, url: stage.update(trust_address=[url]) or stage["model"].update(base_url=url),
+    ],
+    ids=["model", "more", "embedder", "trusts itself"],
+)
+def test_no_batch_command_asks_a_server_that_only_a_plan_from_elsewhere_names(
+    seer: StandIn, planted: Population, here: Path, elsewhere: None, change: Callable[[Json, str], None]
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    assert run("explain", planted.folder, *usual, "--batch").code == 0
+    with StandIn() as evil:
+        rewritten(here / "run" / "batch" / "plan.json", lambda plan: change(plan["stages"][0], evil.url))
+
+        results = [run("batch", command, "run") for command in ("submit", "status", "collect", "run")]
+
+        assert evil.calls == []
+        assert all("Traceback" not in said.err for said in results)
 
 
 def test_a_dump_at_a_url_that_was_given_once_is_read_when_a_run_names_it(
