@@ -23,7 +23,7 @@ from autointerp.runs.parts import PartInfo, Split, parts_of, read_splits, write_
 from autointerp.runs.scores import ScoreIndex
 from autointerp.schema import FailureRecord, Unscored, Usage
 from autointerp.scoring.calibration import Calibration, load_calibration, save_calibration
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
 
 ROUNDS = 120
 """Damaged copies of each file."""
@@ -95,7 +95,7 @@ def read_batch(folder: Path) -> object:
 
 PRICES = b'["m-1"]\ninput = 0.25\noutput = 2.0\ncached = 0.025\nsource = "contract"\ndate = 2026-11-23\n'
 WHEN = "2026-01-31T12:00:00Z"
-MODEL = ModelSettings(model="m", base_url="http://a/v1")
+MODEL = ModelSettings(model=ModelName("m"), base_url="http://a/v1")
 INFO = RunInfo(
     version="1",
     created=WHEN,

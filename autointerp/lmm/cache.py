@@ -19,7 +19,7 @@ import diskcache
 import filelock
 
 from autointerp.errors import AutointerpError, SettingsError
-from autointerp.lmm.cache_salvage import DATABASE, check_settings, digest_of, first_page, is_damage, salvage
+from autointerp.lmm.cache_salvage import DATABASE, FAULTS, check_settings, digest_of, first_page, is_damage, salvage
 
 Json = Mapping[str, str | int | float | bool | None]
 """A cached value: a flat JSON object."""
@@ -112,7 +112,7 @@ class Cache:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._store = self._open()
-        except (OSError, sqlite3.Error, diskcache.Timeout) as e:
+        except (OSError, *FAULTS, diskcache.Timeout) as e:
             raise SettingsError(f"{folder}: the cache cannot be written ({e}); name another with --cache") from e
         for name, value in _SETTINGS.items():
             # The settings live in the folder: one that evicts would lose paid answers silently.
@@ -144,7 +144,7 @@ class Cache:
         """The bytes of a row whose digest, if it has one, is right."""
         try:
             raw, digest = self._read(key)
-        except (sqlite3.Error, OSError, diskcache.Timeout) as e:
+        except (*FAULTS, OSError, diskcache.Timeout) as e:
             raise CacheError(
                 f"{self.folder}: the cache cannot be read ({e}); move it away, or name another with --cache"
             ) from e
@@ -155,11 +155,11 @@ class Cache:
     def _read(self, key: str) -> tuple[bytes | None, object]:
         store = self._store
         try:
-            return store.get(key, tag=True)
-        except sqlite3.Error as e:
+            return _fetched(store, key)
+        except FAULTS as e:
             if not self._mend(store, e):
                 raise
-        return self._store.get(key, tag=True)
+        return _fetched(self._store, key)
 
     async def put(self, key: str, value: Json) -> None:
         """Stores a value; returns once it is on disk, so that what follows from it may be written too."""
@@ -214,11 +214,11 @@ class Cache:
         try:
             try:
                 _write_rows(store, rows)
-            except sqlite3.Error as e:
+            except FAULTS as e:
                 if not self._mend(store, e):
                     raise
                 _write_rows(self._store, rows)
-        except (sqlite3.Error, OSError, diskcache.Timeout) as e:
+        except (*FAULTS, OSError, diskcache.Timeout) as e:
             return SettingsError(
                 f"{self.folder}: the cache cannot be written ({str(e) or 'it is locked'}); free space, or use --cache"
             )
@@ -230,12 +230,12 @@ class Cache:
         try:
             check_settings(place)
             return _opened(place)
-        except sqlite3.Error as e:
+        except FAULTS as e:
             if not self._mend(None, e):
                 raise
         return self._store
 
-    def _mend(self, broken: diskcache.Cache | None, error: sqlite3.Error) -> bool:
+    def _mend(self, broken: diskcache.Cache | None, error: Exception) -> bool:
         """Goes on with a new file of all that can be read of the damaged one; False where that is no remedy."""
         place = self.folder / _ANSWERS
         if not is_damage(error) or not os.access(place / DATABASE, os.W_OK):
@@ -259,6 +259,15 @@ def _opened(place: Path) -> diskcache.Cache:
     return diskcache.Cache(str(place), disk=BytesDisk, disk_min_file_size=_NEVER_A_FILE, **_SETTINGS)
 
 
+def _fetched(store: diskcache.Cache, key: str) -> tuple[bytes | None, object]:
+    """The value of a row and what stands beside it."""
+    found: object = store.get(key, tag=True)
+    assert isinstance(found, tuple)
+    value: object = found[0]
+    assert value is None or isinstance(value, bytes)
+    return value, found[1]
+
+
 def _file_of(place: Path) -> int | None:
     """Tells one file of answers from another that stands in its place."""
     try:
@@ -267,16 +276,17 @@ def _file_of(place: Path) -> int | None:
         return None
 
 
-def _renew(folder: Path, error: sqlite3.Error) -> str:
+def _renew(folder: Path, error: Exception) -> str:
     """Puts a sound file in the place of a damaged one, which is kept; gives what there is to say of it."""
     place, draft = folder / _ANSWERS, folder / f"{_ANSWERS}.new"
     shutil.rmtree(draft, ignore_errors=True)
     _opened(draft).close()
     sound = first_page(draft)
+    n = 0
     with _opened(draft) as store, store.transact():
         for row in salvage(place, sound):
             store.set(row.key, row.value, tag=digest_of(row.key, row.value))
-        n = len(store)
+            n += 1
     kept = next(p for i in itertools.count(1) if not (p := folder / f"{_DAMAGED}-{i}").exists())
     place.rename(kept)
     draft.rename(place)

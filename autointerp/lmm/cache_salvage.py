@@ -12,6 +12,8 @@ from typing import NamedTuple
 import diskcache
 
 DATABASE = diskcache.core.DBNAME
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What Python's module raises on a damaged file; the second where SQLite's own message quotes damaged names."""
 _HEADER = 100
 """Bytes of the database header (https://www.sqlite.org/fileformat.html, section 1.3)."""
 _LEAST = 64
@@ -34,7 +36,7 @@ def digest_of(key: str, value: bytes) -> str:
     return hashlib.sha256(key.encode() + b"\0" + value).hexdigest()[:32]
 
 
-def is_damage(error: sqlite3.Error) -> bool:
+def is_damage(error: Exception) -> bool:
     """Whether an error says that the content of the file is damaged, rather than that it is locked or the disk full."""
     name = str(getattr(error, "sqlite_errorname", "") or "").removeprefix("SQLITE_")
     return not name.startswith(_ELSEWHERE)
@@ -102,19 +104,19 @@ def _graft(start: bytes, page: int, file: Path) -> None:
 
 def _rows(file: Path) -> Iterator[Row | None]:
     """Forwards as far as it goes, then backwards, then what lies between, one by one; None if nothing was amiss."""
-    with closing(sqlite3.connect(file)) as connection, suppress(sqlite3.Error):
+    with closing(sqlite3.connect(file)) as connection, suppress(*FAULTS):
         connection.text_factory = bytes
         connection.execute(_ROW + "= ? LIMIT 0", (diskcache.core.MODE_RAW, 0))  # where not even this goes, nothing does
         read: list[int] = []
-        with suppress(sqlite3.Error):
+        with suppress(*FAULTS):
             yield from _sound_ones(_read(connection, "> ? ORDER BY rowid", 0), read)
             yield None
             return
         first, read = max(read, default=0), []
-        with suppress(sqlite3.Error):
+        with suppress(*FAULTS):
             yield from _sound_ones(_read(connection, "> ? ORDER BY rowid DESC", first), read)
         for rowid in range(first + 1, min([first + file.stat().st_size // _LEAST, *read])):
-            with suppress(sqlite3.Error):
+            with suppress(*FAULTS):
                 yield from _sound_ones(_read(connection, "= ?", rowid), read)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -228,14 +227,18 @@ def test_an_embedder_without_an_address_is_asked_where_the_judge_is(
     assert f"{seer.url} has no such model or path (The model `nobody` does not exist.)" in result.err
 
 
-class Json(dict[str, "Json"]):
-    """An object of a JSON file."""
+Steps = tuple[str | int, ...]
+"""The way to a value in a JSON file, from the outside in."""
 
 
-def rewritten(file: Path, change: Callable[[Json], None]) -> None:
-    """Changes a JSON file in place."""
-    content = json.loads(file.read_bytes(), object_hook=Json)
-    change(content)
+def rewrite(file: Path, *changes: tuple[Steps, object]) -> None:
+    """Puts other values into a JSON file."""
+    content = json.loads(file.read_bytes())
+    for (*way, last), value in changes:
+        inner = content
+        for step in way:
+            inner = inner[step]
+        inner[last] = value
     file.write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -268,16 +271,13 @@ def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhe
     with StandIn() as evil, WebFolder(planted.folder.parent, ranges=True) as web:
         dump = f"{web.url}/{planted.folder.name}"
 
-        def point_elsewhere(info: Json) -> None:
-            if what == "dump":
-                info["dump"].update(path=dump)
-                return
-            info["explain"]["model"].update(base_url=evil.url)
-            info["score"]["judge"].update(base_url=evil.url)
-            info["score"]["settings"]["embedder"].update(base_url=evil.url)
-
-        rewritten(here / "theirs" / "run.json", point_elsewhere)
-        shutil.rmtree("theirs/random", ignore_errors=True)
+        servers = (
+            (("explain", "model", "base_url"), evil.url),
+            (("score", "judge", "base_url"), evil.url),
+            (("score", "settings", "embedder", "base_url"), evil.url),
+        )
+        changes = ((("dump", "path"), dump),) if what == "dump" else servers
+        rewrite(here / "theirs" / "run.json", *changes)
 
         results = all_that_reads("theirs", planted, seer)
 
@@ -295,24 +295,23 @@ def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhe
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("way", "value"),
     [
-        lambda stage, url: stage["model"].update(base_url=url),
-        lambda stage, url: stage["engine"].update(more_base_urls=[url]),
-        lambda stage, url: stage["settings"].update(
-            candidates={"diverse": True, "embedder": {"model": "e", "base_url": url}}
-        ),
-        lambda stage, url: stage.update(trust_address=[url]) or stage["model"].update(base_url=url),
+        (("model", "base_url"), "URL"),
+        (("engine", "more_base_urls"), ["URL"]),
+        (("settings", "candidates"), {"diverse": True, "embedder": {"model": "e", "base_url": "URL"}}),
+        (("trust_address",), ["URL"]),
     ],
     ids=["model", "more", "embedder", "trusts itself"],
 )
 def test_no_batch_command_asks_a_server_that_only_a_plan_from_elsewhere_names(
-    seer: StandIn, planted: Population, here: Path, elsewhere: None, change: Callable[[Json, str], None]
+    seer: StandIn, planted: Population, here: Path, elsewhere: None, way: Steps, value: object
 ):
     usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
     assert run("explain", planted.folder, *usual, "--batch").code == 0
     with StandIn() as evil:
-        rewritten(here / "run" / "batch" / "plan.json", lambda plan: change(plan["stages"][0], evil.url))
+        named = json.loads(json.dumps(value).replace("URL", evil.url))
+        rewrite(here / "run" / "batch" / "plan.json", (("stages", 0, *way), named))
 
         results = [run("batch", command, "run") for command in ("submit", "status", "collect", "run")]
 
@@ -342,7 +341,7 @@ def test_a_plan_from_elsewhere_fetches_no_dump_that_it_names(
     run("explain", planted.folder, *usual, "--batch")
     with WebFolder(planted.folder.parent, ranges=True) as web:
         dump = f"{web.url}/{planted.folder.name}"
-        rewritten(here / "run" / "batch" / "plan.json", lambda plan: plan["stages"][0].update(dump=dump))
+        rewrite(here / "run" / "batch" / "plan.json", (("stages", 0, "dump"), dump))
 
         results = [run("batch", command, "run") for command in ("submit", "run")]
 
