@@ -12,9 +12,24 @@ AutointerpError
 ```
 """
 
+import re
+
+_MOST = 2000
+"""Characters of a message."""
+_LOGIN = re.compile(r"\b([a-z][a-z0-9+.-]+:/{1,2})[^\s/\"\'\\<>]*@", re.IGNORECASE)
+_KEY = re.compile(
+    r"([?&;][\w.-]*(?:key|token|sig|signature|secret|passwo?r?d|auth|credential)=)[^\s&;\"'\\<>)\]]+",
+    re.IGNORECASE,
+)
+
 
 class AutointerpError(Exception):
-    """The message is one line that names the thing and the remedy."""
+    """The message is one line that names the thing and the remedy, without keys in addresses."""
+
+    def __init__(self, message: str = "") -> None:
+        text = without_secrets(message)
+        # Of a foreign text that is quoted in it the middle goes, and what to do at the end stays.
+        super().__init__(text if len(text) <= _MOST else f"{text[: _MOST // 2]} … {text[-_MOST // 4 :]}")
 
 
 class DumpError(AutointerpError):
@@ -46,5 +61,18 @@ class ImageError(AutointerpError):
 
 
 def one_line(text: str) -> str:
-    """Foreign text as one line that a terminal can show: what is not printable becomes a space."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Foreign text as one line for a terminal: what is not printable becomes a space, and keys in addresses go."""
+    return " ".join(printable(without_secrets(text)).split())
+
+
+def printable(text: str) -> str:
+    """The text with a space for each character that is not printable.
+
+    Among these are escapes and other control characters, those that turn the direction of writing, and invisible ones.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def without_secrets(text: str) -> str:
+    """The text without user names, passwords and keys that stand in addresses, e.g. `https://…@host/?api_key=…`."""
+    return _KEY.sub(r"\1…", _LOGIN.sub(r"\1…@", text)) if "@" in text or "=" in text else text

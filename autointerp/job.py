@@ -14,8 +14,9 @@ from autointerp.errors import RunError
 from autointerp.evidence import Images
 from autointerp.lmm.gateway import Tally
 from autointerp.lmm.outcomes import DEFERRED, Failure
+from autointerp.lmm.trust import is_known_dump, remember_dump
 from autointerp.pipeline import Stop
-from autointerp.remote.path import AnyPath, Location, as_path
+from autointerp.remote.path import AnyPath, Location, RemotePath, as_path
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
@@ -262,17 +263,53 @@ def reference(dump: Dump) -> DumpReference:
     )
 
 
-def dump_of(run: Run, given: Location | None, *, allow_outside: bool) -> Dump:
-    """The dump of a run: where it was, or where the user says it is now.
+def named_dump(where: Location, *, allow_outside: bool) -> Dump:
+    """The dump that a user names; its URL, if it is at one, may from now on be read when a run folder names it.
 
     Raises:
-        RunError: it is not there any more, or it is another dump.
+        DumpError: it cannot be read.
+    """
+    if isinstance(place := as_path(where), RemotePath):
+        remember_dump(place.url)
+    return open_dump(place, allow_outside=allow_outside)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
+
+
+def refuse_unknown_dump(where: AnyPath, named_by: str, remedy: str) -> None:
+    """Refuses a URL that only a run folder names, so that reading a run from elsewhere fetches nothing unasked.
+
+    Raises:
+        RunError: it is one that was never given on this machine.
+    """
+    if isinstance(where, RemotePath) and not is_known_dump(where.url):
+        raise RunError(f"{named_by} names the dump {where}, a URL that was never given on this machine; {remedy}")
+
+
+def dump_of(run: Run, given: Location | None, *, allow_outside: bool, dealt: bool = False) -> Dump:
+    """The dump of a run: where it was, or where the user says it is now.
+
+    Args:
+        run: whose dump is wanted.
+        given: where the user says it is; None to look where the run says.
+        allow_outside: as for `open_dump`.
+        dealt: whether another process, which has made sure that it may be read, deals the work.
+
+    Raises:
+        RunError: it is not there any more, it is another dump, or only the run names its URL.
         DumpError: it cannot be read.
     """
     place = as_path(given if given is not None else run.info.dump.path)
-    if given is None and isinstance(place, Path) and not place.exists():
+    if given is None and isinstance(place, Path) and not _is_there(place):
         raise RunError(f"{run.path}: its dump is no longer at {run.info.dump.path}; say where it is with --dump")
-    dump = open_dump(place, allow_outside=allow_outside)
+    if given is None and not dealt:
+        refuse_unknown_dump(place, f"{run.path}/run.json", f"if you trust it, give --dump {place} once")
+    dump = (open_dump if given is None else named_dump)(place, allow_outside=allow_outside)
     if dump.digest != run.info.dump.digest:
         raise RunError(
             f"{dump.path}: not the dump that {run.path} was made from, or it has changed since; "

@@ -17,7 +17,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from autointerp.errors import SettingsError
+from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
 from autointerp.record import Record
 
@@ -137,6 +137,12 @@ class Command(Settings):
         Raises:
             SettingsError: the command has no such option, or it does not take the value.
         """
+        for key, value in options.items():
+            if isinstance(value, (str, Path)) and "\0" in str(value):
+                # No file has such a name, and whoever opens one says so in many ways.
+                raise SettingsError(
+                    f"{key.replace('_', '-')}: there is a NUL in {one_line(str(value))!r}; leave it out"
+                )
         try:
             return cls.model_validate(_nested(cls, options))
         except ValidationError as e:

@@ -12,15 +12,16 @@ from typing import Literal, Self
 
 from pydantic import SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
-from autointerp.errors import RunError
-from autointerp.lmm.address import identity
+from autointerp.errors import RunError, one_line
+from autointerp.lmm.address import checked_url, identity
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.capabilities import Dialect, first_dialect, known_dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.record import Record
 from autointerp.runs.jsonl import Appender, read_lines
 
 MANIFEST = "manifest.jsonl"
+_NAME = re.compile(r"requests-\d{5,9}\.jsonl")
 PART = ".part"
 """Ends the name of a file that is being written."""
 
@@ -144,7 +145,9 @@ class Manifest:
         writing: to add events too; what a kill left half-done is then mended. For one process at a time.
 
     Raises:
-        RunError: the manifest has a line that is not one, or lacks one that a later line needs.
+        RunError: the manifest has a line that is not one, names a file that is none of its own, or lacks a line that a
+            later one needs.
+        SettingsError: an address in it cannot be used.
     """
 
     def __init__(self, folder: Path, *, writing: bool) -> None:
@@ -162,6 +165,8 @@ class Manifest:
         self._out: Appender[Event] | None = None
         self._torn = False
         for event in read_lines(folder / MANIFEST, EVENT):
+            if event.event == "written":
+                _check(event, folder / MANIFEST)
             self._apply(event)
         self._named = max((int(n) for name in self.files for n in re.findall(r"\d+", name)), default=0)
         if writing:
@@ -207,8 +212,7 @@ class Manifest:
         """What an endpoint takes for a model: learnt from its results, else remembered in the cache, else a guess."""
         if (learnt := self.dialects.get((model, identity(base_url)))) is not None:
             return learnt
-        known = cache.get(dialect_key(base_url, model))
-        return Dialect.model_validate(known) if known else first_dialect(base_url)
+        return known_dialect(cache, base_url, model) or first_dialect(base_url)
 
     def next_name(self) -> str:
         """Of the next file; no other one has it."""
@@ -300,3 +304,13 @@ class Manifest:
                 part.replace(whole)
             else:
                 part.unlink()
+
+
+def _check(event: Event, manifest: Path) -> None:
+    """A folder from elsewhere names no file that would be sent or removed in place of its own, and no odd address."""
+    if _NAME.fullmatch(event.file) is None:
+        raise RunError(
+            f"{manifest}: speaks of a file {one_line(repr(event.file))}, which is none of a batch job; delete "
+            f"{manifest.parent} and give the recorded commands with --batch again"
+        )
+    checked_url(event.base_url, f"{manifest}: base_url")

@@ -45,8 +45,13 @@ class Counts:
     """
 
     def __init__(self, terminal: Console | None, say: Callable[[Counted], None], clock: Callable[[], float]) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(16), MofNCompleteColumn(), TimeRemainingColumn())
-        more = TextColumn("{task.fields[words]}")
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(16),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        more = TextColumn("{task.fields[words]}", markup=False)
         self._bars = None if terminal is None else Progress(*columns, more, console=terminal)
         self._say = say
         self._clock = clock

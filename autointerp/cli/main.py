@@ -6,14 +6,15 @@ import errno
 import os
 import signal
 import sys
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from autointerp.cli.generate import Lazy, defaults, lazy
+from autointerp.cli.terminal import say, say_aside
 from autointerp.errors import AutointerpError, SettingsError, one_line
+from autointerp.reading import read_toml
 from autointerp.version import __version__
 
 COMMANDS = {
@@ -53,6 +54,9 @@ GROUPS = {
 INTERRUPTED = 130
 """Exit code after an interrupt, as shells have it."""
 
+_TOLD = {errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+"""Faults of a disk or a name that no part of the program makes, so that whoever meets one needs no traceback."""
+
 app = typer.Typer(
     name="autointerp",
     cls=Lazy,
@@ -65,7 +69,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"autointerp {__version__}")
+        say(f"autointerp {__version__}")
         raise typer.Exit
 
 
@@ -107,7 +111,7 @@ def _group(name: str, help_text: str) -> typer.Typer:
 
 def _tables(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return read_toml(path.read_text("utf-8"))
     except FileNotFoundError as e:
         raise SettingsError(f"--config {path}: no such file") from e
     except (OSError, ValueError) as e:
@@ -122,13 +126,12 @@ def main() -> None:
     try:
         program()(prog_name="autointerp")
     except AutointerpError as e:
-        sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
+        say_aside(f"autointerp: {one_line(str(e))}")
         raise SystemExit(2) from None
     except OSError as e:
-        if e.errno != errno.ENAMETOOLONG:
+        if e.errno not in _TOLD:
             raise
-        # Whichever command looked for it first: a name that is too long was typed, and stands in no folder.
-        sys.stderr.write(f"autointerp: {one_line(str(e.filename))[:100]}…: the name is too long; give a shorter one\n")
+        say_aside(f"autointerp: {e.filename or 'a file'}: {e.strerror}; mend that, or name another place")
         raise SystemExit(2) from None
     except SystemExit as e:
         if e.code == INTERRUPTED:

@@ -1,14 +1,12 @@
 """From results to what is printed."""
 
 import dataclasses
-import json
 import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from autointerp.cli.terminal import say, say_json
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
@@ -27,18 +25,13 @@ def plural(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
-def print_json(value: object) -> None:
-    """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
 def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
     """Prints what a job did, and gives the exit code."""
     if as_json:
-        print_json(_as_json(result))
+        say_json(_as_json(result))
     else:
         for line in _lines(did, result, next_step):
-            typer.echo(line)
+            say(line)
     return exit_code(complete=result.complete, halted=result.halted)
 
 
@@ -57,11 +50,11 @@ def exit_code(*, complete: bool, halted: bool) -> int:
 def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
     """Says that a command was recorded for a batch job, and what comes next."""
     if as_json:
-        print_json({"run": str(run), "recorded": command})
+        say_json({"run": str(run), "recorded": command})
         return
-    typer.echo(f"recorded for a batch job: {command}, {what}; nothing was asked")
-    typer.echo(f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:")
-    typer.echo(f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on")
+    say(f"recorded for a batch job: {command}, {what}; nothing was asked")
+    say(f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:")
+    say(f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on")
 
 
 def _as_json(result: "JobResult") -> dict[str, object]:

@@ -1,20 +1,19 @@
 """How far a job is, on stderr: a live display on a terminal, plain lines elsewhere, JSON events for programs."""
 
 import asyncio
-import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live as RichLive
 from rich.text import Text
 
 from autointerp.cli.counts import Counted, Counts
 from autointerp.cli.printing import same_again
 from autointerp.cli.rate import Recent, Sample
+from autointerp.cli.terminal import Terminal, say_aside, say_json_aside
 from autointerp.job import Watched
 from autointerp.lmm.outcomes import DEFERRED
 
@@ -39,7 +38,7 @@ class Live:
     def __init__(self, *, as_json: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._as_json = as_json
         self._clock = clock
-        self._console = Console(stderr=True)
+        self._console = Terminal(stderr=True)
         self._watch: Watch | None = None
         terminal = self._console if self._console.is_terminal and not as_json else None
         self._counts = Counts(terminal, self._counted, clock)
@@ -54,7 +53,7 @@ class Live:
         elif self._console.is_terminal:
             shown = RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4)
         else:
-            shown = _regularly(lambda: _line(plain(watch)), PLAIN_EVERY)
+            shown = _regularly(lambda: say_aside(plain(watch)), PLAIN_EVERY)
         try:
             with shown:
                 yield
@@ -67,7 +66,7 @@ class Live:
         if self._as_json:
             _event("done", **watch.event())
         elif not self._console.is_terminal:
-            _line(plain(watch))
+            say_aside(plain(watch))
 
     def advance(self, *, failed: bool) -> None:
         """One more feature is through."""
@@ -82,7 +81,7 @@ class Live:
         if self._as_json:
             _event("count", stage=told.stage, done=told.done, total=told.total, text=told.words)
         else:
-            _line(str(told))
+            say_aside(str(told))
 
     def close(self) -> None:
         """Ends what is shown."""
@@ -93,7 +92,7 @@ class Live:
         if self._as_json:
             _event("note", text=text)
         else:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(text, highlight=False, soft_wrap=True)
 
 
 class Watch:
@@ -233,13 +232,8 @@ def _time(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
-def _line(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
-
-
 def _event(name: str, **values: object) -> None:
-    _line(json.dumps({"event": name, **values}, ensure_ascii=False))
+    say_json_aside({"event": name, **values})
 
 
 @contextmanager

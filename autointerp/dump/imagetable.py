@@ -15,6 +15,7 @@ from autointerp.dump.parts import Parts
 from autointerp.errors import DumpError
 from autointerp.remote.path import AnyPath, RemotePath
 from autointerp.schema import ImageRow
+from autointerp.within import leaves, within
 
 N_CACHED_BYTES = 128 * 2**20
 """Image bytes kept after their row group was read, since one feature's images often lie together."""
@@ -91,21 +92,22 @@ class ImageTable:
             DumpError: it is absolute or leaves the dump's folder, links followed, and that is not allowed.
         """
         where = f"{self.parts.paths[0]}: row {position}: path is {path!r}"
+        if "\0" in path:
+            raise DumpError(f"{where}: it holds a NUL")
         if isinstance(self._root, RemotePath):
             return self._at_url(self._root, path, where)
+        if self._allow_outside:
+            return self._folder / path
         try:
-            if self._allow_outside:
-                return self._folder / path
-            full = (self._root / path).resolve()
-        except (ValueError, OSError, RuntimeError) as error:
+            return within(self._root, path)
+        except OSError as error:
             raise DumpError(f"{where}: {error}") from error
-        if Path(path).is_absolute() or not full.is_relative_to(self._root):
-            raise DumpError(f"{where}{_OUTSIDE}")
-        return full
+        except ValueError as error:
+            raise DumpError(f"{where}{_OUTSIDE}") from error
 
     def _at_url(self, root: RemotePath, path: str, where: str) -> AnyPath:
         inside = posixpath.normpath(path)
-        if not (inside.startswith(("/", "../")) or inside in ("..", ".") or "\0" in path):
+        if leaves(path) is None and inside != ".":
             return root / inside
         if not self._allow_outside:
             raise DumpError(f"{where}{_OUTSIDE}")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.dump.reader import Dump, open_dump
+from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.job import JobResult, reference
+from autointerp.job import JobResult, named_dump, reference
 from autointerp.prompts import plain
 from autointerp.remote.path import Location
 from autointerp.runs.description_csv import Foreign, open_foreign
@@ -42,7 +42,7 @@ def adopt(
         RunError: the folder holds another run, or the file is not as it was.
     """
     started = time.monotonic()
-    opened = open_dump(dump, allow_outside=allow_outside)
+    opened = named_dump(dump, allow_outside=allow_outside)
     foreign = open_foreign(Path(explanations), layer=layer, n_latents=opened.info.n_latents)
     chosen = np.intersect1d(foreign.features, opened.feature_ids)
     if not len(chosen):

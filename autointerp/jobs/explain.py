@@ -11,12 +11,11 @@ import numpy as np
 from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
-from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
 from autointerp.explanation.hierarchy_order import ancestry_of
 from autointerp.explanation.shuffled_sets import Shuffler
-from autointerp.job import JobResult, Progress, Recorder, Silent, choose, images_of, only, reference
+from autointerp.job import JobResult, Progress, Recorder, Silent, choose, images_of, named_dump, only, reference
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.lmm.cache import cache_folder
@@ -62,7 +61,7 @@ def explain_features(
     started = time.monotonic()
     asked, settings, engine = o.model, o.settings, o.engine
     _refuse_hierarchy(shard, settings)
-    opened = open_dump(o.dump, allow_outside=o.allow_outside)
+    opened = named_dump(o.dump, allow_outside=o.allow_outside)
     explainer = make_explainer(opened, asked, settings, o.prompts)
     asks, embeds = asker(explainer, opened, o.prompts), embedder_of_candidates(settings)
     chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)

@@ -89,7 +89,7 @@ def score_features(
     asked, settings, engine = judge, o.settings, o.engine
     gather(run, crew, progress)
     there = open_run(run)
-    opened = dump_of(there, o.dump, allow_outside=o.allow_outside)
+    opened = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=shard is not None and shard.ids is not None)
     result = JobResult(run=run, selected=0, before=0)
     scorers = _scorers(settings, there, opened, result)
     refuse_screener(settings, asked)

@@ -4,7 +4,10 @@ import hashlib
 import re
 from typing import Literal
 
+from pydantic import ValidationError
+
 from autointerp.lmm.address import identity, is_openai
+from autointerp.lmm.cache import Cache
 from autointerp.record import Record
 
 
@@ -47,6 +50,15 @@ class Dialect(Record):
 def first_dialect(base_url: str | None) -> Dialect:
     """What to try first: OpenAI's own reasoning models refuse `max_tokens`, older servers know nothing else."""
     return Dialect(token_field="max_completion_tokens" if is_openai(base_url) else "max_tokens")
+
+
+def known_dialect(cache: Cache, base_url: str | None, model: str) -> Dialect | None:
+    """What the cache remembers of an endpoint; None where it knows nothing, or what another version wrote."""
+    try:
+        known = cache.get(dialect_key(base_url, model))
+        return Dialect.model_validate(known) if known else None
+    except ValidationError:
+        return None
 
 
 def dialect_key(base_url: str | None, model: str) -> str:

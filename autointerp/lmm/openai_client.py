@@ -12,7 +12,7 @@ from autointerp.errors import one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.body import build_body
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect, known_dialect
 from autointerp.lmm.endpoint_errors import Meaning, error_of, kind_of, status_of, verdict, words_of
 from autointerp.lmm.http import Sent, Wire
 from autointerp.lmm.keys import NO_KEY, api_key
@@ -121,9 +121,8 @@ class OpenAIClient:
 
     def _dialect(self, model: str) -> Dialect:
         if model not in self._dialects:
-            known = self._cache.get(dialect_key(self._base_url, model))
-            if known:
-                self._proven[model] = Dialect.model_validate(known)
+            if known := known_dialect(self._cache, self._base_url, model):
+                self._proven[model] = known
             self._dialects[model] = self._proven.get(model) or first_dialect(self._base_url)
         return self._dialects[model]
 

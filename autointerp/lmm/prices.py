@@ -1,7 +1,6 @@
 """What a model's tokens cost, from data on this machine only: the user's file, genai-prices, a small table of ours."""
 
 import datetime
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, ValidationError
 
 from autointerp.errors import SettingsError
+from autointerp.reading import read_json, read_toml
 from autointerp.record import Record
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def read_prices(path: Path) -> dict[str, PriceRow]:
         raise SettingsError(f"{path}: prices are read from a file that ends in .toml or .json")
     try:
         text = path.read_text("utf-8")
-        table: object = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        table: object = read_toml(text) if path.suffix == ".toml" else read_json(text)
     except OSError as e:
         raise SettingsError(f"{path}: cannot be read ({e.strerror}); --prices needs a TOML or JSON file") from e
     except ValueError as e:

@@ -12,6 +12,8 @@ VARIABLES = ("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL", "OPENAI_BASE_UR
 """Environment variables that give addresses."""
 TRUST = "--trust-address"
 _FILE = "addresses"
+_DUMPS = "dumps"
+"""Apart from the addresses: where a dump is read from, no key goes."""
 
 
 def from_environment(names: Sequence[str]) -> tuple[str, ...]:
@@ -32,15 +34,20 @@ def remember(base_urls: Iterable[str]) -> None:
     Where the user has no folder for settings, or it cannot be written, nothing is noted: a later command that meets
     such an address in a run folder alone asks for a yes.
     """
-    file = _file()
     new = [url for url in dict.fromkeys(base_urls) if identity(url) is not None and not _noted(url)]
-    if file is None or not new:
+    if new:
+        _note(_FILE, new)
+
+
+def _note(name: str, urls: Sequence[str]) -> None:
+    file = _file(name)
+    if file is None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a", encoding="utf-8") as out:
             # Processes that start together may each add the same line, which does no harm.
-            out.write("".join(f"{url}\n" for url in new))
+            out.write("".join(f"{url}\n" for url in urls))
     except OSError:
         return
 
@@ -80,25 +87,39 @@ def admit(
             )
 
 
+def remember_dump(url: str) -> None:
+    """Notes the URL of a dump that was given on this machine, as `remember` does addresses."""
+    if not is_known_dump(url):
+        _note(_DUMPS, [url])
+
+
+def is_known_dump(url: str) -> bool:
+    """Whether the URL of a dump was given on this machine."""
+    return url in _lines(_DUMPS)
+
+
 def _noted(base_url: str) -> bool:
-    file = _file()
+    return any(same_place(base_url, line) for line in _lines(_FILE))
+
+
+def _lines(name: str) -> list[str]:
+    file = _file(name)
     try:
-        lines = file.read_text("utf-8", "replace").splitlines() if file is not None else []
+        return file.read_text("utf-8", "replace").splitlines() if file is not None else []
     except OSError:
-        return False
-    return any(same_place(base_url, line) for line in lines)
+        return []
 
 
 def _in_environment(base_url: str) -> bool:
     return any(same_place(base_url, url) for name in VARIABLES for url in from_environment((name,)))
 
 
-def _file() -> Path | None:
-    """Where addresses are noted; None where the user has no home."""
+def _file(name: str) -> Path | None:
+    """Where something is noted; None where the user has no home."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
     try:
         # The XDG Base Directory Specification says to ignore a path that is not absolute.
         folder = Path(base) if Path(base).is_absolute() else Path.home() / ".config"
     except RuntimeError:
         return None
-    return folder / "autointerp" / _FILE
+    return folder / "autointerp" / name

@@ -1,6 +1,7 @@
 """Folders and files at a URL such as `s3://bucket/dump`, read through fsspec by the few calls that a Path has too."""
 
 import atexit
+import hashlib
 import io
 import os
 import posixpath
@@ -289,7 +290,7 @@ def _copies() -> Path:
 def _copy(path: RemotePath) -> Path:
     """A copy of a whole file, made once in the life of the process."""
     with _copying:
-        target = _copies() / quote(path.url, safe="")[-200:]
+        target = _copies() / hashlib.sha256(path.url.encode()).hexdigest()
         if not target.exists():
             part = target.with_suffix(".part")
             path.run(lambda fs: fs.get_file(path.url, str(part)))

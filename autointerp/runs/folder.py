@@ -1,6 +1,5 @@
 """The run folder: run.json, explanations.jsonl, scores.jsonl, failures.jsonl; one writer at a time."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
+from autointerp.reading import in_short, read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.index import ExplanationIndex, Ints, keys
@@ -140,7 +140,7 @@ def open_run(path: str | Path) -> Run:
     path = local_path(path)
     file = path / "run.json"
     try:
-        raw = json.loads(file.read_bytes())
+        raw = read_json(file.read_bytes())
     except FileNotFoundError as e:
         why = "no run.json here; name a folder that `autointerp explain --run` made"
         if any((path / "parts").glob("*-of-*")):
@@ -150,7 +150,7 @@ def open_run(path: str | Path) -> Run:
         raise RunError(f"{file}: cannot be read ({e}); name a folder that `autointerp explain --run` made") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         found = raw.get("format") if isinstance(raw, dict) else None
-        raise RunError(f"{file}: format is {found!r}, this version reads {FORMAT!r}")
+        raise RunError(f"{file}: format is {in_short(found)}, this version reads {FORMAT!r}")
     try:
         return Run(path, RunInfo.model_validate(raw))
     except ValidationError as e:
@@ -327,7 +327,7 @@ def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
 
 
 def _why(error: OSError) -> str:
-    return f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+    return f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
 
 
 def _flat(value: object, prefix: str = "") -> dict[str, object]:

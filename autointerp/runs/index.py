@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
+from autointerp.runs.jsonl import opened
 from autointerp.schema import Explanation
 
 Ints = npt.NDArray[np.int64]
@@ -16,7 +18,7 @@ Ints = npt.NDArray[np.int64]
 class _Key(BaseModel):
     """The part of a line that says what it is about."""
 
-    feature: int
+    feature: Annotated[int, Field(ge=0, lt=2**63)]
     scorer: str = ""
 
 
@@ -32,7 +34,7 @@ def keys(path: Path) -> Iterator[tuple[int, str, int]]:
     if not path.exists():
         return
     offset = 0
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return  # torn: its writer was killed or is writing it now
@@ -75,7 +77,7 @@ class ExplanationIndex:
         if not holds(self.features, feature):
             raise KeyError(feature)
         at = int(np.searchsorted(self.features, feature))
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             file.seek(int(self._offsets[at]))
             line = file.readline()
         try:

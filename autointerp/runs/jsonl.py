@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +12,14 @@ from autointerp.errors import RunError
 T = TypeVar("T")
 
 _BLOCK = 1 << 16
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file of lines, to read. Raises RunError where it cannot be read."""
+    try:
+        return path.open("rb")
+    except OSError as e:
+        raise RunError(f"{path}: cannot be read ({e.strerror}); mend that, then run the same command again") from e
 
 
 class LineFile:
@@ -119,7 +127,7 @@ class JsonLines(Generic[T]):
         if not self._path.exists():
             return
         place = 0
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     return  # torn: its writer was killed or is writing it now
@@ -132,7 +140,7 @@ class JsonLines(Generic[T]):
         Raises:
             RunError: no such record begins there, e.g. since the file was rewritten meanwhile.
         """
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             file.seek(place)
             return self._record(file.readline(), f"{self._path}: byte {place}")
 

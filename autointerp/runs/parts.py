@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, PositiveInt, ValidationError
 
 from autointerp.errors import RunError
+from autointerp.reading import read_json
 from autointerp.record import Record
 from autointerp.runs.folder import Run, open_run, replace_file
 from autointerp.runs.index import Ints
@@ -162,8 +163,11 @@ def read_splits(run: Path) -> dict[Stage, Split]:
     if not file.exists():
         return {}
     try:
-        return {_stage(stage): Split.model_validate(said) for stage, said in json.loads(file.read_bytes()).items()}
-    except (OSError, ValueError, AttributeError) as e:
+        said = read_json(file.read_bytes())
+        if not isinstance(said, dict):
+            raise ValueError
+        return {_stage(stage): Split.model_validate(split) for stage, split in said.items()}
+    except (OSError, ValueError) as e:
         raise RunError(f"{file}: cannot be read; remove it, and take no notice of shards that are said to miss") from e
 
 

@@ -5,17 +5,20 @@ holds for `FRESH` seconds after it was last renewed; two that begin in the same 
 """
 
 import json
+import posixpath
 import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from autointerp.errors import RunError
+from autointerp.errors import RunError, one_line
+from autointerp.reading import read_json
 from autointerp.remote.errors import RemoteError
 from autointerp.remote.path import RemotePath
 from autointerp.runs.parts import PARTS
+from autointerp.within import leaves, within
 
 FRESH = 900.0
 """Seconds for which a note of who works on a run keeps others off."""
@@ -57,14 +60,17 @@ class Mirror:
         """Fetches the run, if there is one yet.
 
         Raises:
-            RunError: it cannot be read, or what was left here and what is there have both gone on.
+            RunError: it cannot be read, holds an object whose name leads out of the run, or what was left here and what
+                is there have both gone on.
         """
         fresh = self.folder.with_name(f"{self.folder.name}.fresh")
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         try:
-            self._there = {name for name in self._names() if self._fetch(name, fresh)}
-        except (FileNotFoundError, RemoteError) as error:
+            names = self._names()
+            self._refuse_outside(names)
+            self._there = {name for name in names if self._fetch(name, fresh)}
+        except OSError as error:
             shutil.rmtree(fresh)
             raise RunError(f"{self.place}: cannot be read: {error}") from error
         if self._left() and self._ahead(fresh):
@@ -106,8 +112,8 @@ class Mirror:
         """
         note = self._note()
         try:
-            held = json.loads(note.read_bytes())
-            if held["owner"] != owner and self._clock() - held["at"] < FRESH:
+            held = read_json(note.read_bytes())
+            if isinstance(held, dict) and held["owner"] != owner and self._clock() - held["at"] < FRESH:
                 raise RunError(
                     f"{self.place}: {held['owner']} is working on it; wait for it, or remove {note} if it was killed"
                 )
@@ -150,7 +156,20 @@ class Mirror:
         found = self.place.run(lambda fs: fs.find(self.place.url))
         # Full names, of which the first part is the folder's as this store spells it.
         base = self.place.run(lambda fs: fs._strip_protocol(self.place.url))
-        return [name for path in found if self._wanted(name := str(path)[len(str(base)) :].lstrip("/"))]
+        names = (str(path)[len(str(base)) :].removeprefix("/") for path in found)
+        # A name that ends in a slash is how some tools mark a folder.
+        return [name for name in names if name and not name.endswith("/") and self._wanted(name)]
+
+    def _refuse_outside(self, names: Iterable[str]) -> None:
+        for name in names:
+            why = leaves(name)
+            if why is None and posixpath.normpath(name) != name:
+                why = "it is no plain path"
+            if why is not None:
+                raise RunError(
+                    f"{self.place}: holds an object named {one_line(repr(name))}, and {why}; nothing was fetched: "
+                    "remove the object, or name another run"
+                )
 
     def _wanted(self, name: str) -> bool:
         if name.rpartition("/")[2] == NOTE:
@@ -159,7 +178,10 @@ class Mirror:
         return not (others and name.endswith(".jsonl"))
 
     def _fetch(self, name: str, folder: Path) -> bool:
-        target = folder / name
+        try:
+            target = within(folder, name)
+        except ValueError as error:
+            raise RunError(f"{self.place}: {one_line(name)}: {error}") from error
         target.parent.mkdir(parents=True, exist_ok=True)
         source = self.place / name
         try:
@@ -181,7 +203,8 @@ class Mirror:
         self._there.discard(name)
 
     def _files(self) -> list[str]:
-        files = (file for file in self.folder.rglob("*") if file.is_file())
+        # A link may lead to what nobody meant to send.
+        files = (file for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink())
         kept = (file for file in files if file.name != ".lock" and file.suffix != ".part")
         return [file.relative_to(self.folder).as_posix() for file in kept]
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from autointerp.errors import RunError
 from autointerp.runs.folder import SCORE
 from autointerp.runs.index import Ints, keys
+from autointerp.runs.jsonl import opened
 from autointerp.schema import Scored, Unscored
 
 
@@ -48,7 +49,7 @@ class ScoreIndex:
             RunError: a line is no score; names the file and the feature.
         """
         features, offsets = self._lines[scorer]
-        with self._path.open("rb") as file:
+        with opened(self._path) as file:
             for feature, at in zip(among.tolist(), offsets[np.searchsorted(features, among)].tolist(), strict=True):
                 file.seek(at)
                 try:

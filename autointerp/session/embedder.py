@@ -76,7 +76,7 @@ async def open_embedder(
     ledger = Ledger(None, {model.model: None})
     renderer = open_renderer(dump)
     try:
-        with Cache(cache_folder(cache)) as store:
+        with Cache(cache_folder(cache), say) as store:
             client, close = _client(model, engine, store, say)
             try:
                 gateway = Gateway(

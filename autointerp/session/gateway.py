@@ -117,7 +117,7 @@ async def open_gateway(
     )
     renderer = open_renderer(dump)
     try:
-        with Cache(cache_folder(cache)) as store:
+        with Cache(cache_folder(cache), say) as store:
             client, close = _client(model, engine, store, limiter, outbox, say)
             gateway = Gateway(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
             try:

@@ -31,7 +31,7 @@ from autointerp.runs.folder import (
     replace_file,
 )
 from autointerp.runs.index import Ints, holds, keys
-from autointerp.runs.jsonl import LineFile
+from autointerp.runs.jsonl import LineFile, opened
 from autointerp.runs.parts import (
     MERGED,
     PARTS,
@@ -122,17 +122,24 @@ def held(run: Path, patience: float) -> Iterator[list[Part]]:
         patience: seconds to wait for a part that is being written.
 
     Raises:
-        RunError: a part is still being written then, or is not as the format says.
+        RunError: a part is still being written then, or is not as the format says, or a file could not be read or
+            written in the context.
     """
-    with ExitStack() as locks:
-        parts: list[Part] = []
-        for place in places(run):
-            locks.enter_context(_lock(part_path(run, place), patience))
-            if (part := open_part(run, place)) is None:
-                put_away(run, place, keep=False)
-            else:
-                parts.append(part)
-        yield parts
+    try:
+        with ExitStack() as locks:
+            parts: list[Part] = []
+            for place in places(run):
+                locks.enter_context(_lock(part_path(run, place), patience))
+                if (part := open_part(run, place)) is None:
+                    put_away(run, place, keep=False)
+                else:
+                    parts.append(part)
+            yield parts
+    except OSError as e:
+        raise RunError(
+            f"{e.filename or run}: cannot be merged ({e.strerror or e}); the parts are kept: mend that, then run the "
+            "same command again"
+        ) from e
 
 
 def agreed(run: Path, parts: Sequence[Part]) -> RunInfo:
@@ -242,7 +249,7 @@ def _new_lines(file: Path, seen: Seen) -> Iterator[bytes]:
     table, names = _table(file)
     table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
     last = np.append((np.diff(table[:, :2], axis=0) != 0).any(axis=1), True) if len(table) else np.zeros(0, bool)
-    with file.open("rb") as lines:
+    with opened(file) as lines:
         for feature, scorer, at in table[last].tolist():
             if not holds(seen.get(names[scorer], np.zeros(0, np.int64)), feature):
                 lines.seek(at)

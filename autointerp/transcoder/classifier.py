@@ -1,6 +1,5 @@
 """A head on a frozen backbone that tells images with a physical error from those without."""
 
-import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -11,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
+from autointerp.reading import read_json
 from autointerp.record import Record
 from autointerp.transcoder.classification_metrics import Quality
 from autointerp.transcoder.settings import ClassifierSettings
@@ -137,7 +137,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
     """
     path = folder / INFO_FILE
     try:
-        info = ClassifierInfo.model_validate(json.loads(path.read_text("utf-8")))
+        info = ClassifierInfo.model_validate(read_json(path.read_text("utf-8")))
         classifier = Classifier(info.settings.head, info.width, info.settings.n_hidden)
         path = folder / WEIGHTS_FILE
         classifier.load_state_dict(load_file(path))

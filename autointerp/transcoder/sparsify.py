@@ -1,6 +1,5 @@
 """Reads the coders that EleutherAI's sparsify writes: `cfg.json` and `sae.safetensors`."""
 
-import json
 from pathlib import Path
 
 import torch
@@ -10,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
+from autointerp.reading import read_json
 from autointerp.transcoder.config import CoderConfig
 
 CONFIG = "cfg.json"
@@ -79,7 +79,7 @@ def _state(config: CoderConfig, weights: dict[str, Tensor]) -> dict[str, Tensor]
 
 def _config(path: Path) -> _Config:
     try:
-        found = _Config.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        found = _Config.model_validate(read_json(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

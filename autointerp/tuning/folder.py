@@ -128,7 +128,7 @@ def _agreed(path: Path, info: TuneInfo) -> TuneInfo:
         return info
     try:
         there = TuneInfo.model_validate_json(file.read_bytes())
-    except ValidationError as e:
+    except (OSError, ValidationError) as e:
         raise SettingsError(f"{file}: is no such file as this version writes; give another --out") from e
     if there.dump.digest != info.dump.digest:
         raise SettingsError(f"{path}: was made with another dump, {there.dump.path}; give another --out")

@@ -1,9 +1,11 @@
 """Which servers are asked: what was given on this machine, what a run inherits, and what only a run folder names."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from remote.stores import WebFolder
 from standin.commands import Command, Result, run
 from standin.planted import Population
 from standin.records import scores, whole_lines
@@ -223,3 +225,148 @@ def test_an_embedder_without_an_address_is_asked_where_the_judge_is(
     assert result.code == 2
     assert f"asking nobody at {seer.url}" in result.err
     assert f"{seer.url} has no such model or path (The model `nobody` does not exist.)" in result.err
+
+
+Steps = tuple[str | int, ...]
+"""The way to a value in a JSON file, from the outside in."""
+
+
+def rewrite(file: Path, *changes: tuple[Steps, object]) -> None:
+    """Puts other values into a JSON file."""
+    content = json.loads(file.read_bytes())
+    for (*way, last), value in changes:
+        inner = content
+        for step in way:
+            inner = inner[step]
+        inner[last] = value
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def all_that_reads(run_folder: str, planted: Population, seer: StandIn) -> dict[str, Result]:
+    """Every command on a run, with a judge that is named, some with the judge's own server."""
+    named, own = ("--judge-model", "seer", "--cache", "c"), ("--judge-base-url", seer.url)
+    scored = ("score", run_folder, *named)
+    return {
+        "status": run("status", run_folder),
+        "report": run("report", run_folder),
+        "compare": run("compare", run_folder, "run"),
+        "merge": run("merge", run_folder),
+        "score": run("score", run_folder, "--cache", "c"),
+        "judge": run(*scored),
+        "batch": run(*scored, "--batch"),
+        "random": run(*scored, "--random-dump", planted.folder, *own),
+        "embedding": run(*scored, "--scorers", "embedding", *own),
+        "calibrate": run("calibrate", "--model", "judge", "--calls", "12", "--base-url", seer.url, "--cache", "c"),
+    }
+
+
+@pytest.mark.parametrize("what", ["servers", "dump"])
+def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhere_names(
+    explain: Command, score: Command, seer: StandIn, planted: Population, here: Path, elsewhere: None, what: str
+):
+    """The run was made by `seer`; what a stranger wrote into it names `evil`, in every place that holds an address."""
+    explain("--features", "0-1")
+    score()
+    shutil.copytree("run", "theirs")
+    with StandIn() as evil, WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
+
+        servers = (
+            (("explain", "model", "base_url"), evil.url),
+            (("score", "judge", "base_url"), evil.url),
+            (("score", "settings", "embedder", "base_url"), evil.url),
+        )
+        changes = ((("dump", "path"), dump),) if what == "dump" else servers
+        rewrite(here / "theirs" / "run.json", *changes)
+
+        results = all_that_reads("theirs", planted, seer)
+
+        assert (evil.calls, web.sent) == ([], [])
+    refused = {name for name, result in results.items() if result.code == 2}
+    if what == "dump":
+        assert refused == {"report", "score", "judge", "batch", "random", "embedding"}
+        assert results["report"].err == (
+            f"autointerp: theirs/run.json names the dump {dump}, a URL that was never given on this machine; if you "
+            f"trust it, give --dump {dump} once\n"
+        )
+    else:
+        assert refused == {"score", "judge", "batch", "random"}, results["embedding"].err
+        assert all(f"--trust-address {evil.url} once" in results[name].err for name in refused)
+
+
+@pytest.mark.parametrize(
+    ("way", "value"),
+    [
+        (("model", "base_url"), "URL"),
+        (("engine", "more_base_urls"), ["URL"]),
+        (("settings", "candidates"), {"diverse": True, "embedder": {"model": "e", "base_url": "URL"}}),
+        (("trust_address",), ["URL"]),
+    ],
+    ids=["model", "more", "embedder", "trusts itself"],
+)
+def test_no_batch_command_asks_a_server_that_only_a_plan_from_elsewhere_names(
+    seer: StandIn, planted: Population, here: Path, elsewhere: None, way: Steps, value: object
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    assert run("explain", planted.folder, *usual, "--batch").code == 0
+    with StandIn() as evil:
+        named = json.loads(json.dumps(value).replace("URL", evil.url))
+        rewrite(here / "run" / "batch" / "plan.json", (("stages", 0, *way), named))
+
+        results = [run("batch", command, "run") for command in ("submit", "status", "collect", "run")]
+
+        assert evil.calls == []
+        assert all("Traceback" not in said.err for said in results)
+
+
+def test_a_dump_at_a_url_that_was_given_once_is_read_when_a_run_names_it(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
+        usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+        assert run("explain", dump, *usual).code == 0
+        assert run("report", "run").code == 0
+        monkeypatch.setenv("XDG_CONFIG_HOME", f"{here}-other-config")
+
+        refused, told, again = run("report", "run"), run("report", "run", "--dump", dump), run("report", "run")
+
+    assert (refused.code, told.code, again.code) == (2, 0, 0)
+
+
+def test_a_plan_from_elsewhere_fetches_no_dump_that_it_names(
+    seer: StandIn, planted: Population, here: Path, monkeypatch: pytest.MonkeyPatch
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    run("explain", planted.folder, *usual, "--batch")
+    with WebFolder(planted.folder.parent, ranges=True) as web:
+        dump = f"{web.url}/{planted.folder.name}"
+        rewrite(here / "run" / "batch" / "plan.json", (("stages", 0, "dump"), dump))
+
+        results = [run("batch", command, "run") for command in ("submit", "run")]
+
+        assert web.sent == []
+    for said in results:
+        assert said.code == 2
+        assert f"run/batch/plan.json names the dump {dump}, a URL that was never given on this machine" in said.err
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "secret", "requests-00001.jsonl/../secret"])
+def test_a_manifest_from_elsewhere_has_no_other_file_sent_or_removed(
+    seer: StandIn, planted: Population, here: Path, name: str
+):
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    run("explain", planted.folder, *usual, "--batch")
+    run("batch", "submit", "run", "--files-only")
+    manifest = here / "run" / "batch" / "manifest.jsonl"
+    manifest.write_text(manifest.read_text().replace("requests-00001.jsonl", name), encoding="utf-8")
+    for secret in (here / "secret", here / "run" / "batch" / "secret"):
+        secret.write_text("mine")
+
+    for command in (("submit",), ("submit", "--again"), ("run",), ("status",), ("collect",)):
+        said = run("batch", command[0], "run", *command[1:])
+        assert said.code == 2
+        assert f"manifest.jsonl: speaks of a file {name!r}, which is none of a batch job" in said.err
+
+    assert (here / "secret").read_text() == "mine"
+    assert seer.calls == []

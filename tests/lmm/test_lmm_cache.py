@@ -1,6 +1,8 @@
 import asyncio
 import os
 import pickle
+import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +13,8 @@ import diskcache
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.lmm.cache import BytesDisk, Cache, CacheError, cache_folder
+from autointerp.lmm.cache import BadRowError, BytesDisk, Cache, cache_folder
+from autointerp.lmm.cache_salvage import digest_of
 
 MODE_RAW, MODE_BINARY, MODE_TEXT, MODE_PICKLE = 1, 2, 3, 4
 
@@ -68,7 +71,7 @@ def test_a_later_answer_replaces_an_earlier_one(tmp_path: Path):
     assert recalled(tmp_path, "k") == {"text": "second"}
 
 
-def test_a_pickled_row_is_refused_and_not_run(tmp_path: Path):
+def test_a_pickled_row_is_a_miss_and_not_run(tmp_path: Path):
     store(tmp_path, {"k": "good"})
     target = tmp_path / "boom"
     pickle.loads(pickle.dumps(Bomb(target)))
@@ -76,20 +79,17 @@ def test_a_pickled_row_is_refused_and_not_run(tmp_path: Path):
     target.unlink()
     tamper(tmp_path, "UPDATE Cache SET mode = ?, value = ?", MODE_PICKLE, pickle.dumps(Bomb(target)))
 
-    with pytest.raises(CacheError, match="a row in the cache is not autointerp's; delete the folder"):
-        recalled(tmp_path, "k")
-
+    assert recalled(tmp_path, "k") is None
     assert not target.exists()
 
 
 @pytest.mark.parametrize("mode", [MODE_RAW, MODE_BINARY, MODE_TEXT, MODE_PICKLE])
-def test_a_row_that_names_a_file_is_refused(tmp_path: Path, mode: int):
+def test_a_row_that_names_a_file_is_a_miss(tmp_path: Path, mode: int):
     store(tmp_path / "cache", {"k": "good"})
     (tmp_path / "secret").write_text('{"text": "secret"}')
     tamper(tmp_path / "cache", "UPDATE Cache SET mode = ?, filename = '../../secret'", mode)
 
-    with pytest.raises(CacheError, match="not autointerp's"):
-        recalled(tmp_path / "cache", "k")
+    assert recalled(tmp_path / "cache", "k") is None
 
 
 def test_overwriting_a_row_that_names_a_file_does_not_delete_the_file(tmp_path: Path):
@@ -104,12 +104,51 @@ def test_overwriting_a_row_that_names_a_file_does_not_delete_the_file(tmp_path: 
 
 
 @pytest.mark.parametrize("value", ["text", 7, b"not json", b"[1]", b"\xff", b"[" * 100_000])
-def test_a_row_that_is_no_answer_is_refused(tmp_path: Path, value: object):
+def test_a_row_that_is_no_answer_is_a_miss_whatever_its_digest(tmp_path: Path, value: object):
     store(tmp_path, {"k": "good"})
-    tamper(tmp_path, "UPDATE Cache SET value = ?", value)
+    digest = digest_of("k", value) if isinstance(value, bytes) else None
+    tamper(tmp_path, "UPDATE Cache SET value = ?, tag = ?", value, digest)
 
-    with pytest.raises(CacheError, match="delete the folder"):
-        recalled(tmp_path, "k")
+    assert recalled(tmp_path, "k") is None
+
+
+def test_a_row_that_was_altered_is_a_miss_that_is_counted_and_said_once(tmp_path: Path):
+    store(tmp_path, {"a": "one", "b": "two", "c": "three"})
+    tamper(tmp_path, """UPDATE Cache SET value = CAST('{"text": "six"}' AS BLOB) WHERE key = 'a'""")
+    said: list[str] = []
+
+    with Cache(tmp_path, said.append) as cache:
+        found = [cache.get(key) for key in ("a", "a", "b", "c")]
+        assert said == []
+
+    assert found == [None, None, {"text": "two"}, {"text": "three"}]
+    assert said == [
+        f"{tmp_path}: 1 row is damaged and counts as no answer; the question is asked again where it is needed"
+    ]
+
+
+def test_a_sound_row_under_another_key_is_a_miss(tmp_path: Path):
+    store(tmp_path, {"a": "one"})
+    tamper(tmp_path, "UPDATE Cache SET key = 'b'")
+
+    assert recalled(tmp_path, "b") is None
+
+
+def test_a_new_answer_takes_the_place_of_a_damaged_one(tmp_path: Path):
+    store(tmp_path, {"a": "one"})
+    tamper(tmp_path, "UPDATE Cache SET value = X'00'")
+    assert recalled(tmp_path, "a") is None
+
+    store(tmp_path, {"a": "anew"})
+
+    assert recalled(tmp_path, "a") == {"text": "anew"}
+
+
+def test_a_row_of_an_earlier_version_has_no_digest_and_counts(tmp_path: Path):
+    store(tmp_path, {"a": "one"})
+    tamper(tmp_path, "UPDATE Cache SET tag = NULL")
+
+    assert recalled(tmp_path, "a") == {"text": "one"}
 
 
 def test_a_pickled_key_is_refused(tmp_path: Path):
@@ -119,7 +158,7 @@ def test_a_pickled_key_is_refused(tmp_path: Path):
 
     with (
         diskcache.Cache(str(tmp_path / "answers"), disk=BytesDisk) as rows,
-        pytest.raises(CacheError, match="a key in the cache is not autointerp's"),
+        pytest.raises(BadRowError),
     ):
         list(rows)
 
@@ -127,12 +166,85 @@ def test_a_pickled_key_is_refused(tmp_path: Path):
     assert not target.exists()
 
 
-def test_a_broken_database_is_one_line_and_not_a_traceback(tmp_path: Path):
+def test_a_file_that_is_no_database_is_kept_aside_and_said(tmp_path: Path):
     store(tmp_path, {"k": "good"})
     (tmp_path / "answers" / "cache.db").write_bytes(b"not a database" * 1000)
+    said: list[str] = []
 
-    with pytest.raises(SettingsError, match="cache"):
-        recalled(tmp_path, "k")
+    with Cache(tmp_path, said.append) as cache:
+        assert cache.get("k") is None
+
+    assert said == [
+        f"{tmp_path / 'answers'}: the file of answers is damaged (file is not a database); 0 answers were taken over, "
+        "and it is kept as answers.damaged-1"
+    ]
+    assert (tmp_path / "answers.damaged-1" / "cache.db").read_bytes().startswith(b"not a database")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["answers", "answers.damaged-1"]
+
+
+def test_a_setting_that_diskcache_would_use_unseen_costs_no_answer(tmp_path: Path):
+    store(tmp_path, {"k": "good"})
+    tamper(tmp_path, "UPDATE Settings SET key = 'disk_colour' WHERE key = 'disk_min_file_size'")
+
+    assert recalled(tmp_path, "k") == {"text": "good"}
+
+
+FLIP, BLANK, NOISE, CUT = "flip", "blank", "noise", "cut"
+
+
+def harm(file: Path, kind: str, chance: random.Random) -> None:
+    """Damages a file: a bit, a page of zeros, a few random bytes, or its end."""
+    content = bytearray(file.read_bytes())
+    at = chance.randrange(len(content))
+    match kind:
+        case "flip":
+            content[at] ^= 1 << chance.randrange(8)
+        case "blank":
+            content[at - at % 4096 : at - at % 4096 + 4096] = bytes(4096)
+        case "noise":
+            content[at : at + 32] = chance.randbytes(32)
+        case _:
+            del content[at:]
+    file.write_bytes(bytes(content))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A cache, and what it holds: sixty answers of up to 1.2 kB, on some ten pages."""
+    folder, answers = tmp_path_factory.mktemp("sound"), {f"{i:064}": f"answer {i} " + "x" * 20 * i for i in range(60)}
+    store(folder, answers)
+    return folder, answers
+
+
+@pytest.mark.parametrize("kind", [FLIP, BLANK, NOISE, CUT])
+@pytest.mark.parametrize("seed", range(3))
+def test_no_damage_alters_an_answer_or_stops_what_comes_after(
+    sound: tuple[Path, dict[str, str]], tmp_path: Path, kind: str, seed: int
+):
+    folder, answers = sound
+    shutil.copytree(folder, tmp_path / "cache")
+    harm(tmp_path / "cache" / "answers" / "cache.db", kind, random.Random(f"{kind} {seed}"))
+    said: list[str] = []
+
+    with Cache(tmp_path / "cache", said.append) as cache:
+        found = {key: cache.get(key) for key in answers}
+        asyncio.run(cache.put("next", {"text": "new"}))
+
+    kept = {key: value for key, value in found.items() if value is not None}
+    assert kept == {key: {"text": answers[key]} for key in kept}
+    assert len(kept) == 60 or len(said) == 1
+    assert len(kept) >= 40 or kind == CUT
+    assert recalled(tmp_path / "cache", "next") == {"text": "new"}
+
+
+def test_a_file_whose_header_is_gone_loses_no_answer(sound: tuple[Path, dict[str, str]], tmp_path: Path):
+    folder, answers = sound
+    shutil.copytree(folder, tmp_path / "cache")
+    file = tmp_path / "cache" / "answers" / "cache.db"
+    content = file.read_bytes()
+    file.write_bytes(bytes(100) + content[100:])
+
+    assert all(recalled_all(tmp_path / "cache", answers))
 
 
 def test_a_folder_made_with_eviction_stops_evicting(tmp_path: Path):

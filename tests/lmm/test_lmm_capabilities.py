@@ -1,6 +1,10 @@
+import asyncio
+from pathlib import Path
+
 import pytest
 
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect, known_dialect
 
 FULL = Dialect()
 
@@ -76,3 +80,16 @@ def test_every_server_and_model_has_a_dialect_of_its_own():
     places = [(None, "m"), (None, "n"), ("http://a/v1", "m"), ("http://b/v1", "m")]
 
     assert len({dialect_key(*place) for place in places}) == 4
+
+
+def test_what_another_version_remembered_of_an_endpoint_is_found_out_anew(tmp_path: Path):
+    async def main(cache: Cache) -> None:
+        await cache.put(dialect_key("http://one/v1", "m"), Dialect(seed=False).model_dump())
+        await cache.put(dialect_key("http://two/v1", "m"), {"reply_format": "yaml", "colour": "blue"})
+
+    with Cache(tmp_path) as cache:
+        asyncio.run(main(cache))
+
+        assert known_dialect(cache, "http://one/v1", "m") == Dialect(seed=False)
+        assert known_dialect(cache, "http://two/v1", "m") is None
+        assert known_dialect(cache, "http://three/v1", "m") is None

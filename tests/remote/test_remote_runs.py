@@ -215,3 +215,91 @@ def test_a_batch_job_keeps_the_url_of_its_dump(memory: str, population: Populati
 
     assert said.code == 0
     assert url in "".join(p.read_text() for p in (tmp_path / "run").rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "../../stolen",
+        "../first-and-more/x",
+        "a/../../stolen",
+        "/etc/stolen",
+        "a//b",
+        "./a",
+        "..\\stolen",
+        "C:\\stolen",
+        "a\0b",
+    ],
+)
+def test_an_object_whose_name_leads_elsewhere_is_refused_by_all_that_reads_or_writes_a_run(
+    memory: str, tmp_path: Path, key: str
+):
+    url = f"{memory}/runs/first"
+    store = fsspec.filesystem("memory")
+    store.pipe_file(f"{url}/run.json", b"{}")
+    file = store.open(f"{url}/x", "wb")
+    file.write(b"evil")
+    file.close()
+    name = f"/shelf/runs/first/{key}"
+    store.store[name] = store.store.pop("/shelf/runs/first/x")
+    before = sorted(tmp_path.rglob("*"))
+    try:
+        for command in ("status", "report", "score", "merge"):
+            said = run(command, url, "--model", "m") if command == "score" else run(command, url)
+            assert said.code == 2
+            assert said.err.startswith(f"autointerp: {url}: holds an object named {key!r}, and it ")
+            assert said.err.count("\n") == 1
+    finally:
+        store.store.pop(name)
+
+    made = [p for p in sorted(tmp_path.rglob("*")) if p not in before]
+    assert [p for p in made if p.name in ("stolen", "x")] == []
+
+
+def test_a_folder_marked_by_an_object_of_its_name_is_no_hindrance(s3: str, tmp_path: Path):
+    store = fsspec.filesystem("s3")
+    for name in ("", "parts/", "run.json"):
+        store.call_s3("put_object", Bucket=s3.removeprefix("s3://"), Key=f"run/{name}", Body=b"")
+    mirror = Mirror(RemotePath(f"{s3}/run"), tmp_path / "work")
+
+    mirror.pull()
+
+    assert [p.name for p in mirror.folder.iterdir()] == ["run.json"]
+
+
+def test_an_object_of_a_bucket_that_is_named_out_of_the_run_is_not_written(s3: str, tmp_path: Path):
+    store = fsspec.filesystem("s3")
+    for name in ("run.json", "../../stolen"):
+        store.call_s3("put_object", Bucket=s3.removeprefix("s3://"), Key=f"deep/run/{name}", Body=b"{}")
+
+    says(
+        run("status", f"{s3}/deep/run"),
+        f"{s3}/deep/run: holds an object named '../../stolen', and it leads out of its folder; nothing was fetched: "
+        "remove the object, or name another run",
+    )
+    assert list(tmp_path.rglob("stolen")) == []
+
+
+def test_a_name_that_is_a_file_and_a_folder_at_once_is_one_line(memory: str):
+    store = fsspec.filesystem("memory")
+    for name in ("run.json", "x"):
+        store.pipe_file(f"{memory}/run/{name}", b"{}")
+    store.store["/shelf/run/run.json/x"] = store.store.pop("/shelf/run/x")
+
+    said = run("status", f"{memory}/run")
+
+    store.store.clear()
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert said.err.startswith(f"autointerp: {memory}/run: cannot be read: ")
+
+
+def test_links_in_the_working_copy_are_not_sent(memory: str, tmp_path: Path):
+    (tmp_path / "secret").write_text("mine")
+    mirror = Mirror(RemotePath(memory), tmp_path / "work")
+    mirror.pull()
+    (mirror.folder / "notes.txt").symlink_to(tmp_path / "secret")
+    (mirror.folder / "scores.jsonl").write_text("1\n")
+
+    mirror.push(last=True)
+
+    assert names(memory) == ["scores.jsonl"]

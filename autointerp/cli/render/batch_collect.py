@@ -3,10 +3,8 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
 from autointerp.cli.render import batch
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_collect import BatchCollect
@@ -16,8 +14,8 @@ if TYPE_CHECKING:
 def show(result: "CollectResult", settings: "BatchCollect", *, as_json: bool) -> int:
     """Prints what the results held."""
     if as_json:
-        print_json({**dataclasses.asdict(result), "unusable": dict(result.unusable), "errors": dict(result.errors)})
+        say_json({**dataclasses.asdict(result), "unusable": dict(result.unusable), "errors": dict(result.errors)})
     else:
         for line in batch.collected(result):
-            typer.echo(line)
+            say(line)
     return 0

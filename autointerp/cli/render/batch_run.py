@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import exit_code, print_json
+from autointerp.cli.printing import exit_code
 from autointerp.cli.render import batch
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_run import BatchRun
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
 def show(result: "DriveResult", settings: "BatchRun", *, as_json: bool) -> int:
     """Prints what became of the stages; exit code 1 if something is left to do."""
     if as_json:
-        print_json(batch.driven_as_json(result))
+        say_json(batch.driven_as_json(result))
     else:
         for line in batch.driven(result):
-            typer.echo(line)
+            say(line)
     return exit_code(complete=result.complete, halted=result.stopped is not None and not result.idle)

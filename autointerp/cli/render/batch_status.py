@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
 from autointerp.cli.render import batch
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.batch_status import BatchJob
@@ -15,8 +13,8 @@ if TYPE_CHECKING:
 def show(result: "BatchStatus", settings: "BatchJob", *, as_json: bool) -> int:
     """Prints how far the batch job is."""
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
     else:
         for line in batch.status(result):
-            typer.echo(line)
+            say(line)
     return 0

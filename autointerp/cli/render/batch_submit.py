@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import exit_code, print_json
+from autointerp.cli.printing import exit_code
 from autointerp.cli.render import batch
+from autointerp.cli.terminal import say, say_json
 from autointerp.errors import EndpointError
 
 if TYPE_CHECKING:
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
 def show(result: "SubmitResult", settings: "BatchSubmit", *, as_json: bool) -> int:
     """Prints what was written and sent; exit code 1 if a stage failed, 3 if it was stopped."""
     if as_json:
-        print_json(batch.submitted_as_json(result))
+        say_json(batch.submitted_as_json(result))
     else:
         for line in batch.submitted(result):
-            typer.echo(line)
+            say(line)
     if result.problem is not None:
         raise EndpointError(result.problem)
     failed = any(r.failed and not r.deferred for r in result.results.values())

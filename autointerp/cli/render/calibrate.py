@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import exit_code, print_json, same_again, show_recorded
+from autointerp.cli.printing import exit_code, same_again, show_recorded
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.calibrate import Calibrate
@@ -19,12 +18,12 @@ def show(result: "CalibrationResult", settings: "Calibrate", *, as_json: bool) -
         show_recorded("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=as_json)
         return 0
     if as_json:
-        print_json(_as_json(result))
+        say_json(_as_json(result))
     else:
         if result.calibration is not None:
             _print_tables(result.calibration)
         for line in _lines(result):
-            typer.echo(line)
+            say(line)
     return exit_code(complete=result.complete, halted=result.stopped is not None)
 
 
@@ -48,8 +47,9 @@ def _as_json(result: "CalibrationResult") -> dict[str, object]:
 
 
 def _print_tables(found: "Calibration") -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from autointerp.cli.terminal import Terminal
 
     rates = Table(title=_title(found), title_justify="left", box=None)
     for heading in ("", "sensitivity", "true ones", "specificity", "false ones"):
@@ -62,9 +62,7 @@ def _print_tables(found: "Calibration") -> None:
         formats.add_column(heading, justify="left" if heading == "format" else "right", no_wrap=True)
     for row in _format_rows(found):
         formats.add_row(*row)
-    console = Console(highlight=False)
-    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
-    console.width = max(console.width, 120)
+    console = Terminal(highlight=False, width=120)
     console.print(rates, "", formats, "", sep="\n")
 
 

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.compare import Compare
@@ -20,15 +18,15 @@ N_NAMED = 8
 def show(result: "Comparison", settings: "Compare", *, as_json: bool) -> int:
     """Prints the comparison in words and as a table."""
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
         return 0
-    typer.echo(headline(result))
+    say(headline(result))
     _print_sides(result)
     _print_table(result)
     for scorer in result.scorers:
-        typer.echo(sentence(scorer, is_paired=result.paired))
+        say(sentence(scorer, is_paired=result.paired))
     for note in result.notes:
-        typer.echo(f"note: {note}")
+        say(f"note: {note}")
     return 0
 
 
@@ -90,18 +88,19 @@ def _print_sides(c: "Comparison") -> None:
     width = max(len(c.a.run), len(c.b.run))
     for name, side in (("A", c.a), ("B", c.b)):
         judged = f", judged by {side.judge}" if side.judge else ""
-        typer.echo(f"  {name}  {side.run:<{width}}  explained by {side.explainer}{judged}")
+        say(f"  {name}  {side.run:<{width}}  explained by {side.explainer}{judged}")
     for line in c.differ[:N_NAMED]:
-        typer.echo(f"  differ  {line}")
+        say(f"  differ  {line}")
     if len(c.differ) > N_NAMED:
-        typer.echo(f"  differ  in {len(c.differ) - N_NAMED} more settings")
+        say(f"  differ  in {len(c.differ) - N_NAMED} more settings")
     if not c.differ:
-        typer.echo("  the two runs have the same settings")
+        say("  the two runs have the same settings")
 
 
 def _print_table(c: "Comparison") -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from autointerp.cli.terminal import Terminal
 
     table = Table(box=None, pad_edge=False)
     effect = "Cohen's d_z" if c.paired else "Cliff's delta"
@@ -119,9 +118,7 @@ def _print_table(c: "Comparison") -> None:
         table.add_column(heading, justify="left" if heading == "scorer" else "right", no_wrap=True)
     for s in c.scorers:
         table.add_row(*_row(s, is_paired=c.paired))
-    console = Console()
-    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
-    console.width = max(console.width, 126)
+    console = Terminal(width=126)
     console.print(table)
 
 

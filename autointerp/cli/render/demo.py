@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import finish, print_json
+from autointerp.cli.printing import finish
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.demo import Demo
@@ -18,8 +17,8 @@ def show(result: "Demonstrated", settings: "Demo", *, as_json: bool) -> int:
             return finish(did, part, as_json=as_json, next_step="")
     explained, scored = (part.before + part.done for part in (result.explained, result.scored))
     if as_json:
-        print_json({"explained": explained, "scored": scored, "report": str(result.report)})
+        say_json({"explained": explained, "scored": scored, "report": str(result.report)})
     else:
-        typer.echo(f"{explained} features explained, {scored} scored")
-        typer.echo(f"report: {result.report}")
+        say(f"{explained} features explained, {scored} scored")
+        say(f"report: {result.report}")
     return 0

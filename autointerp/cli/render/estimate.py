@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,20 +20,18 @@ SAMPLED = (
 def show(result: "Forecast", settings: "Estimate", *, as_json: bool) -> int:
     """Prints the plan and its alternatives as tables."""
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
     else:
         _print(result)
         if settings.explain.candidates is not None:
-            typer.echo(SAMPLED)
+            say(SAMPLED)
     return 0
 
 
 def _print(found: "Forecast") -> None:
-    from rich.console import Console
+    from autointerp.cli.terminal import Terminal
 
-    console = Console()
-    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
-    console.width = max(console.width, 130)
+    console = Terminal(width=130)
     table = _table(
         f"{found.features:,} features, explained and scored",
         ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000"),
@@ -45,7 +41,7 @@ def _print(found: "Forecast") -> None:
     console.print(table)
     for m in found.models:
         if m.most is not None:
-            typer.echo(f"{m.model}: up to {_most(m.most)} where no feature reaches the interval")
+            say(f"{m.model}: up to {_most(m.most)} where no feature reaches the interval")
     for name in dict.fromkeys(a.model for a in found.alternatives):
         table = _table(
             f"a feature with {name}",
@@ -56,7 +52,7 @@ def _print(found: "Forecast") -> None:
                 table.add_row(*_alternative(a))
         console.print()
         console.print(table)
-    typer.echo(f"from the requests of {found.measured} features; {FOOTNOTE}")
+    say(f"from the requests of {found.measured} features; {FOOTNOTE}")
 
 
 def _table(title: str, headings: tuple[str, ...]) -> "Table":

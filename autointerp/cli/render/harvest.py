@@ -3,9 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.harvest import Harvest
@@ -15,10 +13,10 @@ if TYPE_CHECKING:
 def show(result: "HarvestResult", settings: "Harvest", *, as_json: bool) -> int:
     """Prints what was written and what comes next."""
     if as_json:
-        print_json(_as_json(result))
+        say_json(_as_json(result))
         return 0
     for line in _lines(result, settings.store):
-        typer.echo(line)
+        say(line)
     return 0
 
 

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.import_folder import ImportFolder
@@ -14,13 +12,13 @@ if TYPE_CHECKING:
 def show(result: "Imported", settings: "ImportFolder", *, as_json: bool) -> int:
     """Prints what was written and what comes next."""
     if as_json:
-        print_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
+        say_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
         return 0
-    typer.echo(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
+    say(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
     for one in result.left_out:
-        typer.echo(f"left out: {one}")
+        say(f"left out: {one}")
     if result.population_note is not None:
-        typer.echo(f"{result.population_note}; if you know, give --population")
+        say(f"{result.population_note}; if you know, give --population")
     outside = " --allow-outside" if settings.link else ""
-    typer.echo(f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}")
+    say(f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}")
     return 0

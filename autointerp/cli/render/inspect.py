@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import EXIT_INPUT, print_json
+from autointerp.cli.printing import EXIT_INPUT
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.inspect import Inspect
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
 def show(result: "Inspected", settings: "Inspect", *, as_json: bool) -> int:
     """Prints the summary and the problems; exit code 2 if a row is not as the format says."""
     if as_json:
-        print_json(_as_json(result, settings))
+        say_json(_as_json(result, settings))
     else:
         for line in _lines(result, settings):
-            typer.echo(line)
+            say(line)
     return EXIT_INPUT if any(p.severity == "error" for p in result.problems) else 0
 
 

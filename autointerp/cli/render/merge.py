@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import exit_code, print_json
+from autointerp.cli.printing import exit_code
+from autointerp.cli.terminal import say, say_json
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
@@ -18,10 +17,10 @@ N_NAMED = 8
 def show(result: "MergeResult", settings: "Merge", *, as_json: bool) -> int:
     """Prints what was merged and what is missing; exit code 1 if shards are missing."""
     if as_json:
-        print_json(_as_json(result))
+        say_json(_as_json(result))
     else:
         for line in _lines(result):
-            typer.echo(line)
+            say(line)
     return exit_code(complete=result.complete, halted=False)
 
 

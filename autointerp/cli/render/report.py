@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 def show(result: "Path | str", settings: "Report", *, as_json: bool) -> int:
     """Prints where the report is."""
     if as_json:
-        print_json({"report": str(result)})
+        say_json({"report": str(result)})
     else:
-        typer.echo(f"report: {result}")
+        say(f"report: {result}")
     return 0

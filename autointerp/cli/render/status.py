@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
 def show(result: "RunStatus", settings: "Status", *, as_json: bool) -> int:
     """Prints the run in numbers."""
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
     else:
         _print(result)
     return 0
@@ -23,27 +21,27 @@ def show(result: "RunStatus", settings: "Status", *, as_json: bool) -> int:
 
 def _print(s: "RunStatus") -> None:
     if s.headline:
-        typer.echo(s.headline)
-    typer.echo(f"{s.run}: {s.dump}, explained by {s.explainer}" + (f", judged by {s.judge}" if s.judge else ""))
-    typer.echo(f"  explained   {s.explained:,} ({s.none:,} without a common property, {s.mixed:,} mixed)")
+        say(s.headline)
+    say(f"{s.run}: {s.dump}, explained by {s.explainer}" + (f", judged by {s.judge}" if s.judge else ""))
+    say(f"  explained   {s.explained:,} ({s.none:,} without a common property, {s.mixed:,} mixed)")
     for scorer in s.scorers:
         mean = (
             f"mean {scorer.mean:.3f} [{scorer.low:.3f}, {scorer.high:.3f}]" if scorer.mean is not None else "none yet"
         )
-        typer.echo(f"  {scorer.scorer:<11} {mean}, {scorer.n:,} features, {scorer.unscored:,} unscored")
+        say(f"  {scorer.scorer:<11} {mean}, {scorer.n:,} features, {scorer.unscored:,} unscored")
     for name, line in (("sampled", s.several), ("relevance", s.associated), ("relevance", s.shuffled)):
         if line:
-            typer.echo(f"  {name:<11} {line}")
+            say(f"  {name:<11} {line}")
     for c in s.controls:
         interval = "" if c.low is None else f" [{c.low:+.3f}, {c.high:+.3f}]"
-        typer.echo(
+        say(
             f"  control     {c.control}: {c.value:.3f} where own is {c.own:.3f}, "
             f"difference {c.difference:+.3f}{interval}, p = {c.p:.2g}, {c.n:,} features: {c.verdict}"
         )
     for line in _open_ends(s):
-        typer.echo(line)
+        say(line)
     dollars = "price unknown" if s.usage.dollars is None else f"${s.usage.dollars:,.4f}"
-    typer.echo(
+    say(
         f"  used        {s.usage.calls:,} calls, {s.usage.input_tokens:,} tokens in, "
         f"{s.usage.output_tokens:,} out, {dollars}"
     )

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.train_classifier import TrainClassifier
@@ -15,10 +13,10 @@ if TYPE_CHECKING:
 def show(result: "Classified", settings: "TrainClassifier", *, as_json: bool) -> int:
     """Prints the classifier's figures."""
     if as_json:
-        print_json({"folder": str(result.folder), "seconds": round(result.seconds, 3), **result.info.model_dump()})
+        say_json({"folder": str(result.folder), "seconds": round(result.seconds, 3), **result.info.model_dump()})
         return 0
     for line in _lines(result):
-        typer.echo(line)
+        say(line)
     return 0
 
 

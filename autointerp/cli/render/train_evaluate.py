@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from autointerp.cli.printing import print_json
+from autointerp.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,18 +16,16 @@ if TYPE_CHECKING:
 def show(result: "Evaluation", settings: "TrainEvaluate", *, as_json: bool) -> int:
     """Prints a table for each kind of figure."""
     if as_json:
-        print_json(result.model_dump(mode="json"))
+        say_json(result.model_dump(mode="json"))
     else:
         _print(result)
     return 0
 
 
 def _print(found: "Evaluation") -> None:
-    from rich.console import Console
+    from autointerp.cli.terminal import Terminal
 
-    console = Console()
-    # Where stdout is no terminal rich assumes 80 columns, which would cut the figures.
-    console.width = max(console.width, 126)
+    console = Terminal(width=126)
     for table in _tables(found):
         console.print(table)
         console.print()
@@ -154,4 +152,4 @@ def _table(title: str, *headings: str) -> "Table":
 
 
 def _figure(found: "Estimate | None", form: str = ".3f") -> str:
-    return "" if found is None else f"{found.value:{form}} \\[{found.low:{form}}, {found.high:{form}}]"
+    return "" if found is None else f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"

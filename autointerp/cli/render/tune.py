@@ -3,9 +3,8 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import typer
-
-from autointerp.cli.printing import exit_code, plural, print_json, same_again
+from autointerp.cli.printing import exit_code, plural, same_again
+from autointerp.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from autointerp.commands.tune import Tune
@@ -16,10 +15,10 @@ if TYPE_CHECKING:
 def show(result: "TuneResult", settings: "Tune", *, as_json: bool) -> int:
     """Prints what was done and what comes next; exit code 1 if it ended early, 3 if it was stopped."""
     if as_json:
-        print_json(_as_json(result))
+        say_json(_as_json(result))
     else:
         for line in (*_lines(result), *_next(result, settings)):
-            typer.echo(line)
+            say(line)
     return exit_code(complete=result.stopped is None, halted=result.halted)
 
 

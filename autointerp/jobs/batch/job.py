@@ -15,7 +15,7 @@ from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.score import Score
 from autointerp.errors import one_line
-from autointerp.job import Progress, Silent
+from autointerp.job import Progress, Silent, refuse_unknown_dump
 from autointerp.jobs.batch.plan import FOLDER, PLAN, Stage, at_work, folder_of, read_plan
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
@@ -72,10 +72,13 @@ class Job:
         return self._caches[folder]
 
     def admit(self) -> None:
-        """Raises SettingsError where only the run folder names the address of a model, or of an embedder."""
+        """Raises SettingsError or RunError where only the run folder names an address of a model, or a dump's URL."""
+        named_by = f"{self.run / FOLDER / PLAN}"
+        for where in (where for stage in self.stages for where in stage.dumps):
+            refuse_unknown_dump(where, named_by, "if you trust it, record the command again with --batch here")
         asked = [model for stage in self.stages for model in (*stage.models, *stage.embedders)]
         urls = [model.base_url for model in asked if not model.model.is_local]
-        admit(urls, named_by=f"{self.run / FOLDER / PLAN}", confirmed=self.trust)
+        admit(urls, named_by=named_by, confirmed=self.trust)
 
     def left(self) -> dict[str, dict[str, int]]:
         """What failed of finished stages, by stage and kind, and has not been mended since by the command itself."""

@@ -21,6 +21,8 @@ from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
+from autointerp.reading import in_short, read_json
+from autointerp.remote.path import AnyPath, as_path
 from autointerp.settings import EngineSettings, ModelName, ModelSettings
 from autointerp.version import __version__
 
@@ -71,6 +73,13 @@ class Stage:
             return [self.settings.settings.embedder]
         plan = self.settings.settings.candidates if isinstance(self.settings, Explain) else None
         return [plan.embedder] if plan is not None and plan.embedder is not None else []
+
+    @property
+    def dumps(self) -> list[AnyPath]:
+        """The dumps that are read."""
+        given = [self.settings.dump] if isinstance(self.settings, Explain | Score) else []
+        random = [self.settings.random_dump] if isinstance(self.settings, Score) else []
+        return [as_path(where) for where in (*given, *random) if where is not None]
 
     @property
     def cache(self) -> Path:
@@ -126,7 +135,7 @@ def planned(run: str | Path) -> tuple[str, ...]:
 def _raw_stages(run: str | Path) -> list[object]:
     file = folder_of(run) / PLAN
     try:
-        raw = json.loads(file.read_bytes())
+        raw = read_json(file.read_bytes())
     except FileNotFoundError as e:
         raise RunError(
             f"{run}: no batch is planned here; give the `explain`, `score` or `calibrate` command with --batch first"
@@ -136,7 +145,7 @@ def _raw_stages(run: str | Path) -> list[object]:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("stages"), list):
         found = raw.get("format") if isinstance(raw, dict) else None
         raise RunError(
-            f"{file}: format is {found!r}, this version reads {FORMAT!r}; give the command with --batch again"
+            f"{file}: format is {in_short(found)}, this version reads {FORMAT!r}; give the command with --batch again"
         )
     return raw["stages"]
 
@@ -145,7 +154,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     where, remedy = f"{folder_of(run) / PLAN}: stages.{number}", "give the command with --batch again"
     name = raw.get("stage") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or name not in RECORDS:
-        raise RunError(f"{where}: stage is {name!r}, not one of {', '.join(RECORDS)}; {remedy}")
+        raise RunError(f"{where}: stage is {in_short(name)}, not one of {', '.join(RECORDS)}; {remedy}")
     values = {key: value for key, value in raw.items() if key != "stage"}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run

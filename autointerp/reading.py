@@ -1,0 +1,29 @@
+"""JSON and TOML from outside: whatever is wrong with it is a ValueError, however deep it is nested."""
+
+import json
+import tomllib
+
+_TOO_DEEP = "it is nested too deeply"
+
+
+def read_json(content: bytes | str) -> object:
+    """The value. Raises ValueError where it is not JSON, or nested too deeply."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def read_toml(content: str) -> dict[str, object]:
+    """The tables. Raises ValueError where it is not TOML, or nested too deeply."""
+    try:
+        return tomllib.loads(content)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+
+
+def in_short(value: object) -> str:
+    """A value that was expected to be another, for a message: itself where it is short, else its start or its kind."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= 40 else f"{value[:40]!r}…"
+    return repr(value) if value is None or isinstance(value, (bool, float)) else f"a {type(value).__name__}"
