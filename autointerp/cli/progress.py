@@ -6,13 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.text import Text
 
 from autointerp.cli.counts import Counted, Counts
+from autointerp.cli.log import log
 from autointerp.cli.printing import same_again
 from autointerp.cli.rate import Recent, Sample
 from autointerp.job import Watched
@@ -39,7 +40,10 @@ class Live:
     def __init__(self, *, as_json: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._as_json = as_json
         self._clock = clock
-        self._console = Console(stderr=True)
+        self._log = log()
+        # What a terminal shows is drawn again and again, so that the log is told in plain lines beside it.
+        shown = self._log.shown if self._log is not None and self._log.isatty() else None
+        self._console = Console(stderr=True, file=shown)
         self._watch: Watch | None = None
         terminal = self._console if self._console.is_terminal and not as_json else None
         self._counts = Counts(terminal, self._counted, clock)
@@ -52,7 +56,7 @@ class Live:
             _event("start", stage=stage, total=total, before=before)
             shown = _regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
         elif self._console.is_terminal:
-            shown = RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4)
+            shown = self._drawn(watch)
         else:
             shown = _regularly(lambda: _line(plain(watch)), PLAIN_EVERY)
         try:
@@ -68,6 +72,19 @@ class Live:
             _event("done", **watch.event())
         elif not self._console.is_terminal:
             _line(plain(watch))
+        elif self._log is not None:
+            self._log.add(plain(watch))
+
+    @contextmanager
+    def _drawn(self, watch: "Watch") -> Iterator[None]:
+        """Draws a stage on the terminal, and tells the log."""
+        record = self._log
+        telling = nullcontext() if record is None else _regularly(lambda: record.add(plain(watch)), PLAIN_EVERY)
+        with (
+            RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4),
+            telling,
+        ):
+            yield
 
     def advance(self, *, failed: bool) -> None:
         """One more feature is through."""
@@ -94,6 +111,8 @@ class Live:
             _event("note", text=text)
         else:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            if self._log is not None and self._console.is_terminal:
+                self._log.add(text)
 
 
 class Watch:
