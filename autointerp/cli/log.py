@@ -29,7 +29,7 @@ class Logged(io.TextIOBase):
         self._broken = False
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - a plain attribute there
         """That of what is shown."""
         return self.shown.encoding
 
