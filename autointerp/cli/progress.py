@@ -41,12 +41,15 @@ class Live:
         self._as_json = as_json
         self._clock = clock
         self._log = log()
-        # What a terminal shows is drawn again and again, so that the log is told in plain lines beside it.
-        shown = self._log.shown if self._log is not None and self._log.isatty() else None
-        self._console = Console(stderr=True, file=shown)
+        self._console = Console(stderr=True)
+        if self._log is not None and self._console.is_terminal:
+            # What a terminal shows is drawn again and again, so that the log is told in plain lines beside it.
+            self._console.file = self._log.shown
         self._watch: Watch | None = None
         terminal = self._console if self._console.is_terminal and not as_json else None
         self._counts = Counts(terminal, self._counted, clock)
+        beside = self._log if terminal is not None else None
+        self._logged = None if beside is None else Counts(None, lambda told: beside.add(str(told)), clock)
 
     @contextmanager
     def show(self, stage: str, gateway: Watched, total: int, before: int) -> Iterator[None]:
@@ -94,6 +97,8 @@ class Live:
     def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
         """So much of a stage that counts files, images or steps is done."""
         self._counts.count(stage, done, total, words)
+        if self._logged is not None:
+            self._logged.count(stage, done, total, words)
 
     def _counted(self, told: Counted) -> None:
         if self._as_json:

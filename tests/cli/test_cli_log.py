@@ -110,8 +110,11 @@ def test_on_a_terminal_the_log_has_plain_lines_and_the_terminal_its_bar(
     progress.note("asking seer")
     with progress.show("explain", tally, 12, 12):  # pyright: ignore[reportArgumentType] - as far as it is looked at
         pass
+    progress.count("encode", 4, 4)
+    progress.close()
 
     assert "━━━━" in terminal.getvalue()
-    first, last = untimed(tmp_path / "log")
+    first, second, last = untimed(tmp_path / "log")
     assert first == "asking seer"
-    assert last.startswith("explain: 12/12 · 0 in flight")
+    assert second.startswith("explain: 12/12 · 0 in flight")
+    assert last == "encode: 4/4"
