@@ -13,7 +13,17 @@ from autointerp.cli.main import program
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
-OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large", "--measure", "--only", "--write"} | {
+OUTSIDE_OPTIONS = {
+    "--mmproj",
+    "--port",
+    "--no-deps",
+    "--work",
+    "--large",
+    "--measure",
+    "--only",
+    "--write",
+    "--quick",
+} | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
     *(
         "--array",
