@@ -10,13 +10,15 @@ from autointerp.cli.main import program
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 HEAD = "<!-- Written by scripts/command_docs.py (make docs); do not edit. -->\n\n"
+OPENING = "With this page you can look up every command and each of its options, as `--help` shows them."
 
 
 def page() -> str:
     """The page as it should be."""
     command = program()
     with typer.Context(command, info_name="autointerp") as context:
-        return HEAD + get_docs_for_click(obj=command, ctx=context, name="autointerp").strip() + "\n"
+        title, _, rest = get_docs_for_click(obj=command, ctx=context, name="autointerp").strip().partition("\n\n")
+        return f"{HEAD}{title}\n\n{OPENING}\n\n{rest}\n"
 
 
 def main() -> int:

@@ -13,7 +13,17 @@ from autointerp.cli.main import program
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
-OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large", "--measure", "--only", "--write"} | {
+OUTSIDE_OPTIONS = {
+    "--mmproj",
+    "--port",
+    "--no-deps",
+    "--work",
+    "--large",
+    "--measure",
+    "--only",
+    "--write",
+    "--quick",
+} | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
     *(
         "--array",
@@ -26,7 +36,12 @@ OUTSIDE_OPTIONS = {"--mmproj", "--port", "--no-deps", "--work", "--large", "--me
         "--lora-modules",
     ),
 }
-OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"}
+OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"} | {
+    "--build-arg",
+    "--from-literal",
+    "--for",
+    "--timeout",
+}
 """Options of other programs that the pages show."""
 
 
@@ -34,6 +49,13 @@ def options() -> set[str]:
     commands = (program(), *all_commands().values())
     named = (name for command in commands for p in command.params for name in (*p.opts, *p.secondary_opts))
     return {*named, "--help"}
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)
+def test_every_page_opens_with_what_its_reader_can_do(page: Path):
+    opening = re.sub(r"<!--.*?-->|^# .*$", "", page.read_text(), flags=re.MULTILINE).split()
+
+    assert opening[:4] in (["With", "this", "page", "you"], ["After", "this", "page", "you"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

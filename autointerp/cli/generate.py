@@ -99,9 +99,12 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
     former = {old.lstrip("-").replace("-", "_"): leaf for leaf in options for old in leaf.option.was}
 
     def function(**given: object) -> None:
+        from autointerp.cli.log import keep
         from autointerp.cli.progress import Live
 
-        as_json = bool(given.pop("json", False))
+        as_json, log = bool(given.pop("json", False)), given.pop("log")
+        if isinstance(log, Path):
+            keep(log, as_json=as_json)
         values = {key: value for key, value in given.items() if value is not None and value != []}
         with closing(Live(as_json=as_json)) as progress:
             for key in values.keys() & former.keys():
@@ -118,15 +121,24 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
 
     parameters = [_parameter(leaf) for leaf in options]
     parameters += [_hidden(key, leaf) for key, leaf in former.items()]
-    if has_json:
-        json = typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel="Output")
-        parameters.append(inspect.Parameter("json", _KEYWORD, default=False, annotation=Annotated[bool, json]))
+    parameters += _output(has_json=has_json)
     function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - Typer reads it
     function.__annotations__ = {p.name: p.annotation for p in parameters}
     return function
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _output(*, has_json: bool) -> list[inspect.Parameter]:
+    """The options of every command that say what becomes of its output, and are no part of its record."""
+    text = "A file that all lines of stderr are added to, with times; with --json as events."
+    log = typer.Option("--log", envvar="AUTOINTERP_LOG", help=text, show_default=False, rich_help_panel="Output")
+    parameters = [inspect.Parameter("log", _KEYWORD, default=None, annotation=Annotated[Path | None, log])]
+    if has_json:
+        json = typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel="Output")
+        parameters.append(inspect.Parameter("json", _KEYWORD, default=False, annotation=Annotated[bool, json]))
+    return parameters
 
 
 def _parameter(leaf: "Leaf") -> inspect.Parameter:

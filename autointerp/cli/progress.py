@@ -4,13 +4,14 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Group
 from rich.live import Live as RichLive
 from rich.text import Text
 
 from autointerp.cli.counts import Counted, Counts
+from autointerp.cli.log import log
 from autointerp.cli.printing import same_again
 from autointerp.cli.rate import Recent, Sample
 from autointerp.cli.terminal import Terminal, say_aside, say_json_aside
@@ -38,10 +39,16 @@ class Live:
     def __init__(self, *, as_json: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._as_json = as_json
         self._clock = clock
+        self._log = log()
         self._console = Terminal(stderr=True)
+        if self._log is not None and self._console.is_terminal:
+            # What a terminal shows is drawn again and again, so that the log is told in plain lines beside it.
+            self._console.file = self._log.shown
         self._watch: Watch | None = None
         terminal = self._console if self._console.is_terminal and not as_json else None
         self._counts = Counts(terminal, self._counted, clock)
+        beside = self._log if terminal is not None else None
+        self._logged = None if beside is None else Counts(None, lambda told: beside.add(str(told)), clock)
 
     @contextmanager
     def show(self, stage: str, gateway: Watched, total: int, before: int) -> Iterator[None]:
@@ -51,7 +58,7 @@ class Live:
             _event("start", stage=stage, total=total, before=before)
             shown = _regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
         elif self._console.is_terminal:
-            shown = RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4)
+            shown = self._drawn(watch)
         else:
             shown = _regularly(lambda: say_aside(plain(watch)), PLAIN_EVERY)
         try:
@@ -67,6 +74,19 @@ class Live:
             _event("done", **watch.event())
         elif not self._console.is_terminal:
             say_aside(plain(watch))
+        elif self._log is not None:
+            self._log.add(plain(watch))
+
+    @contextmanager
+    def _drawn(self, watch: "Watch") -> Iterator[None]:
+        """Draws a stage on the terminal, and tells the log."""
+        record = self._log
+        telling = nullcontext() if record is None else _regularly(lambda: record.add(plain(watch)), PLAIN_EVERY)
+        with (
+            RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4),
+            telling,
+        ):
+            yield
 
     def advance(self, *, failed: bool) -> None:
         """One more feature is through."""
@@ -76,6 +96,8 @@ class Live:
     def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
         """So much of a stage that counts files, images or steps is done."""
         self._counts.count(stage, done, total, words)
+        if self._logged is not None:
+            self._logged.count(stage, done, total, words)
 
     def _counted(self, told: Counted) -> None:
         if self._as_json:
@@ -93,6 +115,8 @@ class Live:
             _event("note", text=text)
         else:
             self._console.print(text, highlight=False, soft_wrap=True)
+            if self._log is not None and self._console.is_terminal:
+                self._log.add(text)
 
 
 class Watch:

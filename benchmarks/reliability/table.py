@@ -1,0 +1,121 @@
+"""The tables of docs/reliability.md, from table.json: `python -m benchmarks.reliability.table` puts them there."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.reliability.faults import FAULTS
+from benchmarks.reliability.kills import Struck
+from benchmarks.reliability.matrix import MODES, RATES, Cell
+
+JSON = Path(__file__).parent / "table.json"
+PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
+Facts = dict[str, int | dict[str, int]]
+"""`features`, `seed`, and `seconds` of processor time by mode."""
+MARKS = ("<!-- reliability: {} -->", "<!-- /reliability: {} -->")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What table.json holds."""
+
+    facts: Facts
+    cells: list[dict]
+    struck: list[dict]
+
+
+def write(cells: Sequence[Cell], struck: Sequence[Struck], facts: Facts) -> None:
+    """Writes table.json; what it has of other modes stays, if it is of as many features and the same seed."""
+    found = Found(facts, [asdict(c) for c in cells], [asdict(s) for s in struck])
+    if JSON.exists():
+        there = read()
+        same = (there.facts["features"], there.facts["seed"]) == (facts["features"], facts["seed"])
+        now = {c.mode for c in cells}
+        if same:
+            found.cells.extend(c for c in there.cells if c["mode"] not in now)
+            found.struck.extend([] if struck else there.struck)
+            found.facts["seconds"] = there.facts["seconds"] | facts["seconds"]
+    JSON.write_text(json.dumps(asdict(found), indent=1, ensure_ascii=False) + "\n")
+
+
+def read() -> Found:
+    """table.json."""
+    return Found(**json.loads(JSON.read_text()))
+
+
+def tables() -> dict[str, str]:
+    """The page's tables as Markdown, by name."""
+    found = read()
+    cells, struck = [Cell(**c) for c in found.cells], [Struck(**s) for s in found.struck]
+    seconds = found.facts["seconds"]
+    return {
+        "matrix": matrix(cells),
+        "found": unsound(cells),
+        "strikes": strikes(struck),
+        "facts": (
+            f"{found.facts['features']} features, seed {found.facts['seed']}: {len(cells)} cells with "
+            f"{sum(c.struck for c in cells):,} faults, and {sum(s.strikes for s in struck)} strikes. Processor time: "
+            + ", ".join(f"{name} {spent} s" for name, spent in seconds.items())
+            + "."
+        ),
+    }
+
+
+def matrix(cells: Sequence[Cell]) -> str:
+    """A row a fault; lost / paid twice / posing as data, or a plain 0 where all three are."""
+    by_place = {(c.fault, c.mode, c.rate): c for c in cells}
+    places = [(m, r) for m in MODES for r in RATES if any((f, m, r) in by_place for f in FAULTS)]
+    head = "| fault | " + " | ".join(f"{m}, {r:.0%}" for m, r in places) + " |"
+    rows = [
+        f"| {f} | " + " | ".join(_short(by_place.get((f, m, r))) for m, r in places) + " |"
+        for f in FAULTS
+        if any((f, m, r) in by_place for m, r in places)
+    ]
+    return "\n".join([head, "|---|" + "---|" * len(places), *rows])
+
+
+def _short(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    figures = (cell.lost, cell.paid_twice, cell.posing)
+    return "0" if not any(figures) else " / ".join(map(str, figures))
+
+
+def unsound(cells: Sequence[Cell]) -> str:
+    """What is not as it should be, a row a cell."""
+    rows = [
+        f"| {c.fault} | {c.mode}, {c.rate:.0%} | {c.struck} | {c.lost} | {c.paid_twice} | {c.posing} | {c.unanswered} "
+        f"| {c.code}, {c.again} | {c.complaint.replace('|', '/')} |"
+        for c in cells
+        if not c.sound or c.complaint
+    ]
+    head = "| fault | mode | struck | lost | paid twice | posing | scores without some answers | exit codes | message |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows]) if rows else "Nothing."
+
+
+def strikes(struck: Sequence[Struck]) -> str:
+    """A row a command and signal."""
+    rows = [
+        f"| `{s.command}` | {s.signal} | {s.strikes} | {s.runs} | {s.lost} | {s.differing} | {s.paid_twice} | "
+        + ", ".join(f"{code} ({n})" for code, n in sorted(s.codes.items()))
+        + " |"
+        for s in struck
+    ]
+    head = "| command | signal | strikes | runs | lost | differing | paid twice | exit codes |"
+    return "\n".join([head, "|---|---|---|---|---|---|---|---|", *rows])
+
+
+def put() -> None:
+    """Replaces what stands between the page's marks."""
+    page = PAGE.read_text()
+    for name, text in tables().items():
+        first, last = (mark.format(name) for mark in MARKS)
+        before, _, rest = page.partition(first)
+        _, _, after = rest.partition(last)
+        page = f"{before}{first}\n\n{text}\n\n{last}{after}"
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    put()
