@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import os
-import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -12,7 +11,9 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.generate import Lazy, defaults, lazy
+from autointerp.cli.printing import EXIT_INPUT, EXIT_STOPPED, same_again
 from autointerp.errors import AutointerpError, SettingsError, one_line
+from autointerp.signals import Ending, heed
 from autointerp.version import __version__
 
 COMMANDS = {
@@ -50,7 +51,7 @@ GROUPS = {
 """Groups of commands: what each says of itself, and its commands."""
 
 INTERRUPTED = 130
-"""Exit code after an interrupt, as shells have it."""
+"""Exit code where a second signal ended the work at once, as shells have it."""
 
 app = typer.Typer(
     name="autointerp",
@@ -115,24 +116,37 @@ def _tables(path: Path) -> dict[str, object]:
 
 def main() -> None:
     """Runs the command line."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A script has it ignored in what it starts in the background; who sends it all the same means it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed()
     try:
         program()(prog_name="autointerp")
     except AutointerpError as e:
         sys.stderr.write(f"autointerp: {one_line(str(e))}\n")
-        raise SystemExit(2) from None
+        raise SystemExit(EXIT_INPUT) from None
     except SystemExit as e:
         if e.code == INTERRUPTED:
-            _leave()
+            _leave(e)
+        elif e.code == EXIT_STOPPED and not sys.stdout.isatty():
+            # A terminal has just shown it.
+            sys.stderr.write(f"autointerp: {same_again()}\n")
         raise
+    except KeyboardInterrupt as e:
+        _leave(e)
 
 
-def _leave() -> None:
+def _leave(why: BaseException) -> None:
     """Ends the process without waiting for threads, one of which may be blocked in a read or a long decode."""
+    code = INTERRUPTED if Ending.at_once else EXIT_STOPPED
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+        if code == EXIT_STOPPED:
+            sys.stderr.write(f"autointerp: interrupted; {same_again(*_wanted(why))}\n")
         sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)
+
+
+def _wanted(why: BaseException | None) -> tuple[str, ...]:
+    """The options that going on needs, which the interrupt names."""
+    while why is not None and not isinstance(why, KeyboardInterrupt):
+        why = why.__cause__ or why.__context__
+    return () if why is None else why.args

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from autointerp.commands.harvest import Harvest
 from autointerp.counting import Counting, Uncounted
+from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
@@ -49,7 +50,10 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
         batch=settings.batch,
         store=settings.store,
     )
-    return HarvestResult(tuple(harvest(job, _telling(progress or Uncounted()))), population.broken)
+    stop = Stop()
+    with stop.on_interrupt_without_loop():
+        written = harvest(job, _telling(progress or Uncounted()), lambda: stop.reason is not None)
+    return HarvestResult(tuple(written), population.broken)
 
 
 def _telling(progress: Counting) -> Callable[[int, int], None]:
