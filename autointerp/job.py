@@ -10,7 +10,7 @@ from typing import Protocol
 from autointerp.batch.client import Outbox
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import Selection, parse_features
-from autointerp.errors import RunError
+from autointerp.errors import RunError, SettingsError
 from autointerp.evidence import Images
 from autointerp.lmm.gateway import Tally
 from autointerp.lmm.outcomes import DEFERRED, Failure
@@ -261,6 +261,40 @@ def reference(dump: Dump) -> DumpReference:
     return DumpReference(
         name=dump.info.name, path=str(dump.path.resolve()), digest=dump.digest, n_latents=dump.info.n_latents
     )
+
+
+def refuse_overlap(dump: Location, run: Location) -> None:
+    """Raises SettingsError where one of the folders is the other or lies in it, however each is spelt."""
+    one, other = as_path(dump), as_path(run)
+    if isinstance(one, Path) != isinstance(other, Path):
+        return
+    if isinstance(one, Path) and isinstance(other, Path):
+        first, second = [one.resolve(), *one.resolve().parents], [other.resolve(), *other.resolve().parents]
+    else:
+        first, second = (_above(str(place)) for place in (one, other))
+    if first[0] == second[0] or _same(one, other):
+        why = "is the dump itself"
+    elif first[0] in second:
+        why = f"lies in the dump {dump}"
+    elif second[0] in first:
+        why = f"holds the dump {dump}"
+    else:
+        return
+    raise SettingsError(f"--run {run}: {why}; name a folder beside it, and move a run that is there already")
+
+
+def _same(one: AnyPath, other: AnyPath) -> bool:
+    """Whether both are one folder on disk, where a file system takes several spellings for the same."""
+    if not (isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists()):
+        return False
+    return one.samefile(other)
+
+
+def _above(url: str) -> list[str]:
+    """A URL, and every shorter one above it."""
+    scheme, _, rest = url.partition("://")
+    parts = [part for part in rest.split("/") if part]
+    return [f"{scheme}://{'/'.join(parts[:n])}" for n in range(len(parts), 0, -1)]
 
 
 def named_dump(where: Location, *, allow_outside: bool) -> Dump:

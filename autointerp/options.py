@@ -6,7 +6,9 @@ TOML file, the environment, keyword arguments in Python, a recorded batch plan a
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +19,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from autointerp.errors import SettingsError, one_line
+from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.extras import need
 from autointerp.record import Record
 
@@ -403,6 +405,33 @@ def said(command: type[Settings], error: ValidationError) -> str:
     return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
+_OPTION = re.compile(r"(`[^`]*`)|(?<![\w-])(--[a-z][a-z-]*)( (?=['\"\d]))?")
+"""A command between backticks, or an option, with the space after it if its value follows."""
+
+
+def mentioned(command: type[Settings], text: str) -> list[Leaf]:
+    """The options of a command that a message names, in their order there."""
+    by_name = {written: leaf for leaf in leaves(command) for written in leaf.names}
+    found = (by_name.get(match[2] or "") for match in _OPTION.finditer(text))
+    return list({leaf.key: leaf for leaf in found if leaf is not None}.values())
+
+
+@contextmanager
+def _as_keywords(command: type[Settings]) -> Iterator[None]:
+    """Names options in what is wrong as Python has them."""
+    by_name = {written: leaf for leaf in leaves(command) for written in leaf.names}
+
+    def keyword(found: re.Match[str]) -> str:
+        leaf = by_name.get(found[2] or "")
+        return found[0] if leaf is None else f"{leaf.key}=" if found[3] else leaf.key
+
+    try:
+        yield
+    except AutointerpError as e:
+        e.args = (_OPTION.sub(keyword, str(e)),)
+        raise
+
+
 class Work(Generic[R]):
     """The function that does the work of a command; its module is loaded when it is first called.
 
@@ -444,7 +473,8 @@ class Work(Generic[R]):
         if twice := given.keys() & keywords.keys():
             raise TypeError(f"{self.__name__}() got {sorted(twice)[0]} twice")
         handed_on = {name: keywords.pop(name) for name in HANDED_ON if name in keywords}
-        return self.run(self.record.given(given | keywords), **handed_on)
+        with _as_keywords(self.record):
+            return self.run(self.record.given(given | keywords), **handed_on)
 
 
 def _signature(record: type[Command]) -> inspect.Signature:

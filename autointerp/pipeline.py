@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import signal
 import socket
 import threading
@@ -10,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TypeVar
+
+from autointerp.signals import Ending
 
 T = TypeVar("T")
 
@@ -52,6 +55,7 @@ class Stop:
             if not counted:
                 loop.call_soon_threadsafe(asked)
             if seen > 2:  # the loop itself is held up
+                Ending.at_once = True
                 raise KeyboardInterrupt
 
         counted = _counts(loop, asked)
@@ -65,7 +69,7 @@ class Stop:
 
     @contextmanager
     def on_interrupt_without_loop(self) -> Iterator[None]:
-        """The first Ctrl-C asks to stop, the second one interrupts; for use where the main thread runs no loop."""
+        """The first Ctrl-C asks to stop and says so, the second one interrupts; where the main thread runs no loop."""
         if threading.current_thread() is not threading.main_thread():
             yield  # signals reach the main thread only
             return
@@ -78,6 +82,10 @@ class Stop:
             # During one long call, Python sees two as one; here is a byte for each.
             with suppress(BlockingIOError):
                 sent += reading.recv(4096).count(number)
+            if seen == 1:
+                # Not by way of sys.stderr, in the middle of whose writing the signal may have come.
+                with suppress(OSError):
+                    os.write(2, f"{STOPPING}\n".encode())
             self.ask("interrupted")
             if max(seen, sent) > 1:
                 _interrupt(before, frame)
@@ -105,6 +113,7 @@ def _counts(loop: asyncio.AbstractEventLoop, asked: Callable[[], None]) -> bool:
 
 def _interrupt(before: Callable[[int, FrameType | None], object] | int | None, frame: FrameType | None) -> None:
     """Interrupts as it was before, and where it was ignored, as it was in the background of a script, all the same."""
+    Ending.at_once = True
     if not callable(before):
         raise KeyboardInterrupt
     before(signal.SIGINT, frame)

@@ -3,8 +3,9 @@
 import ast
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import closing
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from autointerp.errors import SettingsError
+from autointerp.errors import AutointerpError, SettingsError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -98,7 +99,7 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
     options = sorted(leaves(record), key=lambda leaf: (leaf.argument is None, PANELS.index(leaf.panel)))
     former = {old.lstrip("-").replace("-", "_"): leaf for leaf in options for old in leaf.option.was}
 
-    def function(**given: object) -> None:
+    def function(*, context: typer.Context, **given: object) -> None:
         from autointerp.cli.log import keep
         from autointerp.cli.progress import Live
 
@@ -106,7 +107,7 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
         if isinstance(log, Path):
             keep(log, as_json=as_json)
         values = {key: value for key, value in given.items() if value is not None and value != []}
-        with closing(Live(as_json=as_json)) as progress:
+        with closing(Live(as_json=as_json)) as progress, _where_given(record, context):
             for key in values.keys() & former.keys():
                 now = former[key]
                 progress.note(
@@ -119,12 +120,37 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
         if code:
             raise typer.Exit(code)
 
-    parameters = [_parameter(leaf) for leaf in options]
+    parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
+    parameters += [_parameter(leaf) for leaf in options]
     parameters += [_hidden(key, leaf) for key, leaf in former.items()]
     parameters += _output(has_json=has_json)
     function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - Typer reads it
     function.__annotations__ = {p.name: p.annotation for p in parameters}
     return function
+
+
+@contextmanager
+def _where_given(record: "type[Command]", context: typer.Context) -> Iterator[None]:
+    """Names in what is wrong the file and the key, or the variable, of each option that was not typed."""
+    try:
+        yield
+    except AutointerpError as e:
+        from autointerp.options import mentioned
+
+        given = (_place(leaf, context) for leaf in mentioned(record, str(e)))
+        e.args = (": ".join([*(place for place in given if place is not None), str(e)]),)
+        raise
+
+
+def _place(leaf: "Leaf", context: typer.Context) -> str | None:
+    """Where an option was given; None where it was typed, or not given."""
+    source = context.get_parameter_source(leaf.key)
+    if source is not None and source.name == "DEFAULT_MAP":
+        file, table = context.find_root().params["config"], ".".join(context.command_path.split()[1:])
+        return f"{file}: [{table}] {leaf.names[0].lstrip('-')}"
+    if source is not None and source.name == "ENVIRONMENT":
+        return next((variable for variable in leaf.option.env if os.environ.get(variable)), None)
+    return None
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -210,7 +236,8 @@ def defaults(path: Path, group: Lazy, tables: Mapping[str, object], within: str 
     """A file's tables as defaults of the commands, keys named as their options.
 
     Raises:
-        SettingsError: a table that is no command, or a key that is none of its options; names the file.
+        SettingsError: a table that is no command, a key that is none of its options, or a value that is not of its type
+            or range; names the file.
     """
     context = typer.Context(group)
     out: dict[str, object] = {}
@@ -234,4 +261,11 @@ def _table(path: Path, where: str, command: TyperCommand, table: Mapping[str, ob
         raise SettingsError(f"--config {path}: [{where}] has no option {unknown[0]!r}")
     # One text for a repeatable option is one value, not a list of letters.
     several = {key for key, p in known.items() if getattr(p, "multiple", False)}
-    return {key: [value] if key in several and isinstance(value, str) else value for key, value in given.items()}
+    out = {key: [value] if key in several and isinstance(value, str) else value for key, value in given.items()}
+    context = typer.Context(command)
+    for key, value in out.items():
+        try:
+            known[key].process_value(context, value)
+        except typer.BadParameter as e:
+            raise SettingsError(f"--config {path}: [{where}] {key.replace('_', '-')} = {value!r}: {e.message}") from e
+    return out

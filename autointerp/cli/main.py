@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import errno
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +11,11 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.generate import Lazy, defaults, lazy
+from autointerp.cli.printing import EXIT_INPUT, EXIT_STOPPED, same_again
 from autointerp.cli.terminal import say, say_aside
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.reading import read_toml
+from autointerp.signals import Ending, heed
 from autointerp.version import __version__
 
 COMMANDS = {
@@ -52,7 +53,7 @@ GROUPS = {
 """Groups of commands: what each says of itself, and its commands."""
 
 INTERRUPTED = 130
-"""Exit code after an interrupt, as shells have it."""
+"""Exit code where a second signal ended the work at once, as shells have it."""
 
 _TOLD = {errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 """Faults of a disk or a name that no part of the program makes, so that whoever meets one needs no traceback."""
@@ -120,29 +121,42 @@ def _tables(path: Path) -> dict[str, object]:
 
 def main() -> None:
     """Runs the command line."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A script has it ignored in what it starts in the background; who sends it all the same means it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed()
     try:
         program()(prog_name="autointerp")
     except AutointerpError as e:
         say_aside(f"autointerp: {one_line(str(e))}")
-        raise SystemExit(2) from None
+        raise SystemExit(EXIT_INPUT) from None
     except OSError as e:
         if e.errno not in _TOLD:
             raise
         say_aside(f"autointerp: {e.filename or 'a file'}: {e.strerror}; mend that, or name another place")
-        raise SystemExit(2) from None
+        raise SystemExit(EXIT_INPUT) from None
     except SystemExit as e:
         if e.code == INTERRUPTED:
-            _leave()
+            _leave(e)
+        elif e.code == EXIT_STOPPED and not sys.stdout.isatty():
+            # A terminal has just shown it.
+            say_aside(f"autointerp: {same_again()}")
         raise
+    except KeyboardInterrupt as e:
+        _leave(e)
 
 
-def _leave() -> None:
+def _leave(why: BaseException) -> None:
     """Ends the process without waiting for threads, one of which may be blocked in a read or a long decode."""
+    code = INTERRUPTED if Ending.at_once else EXIT_STOPPED
     atexit._run_exitfuncs()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
+        if code == EXIT_STOPPED:
+            sys.stderr.write(f"autointerp: interrupted; {same_again(*_wanted(why))}\n")
         sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)
+
+
+def _wanted(why: BaseException | None) -> tuple[str, ...]:
+    """The options that going on needs, which the interrupt names."""
+    while why is not None and not isinstance(why, KeyboardInterrupt):
+        why = why.__cause__ or why.__context__
+    return () if why is None else why.args

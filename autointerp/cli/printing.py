@@ -116,9 +116,11 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
     return lines
 
 
-def same_again() -> str:
-    """How to go on, with the command that was given."""
-    return f"run the same command again to go on: {shlex.join(['autointerp', *sys.argv[1:]])}"
+def same_again(*options: str) -> str:
+    """How to go on, with the command that was given, and further options if it needs them then."""
+    more = [option for option in options if option not in sys.argv]
+    same = f"the same command again with {' '.join(more)}" if more else "the same command again"
+    return f"run {same} to go on: {shlex.join(['autointerp', *sys.argv[1:], *more])}"
 
 
 def records(value: object) -> object:

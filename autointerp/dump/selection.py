@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 _ITEM = re.compile(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?")
 N_NAMED = 5
-"""Unknown features that a message lists."""
+"""Unknown features, or ranges of them, that a message lists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,12 +62,13 @@ class Selection:
             return present
         low = np.searchsorted(present, self.starts)
         high = np.searchsorted(present, self.stops)
-        missing = self.starts[(low == high) & (self.stops - self.starts == 1)]
-        if len(missing):
+        missing = (low == high) & (self.stops - self.starts == 1)
+        if missing.any():
             there = (
                 f"its {len(present)} features lie in {present[0]} to {present[-1]}" if len(present) else "it has none"
             )
-            raise SettingsError(f"features {_some(missing)} are not in this dump: {there}")
+            named = _some(self.starts[missing], self.stops[missing])
+            raise SettingsError(f"{named} are not in this dump: {there}")
         # Ranges may overlap: a position is chosen while more of them have begun than ended.
         steps = np.zeros(len(present) + 1, np.int64)
         np.add.at(steps, low, 1)
@@ -99,10 +100,12 @@ def parse_features(text: str, *, n_latents: int) -> Selection:
     if not ends:
         raise SettingsError(f"{text or 'features'}: no feature is named; write all for every feature")
     table = np.array(ends, dtype=np.int64)
-    beyond = table[table[:, 1] >= n_latents, 1]
-    if len(beyond):
-        raise SettingsError(f"features {_some(np.unique(beyond))} do not exist: this dump has 0 to {n_latents - 1}")
-    return Selection(starts=table[:, 0], stops=table[:, 1] + 1)
+    starts, stops = table[:, 0], table[:, 1] + 1
+    beyond = stops > n_latents
+    if beyond.any():
+        named = _some(np.maximum(starts[beyond], n_latents), stops[beyond])
+        raise SettingsError(f"{named} do not exist: this dump has 0 to {n_latents - 1}")
+    return Selection(starts=starts, stops=stops)
 
 
 def _items(text: str) -> Iterator[tuple[str, str]]:
@@ -121,6 +124,19 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
         raise SettingsError(f"{path}: a list of features cannot be read: {error}") from error
 
 
-def _some(numbers: Ints) -> str:
-    named = ", ".join(str(n) for n in numbers[:N_NAMED])
-    return f"{named} and {len(numbers) - N_NAMED} more" if len(numbers) > N_NAMED else named
+def _some(starts: Ints, stops: Ints) -> str:
+    """The first of some features and ranges, ascending, and how many features all of them are."""
+    pieces: list[list[int]] = np.unique(np.stack([starts, stops], axis=1), axis=0).tolist()
+    named = ", ".join(str(a) if b - a == 1 else f"{a}-{b - 1}" for a, b in pieces[:N_NAMED])
+    total, rest = _size(pieces), _size(pieces) - _size(pieces[:N_NAMED])
+    more = f" and {rest:,} more" if rest else ""
+    return f"features {named}{more}" + (f" ({total:,} in all)" if any(b - a > 1 for a, b in pieces) else "")
+
+
+def _size(pieces: list[list[int]]) -> int:
+    """Features in ascending ranges, which may overlap."""
+    size = end = 0
+    for first, stop in pieces:
+        size += max(0, stop - max(first, end))
+        end = max(end, stop)
+    return size

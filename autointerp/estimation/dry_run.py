@@ -1,9 +1,9 @@
 """Rehearses explaining and scoring: every question that a feature would be asked, with a judge that is played."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple, TypeVar
@@ -20,6 +20,7 @@ from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import words_of
 from autointerp.lmm.outcomes import Answer, Failure
 from autointerp.lmm.request import Request
+from autointerp.pipeline import run_async
 from autointerp.replies import JudgeReply, Reply
 from autointerp.schema import Explanation, Feature, Usage
 from autointerp.scoring.case import Case, Population
@@ -102,7 +103,8 @@ class Rehearsal:
         if key not in self._scored:
             out: Questions = Counter()
             for feature in self.features:
-                out.update(_of_judge(asyncio.run(self._asked(feature, explain, settings, convinced)), settings))
+                asked = run_async(partial(self._asked, feature, explain, settings, convinced))
+                out.update(_of_judge(asked, settings))
             self._scored[key] = out
         return self._scored[key]
 

@@ -8,7 +8,7 @@ import numpy as np
 from autointerp.clock import now
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.job import JobResult, named_dump, reference
+from autointerp.job import JobResult, named_dump, reference, refuse_overlap
 from autointerp.prompts import plain
 from autointerp.remote.path import Location
 from autointerp.runs.description_csv import Foreign, open_foreign
@@ -42,6 +42,7 @@ def adopt(
         RunError: the folder holds another run, or the file is not as it was.
     """
     started = time.monotonic()
+    refuse_overlap(dump, run)
     opened = named_dump(dump, allow_outside=allow_outside)
     foreign = open_foreign(Path(explanations), layer=layer, n_latents=opened.info.n_latents)
     chosen = np.intersect1d(foreign.features, opened.feature_ids)

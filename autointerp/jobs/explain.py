@@ -15,7 +15,18 @@ from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
 from autointerp.explanation.hierarchy_order import ancestry_of
 from autointerp.explanation.shuffled_sets import Shuffler
-from autointerp.job import JobResult, Progress, Recorder, Silent, choose, images_of, named_dump, only, reference
+from autointerp.job import (
+    JobResult,
+    Progress,
+    Recorder,
+    Silent,
+    choose,
+    images_of,
+    named_dump,
+    only,
+    reference,
+    refuse_overlap,
+)
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.lmm.cache import cache_folder
@@ -154,6 +165,7 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox |
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
+    refuse_overlap(settings.dump, settings.run)
     shard, crew = shard_of(settings.execution), crew_of(settings.execution)
     if settings.execution.batch:
         check_models(models(settings), settings.engine)

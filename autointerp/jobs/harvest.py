@@ -6,6 +6,7 @@ from typing import NamedTuple
 from autointerp.commands.harvest import Harvest
 from autointerp.counting import Counting, Uncounted
 from autointerp.images.formats import LeftOut
+from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
@@ -52,8 +53,10 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
         batch=settings.batch,
         store=settings.store,
     )
-    dumped = tuple(harvest(job, _telling(progress or Uncounted())))
-    return HarvestResult(dumped, population.broken, population.left_out)
+    stop = Stop()
+    with stop.on_interrupt_without_loop():
+        written = harvest(job, _telling(progress or Uncounted()), lambda: stop.reason is not None)
+    return HarvestResult(tuple(written), population.broken, population.left_out)
 
 
 def _telling(progress: Counting) -> Callable[[int, int], None]:

@@ -11,8 +11,9 @@ from autointerp.job import Progress
 from autointerp.jobs.batch.plan import FOLDER as BATCH
 from autointerp.record import Record
 from autointerp.remote.path import as_path
-from autointerp.runs.folder import Run, open_run
+from autointerp.runs.folder import Run
 from autointerp.runs.parts import places
+from autointerp.runs.unmerged import open_with_parts
 from autointerp.schema import Scored, Usage
 from autointerp.scoring.control_tests import Separation, headline
 from autointerp.scoring.fdr import discoveries, false_positive_rate
@@ -57,7 +58,7 @@ class RunStatus(Record):
     unexplainable: dict[str, int]
     """Features that can never be explained, by why; no run asks about them again."""
     unmerged: int
-    """Parts of shards that `autointerp merge` has not joined yet."""
+    """Parts of shards that `autointerp merge` has not joined yet; the figures count what is in them."""
     batch: bool
     """Whether commands were recorded for batch jobs: `autointerp batch status` tells of them."""
     headline: str | None
@@ -75,12 +76,12 @@ class RunStatus(Record):
 
 
 def status_of(run: str | Path) -> RunStatus:
-    """Reads a run folder, which may be in the middle of being written.
+    """Reads a run folder and its shards, merged or not, which may be in the middle of being written.
 
     Raises:
         RunError: not a run folder, or a broken line in it.
     """
-    opened = open_run(run)
+    opened = open_with_parts(run)
     info, usage = opened.info, Usage()
     explained: dict[int, tuple[bool, bool]] = {}
     sampled: dict[int, Collapse] = {}

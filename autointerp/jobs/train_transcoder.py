@@ -7,6 +7,7 @@ from typing import NamedTuple
 from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
+from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.coder_io import INFO, CoderInfo, HeldOut, Training, describe, load_coder, save_coder
 from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
@@ -62,16 +63,19 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
         if settings.backbone is None
         else _of_images(settings, settings.backbone, progress or Uncounted())
     )
-    return train_from(
-        source,
-        settings.out,
-        config=sized(settings.trained, source.d_in, source.d_out),
-        settings=settings.settings,
-        origin=origin,
-        test=source,
-        resume=settings.resume,
-        progress=_telling(progress or Uncounted()),
-    )
+    stop = Stop()
+    with stop.on_interrupt_without_loop():
+        return train_from(
+            source,
+            settings.out,
+            config=sized(settings.trained, source.d_in, source.d_out),
+            settings=settings.settings,
+            origin=origin,
+            test=source,
+            resume=settings.resume,
+            progress=_telling(progress or Uncounted()),
+            stopping=lambda: stop.reason is not None,
+        )
 
 
 def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
@@ -126,6 +130,7 @@ def train_from(
     test: Splitting | None = None,
     resume: bool = False,
     progress: Callable[[Report], None] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Trains a coder on any source of tokens, such as a backbone that makes them on the way.
 
@@ -138,8 +143,10 @@ def train_from(
         test: Where held-out tokens come from; None measures nothing.
         resume: Go on from the checkpoint in `out`, or begin where there is none.
         progress: Told every so many steps.
+        stopping: Asked after each step whether to write a checkpoint and end.
 
     Raises:
+        KeyboardInterrupt: it was to end.
         SettingsError: the folder or a setting cannot be used.
     """
     folder = Path(out)
@@ -151,7 +158,7 @@ def train_from(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be made: {error}") from error
-    coder = train(config, source, settings, checkpoint=folder / CHECKPOINT, progress=progress)
+    coder = train(config, source, settings, checkpoint=folder / CHECKPOINT, progress=progress, stopping=stopping)
     held_out = None
     if test is not None and settings.held_out:
         held_out = HeldOut(**measure(coder, test.held_out(settings.batch, MEASURED))._asdict())

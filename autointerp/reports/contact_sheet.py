@@ -66,6 +66,8 @@ def save_sheet(sheet: Image.Image, out: Path) -> None:
         draft.replace(out)
     except OSError as e:
         raise SettingsError(f"--out {out}: cannot be written ({e.strerror})") from e
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _strongest(exemplars: Sequence[Exemplar], n: int) -> list[Exemplar]:

@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from autointerp.errors import RunError
+from autointerp.processes import draft_of
 from autointerp.reports import controls, labels, score_details
 from autointerp.reports.aggregates import aggregate
 from autointerp.reports.arithmetic import heights
@@ -121,7 +122,7 @@ def _replace(out: Path, parts: Iterator[str]) -> int:
 
     The file has no name until it is whole, so that nothing is left of it where the process is killed.
     """
-    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+    draft = draft_of(out)
     with tempfile.TemporaryFile(
         "w+", encoding="utf-8", errors="xmlcharrefreplace", newline="\n", dir=out.parent
     ) as file:

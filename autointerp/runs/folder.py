@@ -17,12 +17,15 @@ from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
+from autointerp.runs.option_names import option_of
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.unexplainable import UNEXPLAINABLE
 
 FORMAT = "autointerp-run/1"
 RECORDS = ("explanations.jsonl", "scores.jsonl")
+REPLACED = ("run.json", "failures.jsonl", "part.json", "calibration.json", "parts/merged.json")
+"""Files that are replaced in one step by whoever holds the lock."""
 _REMEDY = {
     "explain": "use the same, or name another folder with --run",
     "score": "use the same, or score a copy of the folder from which you removed scores.jsonl",
@@ -106,6 +109,10 @@ class Run:
         """Which features are explained, and their explanations by id."""
         return ExplanationIndex(self.path / "explanations.jsonl")
 
+    def explained(self) -> Ints:
+        """Ids of the features that have an explanation, ascending."""
+        return self.index().features
+
     def scored(self, scorer: str) -> Ints:
         """Ids of the features that have a score, or a reason for none, by this scorer; ascending."""
         lines = keys(self.path / "scores.jsonl")
@@ -125,7 +132,7 @@ class Run:
         latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in self.failures()}
         if not latest:
             return []
-        succeeded = {"explain": set(self.index().features.tolist())}
+        succeeded = {"explain": set(self.explained().tolist())}
         for stage in {stage for _, stage in latest} - succeeded.keys():
             succeeded[stage] = set(self.scored(stage.removeprefix("score:")).tolist())
         return [f for (feature, stage), f in latest.items() if feature not in succeeded[stage]]
@@ -182,6 +189,8 @@ class RunWriter:
         except OSError as e:
             raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
         try:
+            for name in REPLACED:
+                path.joinpath(f"{name}.part").unlink(missing_ok=True)
             self.run.info = self._agree(info)
             self._explanations = Appender(path / "explanations.jsonl", EXPLANATION)
             self._scores = Appender(path / "scores.jsonl", SCORE)
@@ -321,7 +330,8 @@ def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
         names = [k for k in names if not k.startswith("prompts.") or (k in left and k in right)]
         if names:
             name = names[0]
-            what = f"this run's {stage} setting {name} is {left.get(name)!r}, not {right.get(name)!r}"
+            option = option_of(stage, name)
+            what = f"this run's {stage} setting {option} is {left.get(name)!r}, not {right.get(name)!r}"
             return Difference(what, _REMEDY[stage])
     return None
 
@@ -347,8 +357,11 @@ def write_info(file: Path, info: RunInfo) -> None:
 def replace_file(file: Path, content: bytes) -> None:
     """Replaces a small file in one step."""
     draft = file.with_name(f"{file.name}.part")
-    draft.write_bytes(content)
-    draft.replace(file)
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
     if hasattr(os, "O_DIRECTORY"):
         folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
         os.fsync(folder)

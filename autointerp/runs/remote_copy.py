@@ -1,10 +1,9 @@
 """A run at a URL, worked on in a folder of this machine: fetched first, then sent back as whole files.
 
 An object store has neither appending nor locks. What takes the lock's place is a note of who works on the run, which
-holds for `FRESH` seconds after it was last renewed; two that begin in the same moment can both miss it.
+holds while it is renewed (`autointerp.runs.worker_note`); two that begin in the same moment can both miss it.
 """
 
-import json
 import posixpath
 import shutil
 import socket
@@ -13,15 +12,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from autointerp.errors import RunError, one_line
-from autointerp.reading import read_json
 from autointerp.remote.errors import RemoteError
 from autointerp.remote.path import RemotePath
 from autointerp.runs.parts import PARTS
+from autointerp.runs.worker_note import WorkerNote, written_by
 from autointerp.within import leaves, within
 
-FRESH = 900.0
-"""Seconds for which a note of who works on a run keeps others off."""
 NOTE = "working.json"
 _ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "calibration.json")
 """What is looked for where a server has no lists."""
@@ -105,28 +104,22 @@ class Mirror:
             ) from error
 
     def claim(self, owner: str) -> None:
-        """Notes who works on the run, or on the part.
+        """Notes who works on the run, or on the part; takes over from one that is known to be dead.
 
         Raises:
             RunError: somebody else does.
         """
-        note = self._note()
-        try:
-            held = read_json(note.read_bytes())
-            if isinstance(held, dict) and held["owner"] != owner and self._clock() - held["at"] < FRESH:
-                raise RunError(
-                    f"{self.place}: {held['owner']} is working on it; wait for it, or remove {note} if it was killed"
-                )
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
-            pass
-        except RemoteError as error:
-            raise RunError(f"{self.place}: cannot be read: {error}") from error
+        held = self._held()
+        if held is not None and held.owner != owner and not held.is_dead(self._clock()):
+            raise RunError(
+                f"{self.place}: {held.owner} is working on it; wait for it, or remove {self._note()} if it was killed"
+            )
         self.renew(owner)
 
     def renew(self, owner: str) -> None:
-        """Keeps others off for another `FRESH` seconds. Raises RunError if it cannot be written."""
+        """Keeps others off for a while. Raises RunError if it cannot be written."""
         note = self._note()
-        content = json.dumps({"owner": owner, "at": self._clock()}).encode()
+        content = written_by(owner, self._clock()).model_dump_json().encode()
         try:
             note.run(lambda fs: fs.pipe_file(note.url, content))
         except (FileNotFoundError, RemoteError, NotImplementedError) as error:
@@ -134,14 +127,36 @@ class Mirror:
                 f"{self.place}: cannot be written: {error or 'no such URL can'}; name another run"
             ) from error
 
+    def confirm(self, owner: str) -> None:
+        """Makes sure that nobody has taken over, e.g. while this machine slept.
+
+        Raises:
+            RunError: somebody has; nothing may be sent.
+        """
+        held = self._held()
+        if held is not None and held.owner != owner:
+            raise RunError(
+                f"{self.place}: {held.owner} has taken it over meanwhile; what was done here is kept in {self.folder}"
+            )
+
     def release(self) -> None:
-        """Lets others work on the run."""
+        """Lets others work on the run; leaves alone the note of one who has taken over."""
         note = self._note()
         try:
-            note.run(lambda fs: fs.rm_file(note.url))
-        except (FileNotFoundError, RemoteError):
+            if (held := self._held()) is None or held.owner == self.owner:
+                note.run(lambda fs: fs.rm_file(note.url))
+        except (FileNotFoundError, RemoteError, RunError):
             # It grows stale by itself.
             return
+
+    def _held(self) -> WorkerNote | None:
+        """The note that is there, if it can be understood."""
+        try:
+            return WorkerNote.model_validate_json(self._note().read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        except RemoteError as error:
+            raise RunError(f"{self.place}: cannot be read: {error}") from error
 
     def forget(self) -> None:
         """Removes the working copy, all of which was sent."""

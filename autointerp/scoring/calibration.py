@@ -156,6 +156,8 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         draft.replace(path)
     except OSError as e:
         raise SettingsError(f"{path}: cannot be written ({e.strerror}); give another file with --out") from e
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_calibration(path: Path) -> Calibration:

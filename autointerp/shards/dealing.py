@@ -110,7 +110,8 @@ class Board:
     def given_up(self, shard: int) -> None:
         """Nobody goes on with the shard."""
         self._results[shard] = JobResult(self.result.run, 0, 0, done=self._shown.get(shard, 0))
-        self.result.stopped = WORKER_FAILED
+        # Who is told to stop may be told by a signal that the workers got too.
+        self.result.stopped = self.stop.reason or WORKER_FAILED
 
     def fold(self) -> None:
         """All shards of a wave are through: what became of each at last counts; those that follow are of others."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.extras import how_to_install
+from autointerp.signals import unchanged
 
 _PATIENCE = 5.0
 """Seconds for a cluster's address to answer."""
@@ -28,14 +29,16 @@ def connected(address: str | None, size: int) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # What its core says of restarted actors is no concern of the user's; lost workers are reported by name.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    import ray  # pyright: ignore[reportMissingImports]
+    with unchanged():
+        import ray  # pyright: ignore[reportMissingImports]
 
     if ray.is_initialized():
         yield
         return
     here = {"num_cpus": size + 1, "include_dashboard": False} if address is None else {}
     try:
-        with _muted():
+        # Ray would end the process at SIGTERM.
+        with _muted(), unchanged():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **here)
     except (ConnectionError, ValueError, RuntimeError) as e:
         raise SettingsError(f"--ray-address {address}: no Ray cluster can be reached: {one_line(str(e))}") from e

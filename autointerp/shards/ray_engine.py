@@ -18,6 +18,7 @@ from autointerp.shards.dealing import Board, Call, Report
 from autointerp.shards.progress_reporter import ProgressReporter
 from autointerp.shards.ray_cluster import connected, here
 from autointerp.shards.shards import Shard
+from autointerp.signals import told
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle  # pyright: ignore[reportMissingImports]
@@ -61,7 +62,7 @@ class RayCluster:
                 loop.call_soon_threadsafe(_settle, board, shard, said)
 
             try:
-                problem = await asyncio.to_thread(_deal, call, orders, mailbox, size, hear)
+                problem = await asyncio.to_thread(_deal, call, orders, mailbox, size, hear, board.stop)
             finally:
                 listener.cancel()
                 with suppress(asyncio.CancelledError):
@@ -152,8 +153,10 @@ class ShardWorker:
             waiting.append(self._mailbox.tell.remote(order.shard.index, report))
 
         try:
-            engine = order.left(begin.spent)
-            result = self._call(shard=order.shard, engine=engine, progress=ProgressReporter(send, EVERY), stop=stop)
+            engine, reporter = order.left(begin.spent), ProgressReporter(send, EVERY)
+            # A node that is shut down lets its workers finish what is in flight.
+            with told(lambda: stop.ask("interrupted")):
+                result = self._call(shard=order.shard, engine=engine, progress=reporter, stop=stop)
         except AutointerpError as e:
             return e
         result.spent += begin.spent
@@ -194,6 +197,7 @@ def _deal(
     mailbox: "ActorHandle",
     size: int,
     hear: Callable[[Shard, object], None],
+    stop: Stop,
 ) -> AutointerpError | None:
     """Runs the shards through Ray Data; what stopped one of them and would stop all, if so."""
     import ray  # pyright: ignore[reportMissingImports]
@@ -221,7 +225,9 @@ def _deal(
                 problem = problem or said
                 mailbox.halt.remote("stopped")
     except RayError as e:
-        problem = problem or EndpointError(f"--engine ray: {one_line(str(e))[:300]}")
+        # A signal that ends a whole job ends Ray's own processes too.
+        if stop.reason is None:
+            problem = problem or EndpointError(f"--engine ray: {one_line(str(e))[:300]}")
     for shard in pending.values():
         hear(shard, None)
     return problem

@@ -3,17 +3,19 @@
 import hashlib
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
 
 from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.cache import cache_folder
+from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
 from autointerp.runs.parts import Place, Stage
-from autointerp.runs.remote_copy import FRESH, Mirror
+from autointerp.runs.remote_copy import Mirror
+from autointerp.runs.worker_note import BEAT
 from autointerp.settings import Execution
 from autointerp.shards.shards import Shard
 
@@ -118,28 +120,41 @@ def _worked_on(mirror: Mirror) -> Iterator[Path]:
     mirror.claim(me)
     try:
         mirror.pull()
-        ended = threading.Event()
-        sender = threading.Thread(target=_send_now_and_then, args=(mirror, me, ended), name="autointerp-send")
-        sender.start()
         try:
-            yield mirror.folder
+            with _now_and_then(BEAT, lambda: mirror.renew(me)), _now_and_then(EVERY, lambda: _send(mirror, me)):
+                yield mirror.folder
         finally:
-            ended.set()
-            sender.join()
-            mirror.push(last=True)
-            mirror.forget()
+            # A signal that comes now waits until all is sent; a second one ends at once.
+            with Stop().on_interrupt_without_loop():
+                mirror.confirm(me)
+                mirror.push(last=True)
+                mirror.forget()
     finally:
         mirror.release()
 
 
-def _send_now_and_then(mirror: Mirror, me: str, ended: threading.Event) -> None:
-    while not ended.wait(min(EVERY, FRESH / 3)):
-        try:
-            mirror.renew(me)
-            mirror.push()
-        except RunError:
-            # The next time may go better, and the last one says what is wrong.
-            continue
+def _send(mirror: Mirror, me: str) -> None:
+    mirror.confirm(me)
+    mirror.push()
+
+
+@contextmanager
+def _now_and_then(every: float, work: Callable[[], None]) -> Iterator[None]:
+    """Does it every so many seconds in a thread; where it fails, the next time may go better."""
+    ended = threading.Event()
+
+    def body() -> None:
+        while not ended.wait(every):
+            with suppress(RunError):
+                work()
+
+    thread = threading.Thread(target=body, name="autointerp-send")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """One vector an image from a frozen backbone, computed once and kept on disk."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.processes import draft_of
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.population import PopulationImage
@@ -86,6 +86,6 @@ def _kept(place: Path) -> dict[str, Tensor]:
 def _keep(place: Path, digests: list[str], known: dict[str, Tensor]) -> None:
     """Writes a shard named after what it holds; half a one never stands under its name."""
     path = place / f"{digests[0][:16]}-{len(digests)}.safetensors"
-    half = path.with_suffix(f".{os.getpid()}.part")
+    half = draft_of(path)
     save_file({"vectors": torch.stack([known[d] for d in digests])}, half, metadata={"sha256": json.dumps(digests)})
     half.replace(path)

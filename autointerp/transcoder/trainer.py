@@ -44,6 +44,7 @@ def train(
     *,
     checkpoint: Path | None = None,
     progress: Callable[[Report], None] | None = None,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> SparseCoder:
     """Trains a coder, or goes on from a checkpoint to the very weights that it would have had without the stop.
 
@@ -53,11 +54,13 @@ def train(
         settings: How.
         checkpoint: File to keep the state in; gone on from if it is there. None keeps none.
         progress: Told every `report_every` steps and at the end.
+        stopping: Asked after each step whether to keep the state and end.
 
     Returns:
         The coder, not in training mode.
 
     Raises:
+        KeyboardInterrupt: it was to end; it names the option that goes on from the checkpoint.
         SettingsError: the device, the checkpoint or the source cannot be used, or the loss is no longer finite.
     """
     if checkpoint is not None and checkpoint.exists():
@@ -74,8 +77,11 @@ def train(
             report = _report(state, out, losses, settings.steps, time.monotonic() - began, state.step - first)
             if progress:
                 progress(report)
-        if checkpoint is not None and state.step % settings.checkpoint_every == 0:
+        ending = stopping()
+        if checkpoint is not None and (ending or state.step % settings.checkpoint_every == 0):
             save(state, settings, checkpoint)
+        if ending:
+            raise KeyboardInterrupt(*(() if checkpoint is None else ("--resume",)))
     return state.coder.eval()
 
 

@@ -137,8 +137,8 @@ def test_defaults_come_from_a_file_and_options_go_before_them(tmp_path: Path):
     from_file = run("--config", file, "explain", tmp_path)
     given = run("--config", file, "explain", tmp_path, "--shown", "worst")
 
-    assert "--shown 'büst'" in from_file.err
-    assert "--shown 'worst'" in given.err
+    assert from_file.err.startswith(f"autointerp: {file}: [explain] shown: --shown 'büst': ")
+    assert given.err.startswith("autointerp: --shown 'worst': ")
 
 
 def test_dashes_and_underscores_are_the_same_in_a_file(tmp_path: Path):
@@ -154,7 +154,26 @@ def test_a_command_of_a_group_has_a_table_inside_the_groups(tmp_path: Path):
     result = run("--config", file, "import", "folder", tmp_path, tmp_path / "dump")
 
     assert result.code == 2
-    assert "n-latents" in result.err
+    assert result.err.startswith(f"autointerp: --config {file}: [import.folder] n-latents = 0: ")
+    assert result.err.count("\n") == 1
+
+
+def test_an_option_of_a_file_that_does_not_go_with_a_typed_one_is_found_there(tmp_path: Path):
+    file = config(tmp_path, '[explain]\nrun = "r"\nmodel = "m"\nshard = "0/2"\n')
+
+    result = run("--config", file, "explain", tmp_path, "--engine", "ray")
+
+    assert result.code == 2
+    assert result.err.startswith(f"autointerp: {file}: [explain] shard: --shard is worked on by one process; for")
+
+
+def test_a_variable_that_gives_a_bad_value_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AUTOINTERP_BASE_URL", "localhost:8000")
+
+    result = run("explain", tmp_path, "--run", "r", "--model", "m")
+
+    assert result.code == 2
+    assert result.err.startswith("autointerp: AUTOINTERP_BASE_URL: --base-url localhost:8000: not an http(s) address")
 
 
 def test_the_environment_names_the_file_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -46,6 +46,8 @@ def test_ranges_choose_what_sets_would(ranges: list[list[int]]) -> None:
         ("3,5,7", "features 3, 7 are not in this dump: its 6 features lie in 0 to 9"),
         ("10", "features 10 do not exist: this dump has 0 to 9"),
         ("0-10", "features 10 do not exist: this dump has 0 to 9"),
+        ("0-12,50,7", "features 10-12, 50 (4 in all) do not exist: this dump has 0 to 9"),
+        ("20-29,25-34,99", "features 20-29, 25-34, 99 (16 in all) do not exist: this dump has 0 to 9"),
         ("11,12,13,14,15,16,17", "features 11, 12, 13, 14, 15 and 2 more do not exist: this dump has 0 to 9"),
         ("5-2", "'5-2' runs backwards; write 2-5"),
         ("x", "'x' is not a feature, a range such as 0-511, all, or @FILE"),

@@ -65,6 +65,44 @@ def test_bad_option_of_explain_is_one_line_and_leaves_nothing(
     assert not (here / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("dump", "to", "why"),
+    [
+        ("dump", "dump", "is the dump itself"),
+        ("dump", "dump/../dump", "is the dump itself"),
+        ("dump", "link", "is the dump itself"),
+        ("link", "dump", "is the dump itself"),
+        ("dump", "dump/runs/first", "lies in the dump dump"),
+        ("dump", "link/runs", "lies in the dump dump"),
+        ("dump", ".", "holds the dump dump"),
+        ("s3://b/dump", "s3://b/dump/", "is the dump itself"),
+        ("s3://b/dump", "s3://b/dump/run", "lies in the dump s3://b/dump"),
+        ("s3://b/dump", "s3://b", "holds the dump s3://b/dump"),
+    ],
+)
+def test_a_run_and_its_dump_in_one_folder_are_refused_before_anything_is_written(
+    dump: str, to: str, why: str, planted: Population, here: Path
+):
+    shutil.copytree(planted.folder, here / "dump")
+    (here / "link").symlink_to("dump")
+    before = sorted(here.rglob("*"))
+
+    result = run("explain", dump, "--run", to, "--model", "seer", "--base-url", "http://127.0.0.1:9/v1")
+
+    says(result, f"--run {to}: {why}; name a folder beside it, and move a run that is there already")
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_run_of_descriptions_from_elsewhere_is_not_written_into_the_dump(planted: Population, here: Path):
+    shutil.copytree(planted.folder, here / "dump")
+    (here / "d.csv").write_text("feature,text\n0,a red circle\n")
+
+    result = run("score", "dump", "--explanations", "d.csv", "--run", "dump", "--judge-model", "seer")
+
+    says(result, "--run dump: is the dump itself; name a folder beside it, and move a run that is there already")
+    assert not (here / "dump" / "run.json").exists()
+
+
 def test_no_key_and_no_base_url_is_one_line(planted: Population, here: Path):
     result = run("explain", planted.folder, "--run", "run", "--model", "gpt-5-mini")
 

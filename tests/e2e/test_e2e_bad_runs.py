@@ -45,9 +45,9 @@ def test_run_that_another_process_writes_is_refused(seer: StandIn, explain: Comm
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("--top", "5"), "setting settings.n_top is 8, not 5"),
-        (("--model", "other"), "setting model.model is 'seer', not 'other'"),
-        (("--side", "100"), "setting settings.region.side is 448, not 100"),
+        (("--top", "5"), "setting --top is 8, not 5"),
+        (("--model", "other"), "setting --model is 'seer', not 'other'"),
+        (("--side", "100"), "setting --side is 448, not 100"),
     ],
 )
 def test_other_settings_in_a_run_that_has_explanations_are_refused(
@@ -89,7 +89,7 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
         (("--features", "99"), "features 99 do not exist: this dump has 0 to 15"),
         (
             ("--per-call", "3"),
-            "run: this run's score setting settings.per_call is 12, not 3; use the same, "
+            "run: this run's score setting --per-call is 12, not 3; use the same, "
             "or score a copy of the folder from which you removed scores.jsonl",
         ),
         (("--dump", "gone"), "gone: not a dump, it has no dump.json; give a folder such as `autointerp import` writes"),

@@ -99,7 +99,7 @@ def test_another_layer_of_the_file_is_another_run(planted: Population, tmp_path:
 def test_descriptions_are_not_mixed_into_a_run_of_explanations(planted: Population, done_run: Path, tmp_path: Path):
     file = dissected(tmp_path, [(0, "red circle")])
 
-    with pytest.raises(RunError, match=r"this run's explain setting model\.model is 'seer', not 'clip-dissect eye"):
+    with pytest.raises(RunError, match=r"this run's explain setting --model is 'seer', not 'clip-dissect eye"):
         adopt(file, planted.folder, done_run)
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from standin import child
+from standin.offline import answer_files
 from standin.planted import FEATURES, Population, kinds
 from standin.records import explanations, f1
 from standin.server import StandIn
@@ -23,6 +25,61 @@ def test_functions_work_inside_a_running_loop_as_notebooks_have_one(planted: Pop
     assert asyncio.run(cell()) == (2, 2)
     assert f1(tmp_path / "run") == {0: 1.0, 1: 1.0}
     assert autointerp.status(tmp_path / "run").explained == 2
+
+
+def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_running_loop(
+    planted: Population, seer: StandIn, here: Path
+):
+    model, dump = autointerp.ModelSettings(model="seer", base_url=seer.url), planted.folder
+    one: dict[str, object] = {"features": [0], "model": model}
+    judged: dict[str, object] = {"judge": model, "scorers": ["detection"], "controls": 0}
+    (here / "pictures" / "0").mkdir(parents=True)
+    shutil.copy(next((dump / "images").glob("*.png")), here / "pictures" / "0" / "a.png")
+    (here / "words.csv").write_text("feature,text\n0,a red circle\n")
+
+    def deprecated(name: str, *args: object, **options: object) -> object:
+        with pytest.deprecated_call():
+            return getattr(autointerp, name)(*args, **options)
+
+    calls: dict[str, Callable[[], object]] = {
+        "adopt": lambda: autointerp.adopt("words.csv", dump, "adopted"),
+        "batch_calibrate": lambda: deprecated("batch_calibrate", model, out="d/c.json", calls=24),
+        "batch_explain": lambda: deprecated("batch_explain", dump, "later", **one),
+        "batch_score": lambda: deprecated("batch_score", "run", **judged),
+        "batch_submit": lambda: autointerp.batch_submit("later", files_only=True),
+        "batch_status": lambda: autointerp.batch_status("later"),
+        "batch_collect": lambda: autointerp.batch_collect(
+            "later", [answer_files(here / "out.jsonl", *(here / "later" / "batch").glob("requests-*.jsonl"))]
+        ),
+        "batch_run": lambda: autointerp.batch_run("later"),
+        "calibrate": lambda: autointerp.calibrate(model=model, out="c.json", calls=24),
+        "compare": lambda: autointerp.compare("run", shutil.copytree("run", "other")),
+        "draw_feature": lambda: autointerp.draw_feature(dump, 0, "sheet.png"),
+        "estimate": lambda: autointerp.estimate(dump, models=["seer"], features=[0]),
+        "explain": lambda: autointerp.explain(dump, "run", **one),
+        "import_folder": lambda: autointerp.import_folder("pictures", "imported"),
+        "inspect": lambda: autointerp.inspect(dump, check=True),
+        "merge": lambda: autointerp.merge("run"),
+        "open_dump": lambda: autointerp.open_dump(dump).close(),
+        "open_run": lambda: autointerp.open_run("run").index(),
+        "report": lambda: autointerp.report("run"),
+        "run_at": lambda: autointerp.run_at("run").__enter__(),
+        "run_demo": lambda: autointerp.run_demo("demo", model=model, features=[42]),
+        "score": lambda: autointerp.score("run", **judged),
+        "show": lambda: autointerp.show(dump, 0, "run"),
+        "status": lambda: autointerp.status("run"),
+    }
+    first = ("explain", "score", "batch_explain", "batch_submit", "batch_status", "batch_collect", "batch_run")
+
+    async def cell() -> None:
+        for name in (*first, *sorted(calls.keys() - set(first))):
+            calls[name]()
+
+    asyncio.run(cell())
+
+    functions = {n for n in autointerp.__all__ if callable(f := getattr(autointerp, n)) and not isinstance(f, type)}
+    # Those train or run a network, and their tests below `tests/transcoder` and `tests/ips` ask for nothing.
+    assert functions - calls.keys() == {"harvest", "tune"} | {n for n in functions if n.startswith("train_")}
 
 
 def test_two_processes_share_a_cache_and_an_endpoint(planted: Population, seer: StandIn, tmp_path: Path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from standin.commands import run, says
+from standin.killing import struck
 from standin.planted import Population
 from standin.records import explanations, timeless
 from standin.server import StandIn
@@ -66,6 +67,31 @@ def test_a_killed_ray_worker_costs_nothing_but_its_calls_in_flight(
     # The killed one had a single call in flight, and perhaps a second whose answer it had just got.
     assert 12 <= len(seer.calls) <= 14
     assert "Traceback" not in explained.stderr
+
+
+@WITH_RAY
+@pytest.mark.long
+def test_sigterm_lets_ray_workers_finish_what_is_in_flight_and_merges_it(
+    planted: Population, seer: StandIn, tmp_path: Path
+):
+    where = ("--run", tmp_path / "run", "--model", "seer", "--base-url", seer.url)
+    ray = ("--engine", "ray", "--actors", "2", "--concurrency", "2")
+    # Each worker asks once a second at most, and is told once a second.
+    seer.delay = 1.0
+
+    stopped = struck(seer, 3, lambda p: p.send_signal(signal.SIGTERM), "explain", planted.folder, *where, *ray)
+    there = explanations(tmp_path / "run")
+    seer.delay = 0.0
+    rest = run("explain", planted.folder, *where)
+
+    assert stopped.code == 3, stopped.err
+    assert "run the same command again to go on: autointerp explain" in stopped.err
+    assert "Traceback" not in stopped.err
+    assert 2 <= len(there) < 12
+    assert not (tmp_path / "run" / "parts").exists()
+    assert rest.code == 0
+    assert explanations(tmp_path / "run").keys() == set(range(12))
+    assert set(seer.answered.values()) == {1}
 
 
 @WITH_RAY

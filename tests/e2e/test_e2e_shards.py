@@ -1,5 +1,6 @@
 """Pieces of a run worked on one by one, then merged: the same as one run over all."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,27 @@ def test_status_tells_of_shards_that_are_not_merged(explain: Command, score: Com
     score("--shard", "0/2")
 
     assert f"  shards      1 not merged yet: autointerp merge {here}/run\n" in run("status", here / "run").out
+
+
+def test_status_counts_what_is_in_shards_that_are_not_merged(explain: Command, score: Command, here: Path):
+    def found() -> dict[str, object]:
+        told = json.loads(run("status", here / "run", "--json").out)
+        return {name: told[name] for name in ("explained", "unmerged", "scorers", "usage", "pending")}
+
+    explain("--shard", "0/2")
+    half = found()
+    explain("--shard", "1/2")
+    apart = found()
+    run("merge", here / "run")
+    merged = found()
+    score("--shard", "0/2", "--scorers", "detection")
+    scored = found()
+    run("merge", here / "run")
+
+    assert (half["explained"], half["unmerged"]) == (6, 1)
+    assert apart | {"unmerged": 0} == merged
+    assert merged["explained"] == 12
+    assert scored | {"unmerged": 0} == found()
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,20 @@
 """Runs at a URL: worked on in a copy, sent back whole, the same records as in a folder."""
 
+import itertools
 import json
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import fsspec
 import pytest
 from remote.stores import WebFolder, upload
 from standin.commands import run, says
+from standin.killing import struck
 from standin.planted import Population, plant
-from standin.records import timeless
+from standin.records import timeless, whole_lines
 from standin.server import StandIn
 
 import autointerp
@@ -303,3 +309,93 @@ def test_links_in_the_working_copy_are_not_sent(memory: str, tmp_path: Path):
     mirror.push(last=True)
 
     assert names(memory) == ["scores.jsonl"]
+
+
+def note_of(mirror: Mirror, **said: object) -> None:
+    """Replaces what the note of the one who works on it says."""
+    place = mirror.place / "working.json"
+    there = json.loads(place.read_bytes())
+    fsspec.filesystem("memory").pipe_file(place.url, json.dumps(there | said).encode())
+
+
+def two(memory: str, folder: Path) -> tuple[Mirror, Mirror, list[float]]:
+    """One that has claimed a run, one that has not, and their clock."""
+    now = [1000.0]
+    first, second = (Mirror(RemotePath(memory), folder / n, clock=lambda: now[0]) for n in ("first", "second"))
+    first.claim(first.owner)
+    return first, second, now
+
+
+def test_the_note_of_a_process_that_is_gone_from_this_machine_is_taken_over_at_once(memory: str, tmp_path: Path):
+    first, second, _ = two(memory, tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    note_of(first, pid=gone.pid)
+
+    second.claim(second.owner)
+
+    with pytest.raises(RunError, match="second has taken it over meanwhile; what was done here is kept in"):
+        first.confirm(first.owner)
+    first.release()
+    second.confirm(second.owner)
+    assert names(memory) == ["working.json"]
+
+
+def test_on_another_machine_four_beats_that_did_not_come_are_a_death(memory: str, tmp_path: Path):
+    first, second, now = two(memory, tmp_path)
+    note_of(first, machine="elsewhere")
+    now[0] += 119
+
+    with pytest.raises(RunError, match="first is working on it"):
+        second.claim(second.owner)
+    now[0] += 1
+    second.claim(second.owner)
+
+
+def test_the_note_of_an_earlier_version_holds_for_its_quarter_of_an_hour(memory: str, tmp_path: Path):
+    first, second, now = two(memory, tmp_path)
+    old = json.dumps({"owner": first.owner, "at": 1000.0}).encode()
+    fsspec.filesystem("memory").pipe_file((first.place / "working.json").url, old)
+    now[0] += 899
+
+    with pytest.raises(RunError, match="first is working on it"):
+        second.claim(second.owner)
+    now[0] += 1
+    second.claim(second.owner)
+
+
+def test_whoever_works_on_a_run_keeps_saying_so(memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(remote_runs, "BEAT", 0.001)
+    renewed, often = threading.Event(), itertools.count()
+    renew = Mirror.renew
+
+    def counted(mirror: Mirror, owner: str) -> None:
+        renew(mirror, owner)
+        if next(often) == 3:
+            renewed.set()
+
+    monkeypatch.setattr(Mirror, "renew", counted)
+
+    with remote_runs.run_at(f"{memory}/run", cache=tmp_path):
+        assert renewed.wait(300)
+    assert names(memory) == []
+
+
+def test_a_run_at_a_url_is_sent_when_a_signal_ends_the_command(s3: str, population: Population, tmp_path: Path):
+    url = f"{s3}/runs/first"
+    with StandIn() as seer:
+        command = ("explain", population.folder, "--run", url, "--model", "seer", "--base-url", seer.url)
+        here = ("--cache", tmp_path / "a", "--concurrency", "2")
+        stopped = struck(seer, 4, lambda process: process.send_signal(signal.SIGTERM), *command, *here)
+        there = names(url)
+        copy = fetched(url, tmp_path / "copy")
+        rest = run(*command, "--cache", tmp_path / "b")
+
+        assert set(seer.answered.values()) == {1}
+
+    assert (stopped.code, rest.code) == (3, 0)
+    assert "working.json" not in there
+    done = len(whole_lines(copy / "explanations.jsonl"))
+    assert 2 <= done < 12
+    assert f"explained {12 - done} of 12 features ({done} were done before)" in rest.out
+    assert not list((tmp_path / "a" / "runs").glob("*/"))

@@ -7,7 +7,7 @@ import pytest
 from builders import explanation
 
 from autointerp.errors import RunError
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
+from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run, replace_file
 from autointerp.schema import Control, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
@@ -56,6 +56,27 @@ def settled(feature: int) -> FailureRecord:
     return failure(feature, "explain", "unexplainable").model_copy(update={"message": "never fired"})
 
 
+def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path):
+    with RunWriter(tmp_path / "run", info()):
+        pass
+    for name in ("run.json.part", "failures.jsonl.part", "calibration.json.part"):
+        (tmp_path / "run" / name).write_text("{")
+
+    with RunWriter(tmp_path / "run", info()):
+        pass
+
+    assert not list((tmp_path / "run").glob("*.part"))
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path):
+    (tmp_path / "run.json").mkdir()
+
+    with pytest.raises(OSError, match="directory"):
+        replace_file(tmp_path / "run.json", b"{}")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
 def failure(feature: int, stage: str, kind: str = "timeout") -> FailureRecord:
     return FailureRecord(feature=feature, stage=stage, kind=kind, message="no", attempts=6, created=WHEN)
 
@@ -94,9 +115,9 @@ def test_a_run_resumes_with_the_same_settings(tmp_path: Path):
     ("wanted", "problem"),
     [
         (info(dump="e" * 64), r"this run is of the dump dümp \(dddddddddddd\), not dümp"),
-        (info(model=ModelSettings(model="other")), "this run's explain setting model.model is 'm', not 'other'"),
-        (info(settings=ExplainSettings(n_top=4)), r"setting settings\.n_top is 8, not 4"),
-        (info(settings=ExplainSettings(domain="d")), r"setting settings\.domain is None, not 'd'"),
+        (info(model=ModelSettings(model="other")), "this run's explain setting --model is 'm', not 'other'"),
+        (info(settings=ExplainSettings(n_top=4)), r"setting --top is 8, not 4"),
+        (info(settings=ExplainSettings(domain="d")), r"setting --domain is None, not 'd'"),
         (info(prompt="ccc"), r"setting prompts\.explain is 'aaa', not 'ccc'"),
     ],
 )
@@ -168,7 +189,7 @@ def test_scoring_is_added_to_a_run_and_then_binds_it(tmp_path: Path):
     started(tmp_path, info())
 
     assert open_run(tmp_path).info.score is not None
-    with pytest.raises(RunError, match=r"score setting settings\.n_active is 24, not 12"):
+    with pytest.raises(RunError, match=r"score setting --active is 24, not 12"):
         RunWriter(tmp_path, info(score=ScoreSettings(n_active=12)))
 
 

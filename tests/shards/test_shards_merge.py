@@ -183,7 +183,7 @@ def test_a_part_of_other_settings_is_refused_and_nothing_is_merged(tmp_path: Pat
     write_shard(run, 0, SHARDS[0])
     other = write_shard(run, 1, SHARDS[1], wanted=info(n_top=4))
 
-    with pytest.raises(RunError, match=r"00001-of-00003: made with other settings: .*settings\.n_top is 8, not 4"):
+    with pytest.raises(RunError, match=r"00001-of-00003: made with other settings: .*--top is 8, not 4"):
         merge(run)
 
     assert other.exists()

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,16 +22,18 @@ _CONTEXT.set_forkserver_preload(
 )
 
 
-def start(*args: str | Path, cache: Path) -> ForkServerProcess:
-    """`autointerp ARGS`, begun."""
+def start(*args: str | Path, cache: Path, ignoring: bool = False) -> ForkServerProcess:
+    """`autointerp ARGS`, begun; ignoring SIGINT, as a script begins what it has in the background."""
     # Its environment is that of the first test that began one.
     config = os.environ.get("XDG_CONFIG_HOME", "")
-    process = _CONTEXT.Process(target=_work, args=([str(a) for a in args], str(cache), config))
+    process = _CONTEXT.Process(target=_work, args=([str(a) for a in args], str(cache), config, ignoring))
     process.start()
     return process
 
 
-def _work(args: list[str], cache: str, config: str) -> None:
+def _work(args: list[str], cache: str, config: str, ignoring: bool) -> None:
+    if ignoring:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     from autointerp.cli.main import main
 
     os.environ["AUTOINTERP_CACHE"], os.environ["XDG_CONFIG_HOME"] = cache, config

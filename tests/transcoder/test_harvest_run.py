@@ -65,18 +65,22 @@ def go(
     batch: int = 7,
     store: str = "bytes",
     stop_after: int | None = None,
+    ask_after: int | None = None,
     backbone: PlantedBackbone | None = None,
 ) -> list[Harvested]:
+    """Harvests; ends by force, or asked to, once more images than this are done."""
+    told = [0]
     sources = sources or (source(Everything(L, (4, L))),)
     targets = tuple((s, folder / s.name) for s in sources)
     state = State(folder / ".state")
     job = Job(backbone or PlantedBackbone(TABLE), population, targets, settings, state, batch, store)
 
     def progress(done: int, total: int) -> None:
+        told[0] = done
         if stop_after is not None and done > stop_after:
             raise KeyboardInterrupt
 
-    return harvest(job, progress)
+    return harvest(job, progress, lambda: ask_after is not None and told[0] > ask_after)
 
 
 def files(dump: Path) -> dict[str, bytes]:
@@ -168,6 +172,21 @@ def test_a_harvest_that_was_stopped_goes_on_to_the_same_bytes(
 
     assert files(tmp_path / "whole" / "coder") == files(tmp_path / "stopped" / "coder")
     assert backbone.n_run == N - stop_after // 24 * 24
+
+
+@pytest.mark.parametrize("ask_after", [0, 30, 60])
+def test_a_harvest_that_is_asked_to_stop_loses_no_image_and_goes_on_to_the_same_bytes(
+    population: Population, tmp_path: Path, ask_after: int
+) -> None:
+    go(population, tmp_path / "whole")
+    first, second = PlantedBackbone(TABLE), PlantedBackbone(TABLE)
+    with pytest.raises(KeyboardInterrupt):
+        go(population, tmp_path / "stopped", ask_after=ask_after, backbone=first)
+
+    go(population, tmp_path / "stopped", backbone=second)
+
+    assert files(tmp_path / "whole" / "coder") == files(tmp_path / "stopped" / "coder")
+    assert first.n_run + second.n_run == N
 
 
 def test_a_stop_while_dumps_are_written_leaves_the_first_and_writes_the_second(

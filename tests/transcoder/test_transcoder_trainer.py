@@ -97,6 +97,25 @@ def test_stopped_and_resumed_training_has_bit_equal_weights(tmp_path: Path):
     assert same(whole, went_on)
 
 
+def test_asked_to_stop_it_keeps_the_step_between_two_checkpoints_and_goes_on_to_bit_equal_weights(tmp_path: Path):
+    whole = train(config(dead_after=64), Mixture(), settings())
+    path, asked, begun = tmp_path / "checkpoint.safetensors", settings(report_every=1), list[int]()
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        train(
+            config(dead_after=64),
+            Mixture(),
+            asked,
+            checkpoint=path,
+            progress=lambda r: begun.append(r.step),
+            stopping=lambda: len(begun) == 6,
+        )
+
+    went_on = train(config(dead_after=64), Mixture(), asked, checkpoint=path, progress=lambda r: begun.append(r.step))
+
+    assert begun == list(range(1, 13))
+    assert same(whole, went_on)
+
+
 def test_checkpoint_remembers_how_long_each_latent_was_silent(tmp_path: Path):
     state = started(config(), settings())
     state.silent_for.copy_(torch.arange(PLANTED) * 1000)

@@ -70,14 +70,18 @@ class Job:
         return list(dict.fromkeys(s.reads for s in self.sources))
 
 
-def harvest(job: Job, progress: Callable[[int, int], None]) -> list[Harvested]:
+def harvest(
+    job: Job, progress: Callable[[int, int], None], stopping: Callable[[], bool] = lambda: False
+) -> list[Harvested]:
     """Runs what is left of a harvest, and writes the dumps that are not there yet.
 
     Args:
         job: What to harvest. With the same job, a harvest that was stopped anywhere goes on to the same dumps.
         progress: Is told images done and all images.
+        stopping: Asked after each batch whether to write a checkpoint and end.
 
     Raises:
+        KeyboardInterrupt: it was to end.
         SettingsError: a harvest with other settings was begun here, or the disk or an image fails.
         DumpError: a dump cannot be made.
     """
@@ -89,7 +93,7 @@ def harvest(job: Job, progress: Callable[[int, int], None]) -> list[Harvested]:
         collectors = [_collector(job, i, coder.above, lot) for i, coder in enumerate(plan.coders)]
         for collector in collectors:
             files.callback(collector.close)
-        _pass(job, collectors, progress)
+        _pass(job, collectors, progress, stopping)
         found = [_write(job, plan, c, dump) for c, (_, dump) in zip(collectors, job.targets, strict=True)]
         job.state.end()
     return found
@@ -155,12 +159,18 @@ def _collector(job: Job, number: int, above: float, lot: Lot) -> Collector:
     )
 
 
-def _pass(job: Job, collectors: Sequence[Collector], progress: Callable[[int, int], None]) -> None:
-    images = job.population.images
+def _pass(
+    job: Job,
+    collectors: Sequence[Collector],
+    progress: Callable[[int, int], None],
+    stopping: Callable[[], bool],
+) -> None:
+    images, size = job.population.images, job.settings.shard
     done = job.state.resume(collectors)
     progress(done, len(images))
     while done < len(images):
-        shard = images[done : done + job.settings.shard]
+        # One that was stopped inside a shard goes on to the shard's end, so that its batches are the same.
+        shard = images[done : (done // size + 1) * size]
         for batch, pixels in prepared_batches(job.backbone, shard, size=job.batch):
             taken = job.backbone.run(pixels, job.reads)
             numbers: Ints = np.array([i.image for i in batch], np.int64)
@@ -169,6 +179,9 @@ def _pass(job: Job, collectors: Sequence[Collector], progress: Callable[[int, in
                 collector.add(numbers, taken[collector.source.reads], attribute)
             done += len(batch)
             progress(done, len(images))
+            if stopping():
+                job.state.commit(done, collectors)
+                raise KeyboardInterrupt
         job.state.commit(done, collectors)
 
 
