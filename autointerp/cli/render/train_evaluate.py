@@ -6,8 +6,7 @@ from rich.table import Table
 
 from autointerp.cli.printing import table, tell
 from autointerp.commands.train_evaluate import TrainEvaluate
-from autointerp.transcoder.evaluation import Estimate
-from autointerp.transcoder.evaluation_records import Asked, CoderFigures, Evaluation
+from autointerp.transcoder.evaluation import Asked, CoderFigures, Estimate, Evaluation
 
 
 def show(result: Evaluation, settings: TrainEvaluate, *, as_json: bool) -> int:
@@ -93,4 +92,4 @@ def _effects(asked: Asked, coders: Iterable[CoderFigures]) -> Table:
 
 
 def _figure(found: Estimate | None, form: str = ".3f") -> str:
-    return "" if found is None else f"{found.value:{form}} \\[{found.low:{form}}, {found.high:{form}}]"
+    return "" if found is None else f"{found.value:{form}} [{found.low:{form}}, {found.high:{form}}]"
