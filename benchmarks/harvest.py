@@ -23,12 +23,12 @@ from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import entries_of, peaks_of
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.silent_sampling import draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.writing import Harvest, dump_info, write_dump
 from autointerp.transcoder.near_duplicates import Look
 from autointerp.transcoder.population import Population, PopulationImage
+from autointerp.transcoder.settings import HarvestSettings
 
 BATCH, GRID, D_IN, K = 16, 16, 384, 32
 SETTINGS = HarvestSettings()

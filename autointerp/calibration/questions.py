@@ -48,7 +48,7 @@ class Asked:
     origins: tuple[Origin, ...]
 
     def judgements(self, beliefs: Sequence[float | None]) -> list[CheckedAnswer]:
-        """The answers, beside the truth."""
+        """Returns the answers, beside the truth."""
         rows = zip(self.items, self.origins, beliefs, strict=True)
         return [
             CheckedAnswer(self.number, self.concept.kinds, item.exemplar.image, origin, self.form, place, belief)
@@ -77,7 +77,7 @@ class Plan:
         return shown_images(self.features)
 
     def questions(self, dump: Dump) -> list[Asked]:
-        """The calls with their pictures."""
+        """Returns the calls with their pictures."""
         rows = dict(zip(self.images, dump.images(self.images), strict=True))
         tiles = {i: Tile(i, row.sha256, (row.width, row.height), "full", None) for i, row in rows.items()}
         return [
@@ -128,7 +128,7 @@ def make_plan(settings: ScoreSettings, calls: int, seed: int) -> Plan:
 
 
 def _wanted(size: int, boards: int) -> Wanted:
-    """Enough for that many boards of a concept, whatever their shares."""
+    """Returns how many exemplars are enough for that many boards of a concept, whatever their shares."""
     n_true, n_absent = boards * round(MOST * size), boards * (size - round(FEWEST * size))
     half = -(-n_absent // 2) + boards
     # What both draws took stands among the guided ones alone.
@@ -136,7 +136,7 @@ def _wanted(size: int, boards: int) -> Wanted:
 
 
 def _boards(features: Sequence[Feature], form: Form, n: int, chance: Random) -> list[Call]:
-    """Concepts take turns; no image stands on two boards of one concept."""
+    """Draws boards for which concepts take turns; no image stands on two boards of one concept."""
     left = [_pools(feature, chance) for feature in features]
     out: list[Call] = []
     for i in range(n):
@@ -154,7 +154,7 @@ def _boards(features: Sequence[Feature], form: Form, n: int, chance: Random) -> 
 
 
 def _pools(feature: Feature, chance: Random) -> dict[Origin, list[Exemplar]]:
-    """A feature's exemplars by origin, each in an order drawn by chance."""
+    """Returns a feature's exemplars by origin, each in an order drawn by chance."""
     guided = [e for e in feature.negatives if e.stratum == "guided"]
     uniform = [e for e in feature.negatives if e.stratum == "silent"]
     pools: dict[Origin, list[Exemplar]] = {"true": list(feature.active), "near": guided, "random": uniform}
@@ -164,7 +164,7 @@ def _pools(feature: Feature, chance: Random) -> dict[Origin, list[Exemplar]]:
 
 
 def _singles(boards: Sequence[Call], form: Form, n: int, chance: Random) -> list[Call]:
-    """`n` images of the boards, each alone: about half true, a quarter near and a quarter random."""
+    """Returns `n` images of the boards, each alone: about half true, a quarter near and a quarter random."""
     turns: tuple[Origin, ...] = ("true", "near", "true", "random")
     left = [list(board.placed) for board in boards]
     out: list[Call] = []

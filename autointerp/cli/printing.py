@@ -1,8 +1,8 @@
-"""From results to what is printed."""
+"""Turns results into what is printed: lines, tables or JSON, and the exit code."""
 
-import dataclasses
 import shlex
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from autointerp.cli.terminal import say, say_json
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from autointerp.job import JobResult
 
 EXIT_FAILURES = 1
@@ -18,25 +20,75 @@ EXIT_INPUT = 2
 """The input is not as it should be."""
 EXIT_STOPPED = 3
 """The budget or a signal stopped the work."""
+LEAST_WIDTH = 130
+"""Columns of the widest table. Where stdout is no terminal rich assumes 80, which would cut the figures."""
 
 
 def plural(n: int, what: str) -> str:
-    """`1 feature`, `2 features`."""
+    """Writes a number with its noun: `1 feature`, `2 features`."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
-def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
-    """Prints what a job did, and gives the exit code."""
+def dollars(value: float | None) -> str:
+    """Writes dollars to a hundredth of a cent, or says that the price is unknown."""
+    return "price unknown" if value is None else f"${value:,.4f}"
+
+
+def tell(lines: "Iterable[str | Table]", value: object, *, as_json: bool, code: int = 0) -> int:
+    """Prints a result on stdout and returns the exit code.
+
+    Args:
+        lines: the result in words and tables, which are made only if they are printed.
+        value: the result as JSON values.
+        as_json: whether the one or the other is printed.
+        code: the exit code.
+    """
     if as_json:
-        say_json(_as_json(result))
-    else:
-        for line in _lines(did, result, next_step):
+        say_json(value)
+        return code
+    for line in lines:
+        if isinstance(line, str):
             say(line)
-    return exit_code(complete=result.complete, halted=result.halted)
+        else:
+            _print_table(line)
+    return code
+
+
+def _print_table(made: "Table") -> None:
+    from autointerp.cli.terminal import Terminal
+
+    Terminal(width=LEAST_WIDTH).print(made)
+
+
+def table(
+    headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None, left: int = 1
+) -> "Table":
+    """Makes a table without rules.
+
+    Args:
+        headings: one for each column.
+        rows: cells as text; a short row leaves its last cells empty.
+        title: stands above the table.
+        left: the number of leading columns with text, which are aligned to the left; the others hold figures.
+    """
+    from rich.table import Table
+
+    made = Table(title=title, title_justify="left", caption_justify="left", box=None)
+    for i, heading in enumerate(headings):
+        made.add_column(heading, justify="left" if i < left else "right", no_wrap=True)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> int:
+    """Prints what a job did, and returns the exit code."""
+    code = exit_code(complete=result.complete, halted=result.halted)
+    return tell(_lines(did, result, next_step), _as_json(result), as_json=as_json, code=code)
 
 
 def exit_code(*, complete: bool, halted: bool) -> int:
-    """The exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left.
+    """Returns the exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left.
 
     Args:
         complete: whether nothing is left to do.
@@ -47,14 +99,14 @@ def exit_code(*, complete: bool, halted: bool) -> int:
     return 0 if complete else EXIT_FAILURES
 
 
-def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> None:
-    """Says that a command was recorded for a batch job, and what comes next."""
-    if as_json:
-        say_json({"run": str(run), "recorded": command})
-        return
-    say(f"recorded for a batch job: {command}, {what}; nothing was asked")
-    say(f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:")
-    say(f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on")
+def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> int:
+    """Says that a command was recorded for a batch job, and what comes next; returns the exit code 0."""
+    lines = (
+        f"recorded for a batch job: {command}, {what}; nothing was asked",
+        f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:",
+        f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on",
+    )
+    return tell(lines, {"run": str(run), "recorded": command}, as_json=as_json)
 
 
 def _as_json(result: "JobResult") -> dict[str, object]:
@@ -117,12 +169,7 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
 
 
 def same_again(*options: str) -> str:
-    """How to go on, with the command that was given, and further options if it needs them then."""
+    """Says how to go on, with the command that was given, and further options if it needs them then."""
     more = [option for option in options if option not in sys.argv]
     same = f"the same command again with {' '.join(more)}" if more else "the same command again"
     return f"run {same} to go on: {shlex.join(['autointerp', *sys.argv[1:], *more])}"
-
-
-def records(value: object) -> object:
-    """A dataclass as JSON values."""
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value

@@ -7,8 +7,7 @@ from pydantic import Field, PositiveInt
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.harvest.settings import HarvestSettings
-from autointerp.transcoder.settings import Several
+from autointerp.transcoder.settings import HarvestSettings, Several
 
 
 class Harvest(Command):

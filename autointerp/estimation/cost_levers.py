@@ -25,7 +25,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Lever:
-    """One change to a plan."""
+    """Is one change to a plan."""
 
     name: str
     options: str
@@ -36,7 +36,7 @@ class Lever:
 
 
 def levers(plan: Plan) -> list[Lever]:
-    """The plan, then all that differ from it in one thing."""
+    """Lists the plan, then all that differ from it in one thing."""
     out = [Lever("the plan", "", plan)]
     if plan.score is not None:
         out += [

@@ -75,7 +75,7 @@ class Rehearsal:
     _scored: dict[tuple[ExplainSettings, ScoreSettings, bool], Questions] = field(default_factory=dict)
 
     def explaining(self, settings: ExplainSettings) -> Questions:
-        """Of the explainer; a second pass counts once more for features that have a shuffled set.
+        """Counts the explainer's questions; a second pass counts once more for features that have a shuffled set.
 
         Of several candidates each counts as judged, as if no two had the same words; questions whether two of them
         mean the same are left out, since their number depends on the words.
@@ -91,7 +91,7 @@ class Rehearsal:
         return self._explained[settings]
 
     def scoring(self, explain: ExplainSettings, settings: ScoreSettings, *, convinced: bool) -> Questions:
-        """Of the judge, about one explanation: where several are kept, each is asked about besides.
+        """Counts the judge's questions about one explanation: where several are kept, each is asked about besides.
 
         Args:
             explain: what the explainer is shown and candidates are chosen by, which is held back from the judge.
@@ -152,7 +152,7 @@ class _SimulatedGateway(Gateway):
         """Images that the judge says yes to; None: by the toss of a coin."""
 
     async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
-        """The played judge's word."""
+        """Notes the question, and answers as the played judge."""
         self.asked.append(request)
         if not issubclass(reply, JudgeReply):
             return Failure("rehearsed", "nothing is sent", 0)
@@ -167,7 +167,7 @@ class _SimulatedGateway(Gateway):
 
 
 def _of_judge(asked: Sequence[Request], settings: ScoreSettings) -> Questions:
-    """Questions of the scorers, and those that the controls add."""
+    """Counts the questions of the scorers, and those that the controls add."""
     out: Questions = Counter(_question("score", r) for r in asked)
     if CONTROLLED in settings.scorers:
         # Controls are asked about the images that were judged, after a screening about those looked at with care.

@@ -42,7 +42,7 @@ def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, 
 
 
 def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:
-    """At most `N_MEASURED` of the features, drawn by seed."""
+    """Returns at most `N_MEASURED` of the features, drawn by seed."""
     drawn = np.random.default_rng(seed).choice(ids, min(N_MEASURED, len(ids)), replace=False)
     return list(dump.features(only(np.sort(drawn))))
 
@@ -55,7 +55,7 @@ def forecast(
     prices: Path | None,
     more_base_urls: tuple[str, ...] = (),
 ) -> str:
-    """One line: what explaining these features is expected to take, and how far the budget goes.
+    """Says in one line what explaining these features is expected to take, and how far the budget goes.
 
     Raises:
         SettingsError: the price file cannot be read.

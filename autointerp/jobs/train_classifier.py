@@ -12,15 +12,16 @@ from autointerp.clock import now
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
+from autointerp.statistics.rates import Bools, Floats
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
-from autointerp.transcoder.classification_metrics import Floats, quality
+from autointerp.transcoder.classification_metrics import quality
 from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, Counted, save_classifier
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.features import image_vectors
 from autointerp.transcoder.population import Population, attributes, read_population
 from autointerp.transcoder.settings import ClassifierSettings
-from autointerp.transcoder.splits import Bools, Parts, split_groups
+from autointerp.transcoder.splits import Parts, split_groups
 from autointerp.version import __version__
 
 PREDICTIONS_FILE = "predictions.csv"

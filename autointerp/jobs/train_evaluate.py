@@ -19,9 +19,8 @@ from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import ClassifierInfo, load_classifier
 from autointerp.transcoder.coder_io import load_coder
-from autointerp.transcoder.evaluation import Effect, Images, area, effect_of
+from autointerp.transcoder.evaluation import Asked, CoderFigures, Effect, Evaluation, Images, area, effect_of
 from autointerp.transcoder.evaluation_coders import Placing, control, on_tokens
-from autointerp.transcoder.evaluation_records import Asked, CoderFigures, Evaluation
 from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.layer_substitution import Looked, check_placed, look
 from autointerp.transcoder.population import Population, PopulationImage, read_population

@@ -9,7 +9,7 @@ from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
 from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.registry import backbone_of
-from autointerp.transcoder.coder_io import INFO, CoderInfo, HeldOut, Training, describe, load_coder, save_coder
+from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
 from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.image_tokens import ImageSource
 from autointerp.transcoder.losses import measure
@@ -161,7 +161,7 @@ def train_from(
     coder = train(config, source, settings, checkpoint=folder / CHECKPOINT, progress=progress, stopping=stopping)
     held_out = None
     if test is not None and settings.held_out:
-        held_out = HeldOut(**measure(coder, test.held_out(settings.batch, MEASURED))._asdict())
+        held_out = measure(coder, test.held_out(settings.batch, MEASURED))
     training = Training(source=origin.source, settings=settings, held_out=held_out)
     info = describe(config, model=origin.model, reads=origin.reads, writes=origin.writes, training=training)
     save_coder(coder, info, folder)

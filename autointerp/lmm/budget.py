@@ -35,7 +35,7 @@ class Ticket:
 
 @dataclass(slots=True)
 class Totals:
-    """What the calls so far used."""
+    """Says what the calls so far used."""
 
     dollars: float | None = 0.0
     """None once a model of unknown price has answered."""
@@ -79,17 +79,17 @@ class Ledger:
 
     @property
     def spent(self) -> float:
-        """Used by settled calls, in the budget's unit (tokens without a budget)."""
+        """Returns what settled calls used, in the budget's unit (tokens without a budget)."""
         return self._spent / GRAINS[self._unit]
 
     @property
     def reserved(self) -> float:
-        """Held by open tickets, in the budget's unit."""
+        """Returns what open tickets hold, in the budget's unit."""
         return self._reserved / GRAINS[self._unit]
 
     @property
     def in_flight(self) -> int:
-        """Open tickets; while there are any, a refused reservation may succeed later."""
+        """Counts the open tickets; while there are any, a refused reservation may succeed later."""
         return len(self._open)
 
     def reserve(self, model: str, estimate: tuple[int, int]) -> Ticket | None:

@@ -65,7 +65,7 @@ def image_tokens(model: str, width: int, height: int, detail: Detail = "high") -
 
 
 def estimate_text_tokens(text: str) -> int:
-    """Tokens of a text by its characters: two for seven ASCII characters, one for any other character, rounded up.
+    """Estimates the tokens of a text: two for seven ASCII characters, one for any other character, rounded up.
 
     English prose has 4 to 5 characters a token and JSON about 3, so that the figure rather errs high.
     """
@@ -80,7 +80,7 @@ PART_TOKENS = 4
 def estimate_request(
     request: Request, picture_size: Callable[[Picture], tuple[int, int]], output_tokens: int
 ) -> TokenEstimate:
-    """Tokens of one request: texts, pictures at the detail asked for, the reply's schema, and the marks between them.
+    """Estimates the tokens of a request: texts, pictures at the detail asked for, the reply's schema, and marks.
 
     Args:
         request: the question; its `model` decides the image rule.
@@ -93,7 +93,7 @@ def estimate_request(
 
 
 def words_of(request: Request) -> int:
-    """Tokens of all in a request that is no picture: texts, the reply's schema, and the marks between the parts."""
+    """Estimates the tokens of all in a request that is no picture: texts, the reply's schema, and marks."""
     total = PART_TOKENS + estimate_text_tokens(request.reply_schema)
     for message in request.messages:
         total += PART_TOKENS * (1 + len(message.parts))
@@ -102,7 +102,7 @@ def words_of(request: Request) -> int:
 
 
 def detail_of(request: Request) -> Detail:
-    """The detail by which the pictures of a request count: high unless low is asked for."""
+    """Returns the detail by which the pictures of a request count: high unless low is asked for."""
     return "high" if request.detail == "auto" else request.detail
 
 
@@ -119,7 +119,7 @@ def _image_tokens(model: str, width: int, height: int, detail: Detail) -> ImageT
 
 
 def _fallback(width: int, height: int) -> int:
-    """At least what any known family counts, the two costliest (gpt-4o-mini and Llama 3.2) excepted."""
+    """Returns at least what any known family counts, except for the two costliest (gpt-4o-mini and Llama 3.2)."""
     return max(1120, 2 * ceil(width / 28) * ceil(height / 28))
 
 
@@ -131,7 +131,7 @@ def _family_of(model: str) -> Family | None:
 
 @cache
 def families() -> tuple[Family, ...]:
-    """The rows of the data table, in the order in which they are tried."""
+    """Returns the rows of the data table, in the order in which they are tried."""
     table = tomllib.loads(files("autointerp.lmm").joinpath("data/image_tokens.toml").read_text("utf-8"))
     return tuple(
         Family(r["name"], r["pattern"], r["rule"], r["with"], r.get("low"), r["exact_to"]) for r in table["family"]
@@ -143,7 +143,7 @@ def _flat(width: int, height: int, numbers: Mapping[str, int], detail: Detail) -
 
 
 def _openai_tiles(width: int, height: int, numbers: Mapping[str, int], detail: Detail) -> int:
-    """Shrunk to fit 2048 × 2048, then to a short side of 768, never enlarged; then tiles of 512."""
+    """Shrinks to fit 2048 × 2048, then to a short side of 768, never enlarges; then counts tiles of 512."""
     scale = min(Fraction(1), Fraction(2048, max(width, height)), Fraction(768, min(width, height)))
     tiles = ceil(width * scale / 512) * ceil(height * scale / 512)
     return numbers["base"] + tiles * numbers["per_tile"]
@@ -159,12 +159,12 @@ def _scaled_patches(width: int, height: int, numbers: Mapping[str, int], detail:
 
 
 def _patches_and_breaks(width: int, height: int, numbers: Mapping[str, int], detail: Detail) -> int:
-    """A token ends every row."""
+    """Counts a token for each patch, and one more that ends every row."""
     return _patches(width, height, numbers, detail) + ceil(height / numbers["side"])
 
 
 def _grid_in_budget(width: int, height: int, numbers: Mapping[str, int], detail: Detail) -> int:
-    """The largest grid of the image's shape that the budget holds, whatever the image's size."""
+    """Returns the largest grid of the image's shape that the budget holds, whatever the image's size."""
     budget = numbers[detail]
     rows = max(1, isqrt(budget * height // width))
     columns = max(1, isqrt(budget * width // height))
@@ -172,7 +172,7 @@ def _grid_in_budget(width: int, height: int, numbers: Mapping[str, int], detail:
 
 
 def _gemini_tiles(width: int, height: int, numbers: Mapping[str, int], detail: Detail) -> int:
-    """One tile for a small image; else tiles of two thirds of the short side, within bounds."""
+    """Counts one tile for a small image; else tiles of two thirds of the short side, within bounds."""
     if max(width, height) <= numbers["small"]:
         return numbers["per_tile"]
     side = min(max(2 * min(width, height) // 3, numbers["smallest"]), numbers["largest"])

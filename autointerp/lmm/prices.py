@@ -27,7 +27,7 @@ LOCAL_MODEL = "local"
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """$ per million tokens."""
+    """Holds prices in $ per million tokens."""
 
     input: float
     output: float
@@ -35,7 +35,7 @@ class Rates:
     """Input that the endpoint read from its own prefix cache."""
 
     def times(self, factor: float) -> "Rates":
-        """The same at `factor` of each."""
+        """Returns the same at `factor` of each."""
         return Rates(self.input * factor, self.output * factor, self.cached * factor)
 
 
@@ -59,7 +59,7 @@ class Price:
     """None: a long prompt costs no more a token than a short one."""
 
     def times(self, factor: float) -> "Price":
-        """The same at `factor` of the rates, such as that of a batch job."""
+        """Returns the same at `factor` of the rates, such as that of a batch job."""
         long = replace(self.long, rates=self.long.rates.times(factor)) if self.long else None
         return replace(self, rates=self.rates.times(factor), long=long)
 
@@ -110,7 +110,7 @@ def price_of(model: str, *, on: datetime.date, overrides: Path | None) -> Price 
 
 
 def cost(price: Price, input_tokens: int, output_tokens: int, cached_tokens: int) -> float:
-    """Dollars of one call; for a sum over calls use the sum of their costs, since long prompts can cost more.
+    """Computes the dollars of one call; sums are sums of such costs, since long prompts can cost more.
 
     Args:
         price: of the model that answered.
@@ -124,7 +124,7 @@ def cost(price: Price, input_tokens: int, output_tokens: int, cached_tokens: int
 
 
 def batch_multiplier(model: str) -> float:
-    """Price of a batch job relative to single calls: 0.5 at OpenAI, Anthropic and Google, else 1."""
+    """Returns the price of a batch job relative to single calls: 0.5 at OpenAI, Anthropic and Google, else 1."""
     bare = model.lower().rsplit("/", 1)[-1]
     return next((multiplier for pattern, multiplier in _batch_rows() if re.search(pattern, bare)), 1.0)
 
@@ -167,7 +167,7 @@ DATE_AT_END = re.compile(r"[-@](20\d\d-?[01]\d-?[0-3]\d)$")
 
 
 def _spellings(model: str) -> Iterator[str]:
-    """Every name that the model may be listed under, most telling first."""
+    """Returns every name that the model may be listed under, most telling first."""
     name = model.strip().lower().removeprefix("models/")
     for spelling in dict.fromkeys((name, name.rsplit("/", 1)[-1])):
         yield spelling

@@ -40,7 +40,7 @@ def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int
 
 
 def fires_on(dump: Dump, n_active: int) -> str:
-    """On how many images a feature fires, and on which share of them as far as that is known."""
+    """Says on how many images a feature fires, and on which share of them as far as that is known."""
     density = dump.info.density_of(n_active)
     if density is None:
         return f"fires on {n_active:,} images of the dump; of how many that were run is not known"

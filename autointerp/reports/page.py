@@ -15,7 +15,7 @@ from markupsafe import Markup
 from autointerp.errors import RunError
 from autointerp.processes import draft_of
 from autointerp.reports import controls, labels, score_details
-from autointerp.reports.aggregates import aggregate
+from autointerp.reports.aggregates import Aggregates, aggregate
 from autointerp.reports.arithmetic import heights
 from autointerp.reports.cards import cards, columns_of
 from autointerp.reports.data import ReportData, ReportInfo
@@ -24,22 +24,15 @@ from autointerp.reports.hierarchy import Hierarchy, plan_tree, tree_sentence
 from autointerp.reports.parents import read_parents
 from autointerp.reports.pictures import PictureBook, side_for
 from autointerp.reports.records import Records
-from autointerp.reports.summary import choose, scorer_plan, states_of
+from autointerp.reports.summary import ScorerPlan, choose, scorer_plan, states_of
 from autointerp.unexplainable import why_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
 HELPERS = (
-    *(labels.count, labels.dollars, labels.interval, labels.number, labels.p_text),
-    *(labels.p_value, labels.plural, labels.scorer_labels, labels.share, labels.share_interval, labels.signed),
-    *(labels.usage_text, score_details.details_of, score_details.interval_text, score_details.value_text),
-    *(
-        score_details.yes_or_no,
-        controls.control_title,
-        controls.difference_interval,
-        controls.tone_of,
-        controls.verdict_of,
-        heights,
-    ),
+    *(labels.count, labels.dollars, labels.interval, labels.number, labels.p_text, labels.p_value, labels.plural),
+    *(labels.scorer_labels, labels.share, labels.share_interval, labels.signed, labels.usage_text),
+    *(score_details.details_of, score_details.interval_text, score_details.value_text, score_details.yes_or_no),
+    *(controls.control_title, controls.difference_interval, controls.tone_of, controls.verdict_of, heights),
 )
 """What the templates call, each as a function and as a filter."""
 
@@ -57,7 +50,7 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
         RunError: a line of the run cannot be read, or the file cannot be written.
     """
     assert limit >= 1
-    counted, never = aggregate(data), Counter(data.unexplainable().values())
+    counted = aggregate(data)
     plan = scorer_plan(counted)
     choice = choose(counted, plan.headline, limit)
     known = counted.features.tolist()
@@ -66,37 +59,55 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
     tree = plan_tree(parents, known, data.info.widths)
     book = PictureBook(data, side_for(len(choice.features)))
     shown = {card.id: card for card in cards(choice, records, hierarchy, book)}
-    script = _read("report.js")
-    page = _environment().get_template("report.html.j2")
-    parts = page.generate(
-        data=data,
-        counted=counted,
-        plan=plan,
-        choice=choice,
-        states=states_of(counted, data.n_features, never.total()),
-        never=why_in_words(never) if never else "",
-        figures=list(figures_of(counted, plan, data.info.attribute.name if data.info.attribute else None)),
-        banner=controls.banner_of(counted.separations) if counted.scorers else None,
-        tree=tree,
-        tree_sentence=tree_sentence(tree, plan.headline),
-        hierarchy=hierarchy,
-        records=records,
-        cards=shown,
-        table={"columns": columns_of(plan.scorers), "rows": [card.cells(plan.scorers) for card in shown.values()]},
-        made=book.made.keys(),
-        pictures=map(Markup, book.lines()),
-        broken=book.broken,
-        outlined=book.outlined,
-        # These files are our own, so they go in as they are; the policy lets no other script run.
-        style=Markup(_read("report.css")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    parts = (
+        _environment()
+        .get_template("report.html.j2")
+        .generate(
+            **_summary(data, counted, plan),
+            **_files(),
+            data=data,
+            choice=choice,
+            tree=tree,
+            tree_sentence=tree_sentence(tree, plan.headline),
+            hierarchy=hierarchy,
+            records=records,
+            cards=shown,
+            table={"columns": columns_of(plan.scorers), "rows": [card.cells(plan.scorers) for card in shown.values()]},
+            made=book.made.keys(),
+            pictures=map(Markup, book.lines()),
+            broken=book.broken,
+            outlined=book.outlined,
+        )
     )
     try:
         size = _replace(out, parts)
     except OSError as e:
         raise RunError(f"{out}: the report cannot be written ({e}); name another file with --out") from e
     return ReportInfo(out, size, len(known), len(shown), len(book.made), book.broken)
+
+
+def _summary(data: ReportData, counted: Aggregates, plan: ScorerPlan) -> dict[str, object]:
+    """Returns what the templates say of all features together."""
+    never = Counter(data.unexplainable().values())
+    attribute = data.info.attribute.name if data.info.attribute else None
+    return {
+        "counted": counted,
+        "plan": plan,
+        "states": states_of(counted, data.n_features, never.total()),
+        "never": why_in_words(never) if never else "",
+        "figures": list(figures_of(counted, plan, attribute)),
+        "banner": controls.banner_of(counted.separations) if counted.scorers else None,
+    }
+
+
+def _files() -> dict[str, str]:
+    """Returns style and script, which are our own and go in as they are; the page's policy lets no other script run."""
+    script = _read("report.js")
+    return {
+        "style": Markup(_read("report.css")),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
 
 
 def _read(name: str) -> str:

@@ -39,9 +39,8 @@ def meanings_of(explanation: Explanation | None, score: Score | None) -> Meaning
     candidates, clusters = explanation.sampled.candidates, {c.best: c for c in explanation.sampled.clusters}
     places = list(clusters) or list(range(len(candidates)))
     # Where none beat chance, the explanation is the best that there was.
-    kept = [i for i, c in clusters.items() if c.kept] or [i for i in places if candidates[i].text == explanation.text][
-        :1
-    ]
+    own = [i for i in places if candidates[i].text == explanation.text][:1]
+    kept = [i for i, c in clusters.items() if c.kept] or own
     figures = _figures(explanation, score)
     return Meanings(
         tuple(Meaning(candidates[i], clusters.get(i), figures.get(candidates[i].text)) for i in kept),

@@ -43,7 +43,7 @@ class Columns:
     """Whether a usable answer came."""
 
     def bounds(self) -> tuple["Columns", "Columns"]:
-        """The same, unanswered judgements being as bad and as good as they could be for agreement with the feature."""
+        """Returns the same with unanswered judgements as bad, and as good, as they could be for agreement."""
         worst = np.where(self.answered, self.belief, 1 - self.active)
         best = np.where(self.answered, self.belief, self.active)
         return replace(self, belief=worst), replace(self, belief=best)
@@ -79,11 +79,11 @@ class Replicates:
     """The beliefs in the imagined images, 0 or 1, [imagined]."""
 
     def belief(self, judged: Columns) -> Floats:
-        """The beliefs in judged and imagined images, [n + imagined]."""
+        """Returns the beliefs in judged and imagined images, [n + imagined]."""
         return np.concatenate([judged.belief, self.imagined])
 
     def extended(self, values: Floats) -> Floats:
-        """A column of the judged images, with that of the imagined ones behind it."""
+        """Returns a column of the judged images, with that of the imagined ones behind it."""
         return np.concatenate([values, values[self.source]])
 
 
@@ -206,7 +206,7 @@ def interval_of(
 
 
 def percentiles(value: float, samples: Floats) -> Interval:
-    """The central 95 % of samples, widened to hold the value; [0, 1] where no sample is finite."""
+    """Returns the central 95 % of samples, widened to hold the value; [0, 1] where no sample is finite."""
     finite = samples[np.isfinite(samples)]
     if not len(finite):
         return Interval(value, 0.0, 1.0)

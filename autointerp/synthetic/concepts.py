@@ -42,7 +42,7 @@ HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """There is an object with all these values."""
+    """Says that there is an object with all these values."""
 
     values: tuple[tuple[str, str], ...]
     """(attribute, value), each attribute at most once."""
@@ -50,14 +50,14 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """There are exactly so many objects."""
+    """Says that there are exactly so many objects."""
 
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """Two things hold."""
+    """Says that two things hold."""
 
     first: "Expression"
     second: "Expression"
@@ -65,7 +65,7 @@ class Both:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """At least one of two things holds."""
+    """Says that at least one of two things holds."""
 
     first: "Expression"
     second: "Expression"
@@ -84,7 +84,7 @@ class Concept:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Those of `KINDS` that it touches, in their order."""
+        """Returns those of `KINDS` that it touches, in their order."""
         touched = _kinds(self.truth)
         return tuple(kind for kind in KINDS if kind in touched)
 
@@ -100,7 +100,7 @@ def _kinds(truth: Expression) -> set[str]:
 
 
 def holds(concept: Concept, scene: Scene) -> bool:
-    """Whether the concept is true of one scene."""
+    """Says whether the concept is true of one scene."""
     return _true(concept.truth, scene)
 
 
@@ -114,7 +114,7 @@ def _true(truth: Expression, scene: Scene) -> bool:
 
 
 def holds_all(concept: Concept, scenes: Scenes) -> Bools:
-    """Whether it is true of each; shape [n]."""
+    """Says of each scene whether the concept is true of it; shape [n]."""
     return _all_true(concept.truth, scenes)
 
 
@@ -128,12 +128,12 @@ def _all_true(truth: Expression, scenes: Scenes) -> Bools:
 
 
 def fitting(truth: Has, scenes: Scenes) -> Bools:
-    """Which objects have all the values; shape [n, 4]."""
+    """Says which objects have all the values; shape [n, 4]."""
     return np.all([scenes.codes[name] == VALUES[name].index(value) for name, value in truth.values], axis=0)
 
 
 def likeness(concept: Concept, scenes: Scenes) -> Floats:
-    """How near each scene comes to the concept, 0 to 1, and 1 exactly where it holds; shape [n].
+    """Computes how near each scene comes to the concept, 0 to 1, and 1 exactly where it holds; shape [n].
 
     Of an object's required values the share that is met, close values counting half; of two things that must both
     hold, the mean; of two of which one must hold, the larger.
@@ -153,14 +153,14 @@ def _near(truth: Expression, scenes: Scenes) -> Floats:
 
 
 def _closeness(name: str, value: str) -> Floats:
-    """Likeness of each value of an attribute to one of them; a last 0 stands for no object, whose code is -1."""
+    """Returns the likeness of each value of an attribute to one of them; a last 0 stands for no object (code -1)."""
     values = VALUES[name]
     close = [1.0 if v == value else HALF if (v, value) in CLOSE or (value, v) in CLOSE else 0.0 for v in values]
     return np.array([*close, 0.0])
 
 
 def meant(concept: Concept, scene: Scene) -> tuple[int, ...]:
-    """Indices of the objects that make it true; all of them where their number does; none where it is not true."""
+    """Returns the objects that make it true, by index; all where their number does, none where it is not true."""
     return tuple(sorted(_meant(concept.truth, scene))) if holds(concept, scene) else ()
 
 
@@ -173,7 +173,7 @@ def _meant(truth: Expression, scene: Scene) -> set[int]:
 
 
 def in_covering_order(concepts: Iterable[Concept], seed: int) -> tuple[Concept, ...]:
-    """The concepts so ordered that the first few already touch every kind, each about as often."""
+    """Orders the concepts so that the first few already touch every kind, each about as often."""
     left = list(concepts)
     seen: dict[str, int] = dict.fromkeys(KINDS, 0)
     Random(f"concepts:{seed}").shuffle(left)

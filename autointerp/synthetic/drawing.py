@@ -53,7 +53,7 @@ FINE = 4
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A scene's picture."""
+    """Is a picture of a scene."""
 
     image: Image.Image
     """RGB, square."""
@@ -77,14 +77,14 @@ def draw(scene: Scene, side: int = SIDE) -> Drawing:
 
 
 def jpeg_of(scene: Scene, side: int = SIDE) -> bytes:
-    """The drawing as a JPEG file."""
+    """Draws a scene as a JPEG file."""
     target = io.BytesIO()
     draw(scene, side).image.save(target, "JPEG", quality=93, subsampling=0)
     return target.getvalue()
 
 
 def boxes_of(scene: Scene, side: int = SIDE) -> tuple[Box, ...]:
-    """Where each object is, in pixels; needs no drawing."""
+    """Computes where each object is, in pixels, without drawing."""
     chance = Random(f"shifts:{scene.nuisance}")
     return tuple(_box(thing, side, chance) for thing in scene.things)
 
@@ -100,7 +100,7 @@ def _box(thing: Thing, side: int, chance: Random) -> Box:
 
 @lru_cache(maxsize=16)
 def _ground(kind: str, side: int) -> Image.Image:
-    """Wall and floor, both lighter towards the upper left."""
+    """Paints wall and floor, both lighter towards the upper left."""
     wall, floor = GROUNDS[kind]
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
     below = np.clip((y - HORIZON) * side / 3, 0, 1)[..., None]
@@ -123,7 +123,7 @@ def _shade(image: Image.Image, thing: Thing, box: Box, side: int) -> None:
 
 @lru_cache(maxsize=4096)
 def _sprite(thing: Thing, span: int) -> Image.Image:
-    """The object alone, RGBA, `span` pixels wide and high."""
+    """Paints the object alone, RGBA, `span` pixels wide and high."""
     fine = span * FINE
     mask = _mask(thing.shape, fine)
     colour = COLOURS[thing.colour]
@@ -138,13 +138,13 @@ def _sprite(thing: Thing, span: int) -> Image.Image:
 
 
 def _second(colour: Colour) -> Colour:
-    """The other colour of a texture: so pale that the object keeps its colour's name."""
+    """Returns the other colour of a texture: so pale that the object keeps its colour's name."""
     r, g, b = (round(c + (255 - c) * 0.82) for c in colour)
     return r, g, b
 
 
 def _relief(mask: Image.Image) -> Floats:
-    """Brightness of each pixel: edges towards the upper left are lighter, those away from it darker."""
+    """Returns the brightness of each pixel: edges towards the upper left are lighter, those away from it darker."""
     step = max(1, mask.width // 24)
     soft = mask.filter(ImageFilter.GaussianBlur(step))
     lit = np.asarray(ImageChops.offset(soft, -step, -step), np.float32)
@@ -154,7 +154,7 @@ def _relief(mask: Image.Image) -> Floats:
 
 
 def _pattern(texture: str, fine: int) -> Image.Image:
-    """Where a texture's second colour is."""
+    """Draws where a texture's second colour is."""
     # An object's own size decides the period, so that a texture looks the same on small and large ones.
     y, x = np.mgrid[0:fine, 0:fine] / fine
     if texture == "striped":
@@ -169,7 +169,7 @@ def _pattern(texture: str, fine: int) -> Image.Image:
 
 
 def _mask(shape: str, fine: int) -> Image.Image:
-    """The object's outline, filled; it touches the lower edge, on which it stands."""
+    """Returns the object's outline, filled; it touches the lower edge, on which it stands."""
     mask = Image.new("L", (fine, fine), 0)
     pen, far = ImageDraw.Draw(mask), fine - 1
     if shape == "circle":
@@ -185,7 +185,7 @@ def _mask(shape: str, fine: int) -> Image.Image:
 
 @lru_cache(maxsize=16)
 def _corners(shape: str) -> tuple[tuple[float, float], ...]:
-    """Corners of a shape in the unit square, y downwards."""
+    """Returns the corners of a shape in the unit square, y downwards."""
     arm = 0.33
     fixed = {
         "square": ((0.04, 0.04), (0.96, 0.04), (0.96, 1), (0.04, 1)),
@@ -206,7 +206,7 @@ def _corners(shape: str) -> tuple[tuple[float, float], ...]:
 
 
 def _fitted(points: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """The points scaled and moved into the unit square, keeping proportions, down to its lower edge."""
+    """Scales and moves the points into the unit square, keeping proportions, down to its lower edge."""
     xs, ys = [x for x, _ in points], [y for _, y in points]
     scale = 1 / max(max(xs) - min(xs), max(ys) - min(ys))
     middle = (max(xs) + min(xs)) / 2

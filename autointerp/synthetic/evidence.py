@@ -43,7 +43,7 @@ class Wanted:
 
 
 def activations(concept: Concept, scenes: Scenes, seed: int) -> Floats:
-    """How strongly a planted feature fires on each scene, shape [n]: above 1 exactly where the concept holds.
+    """Computes how strongly a planted feature fires on each scene, shape [n]: above 1 exactly where the concept holds.
 
     Made up: higher where a single object is there to draw the eye, spread by chance. Where the concept does not hold
     it is at most 0.75, the likeness to the concept times that.
@@ -64,7 +64,7 @@ def plant(
     wanted: Wanted | None = None,
     marks: str = "heat",
 ) -> Feature:
-    """The feature that fires where the concept holds, with its evidence.
+    """Makes the feature that fires where the concept holds, with its evidence.
 
     `top` are its strongest scenes, with probability 1; q1 to q9 are ninths of the others by activation, drawn uniformly
     within each; of the silent scenes some are drawn uniformly and some by likeness to the concept. A scene enters the
@@ -97,7 +97,7 @@ def plant(
 
 
 def _drawn_active(fires: Ints, wanted: Wanted, chance: np.random.Generator) -> Iterator[tuple[str, int, float]]:
-    """(stratum, image, probability); `fires` has the strongest first."""
+    """Yields (stratum, image, probability); `fires` has the strongest first."""
     for image in fires[: wanted.top].tolist():
         yield "top", image, 1.0
     for name, band in zip(reversed(BAND_STRATA), np.array_split(fires[wanted.top :], len(BAND_STRATA)), strict=True):
@@ -109,7 +109,7 @@ def _drawn_active(fires: Ints, wanted: Wanted, chance: np.random.Generator) -> I
 def _drawn_silent(
     silent: Ints, near: Floats, wanted: Wanted, chance: np.random.Generator
 ) -> Iterator[tuple[str, int, float]]:
-    """(stratum, image, probability of either draw)."""
+    """Yields (stratum, image, probability of either draw)."""
     if not len(silent):
         return
     uniform = min(wanted.silent, len(silent)) / len(silent)
@@ -123,7 +123,7 @@ def _drawn_silent(
 
 
 def inclusion(worth: Floats, n: int) -> Floats:
-    """Inclusion probabilities of a draw of about `n`, in proportion to worth but at most 1; shape as `worth`.
+    """Computes inclusion probabilities of a draw of about `n`: in proportion to worth, at most 1; shape as `worth`.
 
     What would pass 1 is taken for certain and the rest shared out again, as is usual for draws with probability
     proportional to size (Särndal, Swensson & Wretman 1992, section 3.6.2).
@@ -141,7 +141,7 @@ def inclusion(worth: Floats, n: int) -> Floats:
 
 
 def systematic(probability: Floats, chance: np.random.Generator) -> Ints:
-    """Indices drawn so that each is in with exactly its probability: Madow's (1949) draw over a random order."""
+    """Draws indices, each with exactly its probability: Madow's (1949) draw over a random order."""
     order = chance.permutation(len(probability))
     steps = np.floor(np.cumsum(probability[order]) + chance.random())
     return order[np.diff(steps, prepend=0.0) > 0]
@@ -169,7 +169,7 @@ def _marks(concept: Concept, scene: Scene, marks: str) -> tuple[Box | None, byte
 
 
 def heat_of(boxes: Sequence[Box]) -> bytes:
-    """A heat map: of each cell the share that the boxes cover, 255 for all of it."""
+    """Makes a heat map: of each cell the share that the boxes cover, 255 for all of it."""
     rows, columns = GRID
     down, across = SIDE / rows, SIDE / columns
     heat = np.zeros(GRID)
@@ -218,5 +218,5 @@ def write_dump(folder: Path, name: str, created: str, scenes: Scenes, features: 
 
 
 def shown_images(features: Iterable[Feature]) -> list[int]:
-    """Image ids of all their exemplars, ascending."""
+    """Returns the image ids of all their exemplars, ascending."""
     return sorted({e.image for feature in features for e in feature.exemplars})

@@ -40,7 +40,7 @@ MOST = len(COUNT_SHARES)
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One object."""
+    """Is one object of a scene."""
 
     shape: str
     colour: str
@@ -53,7 +53,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What one image shows."""
+    """Says what one image shows."""
 
     things: tuple[Thing, ...]
     """One to four, each on a place of its own."""
@@ -63,12 +63,12 @@ class Scene:
 
     @property
     def odd(self) -> bool:
-        """Whether a shadow is wrong: an object floats, or casts none."""
+        """Says whether a shadow is wrong: an object floats, or casts none."""
         return any(t.shadow != "resting" for t in self.things)
 
     @property
     def text(self) -> str:
-        """The objects in words."""
+        """Returns the objects in words."""
         return ", ".join(_words(t) for t in self.things)
 
 
@@ -98,7 +98,7 @@ class Scenes:
         return (self.scene(i) for i in range(len(self)))
 
     def scene(self, i: int) -> Scene:
-        """The `i`-th one."""
+        """Returns the `i`-th scene."""
         things = (
             Thing(**{name: VALUES[name][int(codes[i, j])] for name, codes in self.codes.items()})
             for j in range(int(self.count[i]))
@@ -107,7 +107,7 @@ class Scenes:
 
     @property
     def odd(self) -> npt.NDArray[np.bool_]:
-        """Whether each has a wrong shadow; shape [n]."""
+        """Says of each scene whether it has a wrong shadow; shape [n]."""
         return np.any(self.codes["shadow"] > 0, axis=1)
 
 
@@ -130,6 +130,6 @@ def draw_scenes(n: int, seed: int) -> Scenes:
 
 
 def _draw(chance: np.random.Generator, shares: tuple[float, ...], shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
-    """Indices drawn with these shares."""
+    """Draws indices with these shares."""
     bounds = list(accumulate(shares))[:-1]
     return np.searchsorted(bounds, chance.random(shape), side="right").astype(np.int64)

@@ -19,14 +19,14 @@ class Encoded(NamedTuple):
     """[tokens, k'], int64: which latents; 0 beside a value of 0."""
 
     def dense(self, n_latents: int) -> Tensor:
-        """[tokens, n_latents]."""
+        """Returns all latents of each token, [tokens, n_latents]."""
         made = torch.zeros(len(self.values), n_latents, dtype=self.values.dtype, device=self.values.device)
         # A latent of value 0 stands in for none, and must not overwrite what is there.
         return made.scatter_add_(1, self.indices, self.values)
 
 
 def largest_of_token(z: Tensor, k: int, start: int = 0) -> Places:
-    """The `k` largest of each token, of those above 0.
+    """Returns the `k` largest of each token, of those above 0.
 
     Args:
         z: [tokens, n]: activations before selection.
@@ -41,7 +41,7 @@ def largest_of_token(z: Tensor, k: int, start: int = 0) -> Places:
 
 
 def largest_of_batch(z: Tensor, k: int, likely: float = 0.0) -> Places:
-    """The `k`·tokens largest of a batch, of those above 0 (Bussmann et al. 2024, BatchTopK).
+    """Returns the `k`·tokens largest of a batch, of those above 0 (Bussmann et al. 2024, BatchTopK).
 
     Args:
         z: [tokens, n_latents]: activations before selection.
@@ -63,12 +63,12 @@ def largest_of_batch(z: Tensor, k: int, likely: float = 0.0) -> Places:
 
 
 def above(z: Tensor, threshold: float | Tensor) -> Places:
-    """All of `z`, [tokens, n_latents], greater than `threshold`, at least 0."""
+    """Returns all of `z`, [tokens, n_latents], greater than `threshold`, at least 0."""
     return Places(*(z > threshold).nonzero(as_tuple=True))
 
 
 def largest_of_bands(z: Tensor, bands: Sequence[int], ks: Sequence[int]) -> Places:
-    """The `ks[i]` largest of a token in the i-th of consecutive bands of `bands[i]` latents, of those above 0."""
+    """Returns the `ks[i]` largest above 0 of a token in the i-th of consecutive bands of `bands[i]` latents."""
     parts = []
     start = 0
     for size, k in zip(bands, ks, strict=True):
@@ -80,7 +80,7 @@ def largest_of_bands(z: Tensor, bands: Sequence[int], ks: Sequence[int]) -> Plac
 
 
 def packed(values: Tensor, places: Places, n_tokens: int) -> Encoded:
-    """Entries as rows of equal length, the strongest first.
+    """Packs entries into rows of equal length, the strongest first.
 
     Args:
         values: [n_entries], at `places`.
@@ -101,14 +101,14 @@ def packed(values: Tensor, places: Places, n_tokens: int) -> Encoded:
 
 
 def stacked(parts: Sequence[Encoded]) -> Encoded:
-    """The tokens of several batches one after the other."""
+    """Joins the tokens of several batches one after the other."""
     width = max((p.values.shape[1] for p in parts), default=0)
     padded = [[torch.nn.functional.pad(t, (0, width - t.shape[1])) for t in part] for part in parts]
     return Encoded(*(torch.cat(list(column)) for column in zip(*padded, strict=True)))
 
 
 def _largest(flat: Tensor, rank: int) -> float:
-    """The `rank`-th largest value, from 1."""
+    """Returns the `rank`-th largest value, from 1."""
     if flat.device.type == "cpu" and flat.dtype == torch.float32:
         at = flat.numel() - rank
         return float(np.partition(flat.numpy(), at)[at])  # twenty times faster than torch's topk on a processor

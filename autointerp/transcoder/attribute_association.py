@@ -1,16 +1,11 @@
 """Which latents fire on images that have an attribute: lift, Fisher's exact test, and the false discovery rate."""
 
 import numpy as np
-import numpy.typing as npt
 
 from autointerp.record import Record
 from autointerp.statistics.exact import benjamini_hochberg, hypergeometric_tail
-from autointerp.statistics.rates import wilson
-from autointerp.transcoder.harvest.encode import Peaks
-from autointerp.transcoder.harvest.threshold import threshold
-
-Bools = npt.NDArray[np.bool_]
-Ints = npt.NDArray[np.int64]
+from autointerp.statistics.rates import Bools, Floats, Interval, Ints, wilson
+from autointerp.transcoder.harvest.encode import Peaks, threshold
 
 N_SHUFFLES = 10
 """Times that labels are shuffled for the control."""
@@ -89,7 +84,7 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
         )
         for i in order
     )
-    share = wilson(len(named), n_firing) if n_firing else None
+    share = wilson(len(named), n_firing) if n_firing else Interval(0.0, 0.0, 1.0)
     return Association(
         n_images=len(attribute),
         n_attribute=int(attribute.sum()),
@@ -97,9 +92,9 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
         level=level,
         n_firing=n_firing,
         n_associated=len(named),
-        share=share.value if share else 0.0,
-        low=share.low if share else 0.0,
-        high=share.high if share else 1.0,
+        share=share.value,
+        low=share.low,
+        high=share.high,
         shuffled=_shuffled(on, attribute, level, seed),
         median_lift=float(np.median([a.lift for a in named])) if named else None,
         latents=named,
@@ -107,7 +102,7 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
 
 
 def one_of_each(groups: Ints, attribute: Bools) -> Ints:
-    """Positions of the first image of each group and label, ascending: near-duplicates would count as evidence twice.
+    """Finds the first image of each group and label, ascending, since near-duplicates would count twice.
 
     Args:
         groups: shape [n].
@@ -116,8 +111,8 @@ def one_of_each(groups: Ints, attribute: Bools) -> Ints:
     return np.sort(np.unique(groups * 2 + attribute, return_index=True)[1]).astype(np.int64)
 
 
-def _tested(on: Bools, attribute: Bools) -> npt.NDArray[np.float64]:
-    """p-value of each latent, [n_firing]; equal counts are tested once."""
+def _tested(on: Bools, attribute: Bools) -> Floats:
+    """Computes the p-value of each latent, [n_firing]; equal counts are tested once."""
     n, carriers = len(attribute), int(attribute.sum())
     known: dict[tuple[int, int], float] = {}
     counts = list(zip(on[attribute].sum(axis=0).tolist(), on.sum(axis=0).tolist(), strict=True))

@@ -21,7 +21,7 @@ AHEAD = 2
 def prepared_batches(
     backbone: Backbone, images: Sequence[PopulationImage], *, size: int, threads: int | None = None
 ) -> Iterator[tuple[Sequence[PopulationImage], Tensor]]:
-    """Batches in the order given: the images, and [n, 3, side, side].
+    """Yields batches in the order given: the images, and [n, 3, side, side].
 
     Args:
         backbone: that prepares them.

@@ -1,19 +1,14 @@
-"""How good probabilities are: ranking (AUROC with an interval over groups), calibration, Brier score."""
+"""Measures how good probabilities are: ranking (AUROC with an interval over groups), calibration, Brier score."""
 
-from dataclasses import dataclass
 from math import exp, log, log1p, sqrt
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit
-from scipy.stats import norm, rankdata
+from scipy.stats import rankdata
 
 from autointerp.record import Record
-from autointerp.transcoder.near_duplicates import Ints
-from autointerp.transcoder.splits import Bools
+from autointerp.statistics.rates import Z95, Bools, Floats, Interval, Ints
 
-Floats = npt.NDArray[np.float64]
-Z95 = float(norm.ppf(0.975))
 N_BINS = 10
 """Reliability bins of equal width."""
 N_DRAWS = 500
@@ -21,7 +16,7 @@ N_DRAWS = 500
 
 
 class Bin(Record):
-    """A reliability bin: images whose probability lies in it."""
+    """Is a reliability bin: the images whose probability lies in it."""
 
     low: float
     high: float
@@ -33,7 +28,7 @@ class Bin(Record):
 
 
 class Quality(Record):
-    """Figures of a set of probabilities against its labels."""
+    """Holds the figures of a set of probabilities against its labels."""
 
     n: int
     n_positive: int
@@ -56,17 +51,8 @@ class Quality(Record):
     """Those that hold images."""
 
 
-@dataclass(frozen=True, slots=True)
-class Auroc:
-    """Area under the ROC curve with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 def quality(logits: Floats, labels: Bools, groups: Ints, *, seed: int) -> Quality:
-    """All figures.
+    """Computes all figures of a set of log odds.
 
     Args:
         logits: log odds of label 1, shape [n].
@@ -93,8 +79,8 @@ def quality(logits: Floats, labels: Bools, groups: Ints, *, seed: int) -> Qualit
     )
 
 
-def auroc(scores: Floats, labels: Bools, groups: Ints) -> Auroc:
-    """Chance that an image of label 1 scores higher than one of label 0, ties counting half.
+def auroc(scores: Floats, labels: Bools, groups: Ints) -> Interval:
+    """Computes the chance that an image of label 1 scores higher than one of label 0, ties counting half.
 
     The interval is that of Obuchowski (1997, Biometrics 53:567) for clustered data, which is DeLong's (1988) where each
     group has one image, taken on the logit scale (Pepe 2003, section 5.2) so that it stays within 0 and 1. Where it
@@ -119,7 +105,7 @@ def auroc(scores: Floats, labels: Bools, groups: Ints) -> Auroc:
     n_positive, n_negative = (len(np.unique(number[side])) for side in (labels, ~labels))
     fewest, n_groups = min(n_positive, n_negative), len(of_positive)
     if fewest < 2:
-        return Auroc(value, 0.0, 1.0)
+        return Interval(value, 0.0, 1.0)
     variance = float(
         n_positive / (n_positive - 1) * np.sum(of_positive**2) / m**2
         + n_negative / (n_negative - 1) * np.sum(of_negative**2) / n**2
@@ -127,14 +113,14 @@ def auroc(scores: Floats, labels: Bools, groups: Ints) -> Auroc:
     )
     if variance <= 1e-15 or not 0 < value < 1:
         slack = Z95**2 / (fewest + Z95**2)
-        return Auroc(value, max(0.0, value - slack), min(1.0, value + slack))
+        return Interval(value, max(0.0, value - slack), min(1.0, value + slack))
     half = Z95 * sqrt(variance) / (value * (1 - value))
     middle = log(value) - log1p(-value)
-    return Auroc(value, 1 / (1 + exp(half - middle)), 1 / (1 + exp(-half - middle)))
+    return Interval(value, 1 / (1 + exp(half - middle)), 1 / (1 + exp(-half - middle)))
 
 
 def reliability(probability: Floats, labels: Bools) -> tuple[Bin, ...]:
-    """Bins of equal width over [0, 1], the empty ones left out.
+    """Sorts images into bins of equal width over [0, 1], and leaves the empty ones out.
 
     Args:
         probability: shape [n], within [0, 1].
@@ -154,7 +140,7 @@ def reliability(probability: Floats, labels: Bools) -> tuple[Bin, ...]:
 
 
 def calibration_error(bins: tuple[Bin, ...]) -> float:
-    """Mean distance of probability and rate over the bins, weighted by their images."""
+    """Averages the distance of probability and rate over the bins, weighted by their images."""
     return sum(b.n * abs(b.mean - b.rate) for b in bins) / sum(b.n for b in bins)
 
 

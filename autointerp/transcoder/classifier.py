@@ -9,10 +9,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from autointerp.errors import SettingsError
+from autointerp.errors import SettingsError, one_line
 from autointerp.reading import read_json
 from autointerp.record import Record
 from autointerp.transcoder.classification_metrics import Quality
+from autointerp.transcoder.files import first_fault
 from autointerp.transcoder.settings import ClassifierSettings
 
 FORMAT = "autointerp-classifier/1"
@@ -23,7 +24,7 @@ HeadKind = Literal["mlp", "linear"]
 
 
 class Counted(Record):
-    """What a part of the population holds."""
+    """Says what a part of the population holds."""
 
     n: int
     n_positive: int
@@ -31,7 +32,7 @@ class Counted(Record):
 
 
 class ClassifierInfo(Record):
-    """The record of classifier.json."""
+    """Is the content of classifier.json."""
 
     format: Literal["autointerp-classifier/1"] = FORMAT
     created: str
@@ -78,7 +79,7 @@ class Classifier(nn.Module):
     """A head: vectors are standardised by the training part's mean and spread, then go through one or two layers."""
 
     def __init__(self, head: HeadKind, width: int, n_hidden: int) -> None:
-        """A head with torch's default initial weights, drawn from its global generator."""
+        """Makes a head with torch's default initial weights, drawn from its global generator."""
         super().__init__()
         self.mean: Tensor
         self.scale: Tensor
@@ -94,7 +95,7 @@ class Classifier(nn.Module):
         self.scale.copy_(torch.where(spread > 1e-6 * spread.max(), spread, torch.ones_like(spread)))
 
     def forward(self, vectors: Tensor) -> Seen:
-        """[n, width] to hidden units and log odds."""
+        """Maps [n, width] to hidden units and log odds."""
         x = (vectors - self.mean) / self.scale
         if self.first is None:
             return Seen(None, self.last(x).squeeze(-1))
@@ -102,17 +103,9 @@ class Classifier(nn.Module):
         return Seen(hidden, self.last(hidden).squeeze(-1))
 
     def of_hidden(self, hidden: Tensor) -> Tensor:
-        """Log odds, [n], from the units of an `mlp`, [n, n_hidden]: e.g. reconstructed ones."""
+        """Returns log odds, [n], from the units of an `mlp`, [n, n_hidden]: e.g. reconstructed ones."""
         assert self.first is not None
         return self.last(hidden).squeeze(-1)
-
-    def patch_logits(self, patches: Tensor) -> Tensor:
-        """[n, patches] from [n, patches, width]: log odds that each patch speaks for; their mean is the image's.
-
-        Only of a `linear` head, whose logit of the mean is the mean of the logits.
-        """
-        assert self.first is None
-        return self.last((patches - self.mean) / self.scale).squeeze(-1)
 
 
 def save_classifier(folder: Path, classifier: Classifier, info: ClassifierInfo) -> None:
@@ -144,9 +137,7 @@ def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
     except FileNotFoundError as e:
         raise SettingsError(f"{path}: no such file; give a folder that `autointerp train classifier` wrote") from e
     except ValidationError as e:
-        first = e.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where}: {first['msg']}") from e
+        raise SettingsError(f"{path}: {first_fault(e)}") from e
     except (OSError, ValueError, SafetensorError, RuntimeError) as e:
-        raise SettingsError(f"{path}: cannot be read as {FORMAT}: {' '.join(str(e).split())[:200]}") from e
+        raise SettingsError(f"{path}: cannot be read as {FORMAT}: {one_line(str(e))[:200]}") from e
     return classifier.eval().requires_grad_(False), info

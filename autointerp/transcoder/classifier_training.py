@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from autointerp.statistics.rates import Bools
 from autointerp.transcoder.classifier import Classifier, Seen
 from autointerp.transcoder.settings import ClassifierSettings
-from autointerp.transcoder.splits import Bools, Parts
+from autointerp.transcoder.splits import Parts
 
 
 class Epoch(NamedTuple):
@@ -24,7 +25,7 @@ class Epoch(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """A head, and how it came about."""
+    """Holds a head and how it came about."""
 
     classifier: Classifier
     best: Epoch
@@ -39,7 +40,7 @@ def train_head(
     settings: ClassifierSettings,
     progress: Callable[[Epoch], None],
 ) -> Trained:
-    """The head of the epoch with the smallest validation loss.
+    """Trains a head, and keeps that of the epoch with the smallest validation loss.
 
     With `balance` the loss of label 1 is weighted by w = n₀/n₁ of the training part, which adds log w to the log odds
     that minimise it; afterwards log w is taken from the last bias, so that the probabilities speak of the training

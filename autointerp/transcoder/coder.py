@@ -84,12 +84,12 @@ class SparseCoder(nn.Module):
 
     @property
     def n_latents(self) -> int:
-        """Latents of the whole dictionary."""
+        """Returns the number of latents of the whole dictionary."""
         return self.config.n_latents
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Nested prefixes, ascending."""
+        """Returns the widths of the nested prefixes, ascending."""
         return self.config.widths
 
     @torch.no_grad()
@@ -109,7 +109,7 @@ class SparseCoder(nn.Module):
         self.encoder.copy_(full if self.config.kind == "sae" else rows(*self.encoder.shape))
 
     def encode(self, inputs: Tensor, width: int | None = None) -> Encoded:
-        """Latents of each token, as the prefix of `width` keeps them; by default as the whole dictionary does.
+        """Encodes each token, as the prefix of `width` keeps its latents; by default as the whole dictionary does.
 
         A token's latents do not depend on the other tokens: `batchtopk` keeps what is above its threshold.
 
@@ -122,7 +122,7 @@ class SparseCoder(nn.Module):
             return stacked([self._encode(chunk, width) for chunk in inputs.split(CHUNK)])
 
     def decode(self, encoded: Encoded, width: int | None = None, inputs: Tensor | None = None) -> Tensor:
-        """[tokens, d_out], raw units: what the first `width` latents reconstruct; the others are left out.
+        """Returns [tokens, d_out], raw units: what the first `width` latents reconstruct; the others are left out.
 
         Args:
             encoded: Latents of each token.
@@ -142,11 +142,11 @@ class SparseCoder(nn.Module):
             return made * self.out_scale + self.out_mean
 
     def reconstruct(self, inputs: Tensor, width: int | None = None) -> Tensor:
-        """[tokens, d_out], raw units: what the prefix of `width` makes of `inputs`, [tokens, d_in], raw units."""
+        """Encodes and decodes `inputs`, [tokens, d_in] to [tokens, d_out], with the prefix of `width`; raw units."""
         return self.decode(self.encode(inputs, width), width, inputs)
 
     def forward(self, inputs: Tensor, targets: Tensor, dead: Tensor | None = None) -> ForwardOutput:
-        """A batch through every prefix. In training mode `batchtopk` keeps the batch's largest and learns a threshold.
+        """Runs a batch through every prefix; in training mode `batchtopk` keeps the batch's largest.
 
         Args:
             inputs: [tokens, d_in], raw units.
@@ -184,7 +184,7 @@ class SparseCoder(nn.Module):
 
     @torch.no_grad()
     def _activations(self, x: Tensor) -> Tensor:
-        """[tokens, n_latents], 0 or more, before selection; without gradient, which flows through those kept alone."""
+        """Computes [tokens, n_latents], >= 0, before selection; only those kept have a gradient, from `_values`."""
         z = functional.linear(x, self.encoder, self.encoder_bias).float().relu_()
         return z + self.config.jump * (z > self.config.jump) if self.config.jump else z
 
@@ -203,7 +203,7 @@ class SparseCoder(nn.Module):
                 return largest_of_token(z, self.config.k)
 
     def _learned(self, z: Tensor) -> Places:
-        """The batch's largest, the least of which moves the threshold: a plain mean at first, then a running one."""
+        """Keeps the batch's largest, and moves the threshold by their least: a plain mean first, then a running one."""
         places = largest_of_batch(z, self.config.k, 0.8 * float(self.threshold))
         if len(places.tokens):
             self.n_thresholds += 1
@@ -211,7 +211,7 @@ class SparseCoder(nn.Module):
         return places
 
     def _prefixes(self, z: Tensor, x: Tensor, values: Tensor, places: Places) -> Iterator[Tensor]:
-        """[tokens, d_out] for each width, without skip connection."""
+        """Yields [tokens, d_out] for each width, without skip connection."""
         if self.config.sparsity == "prefix-topk":
             yield from self._own_prefixes(z, x, values, places)
         elif self.config.decoder == "separate":
@@ -223,14 +223,14 @@ class SparseCoder(nn.Module):
             yield from self._running(values, places, len(z))
 
     def _running(self, values: Tensor, places: Places, n_tokens: int) -> Iterator[Tensor]:
-        """A prefix is the one before and one band more, so that each decoder row is used once."""
+        """Makes each prefix of the one before and one band more, so that each decoder row is used once."""
         n_bands = len(self.widths)
         bags = places.tokens * n_bands + self.band_of[places.latents]
         parts = decoded(values, self.decoders[0], places.latents, bags, n_tokens * n_bands)
         yield from running(parts.unflatten(0, (n_tokens, n_bands)), self.decoder_biases[0])
 
     def _own_prefixes(self, z: Tensor, x: Tensor, values: Tensor, places: Places) -> Iterator[Tensor]:
-        """Each prefix keeps its own largest (arXiv 2512.05534, eq. 9)."""
+        """Keeps the largest of each prefix by itself (arXiv 2512.05534, eq. 9)."""
         for width, k in zip(self.widths, self.config.kept, strict=True):
             decoder, bias = self._decoder(width)
             full = width == self.n_latents
@@ -239,12 +239,12 @@ class SparseCoder(nn.Module):
             yield decoded(kept, decoder, own.latents, own.tokens, len(z)) + bias
 
     def _decoder(self, width: int) -> tuple[Tensor, Tensor]:
-        """[at least `width`, d_out] and [d_out]: rows and bias that the prefix of `width` decodes with."""
+        """Returns [at least `width`, d_out] and [d_out]: rows and bias that the prefix of `width` decodes with."""
         i = self.widths.index(width) if self.config.decoder == "separate" else 0
         return self.decoders[i], self.decoder_biases[i]
 
     def _revive(self, z: Tensor, x: Tensor, dead: Tensor) -> Tensor:
-        """The dead latents' own reconstruction; as many as half the output's channels (Gao et al. 2024, B.1)."""
+        """Reconstructs from dead latents alone, half as many as output channels at most (Gao et al. 2024, B.1)."""
         k = min(max(1, self.config.d_out // 2), len(dead))
         own = largest_of_token(z[:, dead], k)
         own = Places(own.tokens, dead[own.latents])
@@ -275,10 +275,10 @@ class RawUnits:
         self.k = min(k, n_units)
 
     def encode(self, inputs: Tensor) -> Encoded:
-        """The largest units of each token of `inputs`, [tokens, n_units]."""
+        """Returns the largest units of each token of `inputs`, [tokens, n_units]."""
         indices = inputs.abs().topk(self.k, dim=1).indices
         return Encoded(inputs.float().gather(1, indices), indices)
 
     def decode(self, encoded: Encoded) -> Tensor:
-        """[tokens, n_units]: the kept units, and 0 for the rest."""
+        """Returns [tokens, n_units]: the kept units, and 0 for the rest."""
         return encoded.dense(self.n_latents)

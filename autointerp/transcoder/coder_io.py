@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.clock import now
-from autointerp.errors import SettingsError, one_line
+from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig, TrainSettings
+from autointerp.transcoder.files import read_record, read_tensors, written
+from autointerp.transcoder.losses import HeldOut
 from autointerp.transcoder.sparsify import CONFIG as SPARSIFY_CONFIG
 from autointerp.transcoder.sparsify import load_sparsify
 from autointerp.version import __version__
@@ -20,18 +20,6 @@ from autointerp.version import __version__
 FORMAT = "autointerp-coder/1"
 WEIGHTS = "coder.safetensors"
 INFO = "coder.json"
-
-
-class HeldOut(Record):
-    """Figures on image groups that training never saw."""
-
-    tokens: int
-    fvu: tuple[float, ...]
-    """Fraction of variance unexplained, of each width."""
-    l0: tuple[float, ...]
-    """Latents that are on in each prefix, a token."""
-    dead_share: float
-    """Share of latents that none of the tokens turns on."""
 
 
 class Training(Record):
@@ -45,7 +33,7 @@ class Training(Record):
 
 
 class CoderInfo(Record):
-    """Content of coder.json."""
+    """Is the content of coder.json."""
 
     format: Literal["autointerp-coder/1"] = FORMAT
     created: str
@@ -72,7 +60,7 @@ class StoredCoder(NamedTuple):
 def describe(
     config: CoderConfig, *, model: str, reads: str, writes: str, training: Training | None = None
 ) -> CoderInfo:
-    """What coder.json says of a coder that is made now."""
+    """Makes the content of coder.json of a coder that is made now."""
     created_by = f"autointerp {__version__}"
     return CoderInfo(
         created=now(),
@@ -92,14 +80,11 @@ def save_coder(coder: SparseCoder, info: CoderInfo, folder: str | Path) -> None:
         SettingsError: the folder cannot be written.
     """
     target = Path(folder)
-    try:
+    with written(target / WEIGHTS) as path:
         target.mkdir(parents=True, exist_ok=True)
-        save_file({k: t.contiguous() for k, t in coder.state_dict().items()}, target / f".{WEIGHTS}")
-        (target / f".{INFO}").write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        for name in (WEIGHTS, INFO):
-            (target / f".{name}").replace(target / name)
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(f"{target}: cannot be written: {one_line(str(error))}") from error
+        save_file({k: t.contiguous() for k, t in coder.state_dict().items()}, path)
+    with written(target / INFO) as path:
+        path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load_coder(folder: str | Path) -> StoredCoder:
@@ -116,32 +101,14 @@ def load_coder(folder: str | Path) -> StoredCoder:
         config, tensors = load_sparsify(source)
         info = describe(config, model="unknown", reads=source.name, writes=source.name)
         return StoredCoder(_filled(config, tensors, source / SPARSIFY_CONFIG), info)
-    info = _load_info(source)
+    none = (
+        f"{source}: holds no coder, neither {INFO} nor sparsify's {SPARSIFY_CONFIG}; "
+        "give a folder such as `autointerp train transcoder` writes"
+    )
+    info = read_record(source / INFO, CoderInfo, missing=none)
     path = source / WEIGHTS
-    try:
-        tensors = load_file(path)
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: is missing; it belongs beside {INFO}") from None
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}; train or copy it again") from error
+    tensors = read_tensors(path, beside=INFO, remedy="train or copy it again")
     return StoredCoder(_filled(info.config, tensors, path), info)
-
-
-def _load_info(folder: Path) -> CoderInfo:
-    path = folder / INFO
-    try:
-        return CoderInfo.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{folder}: holds no coder, neither {INFO} nor sparsify's {SPARSIFY_CONFIG}; "
-            "give a folder such as `autointerp train transcoder` writes"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where + ': ' if where else ''}{one_line(first['msg'])}") from error
 
 
 def _filled(config: CoderConfig, tensors: dict[str, Tensor], path: Path) -> SparseCoder:

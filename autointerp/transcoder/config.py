@@ -83,22 +83,22 @@ class CoderForm(Settings):
 
     @property
     def n_latents(self) -> int:
-        """Latents of the whole dictionary."""
+        """Returns the number of latents of the whole dictionary."""
         return self.widths[-1]
 
     @property
     def bands(self) -> tuple[int, ...]:
-        """Latents that each prefix adds to the one before; together `n_latents`."""
+        """Returns how many latents each prefix adds to the one before; together `n_latents`."""
         return tuple(b - a for a, b in pairwise((0, *self.widths)))
 
     @property
     def weights(self) -> tuple[float, ...]:
-        """Of the prefixes' squared errors, as the loss takes them."""
+        """Returns the weights of the prefixes' squared errors, as the loss takes them."""
         return self.prefix_weights or (1 / len(self.widths),) * len(self.widths)
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """Latents kept in each prefix (`prefix-topk`) or band (`band-topk`), at most its width and at least 1."""
+        """Returns how many latents each prefix (`prefix-topk`) or band (`band-topk`) keeps: 1 to its width."""
         by_band = self.sparsity == "band-topk"
         sizes = self.bands if by_band else self.widths
         asked = self.ks or tuple(round(self.k * size / self.n_latents) if by_band else self.k for size in sizes)

@@ -1,7 +1,7 @@
-"""What nesting does to latents, and what replacing a layer does to a classifier: arithmetic on what was seen."""
+"""Computes what nesting does to latents, and what replacing a layer does to a classifier; holds all such figures."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -9,10 +9,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from autointerp.record import Record
-from autointerp.transcoder.classification_metrics import Z95, Floats
+from autointerp.statistics.rates import Bools, Floats, Ints, wilson
+from autointerp.transcoder.attribute_association import Association
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.near_duplicates import Ints
-from autointerp.transcoder.splits import Bools
+from autointerp.transcoder.losses import HeldOut
+from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.tokens import TokenBatch
 
 N_DRAWS = 1000
@@ -58,7 +59,7 @@ class _Tokens(NamedTuple):
 
 @torch.inference_mode()
 def nesting(coder: SparseCoder, batches: Callable[[], Iterable[TokenBatch]], *, seed: int) -> tuple[Nesting, ...]:
-    """The figures of each prefix but the whole dictionary, as the whole dictionary encodes.
+    """Computes the figures of each prefix but the whole dictionary, as the whole dictionary encodes.
 
     Args:
         coder: whose prefixes; one without smaller prefixes has no figures.
@@ -96,7 +97,7 @@ def _seen(coder: SparseCoder, rows: Tensor, batch: TokenBatch, n_broad: int) -> 
 
 
 def _closest(rows: Tensor, fired: Tensor, width: int) -> Tensor | None:
-    """[width], int64: the closest later latent of each; None where none beyond, or none within, fires."""
+    """Returns [width], int64: the closest later latent of each; None where none beyond, or none within, fires."""
     if not (fired[:width] > 0).any() or not (fired[width:] > 0).any():
         return None
     cosine = rows[:width] @ rows[width:].T
@@ -104,7 +105,7 @@ def _closest(rows: Tensor, fired: Tensor, width: int) -> Tensor | None:
 
 
 def _counts(seen: _Tokens, needed: Tensor, child: Tensor, width: int) -> Tensor:
-    """[4, width]: tokens on which both fire; that need it; of these, without it; of these, with the other."""
+    """Returns [4, width]: tokens on which both fire; that need it; of these, without it; of these, with the other."""
     on, other = seen.on[:, :width], seen.on[:, child]
     need = seen.along[:, :width] >= needed[:width]
     missed = need & ~on
@@ -132,7 +133,7 @@ def _nesting(
 
 
 def mean_target(batches: Iterable[TokenBatch]) -> Tensor:
-    """[d_out], float32: the mean of what a layer writes, over at least one token."""
+    """Returns [d_out], float32: the mean of what a layer writes, over at least one token."""
     total, n_tokens = torch.zeros((), dtype=torch.float64), 0
     for batch in batches:
         total = total + batch.targets.double().sum(dim=0)
@@ -163,6 +164,61 @@ class Effect(Record):
     """Afterwards minus before."""
 
 
+class CoderFigures(Record):
+    """Says what a coder is worth."""
+
+    coder: str
+    """Folder, as it was named."""
+    model: str
+    kind: str
+    reads: str
+    """Hookpoint."""
+    writes: str
+    """Hookpoint."""
+    widths: tuple[int, ...]
+    held_out: HeldOut | None
+    """On held-out tokens of the store; a control's own from its training, None if it has none."""
+    unseen: bool
+    """Whether training is known to have left these tokens out."""
+    nesting: tuple[Nesting, ...] = ()
+    """Of each prefix but the whole dictionary."""
+    association: Association | None = None
+    """None without labelled images."""
+    effects: tuple[Effect, ...] = ()
+    """Of each prefix in the layer's place, and of the layer's mean; empty without a classifier."""
+
+
+class Asked(Record):
+    """The images that the classifier was asked about, and what it said of them as they are."""
+
+    classifier: str
+    """Folder."""
+    part: Literal["test", "all"]
+    n_images: int
+    n_groups: int
+    n_attribute: int
+    auroc: Estimate | None
+    """None without images of both labels."""
+
+
+class Evaluation(Record):
+    """Holds all figures of an evaluation."""
+
+    format: Literal["autointerp-evaluation/1"] = "autointerp-evaluation/1"
+    created: str
+    """ISO 8601, UTC."""
+    created_by: str
+    """Program and version."""
+    store: str
+    images: str | None
+    settings: EvaluateSettings
+    asked: Asked | None
+    """None without a classifier."""
+    coders: tuple[CoderFigures, ...]
+    controls: tuple[CoderFigures, ...]
+    """Coders of other backbones, e.g. of one with random weights; each on the images as its own backbone sees them."""
+
+
 class Images(NamedTuple):
     """Images that a classifier was asked about."""
 
@@ -175,7 +231,7 @@ class Images(NamedTuple):
 
 
 def effect_of(replaced_by: str, before: Floats, after: Floats, images: Images, *, seed: int) -> Effect:
-    """The figures of one replacement.
+    """Computes the figures of one replacement.
 
     Args:
         replaced_by: in words.
@@ -196,7 +252,7 @@ def effect_of(replaced_by: str, before: Floats, after: Floats, images: Images, *
 
 
 def area(scores: Floats, images: Images, *, seed: int) -> Estimate | None:
-    """Chance that an image of label 1 scores higher than one of label 0, ties counting half; None without both."""
+    """Computes the chance that an image of label 1 scores above one of label 0 (ties: half); None without both."""
     if not _both_labels(images):
         return None
     drawn = _areas(scores, images, _weights(images.groups, seed))
@@ -213,7 +269,7 @@ def _both_labels(images: Images) -> bool:
 
 
 def _weights(groups: Ints, seed: int) -> Floats:
-    """[draws, n]: how often each image is in a sample of as many groups, drawn with replacement."""
+    """Returns [draws, n]: how often each image is in a sample of as many groups, drawn with replacement."""
     number = np.unique(groups, return_inverse=True)[1]
     n_groups = int(number.max()) + 1
     drawn = np.random.default_rng((0xB007, seed)).multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=N_DRAWS)
@@ -229,7 +285,7 @@ def _area(scores: Floats, images: Images) -> float:
 
 
 def _areas(scores: Floats, images: Images, weights: Floats) -> Floats:
-    """[draws]; not a number where a sample lacks a label."""
+    """Returns [draws]; not a number where a sample lacks a label."""
     positive, negative = images.labels & images.known, ~images.labels & images.known
     one, other = scores[positive][:, None], scores[negative]
     wins = (one > other) + 0.5 * (one == other)
@@ -245,11 +301,10 @@ def _interval(value: float, drawn: Floats) -> Estimate:
 
 
 def _widened(share: Estimate, groups: Ints) -> Estimate:
-    """Where all samples gave 0 or all 1, the far bound is Wilson's for as many successes as groups."""
+    """Widens an interval where all samples gave 0 or all 1: the far bound is Wilson's for that many groups."""
     n = len(np.unique(groups))
-    slack = Z95**2 / (n + Z95**2)
     if share.low == share.high == 1:
-        return share.model_copy(update={"low": 1 - slack})
+        return share.model_copy(update={"low": wilson(n, n).low})
     if share.low == share.high == 0:
-        return share.model_copy(update={"high": slack})
+        return share.model_copy(update={"high": wilson(0, n).high})
     return share

@@ -1,26 +1,24 @@
 """Coders to be measured: fitted to the activations that they are of, with their figures on held-out tokens."""
 
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.coder_io import HeldOut, StoredCoder
-from autointerp.transcoder.evaluation import mean_target, nesting
-from autointerp.transcoder.evaluation_records import CoderFigures
+from autointerp.transcoder.coder_io import StoredCoder
+from autointerp.transcoder.evaluation import CoderFigures, mean_target, nesting
 from autointerp.transcoder.layer_substitution import Placed
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.store import Activations, ActivationStore
 from autointerp.transcoder.stream import StoreSource
-
-Side = Literal["both", "inputs", "targets"]
+from autointerp.transcoder.tokens import Side
 
 TOKENS = 1024
 """Tokens encoded at once."""
 
 
 class Placing(NamedTuple):
-    """A coder to be measured."""
+    """Is a coder to be measured."""
 
     placed: Placed
     figures: CoderFigures
@@ -30,7 +28,7 @@ class Placing(NamedTuple):
 def on_tokens(
     held: ActivationStore, name: str, stored: StoredCoder, settings: EvaluateSettings, device: str
 ) -> Placing:
-    """A coder measured on the image groups of a store that its training left out.
+    """Measures a coder on the image groups of a store that its training left out.
 
     Args:
         held: the store.
@@ -53,7 +51,6 @@ def on_tokens(
             f"{source.d_in} and {source.d_out}; it was trained on other activations"
         )
     coder = stored.coder.to(device)
-    found = HeldOut(**measure(coder, source.held_out(TOKENS, settings.tokens))._asdict())
     figures = CoderFigures(
         coder=name,
         model=about.backbone,
@@ -61,17 +58,15 @@ def on_tokens(
         reads=reads,
         writes=writes,
         widths=coder.widths,
-        held_out=found,
+        held_out=measure(coder, source.held_out(TOKENS, settings.tokens)),
         unseen=training is not None and Path(training.source).resolve() == held.folder.resolve(),
         nesting=nesting(coder, lambda: source.held_out(TOKENS, settings.tokens), seed=settings.seed),
-        association=None,
-        effects=(),
     )
     return Placing(Placed(coder, reads, writes, mean_target(source.held_out(TOKENS, settings.tokens))), figures)
 
 
 def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str, Side]:
-    """Hookpoints that a coder reads and writes, and which part of the store it is measured on."""
+    """Returns hookpoints that a coder reads and writes, and which part of the store it is measured on."""
     info, autoencodes = stored.info, stored.info.config.kind == "sae"
     if info.model == "unknown":
         # A coder of another program does not say what it read: the store stands for it.
@@ -95,7 +90,7 @@ def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str
 
 
 def control(name: str, stored: StoredCoder, device: str) -> Placing:
-    """A coder of another backbone, with the figures of its training, since the activations are not at hand.
+    """Places a coder of another backbone; its figures are those of its training, as its activations are not here.
 
     Args:
         name: of the coder, as the user wrote it.
@@ -117,8 +112,5 @@ def control(name: str, stored: StoredCoder, device: str) -> Placing:
         widths=info.config.widths,
         held_out=info.training.held_out if info.training else None,
         unseen=info.training is not None and info.training.held_out is not None,
-        nesting=(),
-        association=None,
-        effects=(),
     )
     return Placing(Placed(stored.coder.to(device), info.reads, info.writes), figures)

@@ -28,7 +28,7 @@ def image_vectors(
     folder: Path,
     progress: Callable[[int, int], None],
 ) -> Tensor:
-    """The vector of each image, [n, width], float32: the mean over the patches, or the pooled one.
+    """Computes the vector of each image, [n, width], float32: the mean over the patches, or the pooled one.
 
     Each is kept by its image's SHA-256 in a folder named after the backbone's digest and the hookpoint, so that a
     later call computes only what is missing.
@@ -66,12 +66,12 @@ def image_vectors(
 
 
 def _one_each(values: Tensor) -> Tensor:
-    """[n, width] on the CPU, from [n, width] or [n, patches, width]."""
+    """Returns [n, width] on the CPU, from [n, width] or [n, patches, width]."""
     return (values.mean(dim=1) if values.ndim == 3 else values).float().cpu()
 
 
 def _kept(place: Path) -> dict[str, Tensor]:
-    """By SHA-256, from all shards there are."""
+    """Reads the vectors of all shards there are, by SHA-256."""
     known: dict[str, Tensor] = {}
     for path in sorted(place.glob("*.safetensors")):
         try:

@@ -24,7 +24,7 @@ BLOCK = 512
 
 
 def parents_of(activations: Floats, above: float, widths: tuple[int, ...], decoder: Floats | None) -> Parents:
-    """At most `MOST` parents of each latent, among the latents of prefixes smaller than its own.
+    """Returns at most `MOST` parents of each latent, among the latents of prefixes smaller than its own.
 
     A candidate p is a parent of c if it fires on at least `SHARE` of the images that fire c, at least `LIFT` times as
     often there as on any image, and more often than chance would have it (binomial tail, `LEVEL`). Parents are ordered
@@ -51,7 +51,7 @@ def parents_of(activations: Floats, above: float, widths: tuple[int, ...], decod
 def _parents_of_block(
     activations: Floats, above: float, n_candidates: int, children: npt.NDArray[np.int64], decoder: Floats | None
 ) -> Parents:
-    """Parents of neighbouring latents among the first `n_candidates`."""
+    """Finds the parents of neighbouring latents among the first `n_candidates`."""
     fires = (activations[:, children] > np.float32(above)).astype(np.float32)
     candidates = (activations[:, :n_candidates] > np.float32(above)).astype(np.float32)
     both = (fires.T @ candidates).astype(np.float64)
@@ -75,7 +75,7 @@ def _closest(candidates: npt.NDArray[np.int64], closeness: Floats, n_fires: int)
 
 
 def _cosine(decoder: Floats | None, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> Floats:
-    """[pairs], -1 to 1; 0 where a row is all zeros or there is no decoder."""
+    """Returns [pairs], -1 to 1; 0 where a row is all zeros or there is no decoder."""
     if decoder is None:
         return np.zeros(len(one), np.float32)
     a, b = decoder[one], decoder[other]

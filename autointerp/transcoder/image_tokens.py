@@ -1,7 +1,7 @@
 """Tokens made on the way: images run through a backbone as training asks for them, and nothing kept on disk."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.splits import held_out_groups
-from autointerp.transcoder.tokens import TokenBatch
+from autointerp.transcoder.tokens import Side, TokenBatch, Window, endless
 
 
 class ImageSource:
@@ -45,7 +45,7 @@ class ImageSource:
         writes: str,
         seed: int,
         held_out: float,
-        side: Literal["both", "inputs", "targets"] = "both",
+        side: Side = "both",
         window: int = 128,
         batch: int = 16,
     ) -> None:
@@ -65,28 +65,24 @@ class ImageSource:
 
     @property
     def n_training(self) -> int:
-        """Tokens of an epoch."""
+        """Returns the number of tokens of an epoch."""
         return len(self._training) * self._per_image
 
     def batches(self, size: int, start: int) -> Iterator[TokenBatch]:
-        """Batches of `size` tokens, from the `start`-th on, without end; an epoch's last, smaller batch is left out.
+        """Yields batches of `size` tokens without end, from the `start`-th on; smaller ones are left out.
 
         Raises:
             SettingsError: an epoch has fewer tokens than a batch, or an image cannot be read any more.
         """
-        per_epoch = self.n_training // size
-        if not per_epoch:
+        if self.n_training < size:
             raise SettingsError(
                 f"{self.n_training} tokens of {len(self._training)} images to learn from, fewer than a batch of "
                 f"{size}; give more images or a smaller --batch"
             )
-        epoch, skip = divmod(start, per_epoch)
-        while True:
-            yield from self._epoch(epoch, size, skip, per_epoch)
-            epoch, skip = epoch + 1, 0
+        yield from endless(self._epoch, self.n_training, size, start)
 
     def held_out(self, size: int, most: int) -> Iterator[TokenBatch]:
-        """Tokens of the groups that training never sees, `size` or fewer at a time, of images that hold `most`."""
+        """Yields tokens of groups that training never sees, `size` or fewer at a time, of images that hold `most`."""
         drawn = np.random.default_rng((self._seed, 3)).permutation(len(self._measuring))
         chosen = [self._measuring[i] for i in drawn[: -(-most // self._per_image)].tolist()]
         for start in range(0, len(chosen), self._window):
@@ -94,28 +90,22 @@ class ImageSource:
             for first in range(0, len(made.inputs), size):
                 yield TokenBatch(*(t[first : first + size] for t in made))
 
-    def _epoch(self, epoch: int, size: int, skip: int, per_epoch: int) -> Iterator[TokenBatch]:
-        """Batches of one epoch from the `skip`-th on; the images of a window that lies before it are not run."""
+    def _epoch(self, epoch: int) -> Iterator[Window]:
+        """Yields the windows of an epoch; the images of one that is not read are not run."""
         order = np.random.default_rng((self._seed, 1, epoch)).permutation(len(self._training))
-        step = self._window * self._per_image
-        rest: list[Tensor] | None = None
-        for number in range(skip * size // step, -(-len(order) // self._window)):
-            mine = [self._training[i] for i in order[number * self._window : (number + 1) * self._window].tolist()]
-            made = self._tokens(mine)
-            mixed = np.random.default_rng((self._seed, 2, epoch, number)).permutation(len(made.inputs))
-            found = [t[torch.from_numpy(mixed)] for t in made]
-            if rest is None:
-                found = [t[max(0, skip * size - number * step) :] for t in found]
-            else:
-                found = [torch.cat(pair) for pair in zip(rest, found, strict=True)]
-            n_whole = min(len(found[0]) // size, per_epoch - skip)
-            for i in range(n_whole):
-                yield TokenBatch(*(t[i * size : (i + 1) * size] for t in found))
-            rest = [t[n_whole * size :].clone() for t in found]
-            skip += n_whole
+        for number, start in enumerate(range(0, len(order), self._window)):
+            mine = [self._training[i] for i in order[start : start + self._window].tolist()]
+            rng = np.random.default_rng((self._seed, 2, epoch, number))
+            yield Window(len(mine) * self._per_image, partial(self._mixed, mine, rng))
+
+    def _mixed(self, images: Sequence[PopulationImage], rng: np.random.Generator) -> TokenBatch:
+        """Returns all tokens of some images, in an order drawn."""
+        made = self._tokens(images)
+        order = torch.from_numpy(rng.permutation(len(made.inputs)))
+        return TokenBatch(*(t[order] for t in made))
 
     def _tokens(self, images: Sequence[PopulationImage]) -> TokenBatch:
-        """All tokens of some images, on the CPU, float32."""
+        """Returns all tokens of some images, on the CPU, float32."""
         sides: list[list[Tensor]] = [[], []]
         for _, pixels in prepared_batches(self._backbone, images, size=self._batch):
             taken = self._backbone.run(pixels, list(dict.fromkeys(self._hookpoints)))

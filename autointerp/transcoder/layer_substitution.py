@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.statistics.rates import Floats
 from autointerp.transcoder.backbones.headed import LOGIT
 from autointerp.transcoder.backbones.protocol import Backbone, Swap, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.classification_metrics import Floats
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
 from autointerp.transcoder.population import PopulationImage
@@ -121,7 +121,7 @@ def look(
 
 
 def _replaced(backbone: Backbone, pixels: Tensor, coders: Mapping[str, Placed]) -> dict[str, dict[str, Tensor]]:
-    """By coder and by what takes the layer's place: log odds, [n]; one mean at one place is run for all coders."""
+    """Computes log odds, [n], by coder and by what takes the layer's place; equal means at one place are run once."""
     out: dict[str, dict[str, Tensor]] = {}
     means: list[tuple[Placed, Tensor]] = []
     for name, placed in coders.items():
@@ -152,7 +152,7 @@ def _peaks(name: str, placed: Placed, read: Tensor) -> Peaks:
 
 
 def _swaps(placed: Placed) -> dict[str, Swap]:
-    """What takes the layer's place, by its name."""
+    """Returns what takes the layer's place, by its name."""
     coder, device = placed.coder, placed.coder.encoder.device
 
     def prefix(width: int) -> Swap:

@@ -1,19 +1,19 @@
 """What training makes small, and what it is judged by."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from autointerp.record import Record
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
 from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.tokens import TokenBatch
 
 
 def nested_error(out: ForwardOutput, config: CoderConfig) -> Tensor:
-    """[]: Σ wᵢ·mean (target - madeᵢ)² over the prefixes (Bussmann et al. 2025, Matryoshka SAEs)."""
+    """Returns []: Σ wᵢ·mean (target - madeᵢ)² over the prefixes (Bussmann et al. 2025, Matryoshka SAEs)."""
     total = out.target.new_zeros(())
     for made, weight in zip(out.made, config.weights, strict=True):
         total = total + weight * functional.mse_loss(made, out.target)
@@ -21,7 +21,7 @@ def nested_error(out: ForwardOutput, config: CoderConfig) -> Tensor:
 
 
 def auxiliary_error(out: ForwardOutput, config: CoderConfig) -> Tensor:
-    """[]: mean (rest - revived)², the rest being what the whole dictionary leaves over; weighted (Gao et al. 2024)."""
+    """Returns []: weighted mean (rest - revived)² of the rest that the dictionary leaves over (Gao et al. 2024)."""
     if out.revived is None:
         return out.target.new_zeros(())
     rest = (out.target - out.made[-1]).detach()
@@ -29,7 +29,7 @@ def auxiliary_error(out: ForwardOutput, config: CoderConfig) -> Tensor:
 
 
 def magnitude(out: ForwardOutput, config: CoderConfig) -> Tensor:
-    """[]: mean |z| over tokens and latents, zeros included; weighted."""
+    """Returns []: mean |z| over tokens and latents, zeros included; weighted."""
     return config.l1_weight * out.values.abs().sum() / (len(out.target) * config.n_latents)
 
 
@@ -42,7 +42,7 @@ LOSSES: dict[str, Callable[[ForwardOutput, CoderConfig], Tensor]] = {
 
 
 def nested_fvu(made: Sequence[Tensor], target: Tensor) -> Tensor:
-    """[n_widths]: Σ(target - made)² / Σ(target - its mean)² for each prefix; 0 is perfect, 1 no better than the mean.
+    """Computes Σ(target - made)² / Σ(target - its mean)² of each prefix, [n_widths]; 1 is no better than the mean.
 
     Args:
         made: [tokens, d_out] for each width.
@@ -53,24 +53,24 @@ def nested_fvu(made: Sequence[Tensor], target: Tensor) -> Tensor:
 
 
 def l0(out: ForwardOutput) -> float:
-    """Latents that are on, a token."""
+    """Computes how many latents are on, a token."""
     return len(out.values) / len(out.target)
 
 
-class Measures(NamedTuple):
-    """How well a coder does on tokens that it did not learn from."""
+class HeldOut(Record):
+    """Says how well a coder does on tokens that it did not learn from."""
 
     tokens: int
     fvu: tuple[float, ...]
-    """Of each width."""
+    """The fraction of variance unexplained, of each width."""
     l0: tuple[float, ...]
-    """Latents that are on in each prefix, a token."""
+    """How many latents of each prefix are on, a token."""
     dead_share: float
-    """Share of latents that none of the tokens turns on."""
+    """The share of latents that none of the tokens turns on."""
 
 
 @torch.inference_mode()
-def measure(coder: SparseCoder, batches: Iterable[TokenBatch]) -> Measures:
+def measure(coder: SparseCoder, batches: Iterable[TokenBatch]) -> HeldOut:
     """Streams batches through every prefix as it encodes outside training.
 
     Args:
@@ -97,5 +97,9 @@ def measure(coder: SparseCoder, batches: Iterable[TokenBatch]) -> Measures:
         squares += float(centred.square().sum())
         tokens += len(y)
     variance = squares - float(total.square().sum()) / tokens
-    fvu = (errors / variance).tolist()
-    return Measures(tokens, tuple(fvu), tuple((on / tokens).tolist()), 1 - float(fired.float().mean()))
+    return HeldOut(
+        tokens=tokens,
+        fvu=tuple((errors / variance).tolist()),
+        l0=tuple((on / tokens).tolist()),
+        dead_share=1 - float(fired.float().mean()),
+    )

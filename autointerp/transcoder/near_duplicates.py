@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Ints = npt.NDArray[np.int64]
+from autointerp.statistics.rates import Ints
 
 HASH_BITS = 64
 HASH_DISTANCE = 8
@@ -36,7 +36,7 @@ class Look:
 
 
 def look_of(image: Image.Image) -> Look:
-    """How a picture looks from afar."""
+    """Computes how a picture looks from afar."""
     bits = imagehash.phash(image).hash.ravel()
     colour = image if image.mode == "RGB" else image.convert("RGB")
     small = colour.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
@@ -44,7 +44,7 @@ def look_of(image: Image.Image) -> Look:
 
 
 def near_duplicates(looks: Sequence[Look]) -> Ints:
-    """The group of each picture, shape [n], numbered from 0 by first appearance; most groups have one member.
+    """Finds the group of each picture, shape [n], numbered from 0 by first appearance; most groups have one member.
 
     Two pictures are near-duplicates if their hashes and their small pictures are close, and groups are the connected
     components. All pairs with close hashes are found without comparing all pairs: of k + 1 bands of the hash, one at
@@ -63,7 +63,7 @@ def near_duplicates(looks: Sequence[Look]) -> Ints:
 
 
 def joined(n: int, *labels: Sequence[Hashable | None]) -> Ints:
-    """Groups that join whatever shares a label, shape [n], numbered from 0 by first appearance.
+    """Makes groups that join whatever shares a label, shape [n], numbered from 0 by first appearance.
 
     Args:
         n: pictures.
@@ -77,7 +77,7 @@ def joined(n: int, *labels: Sequence[Hashable | None]) -> Ints:
 
 
 def _close(hashes: npt.NDArray[np.uint64], distance: int) -> Iterator[Ints]:
-    """Pairs of positions, shape [pairs, 2], that differ in at most `distance` bits; one may come several times."""
+    """Yields pairs of positions, [pairs, 2], that differ in at most `distance` bits; one may come several times."""
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(np.uint64)
     for low, high in pairwise(edges.tolist()):
         band = (hashes >> np.uint64(low)) & np.uint64(2 ** (high - low) - 1)
@@ -91,7 +91,7 @@ def _close(hashes: npt.NDArray[np.uint64], distance: int) -> Iterator[Ints]:
 
 
 def _alike(thumbs: npt.NDArray[np.uint8], pairs: Ints) -> npt.NDArray[np.bool_]:
-    """Which pairs have small pictures that differ little, shape [pairs]."""
+    """Says which pairs have small pictures that differ little, shape [pairs]."""
     out = np.zeros(len(pairs), dtype=np.bool_)
     for start in range(0, len(pairs), 4096):
         part = slice(start, start + 4096)
@@ -110,6 +110,6 @@ def _components(n: int, pairs: Ints) -> Ints:
 
 
 def _numbered(labels: Ints) -> Ints:
-    """The same partition, numbered by first appearance."""
+    """Returns the same partition, numbered by first appearance."""
     _, first, which = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[which].astype(np.int64)

@@ -14,8 +14,9 @@ from autointerp.errors import ImageError, SettingsError, one_line
 from autointerp.images.decode import decoding
 from autointerp.images.formats import UNREADABLE, LeftOut
 from autointerp.images.threads import worker_threads
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
-from autointerp.transcoder.near_duplicates import Ints, Look, joined, look_of, near_duplicates
+from autointerp.transcoder.near_duplicates import Look, joined, look_of, near_duplicates
 
 LOOKED_AT = 256
 """Longest side at which near-duplicates are compared, pixels: a JPEG is decoded no larger than needs be."""
@@ -55,7 +56,7 @@ class Population:
 
     @cached_property
     def groups(self) -> Ints:
-        """Group of each image, shape [n]: near-duplicates, and whatever the labels put together."""
+        """Returns the group of each image, shape [n]: near-duplicates, and whatever the labels put together."""
         return joined(len(self.images), near_duplicates([i.look for i in self.images]).tolist(), self.sources)
 
     @property
@@ -66,17 +67,17 @@ class Population:
 
     @property
     def sources(self) -> list[str | None]:
-        """The labels' group of each image."""
+        """Returns the group that the labels give each image."""
         return [i.source for i in self.images]
 
     @property
     def group_names(self) -> list[str | None]:
-        """As a dump states them: a name where an image shares its group, else None."""
+        """Returns the groups as a dump states them: a name where an image shares its group, else None."""
         sizes = np.bincount(self.groups) if self.images else np.zeros(0, np.int64)
         return [f"group-{g}" if sizes[g] > 1 else None for g in self.groups.tolist()]
 
     def labelled(self) -> "Population":
-        """Only the images that have an attribute; ids stay."""
+        """Returns only the images that have an attribute; ids stay."""
         kept = tuple(i for i in self.images if i.attribute is not None)
         return replace(self, images=kept)
 
@@ -149,7 +150,7 @@ def _read_all(listed: Sequence[Listed], threads: int) -> Iterator["_Read | str"]
 
 
 def _read(one: Listed) -> "_Read | str":
-    """The image, or a line that says why not."""
+    """Reads the image, or returns a line that says why not."""
     try:
         with decoding(one.path, at_most=LOOKED_AT) as decoded:
             return _Read(one, decoded.size, digest_of(one.path), look_of(decoded.image))
@@ -160,7 +161,7 @@ def _read(one: Listed) -> "_Read | str":
 
 
 def attributes(images: Iterable[PopulationImage]) -> list[bool]:
-    """Attribute of each image; all must have one."""
+    """Returns the attribute of each image; all must have one."""
     out: list[bool] = []
     for image in images:
         assert image.attribute is not None

@@ -60,7 +60,7 @@ def record(
 def _tokens(
     taken: Taken, hookpoints: list[str], row: int, tokens_per_image: int | None, seed: tuple[int, int]
 ) -> list[Tensor]:
-    """[tokens, width] for each hookpoint: the same patches of one image; of a pooled one, its only vector."""
+    """Returns [tokens, width] for each hookpoint: the same patches of one image; of a pooled one, its only vector."""
     of_image = [taken[name][row] for name in hookpoints]
     of_image = [t[None] if t.ndim == 1 else t for t in of_image]
     n = len(of_image[0])

@@ -1,9 +1,10 @@
-"""What the commands that train and harvest share, and their settings apart from those of the coder itself."""
+"""Holds what the commands that train and harvest share, and their settings apart from those of the coder itself."""
 
 from os import PathLike, fspath
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from annotated_types import Ge
+from pydantic import AllowInfNan, BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from autointerp.options import Option, Settings
 
@@ -12,7 +13,7 @@ USUAL = "dinov2-small"
 
 
 def one_or_several(value: object) -> object:
-    """One text or path as a tuple, and several as the tuple of their texts."""
+    """Returns one text or path as a tuple, and several as the tuple of their texts."""
     several = [value] if isinstance(value, str | PathLike) else value
     if not isinstance(several, list | tuple):
         return value
@@ -111,3 +112,43 @@ class EvaluateSettings(Settings):
     """How many images are run at once."""
     seed: NonNegativeInt = 0
     """The seed of draws, and of the weights of a `:random` backbone, as when its activations were stored."""
+
+
+class HarvestSettings(Settings):
+    """Which images become evidence for a latent."""
+
+    panel: ClassVar[str] = "Evidence"
+
+    n_top: Annotated[PositiveInt, Option("--top")] = 24
+    """How many images of highest activation are kept of each latent: stratum `top`."""
+    n_bands: Annotated[int, Option("--bands")] = Field(default=4, ge=1, le=9)
+    """Into how many bands the other images that fire a latent are cut by activation: strata `q1`, `q2`, …"""
+    n_per_band: Annotated[PositiveInt, Option("--per-band")] = 5
+    """How many images are drawn in each band."""
+    n_silent: Annotated[NonNegativeInt, Option("--silent")] = 60
+    """How many images are drawn for all latents at once; a latent keeps those on which it is silent."""
+    n_guided: Annotated[NonNegativeInt, Option("--guided")] = 40
+    """How many silent look-alikes are drawn of each latent, on the mean."""
+    active_above: Annotated[
+        Annotated[float, Ge(0), AllowInfNan(False)] | None,
+        number_or("auto"),
+        Option(default="auto", metavar="auto|NUMBER"),
+    ] = None
+    """The activation above which a latent fires on an image; `auto` finds it by --density."""
+    density: float = Field(default=0.02, gt=0, lt=1)
+    """Half of the latents fire on this share of the images or more, where --active-above is found."""
+    n_reservoir: Annotated[PositiveInt, Option("--reservoir")] = 64
+    """From how many images below the top the bands are cut, at least; it is raised to a multiple of the bands."""
+    n_pool: Annotated[PositiveInt, Option("--pool")] = 2048
+    """Among how many images look-alikes and parents are sought."""
+    attribute: str = Field(default="physical error", min_length=1)
+    """The name of what the labels are about."""
+    seed: NonNegativeInt = 0
+    """The seed of every draw."""
+    shard: PositiveInt = 512
+    """How many images lie between two checkpoints."""
+
+    @property
+    def reservoir(self) -> int:
+        """Returns the size of a latent's reservoir: a multiple of the bands, so that each holds as many."""
+        return self.n_bands * max(self.n_per_band, -(-self.n_reservoir // self.n_bands))

@@ -17,7 +17,7 @@ class Places(NamedTuple):
     """[n_entries], int64."""
 
     def below(self, width: int) -> Tensor:
-        """[n_entries], bool: the entries of the first `width` latents."""
+        """Returns [n_entries], bool: the entries of the first `width` latents."""
         return self.latents < width
 
 
@@ -80,7 +80,7 @@ class _Running(torch.autograd.Function):
 
 
 def gathered(values: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor, places: Places) -> Tensor:
-    """Entries of `inputs @ weight.T + bias`, with a gradient to `weight` and `bias` (none to `inputs`).
+    """Returns entries of `inputs @ weight.T + bias`, with a gradient to `weight` and `bias` (none to `inputs`).
 
     Args:
         values: [n_entries], the entries, computed without a gradient.
@@ -95,7 +95,7 @@ def gathered(values: Tensor, inputs: Tensor, weight: Tensor, bias: Tensor, place
 
 
 def decoded(values: Tensor, decoder: Tensor, latents: Tensor, bags: Tensor, n_bags: int) -> Tensor:
-    """[n_bags, d_out]: for each bag, the sum of its entries' values times their latents' decoder rows.
+    """Returns [n_bags, d_out]: for each bag, the sum of its entries' values times their latents' decoder rows.
 
     Args:
         values: [n_entries].
@@ -110,7 +110,7 @@ def decoded(values: Tensor, decoder: Tensor, latents: Tensor, bags: Tensor, n_ba
 
 
 def running(parts: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
-    """[tokens, d_out] for each part: the sum of it, those before it and the bias.
+    """Returns [tokens, d_out] for each part: the sum of it, those before it and the bias.
 
     Args:
         parts: [tokens, n_parts, d_out].
@@ -122,20 +122,20 @@ def running(parts: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
 
 
 def _bag_sum(table: Tensor, rows: Tensor, bags: Tensor, weights: Tensor, n_bags: int) -> Tensor:
-    """[n_bags, d]: sums of `weights` times `table[rows]`; `bags` ascends."""
+    """Returns [n_bags, d]: sums of `weights` times `table[rows]`; `bags` ascends."""
     counts = torch.bincount(bags, minlength=n_bags)
     offsets = counts.cumsum(0) - counts
     return functional.embedding_bag(rows, table, offsets, mode="sum", per_sample_weights=weights)
 
 
 def _sum_rows(table: Tensor, rows: Tensor, latents: Tensor, weights: Tensor, n_latents: int) -> Tensor:
-    """[n_latents, d]: the same sums for each latent, whose entries lie anywhere."""
+    """Returns [n_latents, d]: the same sums for each latent, whose entries lie anywhere."""
     ordered, order = latents.sort(stable=True)
     return _bag_sum(table, rows[order], ordered, weights[order], n_latents)
 
 
 def _dots(grad: Tensor, bags: Tensor, decoder: Tensor, latents: Tensor) -> Tensor:
-    """[n_entries]: inner products of each entry's bag's gradient and its latent's decoder row."""
+    """Returns [n_entries]: inner products of each entry's bag's gradient and its latent's decoder row."""
     # torch's own backward of the weights of a bag is ten times faster than gathering both rows.
     weights = torch.zeros(len(latents), dtype=grad.dtype, device=grad.device, requires_grad=True)
     with torch.enable_grad():

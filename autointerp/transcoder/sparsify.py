@@ -4,13 +4,12 @@ from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.reading import read_json
 from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.files import first_fault, read_tensors
 
 CONFIG = "cfg.json"
 WEIGHTS = "sae.safetensors"
@@ -30,7 +29,7 @@ class _Config(BaseModel):
 
 
 def load_sparsify(folder: Path) -> tuple[CoderConfig, dict[str, Tensor]]:
-    """A coder's configuration and its state by our names.
+    """Reads a coder's configuration and its state by our names.
 
     There: z = topk(relu(W·(x - b_dec) + b)), y = z·W_dec + b_dec + W_skip·x, where a transcoder reads x as it is.
 
@@ -38,7 +37,8 @@ def load_sparsify(folder: Path) -> tuple[CoderConfig, dict[str, Tensor]]:
         SettingsError: a file is missing or broken, or the coder is of a kind that has no counterpart here.
     """
     found = _config(folder / CONFIG)
-    weights = _weights(folder / WEIGHTS)
+    stored = read_tensors(folder / WEIGHTS, beside=CONFIG, remedy="copy it again")
+    weights = {name: tensor.float() for name, tensor in stored.items()}
     for name in ("encoder.weight", "encoder.bias", "W_dec", "b_dec", *(("W_skip",) if found.skip_connection else ())):
         if name not in weights:
             raise SettingsError(f"{folder / WEIGHTS}: has no {name}, so it cannot be loaded")
@@ -81,21 +81,10 @@ def _config(path: Path) -> _Config:
     try:
         found = _Config.model_validate(read_json(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where + ': ' if where else ''}{one_line(first['msg'])}") from error
+        raise SettingsError(f"{path}: {first_fault(error)}") from error
     except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}") from error
     if found.activation != "topk" or found.signed:
         kind = "signed activations" if found.signed else f"activation {found.activation!r}"
         raise SettingsError(f"{path}: {kind} cannot be loaded; of sparsify's coders only topk ones can")
     return found
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return {name: tensor.float() for name, tensor in load_file(path).items()}
-    except FileNotFoundError:
-        raise SettingsError(f"{path}: is missing; it belongs beside {CONFIG}") from None
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}; copy it again") from error

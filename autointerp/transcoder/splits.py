@@ -4,20 +4,16 @@ from collections import defaultdict
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.near_duplicates import Ints
-
-Bools = npt.NDArray[np.bool_]
-
+from autointerp.statistics.rates import Bools, Ints
 
 LARGE = 0.1
 """A group with more than this share of the smallest part is dealt out before the others."""
 
 
 def held_out_groups(groups: Ints, *, share: float, seed: int, where: object) -> Ints:
-    """The groups that a coder's training leaves out, ascending.
+    """Returns the groups that a coder's training leaves out, ascending.
 
     Args:
         groups: all there are, each at least once.

@@ -7,13 +7,14 @@ from types import TracebackType
 from typing import Literal
 
 import torch
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.record import Record
+from autointerp.transcoder.files import read_record, written
 from autointerp.transcoder.tokens import TokenBatch
 
 FORMAT = "autointerp-activations/1"
@@ -44,7 +45,7 @@ class Shard(Record):
 
 
 class Manifest(Record):
-    """Content of manifest.json."""
+    """Is the content of manifest.json."""
 
     about: Activations
     tokens: PositiveInt
@@ -119,8 +120,8 @@ class StoreWriter:
     def _write(self, n_tokens: int) -> None:
         joined = {name: torch.cat([p[name] for p in self._parts]) for name in self._parts[0]}
         name = f"shard-{len(self._shards):05d}.safetensors"
-        with _disk(self.folder / name):
-            save_file({k: t[:n_tokens].contiguous() for k, t in joined.items()}, self.folder / name)
+        with written(self.folder / name) as path:
+            save_file({k: t[:n_tokens].contiguous() for k, t in joined.items()}, path)
         self._shards.append(Shard(file=name, tokens=n_tokens))
         self._parts = [{k: t[n_tokens:].clone() for k, t in joined.items()}]
         self._held -= n_tokens
@@ -131,10 +132,8 @@ class StoreWriter:
         if not self._shards:
             raise SettingsError(f"{self.folder}: no activations were added")
         manifest = Manifest(about=self.about, tokens=sum(s.tokens for s in self._shards), shards=tuple(self._shards))
-        with _disk(self.folder / MANIFEST):
-            unfinished = self.folder / f".{MANIFEST}"
-            unfinished.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            unfinished.replace(self.folder / MANIFEST)
+        with written(self.folder / MANIFEST) as path:
+            path.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 class ActivationStore:
@@ -149,18 +148,19 @@ class ActivationStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.manifest = _load_manifest(self.folder)
+        none = f"{folder}: holds no activations, it has no {MANIFEST}; it is not a store, or its writing was cut off"
+        self.manifest = read_record(self.folder / MANIFEST, Manifest, missing=none)
         self.about = self.manifest.about
         for shard in self.manifest.shards:
             self._check(shard)
 
     def column(self, shard: int, name: Literal["images", "groups"]) -> Tensor:
-        """[tokens of the shard], int64."""
+        """Returns a column of a shard, [tokens of the shard], int64."""
         with self._open(self.manifest.shards[shard]) as file:
             return file.get_tensor(name)
 
     def rows(self, shard: int, slices: Sequence[tuple[int, int]]) -> TokenBatch:
-        """The named half-open ranges of a shard's rows, joined, in the stored type; targets are inputs without any."""
+        """Joins half-open ranges of a shard's rows, in the stored type; inputs stand for targets without any."""
         with self._open(self.manifest.shards[shard]) as file:
             inputs = file.get_slice("inputs")
             x = torch.cat([inputs[a:b] for a, b in slices])
@@ -193,27 +193,3 @@ class ActivationStore:
                     raise SettingsError(
                         f"{self.folder / shard.file}: {name} {says}; the manifest says {shape}; write it again"
                     )
-
-
-def _load_manifest(folder: Path) -> Manifest:
-    path = folder / MANIFEST
-    try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(
-            f"{folder}: holds no activations, it has no {MANIFEST}; it is not a store, or its writing was cut off"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{path}: {where + ': ' if where else ''}{one_line(first['msg'])}") from error
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(f"{path}: cannot be written: {one_line(str(error))}") from error

@@ -1,22 +1,20 @@
 """Reads a store in shuffled order through a bounded buffer: any batch of the sequence is found without those before."""
 
 from collections.abc import Iterator
-from typing import Literal
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.splits import held_out_groups
 from autointerp.transcoder.store import ActivationStore
-from autointerp.transcoder.tokens import TokenBatch
+from autointerp.transcoder.tokens import Side, TokenBatch, Window, endless
 
 PIECE = 256
 """Neighbouring rows that are read at once."""
-
-Ints = npt.NDArray[np.int64]
 
 
 class StoreSource:
@@ -42,7 +40,7 @@ class StoreSource:
         *,
         seed: int,
         held_out: float,
-        side: Literal["both", "inputs", "targets"] = "both",
+        side: Side = "both",
         buffer: int = 32_768,
     ) -> None:
         if side != "inputs" and store.about.d_out is None:
@@ -58,39 +56,36 @@ class StoreSource:
 
     @property
     def d_in(self) -> int:
-        """Channels of the inputs."""
+        """Returns the number of channels of the inputs."""
         about = self._store.about
         return about.d_out if self._side == "targets" and about.d_out else about.d_in
 
     @property
     def d_out(self) -> int:
-        """Channels of the targets."""
+        """Returns the number of channels of the targets."""
         about = self._store.about
         return about.d_in if self._side == "inputs" or not about.d_out else about.d_out
 
     @property
     def n_training(self) -> int:
-        """Tokens of an epoch."""
+        """Returns the number of tokens of an epoch."""
         return int(self._training[:, 2].sum())
 
     def batches(self, size: int, start: int) -> Iterator[TokenBatch]:
-        """Batches of `size` tokens, from the `start`-th on, without end; an epoch's last, smaller batch is left out.
+        """Yields batches of `size` tokens without end, from the `start`-th on; smaller ones are left out.
 
         Raises:
             SettingsError: an epoch has fewer tokens than a batch.
         """
-        per_epoch = self.n_training // size
-        if not per_epoch:
+        if self.n_training < size:
             raise SettingsError(
                 f"{self._store.folder}: {self.n_training} tokens to learn from, fewer than a batch of {size}"
             )
-        epoch, skip = divmod(start, per_epoch)
-        while True:
-            yield from self._epoch(epoch, size, skip, per_epoch)
-            epoch, skip = epoch + 1, 0
+        for batch in endless(self._epoch, self.n_training, size, start):
+            yield self._sided(batch)
 
     def held_out(self, size: int, most: int) -> Iterator[TokenBatch]:
-        """Tokens of the groups that training never sees, `size` or fewer at a time, about `most` from anywhere."""
+        """Yields tokens of groups that training never sees, `size` or fewer at a time, about `most` from anywhere."""
         drawn = np.random.default_rng((self._seed, 3)).permutation(len(self._measuring))
         pieces = self._measuring[drawn]
         for shard, at, _ in pieces[pieces[:, 2].cumsum() - pieces[:, 2] < most].tolist():
@@ -98,30 +93,18 @@ class StoreSource:
             for rows in torch.nonzero(held).squeeze(1).split(size):
                 yield self._sided(TokenBatch(batch.inputs[rows], batch.targets[rows]))
 
-    def _epoch(self, epoch: int, size: int, skip: int, per_epoch: int) -> Iterator[TokenBatch]:
-        """Batches of one epoch from the `skip`-th on; a window that lies before it is not read."""
+    def _epoch(self, epoch: int) -> Iterator[Window]:
+        """Yields the windows of an epoch, each of about `buffer` tokens."""
         rng = np.random.default_rng((self._seed, 1, epoch))
         pieces = self._training[rng.permutation(len(self._training))]
-        ends = pieces[:, 2].cumsum()
-        window = (ends - 1) // self._buffer
-        at, rest = 0, None
+        window = (pieces[:, 2].cumsum() - 1) // self._buffer
         for number in range(int(window[-1]) + 1):
             mine = pieces[window == number]
-            n_tokens = int(mine[:, 2].sum())
-            if at + n_tokens > skip * size:
-                made = self._window(mine, np.random.default_rng((self._seed, 2, epoch, number)))
-                rest = _joined(rest, TokenBatch(*(t[max(0, skip * size - at) :] for t in made)))
-                n_whole = min(len(rest.inputs) // size, per_epoch - skip)
-                for i in range(n_whole):
-                    yield self._sided(TokenBatch(*(t[i * size : (i + 1) * size] for t in rest)))
-                # A copy, for a view would keep the whole window.
-                rest = TokenBatch(*(t[n_whole * size :].clone() for t in rest))
-                del made
-                skip += n_whole
-            at += n_tokens
+            order = np.random.default_rng((self._seed, 2, epoch, number))
+            yield Window(int(mine[:, 2].sum()), partial(self._window, mine, order))
 
     def _window(self, pieces: Ints, rng: np.random.Generator) -> TokenBatch:
-        """The training tokens of some pieces, in an order drawn."""
+        """Returns the training tokens of some pieces, in an order drawn."""
         parts = []
         for shard in np.unique(pieces[:, 0]):
             batch, held = self._read(int(shard), np.sort(pieces[pieces[:, 0] == shard, 1]))
@@ -130,7 +113,7 @@ class StoreSource:
         return TokenBatch(*(torch.cat(column)[order] for column in zip(*parts, strict=True)))
 
     def _read(self, shard: int, starts: Ints) -> tuple[TokenBatch, Tensor]:
-        """The rows of the pieces at `starts`, and which of them are held out."""
+        """Returns the rows of the pieces at `starts`, and which of them are held out."""
         n_rows = self._store.manifest.shards[shard].tokens
         slices = [(int(a), min(int(a) + PIECE, n_rows)) for a in starts]
         batch = self._store.rows(shard, slices)
@@ -147,7 +130,7 @@ class StoreSource:
         return TokenBatch(one, one)
 
     def _pieces(self) -> tuple[Ints, Ints]:
-        """[n, 3] each: shard, first row and tokens of the pieces with tokens to learn from, and of those held out."""
+        """Returns shard, first row and tokens, [n, 3], of pieces with tokens to learn from, and of those held out."""
         sides: tuple[list[Ints], list[Ints]] = ([], [])
         for number in range(len(self._store.manifest.shards)):
             held = np.isin(self._store.column(number, "groups").numpy(), self._held_groups)
@@ -160,14 +143,8 @@ class StoreSource:
 
 
 def _held_groups(store: ActivationStore, seed: int, share: float) -> Ints:
-    """Ascending: the groups that are held out."""
+    """Returns the groups that are held out, ascending."""
     found = np.zeros(0, dtype=np.int64)
     for number in range(len(store.manifest.shards)):
         found = np.union1d(found, store.column(number, "groups").numpy())
     return held_out_groups(found, share=share, seed=seed, where=store.folder)
-
-
-def _joined(first: TokenBatch | None, second: TokenBatch) -> TokenBatch:
-    if first is None or not len(first.inputs):
-        return second
-    return TokenBatch(*(torch.cat(pair) for pair in zip(first, second, strict=True)))

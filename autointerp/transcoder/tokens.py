@@ -1,13 +1,17 @@
-"""Where tokens to learn from come: one method, whether they lie on disk or a backbone makes them on the way."""
+"""Says where tokens to learn from come from, and cuts them into batches in an order that each epoch draws anew."""
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
+
+Side = Literal["both", "inputs", "targets"]
+"""What a coder learns from: both for a transcoder; for an autoencoder the inputs or the targets alone."""
 
 
 class TokenBatch(NamedTuple):
-    """Activations of some tokens, in raw units."""
+    """Holds activations of some tokens, in raw units."""
 
     inputs: Tensor
     """[tokens, d_in]: what the layer reads."""
@@ -16,16 +20,63 @@ class TokenBatch(NamedTuple):
 
 
 class TokenSource(Protocol):
-    """An endless sequence of batches, the same each time that it is asked for."""
+    """Gives an endless sequence of batches, the same each time that it is asked for."""
 
     def batches(self, size: int, start: int) -> Iterator[TokenBatch]:
-        """Batches of `size` tokens, from the `start`-th of the sequence on: training that was stopped goes on there."""
+        """Yields batches of `size` tokens, from the `start`-th on: training that was stopped goes on there."""
         ...
 
 
 class Splitting(TokenSource, Protocol):
-    """A source that keeps some groups of images from training, for measuring."""
+    """Is a source that keeps some groups of images from training, for measuring."""
 
     def held_out(self, size: int, most: int) -> Iterator[TokenBatch]:
-        """Tokens that training never sees, `size` or fewer at a time, about `most`."""
+        """Yields tokens that training never sees, `size` or fewer at a time, about `most`."""
         ...
+
+
+class Window(NamedTuple):
+    """Is a part of an epoch whose tokens lie in memory together."""
+
+    n_tokens: int
+    read: Callable[[], TokenBatch]
+    """Gives the tokens, in the order in which they are learned from."""
+
+
+def endless(epoch: Callable[[int], Iterable[Window]], n_tokens: int, size: int, start: int) -> Iterator[TokenBatch]:
+    """Yields batches of one epoch after the other without end; an epoch's last, smaller batch is left out.
+
+    Args:
+        epoch: gives the windows of an epoch by its number, from 0.
+        n_tokens: tokens of an epoch, at least `size`.
+        size: tokens of a batch.
+        start: number of the first batch.
+    """
+    per_epoch = n_tokens // size
+    number, skip = divmod(start, per_epoch)
+    while True:
+        yield from _batches(epoch(number), size, skip, per_epoch)
+        number, skip = number + 1, 0
+
+
+def _batches(windows: Iterable[Window], size: int, skip: int, per_epoch: int) -> Iterator[TokenBatch]:
+    """Yields an epoch's batches from the `skip`-th on; a window that lies before it is not read."""
+    at, rest = 0, None
+    for window in windows:
+        if at + window.n_tokens > skip * size:
+            made = window.read()
+            rest = _joined(rest, TokenBatch(*(t[max(0, skip * size - at) :] for t in made)))
+            n_whole = min(len(rest.inputs) // size, per_epoch - skip)
+            for i in range(n_whole):
+                yield TokenBatch(*(t[i * size : (i + 1) * size] for t in rest))
+            # A copy, for a view would keep the whole window.
+            rest = TokenBatch(*(t[n_whole * size :].clone() for t in rest))
+            del made
+            skip += n_whole
+        at += window.n_tokens
+
+
+def _joined(first: TokenBatch | None, second: TokenBatch) -> TokenBatch:
+    if first is None or not len(first.inputs):
+        return second
+    return TokenBatch(*(torch.cat(pair) for pair in zip(first, second, strict=True)))

@@ -86,7 +86,7 @@ def train(
 
 
 def learn(state: TrainingState, batch: TokenBatch, settings: TrainSettings) -> tuple[ForwardOutput, dict[str, Tensor]]:
-    """One step: forward, backward, and the decoder's rows back to norm 1.
+    """Learns from one batch: forward, backward, and the decoder's rows back to norm 1.
 
     Returns:
         What the batch was made into, and each term of the loss, [].
@@ -113,7 +113,7 @@ def learn(state: TrainingState, batch: TokenBatch, settings: TrainSettings) -> t
 
 
 def rate(step: int, settings: TrainSettings) -> float:
-    """Learning rate of a step, from 0: rises in a line over `warm_up` steps, falls in a line over the last share."""
+    """Computes the learning rate of a step, from 0: it rises over `warm_up` steps, and falls over the last share."""
     falling = settings.decay * settings.steps
     rise = (step + 1) / settings.warm_up if settings.warm_up else 1.0
     return settings.rate * min(1.0, rise) * min(1.0, (settings.steps - step) / max(1.0, falling))

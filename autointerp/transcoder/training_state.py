@@ -14,6 +14,7 @@ from autointerp.errors import SettingsError, one_line
 from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig, TrainSettings
+from autointerp.transcoder.files import written
 
 FORMAT = "autointerp-checkpoint/1"
 
@@ -39,12 +40,12 @@ class TrainingState:
     """Batches learned from."""
 
     def dead(self) -> Tensor:
-        """[n_dead], int64: latents that were silent for `dead_after` tokens."""
+        """Returns [n_dead], int64: latents that were silent for `dead_after` tokens."""
         return (self.silent_for >= self.coder.config.dead_after).nonzero().squeeze(1)
 
 
 def started(config: CoderConfig, settings: TrainSettings) -> TrainingState:
-    """A coder with its first weights.
+    """Makes a coder with its first weights.
 
     Raises:
         SettingsError: this machine has no such device.
@@ -72,16 +73,12 @@ def save(state: TrainingState, settings: TrainSettings, path: Path) -> None:
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors["silent_for"] = state.silent_for
     stored = _Stored(format=FORMAT, step=state.step, config=state.coder.config, settings=settings)
-    unfinished = path.with_name(f".{path.name}")
-    try:
+    with written(path) as unfinished:
         save_file(tensors, unfinished, metadata={"state": stored.model_dump_json()})
-        unfinished.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise SettingsError(f"{path}: cannot be written: {one_line(str(error))}") from error
 
 
 def resumed(config: CoderConfig, settings: TrainSettings, path: Path) -> TrainingState:
-    """Training as it stood when the checkpoint was written.
+    """Restores training as it stood when the checkpoint was written.
 
     Raises:
         SettingsError: the file is no checkpoint, or is one of another configuration.

@@ -13,10 +13,9 @@ from autointerp.runs.folder import Run, open_run
 from autointerp.schema import Score, Scored
 from autointerp.scoring.control_tests import Separation, separations
 from autointerp.transcoder.classification_metrics import Quality
-from autointerp.transcoder.coder_io import HeldOut
-from autointerp.transcoder.evaluation import Effect
-from autointerp.transcoder.evaluation_records import CoderFigures
+from autointerp.transcoder.evaluation import CoderFigures, Effect
 from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.losses import HeldOut
 from benchmarks.paper.population import Image
 from benchmarks.paper.stages import LEAST_ACTIVE
 from benchmarks.paper.truths import Found, Published, best_latents, relevance

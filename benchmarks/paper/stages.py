@@ -19,10 +19,8 @@ from autointerp.commands.train_transcoder import train_transcoder
 from autointerp.dump.reader import open_dump
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.transcoder.config import CoderForm, TrainSettings
-from autointerp.transcoder.evaluation import Effect
-from autointerp.transcoder.evaluation_records import Evaluation
-from autointerp.transcoder.harvest.settings import HarvestSettings
-from autointerp.transcoder.settings import ClassifierSettings, EvaluateSettings, StoreSettings
+from autointerp.transcoder.evaluation import Effect, Evaluation
+from autointerp.transcoder.settings import ClassifierSettings, EvaluateSettings, HarvestSettings, StoreSettings
 from benchmarks.paper.population import Image
 
 BACKBONE, RANDOM = "dinov2-small", "dinov2-small:random"

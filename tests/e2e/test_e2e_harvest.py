@@ -12,8 +12,7 @@ from standin.server import StandIn
 from torch import nn
 
 from autointerp.dump.reader import open_dump
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coder_io import describe, save_coder
 from autointerp.transcoder.config import CoderConfig

@@ -11,8 +11,7 @@ from standin.commands import run, says
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 from autointerp.transcoder.classifier import load_classifier
 
 

@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig
 

@@ -2,8 +2,7 @@
 
 from torch import Tensor, nn
 
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 
 
 class Colours(nn.Module):

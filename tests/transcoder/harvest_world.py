@@ -12,9 +12,9 @@ from autointerp.schema import Exemplar, FeatureRow
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.protocol import Hookpoint
 from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.population import Population, read_population
+from autointerp.transcoder.settings import HarvestSettings
 
 ROWS, COLUMNS = 2, 3
 

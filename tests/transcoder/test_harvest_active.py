@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
-from autointerp.transcoder.harvest.hash_rng import Ints, by_lot, keys, uniform
+from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
 from autointerp.transcoder.harvest.stratified_draw import cut
 
 N_TOP, N_REST = 3, 4

@@ -21,12 +21,12 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
 from autointerp.transcoder.harvest import run
+from autointerp.transcoder.harvest.encode import threshold
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.harvest.threshold import threshold
 from autointerp.transcoder.population import Population
+from autointerp.transcoder.settings import HarvestSettings
 
 N, L = 90, 12
 SETTINGS = HarvestSettings(

@@ -1,6 +1,6 @@
 import numpy as np
 
-from autointerp.transcoder.harvest.threshold import threshold
+from autointerp.transcoder.harvest.encode import threshold
 
 
 def test_the_threshold_is_the_median_of_each_latents_own_quantile():

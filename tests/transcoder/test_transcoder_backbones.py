@@ -11,9 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.hookpoints import block_taps
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.backbones.vit import Shape, VisionTransformer
 

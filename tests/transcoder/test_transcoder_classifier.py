@@ -9,6 +9,7 @@ from coloured import colours
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
+from autointerp.statistics.rates import Bools
 from autointerp.transcoder.backbones.headed import HeadedBackbone
 from autointerp.transcoder.classification_metrics import auroc, quality
 from autointerp.transcoder.classifier import (
@@ -20,7 +21,7 @@ from autointerp.transcoder.classifier import (
 )
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.settings import ClassifierSettings
-from autointerp.transcoder.splits import Bools, Parts, split_groups
+from autointerp.transcoder.splits import Parts, split_groups
 
 SHARES = (0.7, 0.15, 0.15)
 
@@ -115,15 +116,6 @@ def test_a_constant_coordinate_does_no_harm():
 
 
 # The head.
-
-
-def test_the_mean_of_the_patch_logits_is_the_logit_of_the_mean():
-    torch.manual_seed(0)
-    patches = torch.randn(3, 16, 5) * 4 + 2
-    head = Classifier("linear", 5, 1)
-    head.fit_scale(patches.mean(dim=1))
-
-    torch.testing.assert_close(head.patch_logits(patches).mean(dim=1), head(patches.mean(dim=1)).logits)
 
 
 def test_the_hidden_units_lead_to_the_logit():

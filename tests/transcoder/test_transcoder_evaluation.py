@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from autointerp.transcoder.classification_metrics import Z95, auroc
+from autointerp.statistics.rates import Z95
+from autointerp.transcoder.classification_metrics import auroc
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.evaluation import Images, area, effect_of, mean_target, nesting

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.splits import Bools, split_groups
+from autointerp.statistics.rates import Bools
+from autointerp.transcoder.splits import split_groups
 
 SHARES = (0.7, 0.15, 0.15)
 

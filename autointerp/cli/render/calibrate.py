@@ -1,33 +1,24 @@
-"""What `autointerp calibrate` prints."""
+"""Prints what `autointerp calibrate` found."""
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
-from autointerp.cli.printing import exit_code, same_again, show_recorded
-from autointerp.cli.terminal import say, say_json
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from autointerp.commands.calibrate import Calibrate
-    from autointerp.jobs.calibrate import CalibrationResult
-    from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration
+from autointerp.cli.printing import exit_code, same_again, show_recorded, table, tell
+from autointerp.commands.calibrate import Calibrate
+from autointerp.jobs.calibrate import CalibrationResult
+from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration
 
 
-def show(result: "CalibrationResult", settings: "Calibrate", *, as_json: bool) -> int:
+def show(result: CalibrationResult, settings: Calibrate, *, as_json: bool) -> int:
     """Prints what was found; exit code 1 if calls are missing, 3 if it was stopped."""
     if settings.batch:
-        show_recorded("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=as_json)
-        return 0
-    if as_json:
-        say_json(_as_json(result))
-    else:
-        if result.calibration is not None:
-            _print_tables(result.calibration)
-        for line in _lines(result):
-            say(line)
-    return exit_code(complete=result.complete, halted=result.stopped is not None)
+        return show_recorded("calibrate", f"{result.selected:,} calls to the judge", result.out.parent, as_json=as_json)
+    code = exit_code(complete=result.complete, halted=result.stopped is not None)
+    return tell(_lines(result), _as_json(result), as_json=as_json, code=code)
 
 
-def _as_json(result: "CalibrationResult") -> dict[str, object]:
+def _as_json(result: CalibrationResult) -> dict[str, object]:
     return {
         "out": str(result.out) if result.complete else None,
         "calibration": result.calibration.model_dump(mode="json") if result.calibration else None,
@@ -46,32 +37,21 @@ def _as_json(result: "CalibrationResult") -> dict[str, object]:
     }
 
 
-def _print_tables(found: "Calibration") -> None:
-    from rich.table import Table
-
-    from autointerp.cli.terminal import Terminal
-
-    rates = Table(title=_title(found), title_justify="left", box=None)
-    for heading in ("", "sensitivity", "true ones", "specificity", "false ones"):
-        rates.add_column(heading, justify="right" if heading else "left", no_wrap=True)
-    rates.add_row("overall", *_rates(found))
-    for kind in found.kinds:
-        rates.add_row(f"  {kind.kind}", *_rates(kind))
-    formats = Table(box=None)
-    for heading in ("format", "sensitivity", "specificity", "calls", "tokens", "$ per 1000 images", "agrees", "kappa"):
-        formats.add_column(heading, justify="left" if heading == "format" else "right", no_wrap=True)
-    for row in _format_rows(found):
-        formats.add_row(*row)
-    console = Terminal(highlight=False, width=120)
-    console.print(rates, "", formats, "", sep="\n")
+def _tables(found: Calibration) -> Iterator[Table | str]:
+    title = f"{found.model}: {_format(found)}, {found.side} px, prompt {found.prompt}"
+    rows = [("overall", *_rates(found)), *((f"  {kind.kind}", *_rates(kind)) for kind in found.kinds)]
+    yield table(("", "sensitivity", "true ones", "specificity", "false ones"), rows, title=title)
+    yield ""
+    headings = ("format", "sensitivity", "specificity", "calls", "tokens", "$ per 1000 images", "agrees", "kappa")
+    yield table(headings, _format_rows(found))
+    yield ""
 
 
-def _title(found: "Calibration") -> str:
-    shown = f"{found.layout} of {found.per_call}" if found.per_call > 1 else "single images"
-    return f"{found.model}: {shown}, {found.side} px, prompt {found.prompt}"
+def _format(found: Calibration | FormatCalibration) -> str:
+    return f"{found.layout} of {found.per_call}" if found.per_call > 1 else "single images"
 
 
-def _rates(rates: "ErrorRates") -> tuple[str, str, str, str]:
+def _rates(rates: ErrorRates) -> tuple[str, str, str, str]:
     return (
         _interval(rates.sensitivity, rates.sensitivity_low, rates.sensitivity_high),
         f"{rates.n_true:,}",
@@ -84,10 +64,10 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _format_rows(found: "Calibration") -> Iterable[tuple[str, ...]]:
+def _format_rows(found: Calibration) -> Iterable[tuple[str, ...]]:
     by_name = {a.second: a for a in found.agreements}
     for f in found.formats:
-        name = f"{f.layout} of {f.per_call}" if f.per_call > 1 else "single images"
+        name = _format(f)
         alike = by_name.get(name)
         yield (
             name,
@@ -95,23 +75,20 @@ def _format_rows(found: "Calibration") -> Iterable[tuple[str, ...]]:
             _interval(f.specificity, f.specificity_low, f.specificity_high),
             f"{f.calls:,}",
             f"{f.input_tokens + f.output_tokens:,}",
-            _price(f),
+            "unknown" if f.dollars_per_1000 is None else f"{f.dollars_per_1000:,.3f}",
             f"{alike.equal:.1%}" if alike else "",
             _kappa(alike) if alike else "",
         )
 
 
-def _price(f: "FormatCalibration") -> str:
-    return "unknown" if f.dollars_per_1000 is None else f"{f.dollars_per_1000:,.3f}"
-
-
-def _kappa(alike: "Agreement") -> str:
+def _kappa(alike: Agreement) -> str:
     return "-" if alike.kappa is None else f"{alike.kappa:.2f}"
 
 
-def _lines(result: "CalibrationResult") -> Iterable[str]:
+def _lines(result: CalibrationResult) -> Iterator[Table | str]:
     found, tally = result.calibration, result.tally
     if found is not None:
+        yield from _tables(found)
         yield from _habits(found)
     usage = tally.usage
     cost = "" if usage.dollars is None else f", ${usage.dollars:,.4f}"
@@ -130,7 +107,7 @@ def _lines(result: "CalibrationResult") -> Iterable[str]:
         yield f"{why}no calibration is written yet; {same_again()}"
 
 
-def _habits(found: "Calibration") -> Iterable[str]:
+def _habits(found: Calibration) -> Iterable[str]:
     for name, share in (("on near misses", found.near_yes), ("on random absent images", found.random_yes)):
         if share is not None:
             yield f"yes {name}: {_interval(share.value, share.low, share.high)} of {share.n:,}"

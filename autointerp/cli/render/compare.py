@@ -1,47 +1,45 @@
-"""What `autointerp compare` prints."""
+"""Prints what `autointerp compare` found."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from autointerp.cli.terminal import say, say_json
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from autointerp.commands.compare import Compare
-    from autointerp.jobs.compare import Comparison, ScorerComparison
-    from autointerp.statistics.comparison import Contrast, Estimate
+from autointerp.cli.printing import plural, table, tell
+from autointerp.commands.compare import Compare
+from autointerp.jobs.compare import Comparison, ScorerComparison
+from autointerp.statistics.comparison import Contrast, Estimate
 
 HELD = 0.05
-"""Adjusted p from which on no difference is called shown."""
+"""From this adjusted p on, no difference is called shown."""
 N_NAMED = 8
-"""Settings in which two runs differ that are printed; --json has all."""
+"""How many of the settings in which two runs differ are printed; --json has all."""
 
 
-def show(result: "Comparison", settings: "Compare", *, as_json: bool) -> int:
+def show(result: Comparison, settings: Compare, *, as_json: bool) -> int:
     """Prints the comparison in words and as a table."""
-    if as_json:
-        say_json(result.model_dump(mode="json"))
-        return 0
-    say(headline(result))
-    _print_sides(result)
-    _print_table(result)
-    for scorer in result.scorers:
-        say(sentence(scorer, is_paired=result.paired))
-    for note in result.notes:
-        say(f"note: {note}")
-    return 0
+    return tell(_lines(result), result.model_dump(mode="json"), as_json=as_json)
 
 
-def headline(c: "Comparison") -> str:
-    """Whether the runs are paired, and on how many features and images."""
+def _lines(c: Comparison) -> Iterator[Table | str]:
+    yield headline(c)
+    yield from _sides(c)
+    yield _table(c)
+    yield from (sentence(scorer, is_paired=c.paired) for scorer in c.scorers)
+    yield from (f"note: {note}" for note in c.notes)
+
+
+def headline(c: Comparison) -> str:
+    """Says whether the runs are paired, and on how many features and images."""
     if not c.paired:
         most = max((s.contrast for s in c.scorers), key=lambda x: (x.n_a, x.n_b))
         return f"unpaired: two dumps, {c.a.dump} ({most.n_a:,} features) and {c.b.dump} ({most.n_b:,} features)"
     images = max(s.images for s in c.scorers)
     on = f"{images:,} judged images in common, {images / c.features:.0f} a feature" if images else "no image in common"
-    return f"paired: {_count(c.features, 'feature')} of the dump {c.a.dump}, {on}"
+    return f"paired: {plural(c.features, 'feature')} of the dump {c.a.dump}, {on}"
 
 
-def sentence(s: "ScorerComparison", *, is_paired: bool) -> str:
-    """One scorer's result in words."""
+def sentence(s: ScorerComparison, *, is_paired: bool) -> str:
+    """Says what came of one scorer."""
     c, d = s.contrast, s.contrast.difference
     if c.equal == 1:
         return f"{s.scorer}: the same in A and B throughout.{_left(s, is_paired)}"
@@ -57,20 +55,20 @@ def sentence(s: "ScorerComparison", *, is_paired: bool) -> str:
     return f"{s.scorer}: {said}; {_wins(c) if is_paired else _pairs(c)}.{_left(s, is_paired)}"
 
 
-def _wins(c: "Contrast") -> str:
+def _wins(c: Contrast) -> str:
     better, worse = round(c.better.value * c.n_a), round(c.worse * c.n_a)
     return (
-        f"of {_count(c.n_a, 'feature')} B is better on {better:,}, equal on {c.n_a - better - worse:,}, worse on "
+        f"of {plural(c.n_a, 'feature')} B is better on {better:,}, equal on {c.n_a - better - worse:,}, worse on "
         + (f"{worse:,}; P(B better) is {c.better.low:.2f} to {c.better.high:.2f}")
     )
 
 
-def _pairs(c: "Contrast") -> str:
+def _pairs(c: Contrast) -> str:
     return f"a feature of B scores above one of A in {c.better.value:.0%} of pairs, equal in {c.equal:.0%}"
 
 
-def _left(s: "ScorerComparison", is_paired: bool) -> str:
-    """What the figures do not speak of."""
+def _left(s: ScorerComparison, is_paired: bool) -> str:
+    """Says what the figures leave out."""
     gone = (
         (s.unscored_a, "unscored in A"),
         (s.unscored_b, "unscored in B"),
@@ -80,49 +78,32 @@ def _left(s: "ScorerComparison", is_paired: bool) -> str:
     parts = [f"{n:,} {what}" for n, what in gone if n]
     left = f" Left out: {', '.join(parts)}." if parts else ""
     if is_paired and s.as_scored and s.images:
-        left += f" {_count(s.as_scored, 'feature')} without common images throughout: compared as scored."
+        left += f" {plural(s.as_scored, 'feature')} without common images throughout: compared as scored."
     return left
 
 
-def _print_sides(c: "Comparison") -> None:
+def _sides(c: Comparison) -> Iterator[str]:
     width = max(len(c.a.run), len(c.b.run))
     for name, side in (("A", c.a), ("B", c.b)):
         judged = f", judged by {side.judge}" if side.judge else ""
-        say(f"  {name}  {side.run:<{width}}  explained by {side.explainer}{judged}")
-    for line in c.differ[:N_NAMED]:
-        say(f"  differ  {line}")
+        yield f"  {name}  {side.run:<{width}}  explained by {side.explainer}{judged}"
+    yield from (f"  differ  {line}" for line in c.differ[:N_NAMED])
     if len(c.differ) > N_NAMED:
-        say(f"  differ  in {len(c.differ) - N_NAMED} more settings")
+        yield f"  differ  in {len(c.differ) - N_NAMED} more settings"
     if not c.differ:
-        say("  the two runs have the same settings")
+        yield "  the two runs have the same settings"
 
 
-def _print_table(c: "Comparison") -> None:
-    from rich.table import Table
-
-    from autointerp.cli.terminal import Terminal
-
-    table = Table(box=None, pad_edge=False)
+def _table(c: Comparison) -> Table:
     effect = "Cohen's d_z" if c.paired else "Cliff's delta"
-    for heading in (
-        "scorer",
-        "features",
-        "A",
-        "B",
-        "B − A [95 %]",
-        "p",
-        "p (Holm)",
-        f"{effect} [95 %]",
-        "B > / = / < A",
-    ):
-        table.add_column(heading, justify="left" if heading == "scorer" else "right", no_wrap=True)
-    for s in c.scorers:
-        table.add_row(*_row(s, is_paired=c.paired))
-    console = Terminal(width=126)
-    console.print(table)
+    means = ("features", "A", "B", "B − A [95 %]")
+    headings = ("scorer", *means, "p", "p (Holm)", f"{effect} [95 %]", "B > / = / < A")
+    made = table(headings, (_row(s, is_paired=c.paired) for s in c.scorers))
+    made.pad_edge = False
+    return made
 
 
-def _row(s: "ScorerComparison", *, is_paired: bool) -> tuple[str, ...]:
+def _row(s: ScorerComparison, *, is_paired: bool) -> tuple[str, ...]:
     c = s.contrast
     return (
         s.scorer,
@@ -137,8 +118,8 @@ def _row(s: "ScorerComparison", *, is_paired: bool) -> tuple[str, ...]:
     )
 
 
-def _signed(e: "Estimate") -> str:
-    """`+0.081 [+0.031, +0.132]`; an open bound is a dot."""
+def _signed(e: Estimate) -> str:
+    """Writes `+0.081 [+0.031, +0.132]`; an open bound is a dot."""
     if e.low is None and e.high is None:
         return f"{e.value:+.3f}"
     low, high = ("·" if bound is None else f"{bound:+.3f}" for bound in (e.low, e.high))
@@ -149,7 +130,3 @@ def _p(p: float, equals: str = "") -> str:
     if p < 0.0001:
         return "< 0.0001"
     return equals + (f"{p:.4f}" if p < 0.01 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}")
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -1,24 +1,16 @@
-"""What `autointerp demo` prints."""
+"""Prints what `autointerp demo` did."""
 
-from typing import TYPE_CHECKING
-
-from autointerp.cli.printing import finish
-from autointerp.cli.terminal import say, say_json
-
-if TYPE_CHECKING:
-    from autointerp.commands.demo import Demo
-    from autointerp.jobs.demo import Demonstrated
+from autointerp.cli.printing import finish, tell
+from autointerp.commands.demo import Demo
+from autointerp.jobs.demo import Demonstrated
 
 
-def show(result: "Demonstrated", settings: "Demo", *, as_json: bool) -> int:
+def show(result: Demonstrated, settings: Demo, *, as_json: bool) -> int:
     """Prints where the report is; exit code 1 if features failed."""
     for did, part in (("explained", result.explained), ("scored", result.scored)):
         if not part.complete:
             return finish(did, part, as_json=as_json, next_step="")
     explained, scored = (part.before + part.done for part in (result.explained, result.scored))
-    if as_json:
-        say_json({"explained": explained, "scored": scored, "report": str(result.report)})
-    else:
-        say(f"{explained} features explained, {scored} scored")
-        say(f"report: {result.report}")
-    return 0
+    lines = (f"{explained} features explained, {scored} scored", f"report: {result.report}")
+    value = {"explained": explained, "scored": scored, "report": str(result.report)}
+    return tell(lines, value, as_json=as_json)

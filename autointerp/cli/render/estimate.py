@@ -1,14 +1,12 @@
-"""What `autointerp estimate` prints."""
+"""Prints what `autointerp estimate` found."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from autointerp.cli.terminal import say, say_json
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from autointerp.commands.estimate import Estimate
-    from autointerp.jobs.estimate import Alternative, Amount, Forecast, ModelEstimate
+from autointerp.cli.printing import table, tell
+from autointerp.commands.estimate import Estimate
+from autointerp.jobs.estimate import Alternative, Amount, Forecast, ModelEstimate
 
 FOOTNOTE = "~: image tokens by a disputed or unknown rule; thinking tokens of reasoning models come on top"
 SAMPLED = (
@@ -17,55 +15,30 @@ SAMPLED = (
 )
 
 
-def show(result: "Forecast", settings: "Estimate", *, as_json: bool) -> int:
+def show(result: Forecast, settings: Estimate, *, as_json: bool) -> int:
     """Prints the plan and its alternatives as tables."""
-    if as_json:
-        say_json(result.model_dump(mode="json"))
-    else:
-        _print(result)
-        if settings.explain.candidates is not None:
-            say(SAMPLED)
-    return 0
+    lines = _lines(result, sampled=settings.explain.candidates is not None)
+    return tell(lines, result.model_dump(mode="json"), as_json=as_json)
 
 
-def _print(found: "Forecast") -> None:
-    from autointerp.cli.terminal import Terminal
-
-    console = Terminal(width=130)
-    table = _table(
-        f"{found.features:,} features, explained and scored",
-        ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000"),
-    )
-    for m in found.models:
-        table.add_row(*_row(m, found.features))
-    console.print(table)
+def _lines(found: Forecast, *, sampled: bool) -> Iterator[Table | str]:
+    headings = ("model", "requests", "tokens in (images)", "tokens out", "dollars (batch)", "$ per 1000")
+    rows = (_row(m, found.features) for m in found.models)
+    yield table(headings, rows, title=f"{found.features:,} features, explained and scored")
     for m in found.models:
         if m.most is not None:
-            say(f"{m.model}: up to {_most(m.most)} where no feature reaches the interval")
+            yield f"{m.model}: up to {_most(m.most)} where no feature reaches the interval"
     for name in dict.fromkeys(a.model for a in found.alternatives):
-        table = _table(
-            f"a feature with {name}",
-            ("", "options", "requests", "tokens in", "tokens out", "$ per 1000", "relative"),
-        )
-        for a in found.alternatives:
-            if a.model == name:
-                table.add_row(*_alternative(a))
-        console.print()
-        console.print(table)
-    say(f"from the requests of {found.measured} features; {FOOTNOTE}")
+        headings = ("", "options", "requests", "tokens in", "tokens out", "$ per 1000", "relative")
+        rows = [_alternative(a) for a in found.alternatives if a.model == name]
+        yield ""
+        yield table(headings, rows, title=f"a feature with {name}", left=2)
+    yield f"from the requests of {found.measured} features; {FOOTNOTE}"
+    if sampled:
+        yield SAMPLED
 
 
-def _table(title: str, headings: tuple[str, ...]) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None)
-    for heading in headings:
-        left = heading in ("", "model", "options")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    return table
-
-
-def _row(m: "ModelEstimate", features: int) -> tuple[str, ...]:
+def _row(m: ModelEstimate, features: int) -> tuple[str, ...]:
     about = "" if m.exact_image_rule else "~"
     batch = "" if m.batch_dollars is None else f" ({m.batch_dollars:,.2f})"
     return (
@@ -78,12 +51,12 @@ def _row(m: "ModelEstimate", features: int) -> tuple[str, ...]:
     )
 
 
-def _most(most: "Amount") -> str:
+def _most(most: Amount) -> str:
     dollars = "" if most.dollars is None else f", ${most.dollars:,.2f}"
     return f"{most.requests:,.0f} requests, {most.input_tokens:,.0f} tokens in{dollars}"
 
 
-def _alternative(a: "Alternative") -> tuple[str, ...]:
+def _alternative(a: Alternative) -> tuple[str, ...]:
     least, most = a.a_feature, a.most
 
     def range_of(low: float, high: float | None, form: str) -> str:

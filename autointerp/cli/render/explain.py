@@ -1,20 +1,16 @@
-"""What `autointerp explain` prints."""
-
-from typing import TYPE_CHECKING
+"""Prints what `autointerp explain` did."""
 
 from autointerp.cli.printing import finish, show_recorded
-
-if TYPE_CHECKING:
-    from autointerp.commands.explain import Explain
-    from autointerp.job import JobResult
+from autointerp.commands.explain import Explain
+from autointerp.job import JobResult
 
 
-def show(result: "JobResult", settings: "Explain", *, as_json: bool) -> int:
+def show(result: JobResult, settings: Explain, *, as_json: bool) -> int:
     """Prints what was done and what comes next; exit code 1 if features failed."""
     run = settings.run
     if settings.execution.batch:
-        show_recorded("explain", f"{result.selected - result.before:,} features to explain", run, as_json=as_json)
-        return 0
+        what = f"{result.selected - result.before:,} features to explain"
+        return show_recorded("explain", what, run, as_json=as_json)
     whole = settings.execution.shard is None
     next_step = f"autointerp score {run}" if whole else f"autointerp merge {run}, once all shards are done"
     return finish("explained", result, as_json=as_json, next_step=next_step)

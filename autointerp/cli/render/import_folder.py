@@ -1,24 +1,22 @@
-"""What `autointerp import folder` prints."""
+"""Prints what `autointerp import folder` did."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from autointerp.cli.terminal import say, say_json
-
-if TYPE_CHECKING:
-    from autointerp.commands.import_folder import ImportFolder
-    from autointerp.dump.importers.folder import Imported
+from autointerp.cli.printing import tell
+from autointerp.commands.import_folder import ImportFolder
+from autointerp.dump.importers.folder import Imported
 
 
-def show(result: "Imported", settings: "ImportFolder", *, as_json: bool) -> int:
+def show(result: Imported, settings: ImportFolder, *, as_json: bool) -> int:
     """Prints what was written and what comes next."""
-    if as_json:
-        say_json({"dump": str(settings.dump)} | result.model_dump(mode="json"))
-        return 0
-    say(f"{result.name}: {result.n_images:,} images -> {settings.dump}")
-    for one in result.left_out:
-        say(f"left out: {one}")
+    value = {"dump": str(settings.dump)} | result.model_dump(mode="json")
+    return tell(_lines(result, settings), value, as_json=as_json)
+
+
+def _lines(result: Imported, settings: ImportFolder) -> Iterator[str]:
+    yield f"{result.name}: {result.n_images:,} images -> {settings.dump}"
+    yield from (f"left out: {one}" for one in result.left_out)
     if result.population_note is not None:
-        say(f"{result.population_note}; if you know, give --population")
+        yield f"{result.population_note}; if you know, give --population"
     outside = " --allow-outside" if settings.link else ""
-    say(f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}")
-    return 0
+    yield f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}"

@@ -1,27 +1,20 @@
-"""What `autointerp inspect` prints."""
+"""Prints what `autointerp inspect` found."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
-from autointerp.cli.printing import EXIT_INPUT
-from autointerp.cli.terminal import say, say_json
-
-if TYPE_CHECKING:
-    from autointerp.commands.inspect import Inspect
-    from autointerp.dump.summary import DumpSummary
-    from autointerp.jobs.inspect import Inspected
+from autointerp.cli.printing import EXIT_INPUT, tell
+from autointerp.commands.inspect import Inspect
+from autointerp.dump.summary import DumpSummary
+from autointerp.jobs.inspect import Inspected
 
 
-def show(result: "Inspected", settings: "Inspect", *, as_json: bool) -> int:
+def show(result: Inspected, settings: Inspect, *, as_json: bool) -> int:
     """Prints the summary and the problems; exit code 2 if a row is not as the format says."""
-    if as_json:
-        say_json(_as_json(result, settings))
-    else:
-        for line in _lines(result, settings):
-            say(line)
-    return EXIT_INPUT if any(p.severity == "error" for p in result.problems) else 0
+    code = EXIT_INPUT if any(p.severity == "error" for p in result.problems) else 0
+    return tell(_lines(result, settings), _as_json(result, settings), as_json=as_json, code=code)
 
 
-def _as_json(result: "Inspected", settings: "Inspect") -> dict[str, object]:
+def _as_json(result: Inspected, settings: Inspect) -> dict[str, object]:
     if result.summary is None:
         return {"feature": settings.feature, "sheet": str(settings.out)}
     names = ("severity", "where", "message", "count")
@@ -29,16 +22,17 @@ def _as_json(result: "Inspected", settings: "Inspect") -> dict[str, object]:
     return {**result.summary.model_dump(mode="json"), **({"problems": listed} if settings.check else {})}
 
 
-def _lines(result: "Inspected", settings: "Inspect") -> list[str]:
+def _lines(result: Inspected, settings: Inspect) -> Iterator[str]:
     if result.summary is None:
-        return [f"feature {settings.feature} -> {settings.out}"]
-    lines = _summary(result.summary) + [str(problem) for problem in result.problems]
+        yield f"feature {settings.feature} -> {settings.out}"
+        return
+    yield from _summary(result.summary)
+    yield from map(str, result.problems)
     if settings.check and not result.problems:
-        lines.append("checked every row and every image file: nothing wrong")
-    return lines
+        yield "checked every row and every image file: nothing wrong"
 
 
-def _summary(s: "DumpSummary") -> list[str]:
+def _summary(s: DumpSummary) -> list[str]:
     grid = f"{s.patch_grid[0]}x{s.patch_grid[1]}" if s.patch_grid else "none"
     quantiles = {q: d for q, d in s.density_quantiles}
     peak = max(s.density_histogram, default=0)
@@ -67,7 +61,7 @@ def _summary(s: "DumpSummary") -> list[str]:
     return lines + [f"odd: {sentence}" for sentence in s.odd]
 
 
-def _of_how_many(s: "DumpSummary") -> str:
+def _of_how_many(s: DumpSummary) -> str:
     if s.population == "unknown":
         return "of an unknown number that were run"
     return f"of {s.n_images:,} run" if s.population == "complete" else f"of a sample of {s.n_images:,} run"

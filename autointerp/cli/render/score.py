@@ -1,20 +1,15 @@
-"""What `autointerp score` prints."""
-
-from typing import TYPE_CHECKING
+"""Prints what `autointerp score` did."""
 
 from autointerp.cli.printing import finish, show_recorded
-
-if TYPE_CHECKING:
-    from autointerp.commands.score import Score
-    from autointerp.job import JobResult
+from autointerp.commands.score import Score
+from autointerp.job import JobResult
 
 
-def show(result: "JobResult", settings: "Score", *, as_json: bool) -> int:
+def show(result: JobResult, settings: Score, *, as_json: bool) -> int:
     """Prints what was done and what comes next; exit code 1 if features failed."""
     run = settings.new_run or settings.run
     if settings.execution.batch:
-        show_recorded("score", "the features that are explained by then", run, as_json=as_json)
-        return 0
+        return show_recorded("score", "the features that are explained by then", run, as_json=as_json)
     whole = settings.execution.shard is None
     next_step = f"autointerp report {run}" if whole else f"autointerp merge {run}, once all shards are done"
     return finish("scored", result, as_json=as_json, next_step=next_step)

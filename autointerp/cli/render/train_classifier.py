@@ -1,26 +1,19 @@
-"""What `autointerp train classifier` prints."""
+"""Prints what `autointerp train classifier` did."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from autointerp.cli.terminal import say, say_json
-
-if TYPE_CHECKING:
-    from autointerp.commands.train_classifier import TrainClassifier
-    from autointerp.jobs.train_classifier import Classified
+from autointerp.cli.printing import tell
+from autointerp.commands.train_classifier import TrainClassifier
+from autointerp.jobs.train_classifier import Classified
 
 
-def show(result: "Classified", settings: "TrainClassifier", *, as_json: bool) -> int:
+def show(result: Classified, settings: TrainClassifier, *, as_json: bool) -> int:
     """Prints the classifier's figures."""
-    if as_json:
-        say_json({"folder": str(result.folder), "seconds": round(result.seconds, 3), **result.info.model_dump()})
-        return 0
-    for line in _lines(result):
-        say(line)
-    return 0
+    value = {"folder": str(result.folder), "seconds": round(result.seconds, 3), **result.info.model_dump()}
+    return tell(_lines(result), value, as_json=as_json)
 
 
-def _lines(result: "Classified") -> Iterator[str]:
+def _lines(result: Classified) -> Iterator[str]:
     info = result.info
     test, constant = info.test_quality, info.constant_quality
     yield f"{'':22}{'images':>8}{'with error':>12}{'groups':>8}"

@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from autointerp.errors import SettingsError
 from autointerp.extras import need
-from autointerp.transcoder.backbones.hookpoints import block_taps
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
 from autointerp.transcoder.backbones.vit import SMALL, VisionTransformer
 
 NAME = "dinov2-small"
@@ -31,7 +29,7 @@ _PARTS = {
 
 
 def dinov2_small(*, random: bool, seed: int, device: str) -> ModuleBackbone:
-    """The backbone `dinov2-small`, or the same architecture with fresh weights.
+    """Loads the backbone `dinov2-small`, or the same architecture with fresh weights.
 
     Args:
         random: fresh weights instead of the trained ones; then no package is needed.
@@ -58,7 +56,7 @@ def dinov2_small(*, random: bool, seed: int, device: str) -> ModuleBackbone:
 
 
 def weights_file() -> Path:
-    """The model file of the installed package, found without importing it.
+    """Returns the model file of the installed package, found without importing it.
 
     Raises:
         SettingsError: the package is not installed.
@@ -72,7 +70,7 @@ def weights_file() -> Path:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The state of a `VisionTransformer` of shape `SMALL`.
+    """Reads the state of a `VisionTransformer` of shape `SMALL`.
 
     Biases and norms have their names in the file; a matrix, which has none, is known by the node that multiplies by
     it. Positions are stored for a grid of 37 x 37 and brought to ours as the file's own graph does: bicubic.
@@ -114,7 +112,7 @@ def _class(stored: dict[str, Tensor]) -> Tensor:
 
 
 def _resized(positions: Tensor) -> Tensor:
-    """[1, 37², width] to [1, 16², width]."""
+    """Resizes [1, 37², width] to [1, 16², width]."""
     side = round(positions.shape[1] ** 0.5)
     grid = positions.reshape(1, side, side, -1).permute(0, 3, 1, 2)
     size = (SMALL.grid, SMALL.grid)

@@ -52,11 +52,11 @@ class HeadedBackbone:
         self.patch_grid = backbone.patch_grid
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """As the backbone's."""
+        """Prepares an image as the backbone does."""
         return self._backbone.prepare(image)
 
     def run(self, batch: Tensor, hookpoints: Sequence[str], swap: Mapping[str, Swap] | None = None) -> Activations:
-        """As the protocol says."""
+        """Runs a batch, as the protocol says."""
         for name in (*hookpoints, *(swap or {})):
             hookpoint_of(self, name)
         swaps = dict(swap or {})

@@ -9,9 +9,14 @@ from torch import Tensor, nn
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
-from autointerp.transcoder.backbones.hookpoints import block_taps
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import IMAGENET_MEAN, IMAGENET_STD, Preparation
+from autointerp.transcoder.backbones.module import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    ModuleBackbone,
+    Preparation,
+    Tap,
+    block_taps,
+)
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig  # pyright: ignore[reportMissingImports]
@@ -37,7 +42,7 @@ class _Pooled(nn.Module):
         self.n_patches = n_patches
 
     def forward(self, batch: Tensor) -> Tensor:
-        """[n, width] from [n, 3, side, side]."""
+        """Maps [n, 3, side, side] to [n, width]."""
         said = self.model(pixel_values=batch)
         projected, tokens = getattr(said, "image_embeds", None), said.last_hidden_state
         if projected is not None:
@@ -48,7 +53,7 @@ class _Pooled(nn.Module):
 
 
 def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
-    """A vision model with its own input size, resampling and normalisation.
+    """Loads a vision model with its own input size, resampling and normalisation.
 
     Args:
         name: e.g. `openai/clip-vit-large-patch14`, or a folder that `save_pretrained` wrote.
@@ -95,7 +100,7 @@ def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> 
 
 
 def _preparation(stated: Mapping[str, object], config: "PretrainedConfig") -> Preparation:
-    """What preprocessor_config.json says, without the centre crop."""
+    """Reads what preprocessor_config.json says, without the centre crop."""
     side = _side(stated.get("crop_size")) or _side(stated.get("size")) or getattr(config, "image_size", 224)
     mean, std = stated.get("image_mean", IMAGENET_MEAN), stated.get("image_std", IMAGENET_STD)
     resample = stated.get("resample", Image.Resampling.BICUBIC)
@@ -106,7 +111,7 @@ def _preparation(stated: Mapping[str, object], config: "PretrainedConfig") -> Pr
 
 
 def _side(size: object) -> int | None:
-    """Sizes are written as a number, {height, width} or {shortest_edge}."""
+    """Reads a size that is written as a number, {height, width} or {shortest_edge}."""
     if isinstance(size, Mapping):
         size = size.get("height", size.get("shortest_edge"))
     return size if isinstance(size, int) else None

@@ -1,23 +1,56 @@
-"""Any torch module as a backbone: hookpoints are inputs and outputs of its submodules."""
+"""Makes any torch module a backbone: prepares pictures for it, and taps inputs and outputs of its submodules."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.preparation import probe_picture
 from autointerp.transcoder.backbones.protocol import Activations, Hookpoint, Kind, Swap, hookpoint_of
+
+Channels = tuple[float, float, float]
+
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Stretches a picture to a square and normalises it.
+
+    Nothing is cropped away, though many models were trained on centre crops: the patches must cover the whole picture
+    for a heat map to lie on it.
+    """
+
+    side: int
+    """Pixels of the square."""
+    mean: Channels = IMAGENET_MEAN
+    std: Channels = IMAGENET_STD
+    """Of red, green and blue on a scale of 0 to 1."""
+    resample: Image.Resampling = Image.Resampling.BICUBIC
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Returns the prepared picture, [3, side, side], float32."""
+        pixels = np.asarray(image.convert("RGB").resize((self.side, self.side), self.resample), dtype=np.float32)
+        normal = (pixels / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
+        return torch.from_numpy(normal.transpose(2, 0, 1).copy())
+
+
+def probe_picture() -> Image.Image:
+    """Makes a picture with a gradient each way, 64 x 48 pixels, by which two preparations can be told apart."""
+    y, x = np.mgrid[0:48, 0:64]
+    return Image.fromarray(np.stack([x * 4, y * 5, (x * y) % 256], axis=-1).astype(np.uint8), "RGB")
 
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """Where in a module a hookpoint is."""
+    """Says where in a module a hookpoint is."""
 
     path: str
     """Of the submodule, as in `named_modules()`; empty for the module itself."""
@@ -74,12 +107,12 @@ class ModuleBackbone:
         self.hookpoints = {n: Hookpoint(t.kind, tried[n].shape[-1]) for n, t in self._taps.items()}
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """[3, side, side]: an RGB picture as the module takes it."""
+        """Returns [3, side, side]: an RGB picture as the module takes it."""
         return self._prepare(image)
 
     @property
     def digest(self) -> str:
-        """SHA-256, hex, over the weights, the taps and how a probe picture is prepared."""
+        """Returns the SHA-256, hex, over the weights, the taps and how a probe picture is prepared."""
         if self._digest is None:
             self._digest = self._weighed()
         return self._digest
@@ -91,7 +124,7 @@ class ModuleBackbone:
         return found.hexdigest()
 
     def run(self, batch: Tensor, hookpoints: Sequence[str], swap: Mapping[str, Swap] | None = None) -> Activations:
-        """As the protocol says; stops after the last hookpoint asked for."""
+        """Runs a batch, as the protocol says; it stops after the last hookpoint asked for."""
         swaps = swap or {}
         for name in (*hookpoints, *swaps):
             hookpoint_of(self, name)
@@ -159,7 +192,7 @@ class ModuleBackbone:
         return value
 
     def _view(self, name: str, whole: Tensor) -> Tensor:
-        """[n, patches, width] or [n, width]."""
+        """Returns [n, patches, width] or [n, width]."""
         rows, columns = self.patch_grid
         shape = tuple(whole.shape)
         match self._taps[name].kind, whole.ndim:
@@ -183,9 +216,9 @@ class ModuleBackbone:
         return torch.cat([whole[:, : whole.shape[1] - seen.shape[1]], seen], dim=1)
 
 
-def state_digest(module: nn.Module) -> str:
-    """SHA-256, hex, over the names, shapes and values of a module's weights."""
-    found = hashlib.sha256()
+def state_digest(module: nn.Module, config: str = "") -> str:
+    """Computes the SHA-256, hex, over a text and the names, shapes and values of a module's weights."""
+    found = hashlib.sha256(config.encode())
     for name, tensor in sorted(module.state_dict().items()):
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         found.update(_bytes(tensor))
@@ -194,3 +227,40 @@ def state_digest(module: nn.Module) -> str:
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def block_taps(name: str, model: nn.Module) -> dict[str, Tap]:
+    """Finds the hookpoints `blocks.i.mlp.in`, `.mlp.hidden`, `.mlp.out` and `blocks.i.resid` of every block.
+
+    Blocks are the first list of submodules each of which has a submodule `mlp`; the hidden units are what its last
+    linear layer reads.
+
+    Args:
+        name: of the model, for the message.
+        model: a vision transformer.
+
+    Raises:
+        SettingsError: there are no such blocks.
+    """
+    path, blocks = _blocks(name, model)
+    taps: dict[str, Tap] = {}
+    for i, block in enumerate(blocks):
+        inside = f"{path}.{i}"
+        last = [n for n, m in block.get_submodule("mlp").named_modules() if isinstance(m, nn.Linear)]
+        taps[f"blocks.{i}.mlp.in"] = Tap(f"{inside}.mlp", "input")
+        if last:
+            taps[f"blocks.{i}.mlp.hidden"] = Tap(f"{inside}.mlp.{last[-1]}", "input")
+        taps[f"blocks.{i}.mlp.out"] = Tap(f"{inside}.mlp", "output")
+        taps[f"blocks.{i}.resid"] = Tap(inside, "output")
+    return taps
+
+
+def _blocks(name: str, model: nn.Module) -> tuple[str, list[nn.Module]]:
+    for path, module in model.named_modules():
+        if isinstance(module, nn.ModuleList | nn.Sequential):
+            members = list(module.children())
+            if members and all(isinstance(getattr(m, "mlp", None), nn.Module) for m in members):
+                return path, members
+    raise SettingsError(
+        f"{name}: has no list of blocks with an `mlp` each; wrap it with ModuleBackbone and name its hookpoints"
+    )

@@ -18,7 +18,7 @@ Swap = Callable[[Mapping[str, Tensor]], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Hookpoint:
-    """One place in a model."""
+    """Is one place in a model."""
 
     kind: Kind
     """`patches`: one vector for each patch token, row-major, class and register tokens left out; `pooled`: one vector
@@ -39,35 +39,35 @@ class Backbone(Protocol):
 
     @property
     def name(self) -> str:
-        """As `load_backbone` takes it."""
+        """Returns the name, as `load_backbone` takes it."""
         ...
 
     @property
     def digest(self) -> str:
-        """SHA-256, hex, of all that activations depend on but the image: weights and preparation."""
+        """Returns the SHA-256, hex, of all that activations depend on but the image: weights and preparation."""
         ...
 
     @property
     def side(self) -> int:
-        """Width and height of a prepared image, pixels."""
+        """Returns the width and height of a prepared image, pixels."""
         ...
 
     @property
     def patch_grid(self) -> tuple[int, int]:
-        """Rows and columns of the patches, which tile the whole image."""
+        """Returns how many rows and columns the patches have, which tile the whole image."""
         ...
 
     @property
     def hookpoints(self) -> Mapping[str, Hookpoint]:
-        """All there are, in the order in which the model passes them."""
+        """Returns all hookpoints by name, in the order in which the model passes them."""
         ...
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """[3, side, side]: an RGB image as the model takes it."""
+        """Returns [3, side, side]: an RGB image as the model takes it."""
         ...
 
     def run(self, batch: Tensor, hookpoints: Sequence[str], swap: Mapping[str, Swap] | None = None) -> Activations:
-        """Activations of a batch; no gradients.
+        """Runs a batch and returns its activations, without gradients.
 
         Args:
             batch: prepared images, [n, 3, side, side].
@@ -83,7 +83,7 @@ class Backbone(Protocol):
 
 
 def hookpoint_of(backbone: Backbone, name: str) -> Hookpoint:
-    """The hookpoint of that name.
+    """Returns the hookpoint of that name.
 
     Raises:
         SettingsError: there is none.

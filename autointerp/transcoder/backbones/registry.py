@@ -1,4 +1,4 @@
-"""Backbones by name."""
+"""Loads backbones by name."""
 
 from typing import cast
 
@@ -14,7 +14,7 @@ RANDOM = ":random"
 
 
 def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBackbone:
-    """The backbone of that name.
+    """Loads the backbone of that name.
 
     Args:
         name: `dinov2-small`, `timm:NAME` or `hf:NAME`; with `:random` at the end, its architecture with fresh weights.
@@ -44,7 +44,7 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
 
 
 def backbone_of(given: BackboneName, *, seed: int, device: str) -> Backbone:
-    """The backbone that was named, or the one that was given.
+    """Returns the backbone that was named, or the one that was given.
 
     Raises:
         SettingsError: as `load_backbone`.

@@ -7,9 +7,7 @@ from PIL import Image
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
-from autointerp.transcoder.backbones.hookpoints import block_taps
-from autointerp.transcoder.backbones.module import ModuleBackbone, Tap
-from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,7 +20,7 @@ _RESAMPLING = {
 
 
 def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
-    """The model that timm knows as `name`, with its own input size, resampling and normalisation.
+    """Loads the model that timm knows as `name`, with its own input size, resampling and normalisation.
 
     `pooled` is what its classification layer would read.
 

@@ -14,7 +14,7 @@ SPREAD = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Sizes of a transformer."""
+    """Holds the sizes of a transformer."""
 
     side: int
     """Pixels of the image."""
@@ -44,7 +44,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, tokens, width] to the same."""
+        """Maps [n, tokens, width] to the same shape."""
         n, tokens, width = x.shape
         split = (n, tokens, self.heads, width // self.heads)
         query, key, value = (part(x).reshape(split).transpose(1, 2) for part in (self.query, self.key, self.value))
@@ -62,7 +62,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., width] to the same."""
+        """Maps [..., width] to the same shape."""
         return self.fc2(self.act(self.fc1(x)))
 
 
@@ -79,7 +79,7 @@ class Block(nn.Module):
         self.scale2 = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """[n, tokens, width] to the same."""
+        """Maps [n, tokens, width] to the same shape."""
         x = x + self.scale1 * self.attention(self.norm1(x))
         return x + self.scale2 * self.mlp(self.norm2(x))
 
@@ -96,7 +96,7 @@ class VisionTransformer(nn.Module):
         self.norm = nn.LayerNorm(shape.width, EPS)
 
     def tokens(self, batch: Tensor) -> Tensor:
-        """[n, 1 + patches, width] after the last layer norm, class token first, from [n, 3, side, side]."""
+        """Returns [n, 1 + patches, width] after the last layer norm, class token first, from [n, 3, side, side]."""
         patches = self.patches(batch).flatten(2).transpose(1, 2)
         x = torch.cat([self.class_token.expand(len(batch), -1, -1), patches], dim=1) + self.positions
         for block in self.blocks:
@@ -104,11 +104,11 @@ class VisionTransformer(nn.Module):
         return self.norm(x)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """[n, width] from [n, 3, side, side]."""
+        """Maps [n, 3, side, side] to [n, width]."""
         return self.tokens(batch)[:, 0]
 
     def reset(self, seed: int) -> None:
-        """Fresh weights: normal draws for matrices, tokens and positions, zeros for biases, ones for scales.
+        """Draws fresh weights: normal for matrices, tokens and positions, zeros for biases, ones for scales.
 
         Layer scales start at 1 rather than DINOv2's 1e-5, with which a network that is never trained would pass its
         patches through unchanged.

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.encode import Heats
-from autointerp.transcoder.harvest.hash_rng import Ints, Keys, keys
+from autointerp.transcoder.harvest.hash_rng import Keys, keys
 
 Floats = npt.NDArray[np.float32]
 LAST = np.uint64(2**64 - 1)
@@ -111,7 +112,7 @@ class ActiveImages:
 
 
 def _padded(latents: Ints, rows: Ints) -> tuple[Ints, Ints]:
-    """The latents that occur, ascending, [affected], and the rows of each, [affected, most], padded with -1."""
+    """Returns the latents that occur, ascending, [affected], and the rows of each, [affected, most], padded with -1."""
     order = np.argsort(latents, kind="stable")
     affected, first, counts = np.unique(latents[order], return_index=True, return_counts=True)
     out = np.full((len(affected), int(counts.max())), -1, np.int64)

@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, heats_of, peaks_of
-from autointerp.transcoder.harvest.hash_rng import Ints
 from autointerp.transcoder.harvest.histogram import Levels
 from autointerp.transcoder.harvest.rows import RowFile
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.silent_sampling import Lot
 from autointerp.transcoder.harvest.source import Source
+from autointerp.transcoder.settings import HarvestSettings
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -98,7 +98,7 @@ class Collector:
         self.pool.write(place[place >= 0], peaks[place >= 0])
 
     def state(self) -> Arrays:
-        """All that a checkpoint must hold; the rows on disk are there already."""
+        """Returns all that a checkpoint must hold; the rows on disk are there already."""
         self.pool.flush()
         self.vectors.flush()
         return {key: getattr(owner, name) for key, owner, name in self._parts()}
@@ -115,7 +115,7 @@ class Collector:
         self.vectors.close()
 
     def _parts(self) -> list[tuple[str, object, str]]:
-        """Name in a checkpoint, and whose attribute it is."""
+        """Returns the name of each part in a checkpoint, and whose attribute it is."""
         own = ("n_active", "n_active_attribute", "highest")
         top = ("top_activation", "top_image", "top_slot", "heat")
         rest = ("rest_key", "rest_activation", "rest_image", "rest_slot")

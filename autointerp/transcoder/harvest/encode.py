@@ -1,4 +1,4 @@
-"""What a coder makes of a batch of images: its non-zero activations, their maxima over the patches, and heat maps."""
+"""Encodes batches of images: non-zero activations, their maxima over the patches, heat maps, where firing begins."""
 
 from typing import NamedTuple, Protocol
 
@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.activation import Encoded
-from autointerp.transcoder.harvest.hash_rng import Ints
 
 Peaks = npt.NDArray[np.float32]
 Heats = npt.NDArray[np.uint8]
@@ -20,16 +20,16 @@ class Encoder(Protocol):
 
     @property
     def n_latents(self) -> int:
-        """Size of the dictionary."""
+        """Returns the size of the dictionary."""
         ...
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Nested prefixes, ascending; the last is `n_latents`."""
+        """Returns the widths of the nested prefixes, ascending; the last is `n_latents`."""
         ...
 
     def encode(self, inputs: Tensor, /) -> Encoded | Tensor:
-        """Of [tokens, d_in]: the few latents of each token that are on, or all of them, [tokens, n_latents]."""
+        """Encodes [tokens, d_in]: the few latents of each token that are on, or all of them, [tokens, n_latents]."""
         ...
 
 
@@ -66,14 +66,14 @@ def entries_of(encoder: Encoder, name: str, inputs: Tensor) -> Entries:
 
 
 def peaks_of(entries: Entries, n_images: int, n_latents: int) -> Peaks:
-    """[n_images, n_latents]: the maximum over an image's patches; 0 where none is above 0."""
+    """Returns [n_images, n_latents]: the maximum over an image's patches; 0 where none is above 0."""
     peaks = np.zeros(n_images * n_latents, np.float32)
     np.maximum.at(peaks, entries.images * n_latents + entries.latents, entries.values)
     return peaks.reshape(n_images, n_latents)
 
 
 def heats_of(entries: Entries, shape: tuple[int, int, int], images: Ints, latents: Ints) -> Heats:
-    """[pairs, patches]: heat maps of some pairs of image and latent, 0–255 of each one's maximum.
+    """Returns [pairs, patches]: heat maps of some pairs of image and latent, 0–255 of each one's maximum.
 
     Args:
         entries: of the batch.
@@ -90,3 +90,24 @@ def heats_of(entries: Entries, shape: tuple[int, int, int], images: Ints, latent
     maps[pair[wanted], entries.patches[wanted]] = entries.values[wanted]
     highest = maps.max(axis=1, keepdims=True)
     return np.round(255 * (maps / np.maximum(highest, np.finfo(np.float32).tiny))).astype(np.uint8)
+
+
+def threshold(peaks: Peaks, density: float) -> float:
+    """Finds the activation above which half of the latents fire on about this share of the images or more.
+
+    A sparse coder turns a few latents on in each of hundreds of patches, so that above 0 most latents fire on most
+    images, mostly barely. A dump has one threshold for all its latents, whose scales differ: the median over latents of
+    each one's own quantile leaves as many below as above, where a quantile of all activations pooled would be that of
+    the few strongest latents and silence most others.
+
+    Args:
+        peaks: [n_images, n_latents], 0 or more, on images drawn uniformly.
+        density: Share of the images, in (0, 1).
+
+    Returns:
+        A float32, 0 or more; latents that fire on none of the images are left out of the median.
+    """
+    living = peaks[:, peaks.max(axis=0) > 0]
+    if not living.size:
+        return 0.0
+    return float(np.float32(np.median(np.quantile(living, 1 - density, axis=0, method="higher"))))

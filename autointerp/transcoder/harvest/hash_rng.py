@@ -5,15 +5,15 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+from autointerp.statistics.rates import Floats, Ints
+
 Keys = npt.NDArray[np.uint64]
-Floats = npt.NDArray[np.float64]
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def keys(seed: int, purpose: str, *numbers: Ints) -> Keys:
-    """A 64-bit key for each row of numbers, shape of the numbers; as if drawn uniformly and independently.
+    """Returns a 64-bit key for each row of numbers, shape of the numbers; as if drawn uniformly and independently.
 
     Args:
         seed: Of the harvest.
@@ -28,17 +28,17 @@ def keys(seed: int, purpose: str, *numbers: Ints) -> Keys:
 
 
 def uniform(drawn: Keys) -> Floats:
-    """The keys as numbers in [0, 1)."""
+    """Returns the keys as numbers in [0, 1)."""
     return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def by_lot(n: int, seed: int) -> Ints:
-    """The numbers 0 … n - 1 in an order drawn by `seed`: the first m are a uniform draw of m without replacement."""
+    """Orders 0 … n - 1 by lot with `seed`: the first m are a uniform draw of m without replacement."""
     return np.argsort(keys(seed, "population", np.arange(n)), kind="stable")
 
 
 def _mixed(x: Keys) -> Keys:
-    """SplitMix64's finaliser (Steele, Lea & Flood 2014)."""
+    """Mixes bits by SplitMix64's finaliser (Steele, Lea & Flood 2014)."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))

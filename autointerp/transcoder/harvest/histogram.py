@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.transcoder.harvest.hash_rng import Ints
+from autointerp.statistics.rates import Ints
 
 N_FINE = 1024
 """Fine bins a latent; their width is a power of two, and they reach beyond its maximum, but not twice as far."""
@@ -41,7 +41,7 @@ class Levels:
         np.add.at(self.counts.reshape(-1), latents * N_FINE + fine, 1)
 
     def coarse(self, latent: int, highest: float, n_bins: int) -> Ints:
-        """[n_bins]: counts in equal bins from `above` to `highest`, the latent's maximum.
+        """Returns [n_bins]: counts in equal bins from `above` to `highest`, the latent's maximum.
 
         Each fine bin goes where its middle lies. A fine bin is less than 2/`N_FINE` of the range wide, so that an image
         is counted beside its bin only if it lies nearer than 1/`N_FINE` of the range to the bin's edge.

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.harvest.hash_rng import Ints
+from autointerp.statistics.rates import Ints
 
 
 class RowFile:
@@ -55,6 +55,6 @@ class RowFile:
         self._file.close()
 
     def read(self) -> npt.NDArray[np.float16 | np.float32]:
-        """The whole array, mapped, as it is on disk."""
+        """Returns the whole array, mapped, as it is on disk."""
         self.flush()
         return np.memmap(self.path, self.dtype, "r", shape=self.shape)

@@ -11,18 +11,17 @@ from autointerp.clock import now
 from autointerp.dump.format import load_info
 from autointerp.dump.reader import open_dump
 from autointerp.errors import DumpError, SettingsError
+from autointerp.statistics.rates import Ints
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.harvest.collector import Collector
-from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
-from autointerp.transcoder.harvest.hash_rng import Ints
-from autointerp.transcoder.harvest.settings import HarvestSettings
+from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of, threshold
 from autointerp.transcoder.harvest.silent_sampling import Lot, draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.state import Plan, PlannedCoder, State, population_digest
-from autointerp.transcoder.harvest.threshold import threshold
 from autointerp.transcoder.harvest.writing import Harvest, Store, dump_info, write_dump
 from autointerp.transcoder.population import Population
+from autointerp.transcoder.settings import HarvestSettings
 from autointerp.version import __version__
 
 N_PILOT = 256
@@ -61,12 +60,12 @@ class Job:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        """The coders."""
+        """Returns the coders of the job."""
         return tuple(source for source, _ in self.targets)
 
     @property
     def reads(self) -> list[str]:
-        """Their hookpoints, each once."""
+        """Returns the hookpoints that the coders read, each once."""
         return list(dict.fromkeys(s.reads for s in self.sources))
 
 
@@ -100,7 +99,7 @@ def harvest(
 
 
 def _planned(job: Job, lot: Lot) -> Plan:
-    """The plan of the harvest that was begun, or a new one."""
+    """Returns the plan of the harvest that was begun, or a new one."""
     begun = job.state.plan()
     if begun is None and (there := next((d for _, d in job.targets if d.exists()), None)):
         raise DumpError(f"{there}: exists already; a dump is written once, so give another folder")
@@ -129,7 +128,7 @@ def _planned(job: Job, lot: Lot) -> Plan:
 
 
 def _thresholds(job: Job, lot: Lot) -> list[float]:
-    """Activation above which each coder's latents fire, as float32 has it."""
+    """Returns the activation above which each coder's latents fire, as float32 has it."""
     if job.settings.active_above is not None:
         return [float(np.float32(job.settings.active_above))] * len(job.targets)
     pilot = [job.population.images[i] for i in np.sort(lot.images[:N_PILOT])]

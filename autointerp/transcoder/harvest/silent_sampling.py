@@ -5,16 +5,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.transcoder.harvest.hash_rng import Ints, by_lot, keys, uniform
+from autointerp.statistics.rates import Bools, Floats, Ints
+from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
 
 SHARPNESS = 12.0
 """A look-alike's chance goes with exp(SHARPNESS · cosine)."""
 MOST = 0.5
 """No look-alike is more certain than this, since weights 1/probability should not differ by more than they must."""
 
-Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 
 class Lot(NamedTuple):
@@ -28,7 +27,7 @@ class Lot(NamedTuple):
     """Size of the population."""
 
     def chance(self, guided: Floats) -> Floats:
-        """Chance of a silent image to become evidence, given the pool and its chance `guided` to be drawn there.
+        """Computes the chance that a silent image becomes evidence, given its chance `guided` to be drawn in the pool.
 
         A pool of C of N images, a base of S of these: an image is in the pool with chance C/N; given that it is, it is
         in the base with chance S/C and, independently, guided with chance g. So C/N · (S/C + g - S/C·g), which is
@@ -58,7 +57,7 @@ class SilentDraw(NamedTuple):
     """[n_pool]: chance of each image of the pool to come in either way."""
 
 
-def draw_silent(lot: Lot, latent: int, *, silent: Mask, cosine: Vectors, n_guided: int, seed: int) -> SilentDraw:
+def draw_silent(lot: Lot, latent: int, *, silent: Bools, cosine: Vectors, n_guided: int, seed: int) -> SilentDraw:
     """Draws one latent's silent images.
 
     Args:
@@ -76,8 +75,8 @@ def draw_silent(lot: Lot, latent: int, *, silent: Mask, cosine: Vectors, n_guide
     return SilentDraw(by_image[base[by_image]], by_image[drawn[by_image]], lot.chance(guided))
 
 
-def guided_chances(cosine: Vectors, silent: Mask, n_guided: int) -> Floats:
-    """Chance of each image of the pool to be drawn as a look-alike, [n_pool]; 0 where it is not silent.
+def guided_chances(cosine: Vectors, silent: Bools, n_guided: int) -> Floats:
+    """Returns the chance of each image of the pool to be drawn as a look-alike, [n_pool]; 0 where it is not silent.
 
     Proportional to exp(SHARPNESS · cosine), at most `MOST`, and summing to `n_guided` where there are silent images
     enough: images are drawn independently (Poisson sampling), so that their number is `n_guided` on the mean.
@@ -121,7 +120,7 @@ class Likeness:
         self._units = _unit(vectors - self._centre)
 
     def to(self, means: Vectors) -> Vectors:
-        """[n_latents, n_pool], -1 to 1: cosine of each image with the mean vector of each latent's active images.
+        """Computes the cosine of each image with the mean vector of each latent's active images, [n_latents, n_pool].
 
         Args:
             means: [n_latents, d].

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.activation import Encoded
+from autointerp.transcoder.backbones.module import state_digest
 from autointerp.transcoder.backbones.protocol import Backbone, Hookpoint, hookpoint_of
 from autointerp.transcoder.coder import RawUnits
 from autointerp.transcoder.coder_io import StoredCoder, load_coder
@@ -43,7 +44,7 @@ class Source:
 
 
 def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone: Backbone, device: str) -> list[Source]:
-    """The coders in the order given.
+    """Returns the coders in the order given.
 
     Args:
         specs: as the user named them.
@@ -66,7 +67,7 @@ def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone:
 
 
 def stored_coders(specs: Sequence[str]) -> dict[str, StoredCoder]:
-    """Those that are folders.
+    """Loads those that are folders.
 
     Raises:
         SettingsError: a folder holds no coder.
@@ -75,7 +76,7 @@ def stored_coders(specs: Sequence[str]) -> dict[str, StoredCoder]:
 
 
 def backbone_name(stored: dict[str, StoredCoder]) -> str:
-    """The model that all of them were trained on.
+    """Returns the model that all of them were trained on.
 
     Raises:
         SettingsError: they name several, or none.
@@ -98,7 +99,7 @@ def _learned(spec: str, stored: StoredCoder, device: str) -> Source:
         reads=info.reads,
         hookpoint=hookpoint,
         about=f"{nested}{config.sparsity} {config.kind}, k {config.k}",
-        digest=_digest(coder.state_dict(), config.model_dump_json()),
+        digest=state_digest(coder, config.model_dump_json()),
         decoder=coder.decoders[-1].detach().float().cpu().numpy(),
     )
 
@@ -131,11 +132,3 @@ def _check_width(spec: str, d_in: int, reads: str, hookpoint: Hookpoint) -> None
             f"--coder {spec}: reads {d_in} channels, and {reads} of the backbone has {hookpoint.width}; "
             "it was trained on another model or hookpoint"
         )
-
-
-def _digest(state: dict[str, Tensor], config: str) -> str:
-    found = hashlib.sha256(config.encode())
-    for name, tensor in sorted(state.items()):
-        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        found.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()

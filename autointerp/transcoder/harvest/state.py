@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.transcoder.harvest.collector import Arrays, Collector
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.population import Population
+from autointerp.transcoder.settings import HarvestSettings
 
 PLAN = "plan.json"
 
@@ -44,7 +44,7 @@ class Plan(Record):
     coders: tuple[PlannedCoder, ...]
 
     def differs(self, other: "Plan") -> str | None:
-        """The first thing apart from the time in which two plans differ, in words."""
+        """Returns the first thing apart from the time in which two plans differ, in words."""
         for name in HarvestSettings.model_fields:
             if getattr(self.settings, name) != getattr(other.settings, name):
                 return f"{name} was {getattr(self.settings, name)}"
@@ -58,7 +58,7 @@ class Plan(Record):
 
 
 def population_digest(population: Population) -> str:
-    """SHA-256, hex, over every image and what is said of it, in order."""
+    """Computes the SHA-256, hex, over every image and what is said of it, in order."""
     found = hashlib.sha256()
     for image in population.images:
         found.update(f"{image.sha256} {image.attribute} {image.source} {image.label}\n".encode())
@@ -101,7 +101,7 @@ class State:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
     def plan(self) -> Plan | None:
-        """The plan of a harvest that was begun; None if none was.
+        """Returns the plan of a harvest that was begun; None if none was.
 
         Raises:
             SettingsError: there is one and it cannot be read.
@@ -168,7 +168,7 @@ class State:
         return int(found[-1].name.removeprefix("done-"))
 
     def end(self) -> None:
-        """The dumps are there: nothing is to be gone on with."""
+        """Ends the harvest: the dumps are there, and nothing is to be gone on with."""
         (self.folder / PLAN).unlink()
 
     def _checkpoints(self) -> list[Path]:

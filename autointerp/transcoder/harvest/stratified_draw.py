@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.transcoder.harvest.hash_rng import Ints, Keys
+from autointerp.statistics.rates import Ints
+from autointerp.transcoder.harvest.hash_rng import Keys
 
 
 class Band(NamedTuple):

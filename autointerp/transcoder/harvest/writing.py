@@ -15,11 +15,11 @@ from autointerp.images.region import box_from_heat
 from autointerp.schema import Box, Exemplar, FeatureRow
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import Peaks
-from autointerp.transcoder.harvest.settings import HarvestSettings
 from autointerp.transcoder.harvest.silent_sampling import Likeness, draw_silent
 from autointerp.transcoder.harvest.stratified_draw import cut
 from autointerp.transcoder.hierarchy import Parents, parents_of
 from autointerp.transcoder.population import Population, PopulationImage
+from autointerp.transcoder.settings import HarvestSettings
 
 BLOCK = 256
 """Latents whose pool activations are read from disk at once."""
@@ -72,7 +72,7 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
 
 
 def _stored(image: PopulationImage, store: Store) -> tuple[bytes | None, Path | None]:
-    """The file's bytes or its path."""
+    """Returns the file's bytes or its path."""
     try:
         if store == "paths":
             same, data, path = digest_of(image.path) == image.sha256, None, image.path.resolve()
@@ -87,7 +87,7 @@ def _stored(image: PopulationImage, store: Store) -> tuple[bytes | None, Path | 
 
 
 def dump_info(harvest: Harvest, *, name: str, created: str, created_by: str, model: str) -> DumpInfo:
-    """Content of dump.json."""
+    """Makes the content of dump.json."""
     source, labelled = harvest.collector.source, has_attribute(harvest.population)
     about = f"1: has it, 0: has not; the harvest's labels name it {harvest.settings.attribute!r}"
     return DumpInfo(
@@ -106,7 +106,7 @@ def dump_info(harvest: Harvest, *, name: str, created: str, created_by: str, mod
 
 
 def has_attribute(population: Population) -> bool:
-    """Whether any image is labelled."""
+    """Says whether any image is labelled."""
     return any(i.attribute is not None for i in population.images)
 
 
@@ -127,7 +127,7 @@ class Evidence:
         self._likeness = Likeness(self._vectors[self._lot.images].astype(np.float32))
 
     def images(self) -> set[int]:
-        """All images that some row uses."""
+        """Returns all images that some row uses."""
         found: set[int] = set()
         for latent, silent in self._latents():
             found.update(image for image, *_ in self._active(latent))
@@ -135,14 +135,14 @@ class Evidence:
         return found
 
     def features(self, info: DumpInfo) -> Iterator[tuple[FeatureRow, list[Exemplar]]]:
-        """Each latent with its rows, ascending."""
+        """Yields each latent with its rows, ascending."""
         pool = np.asarray(self._collector.pool.read(), np.float32)
         parents = parents_of(pool, self._collector.above, info.widths, self._collector.source.decoder)
         for latent, silent in self._latents():
             yield self._row(latent, info, parents), self._exemplars(latent, silent)
 
     def _latents(self) -> Iterator[tuple[int, list[SilentRow]]]:
-        """Each latent and its silent rows."""
+        """Yields each latent and its silent rows."""
         pool = self._collector.pool.read()
         for start, stop in pairwise([*range(0, pool.shape[1], BLOCK), pool.shape[1]]):
             block = np.ascontiguousarray(pool[:, start:stop].T, np.float32)
@@ -151,7 +151,7 @@ class Evidence:
                 yield latent, self._silent(latent, block[latent - start], cosine[latent - start])
 
     def _mean(self, latent: int) -> Peaks:
-        """[d]: mean vector of the latent's active rows' images; zeros where it never fires."""
+        """Returns [d]: mean vector of the latent's active rows' images; zeros where it never fires."""
         images = sorted(image for image, *_ in self._active(latent))
         return self._vectors[images].astype(np.float32).sum(axis=0) / max(1, len(images))
 
@@ -169,7 +169,7 @@ class Evidence:
         )
 
     def _histogram(self, latent: int, n_active: int, highest: float) -> tuple[int, ...]:
-        """Exact where heap and reservoir hold every image that fires it, else from fine bins."""
+        """Counts exactly where heap and reservoir hold every image that fires it, else from fine bins."""
         active, above = self._collector.active, self._collector.above
         kept = np.concatenate([active.top_activation[latent], active.rest_activation[latent]])
         kept = kept[np.isfinite(kept)]
@@ -180,7 +180,7 @@ class Evidence:
         return tuple(counts.tolist())
 
     def _active(self, latent: int) -> list[tuple[int, float, str, float, int]]:
-        """Image, activation, stratum, probability and slot of each active row."""
+        """Returns the image, activation, stratum, probability and slot of each active row."""
         active = self._collector.active
         n_top, n_rest = (int((i[latent] >= 0).sum()) for i in (active.top_image, active.rest_image))
         found = [
@@ -207,7 +207,7 @@ class Evidence:
         return found
 
     def _silent(self, latent: int, pool: Peaks, cosine: Peaks) -> list[SilentRow]:
-        """Of a latent's activations on the pool, [n_pool], and the pool's likeness; none for one that never fires."""
+        """Draws silent rows by the activations on the pool and its likeness, [n_pool]; none if it never fires."""
         if not self._collector.n_active[latent]:
             return []
         silent = pool <= np.float32(self._collector.above)

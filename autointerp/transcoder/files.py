@@ -1,0 +1,77 @@
+"""Reads and writes the files of coders, stores and checkpoints; what fails is said in one line that names the file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from autointerp.errors import SettingsError, one_line
+
+R = TypeVar("R", bound=BaseModel)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Gives a hidden name beside `path` to write under; what lies there takes the name `path` once the block has ended.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise SettingsError(f"{path}: cannot be written: {one_line(str(error))}") from error
+
+
+def read_record(path: Path, kind: type[R], *, missing: str) -> R:
+    """Reads a record from a JSON file.
+
+    Args:
+        path: the file.
+        kind: the type of the record.
+        missing: the message where there is no such file.
+
+    Raises:
+        SettingsError: the file is missing, cannot be read, or is not as the type says.
+    """
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(missing) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}") from error
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {first_fault(error)}") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Says in one line which field of a record is wrong first, and why."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where + ': ' if where else ''}{one_line(first['msg'])}"
+
+
+def read_tensors(path: Path, *, beside: str, remedy: str) -> dict[str, Tensor]:
+    """Reads all tensors of a safetensors file.
+
+    Args:
+        path: the file.
+        beside: the name of the file that describes it.
+        remedy: what to do where the file cannot be read.
+
+    Raises:
+        SettingsError: the file is missing or cannot be read.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: is missing; it belongs beside {beside}") from None
+    except (OSError, SafetensorError) as error:
+        raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}; {remedy}") from error
