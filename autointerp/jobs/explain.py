@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
+from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
-from autointerp.explanation.hierarchy_order import ancestry_of
+from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.hierarchy_order import Ancestry, NoAncestry, ancestry_of
+from autointerp.explanation.sampler import Sampler
 from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.job import (
     JobResult,
@@ -33,6 +37,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import ExplainStage, RunInfo
+from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.session.embedder import open_embedder
@@ -41,12 +46,74 @@ from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.shards.dealing import Crew, Spread, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
-from autointerp.shards.shards import Shard, shard_writer
+from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.version import __version__
 
 
+@dataclass
+class _Explaining:
+    """The features of a run, or of a piece of it, that are left to explain, and all that explaining them takes."""
+
+    o: Explain
+    dump: Dump
+    asks: Explainer | Sampler
+    embedder: ModelSettings | None
+    place: ShardWriter
+    left: Ints
+    ancestry: Ancestry | NoAncestry
+    shuffler: Shuffler
+    recorder: Recorder
+    result: JobResult
+    progress: Progress
+    stop: Stop
+    outbox: Outbox | None
+
+    async def one(self, feature: Feature, gateway: Gateway) -> None:
+        """Explains one feature and records what came of it."""
+        # Reads row groups of other features; meanwhile the others go on.
+        wanted = self.shuffler.wants(feature.id)
+        shuffled = await asyncio.to_thread(self.shuffler.draw, feature) if wanted else ()
+        images = images_of(self.dump, feature, [e.image for e in shuffled])
+        outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
+        self.recorder.explained(outcome.record, outcome.gaps)
+
+    async def all(self) -> None:
+        """Explains what is left, broad features before narrow ones."""
+        if not len(self.left):
+            return
+        o, say, n = self.o, self.progress.note, len(self.place.ids)
+        opening = partial(open_gateway, o.model, o.engine, self.dump, cache=o.cache, prices=o.prices, say=say)
+        async with (
+            opening(outbox=self.outbox, others=judges(self.asks)) as gateway,
+            open_embedder(self.embedder, o.engine, self.dump, cache=o.cache, say=say) as embedder,
+        ):
+            self.asks = with_embedder(self.asks, embedder)
+            self.result.tally = gateway.tally
+            with self.progress.show("explain", gateway, n, n - len(self.left)), self.stop.on_interrupt(say):
+                announce(self.progress, o.model, o.engine, self.embedder, outbox=self.outbox)
+                # What a batch job has not answered yet is told to narrower features.
+                for wave in takewhile(lambda _: not self.result.deferred, self.ancestry.waves(self.left)):
+                    await self._wave(wave, gateway)
+            self.result.spent = gateway.spent
+
+    async def _wave(self, wave: Ints, gateway: Gateway) -> None:
+        # Half as many again as are in flight: their pictures are made while others wait for answers.
+        window = self.o.engine.concurrency + self.o.engine.concurrency // 2 + 1
+        await drive(self.dump.features(only(wave)), lambda f: self.one(f, gateway), window=window, stop=self.stop)
+
+    def here_or_spread(self, crew: Crew | None) -> None:
+        """Does the work in this process, or deals it to the crew."""
+        o, place = self.o, self.place
+        call = partial(_piece, o.model_copy(update={"cache": cache_folder(o.cache)}).absolute())
+        asks_of = tuple(asking(o.model, o.engine, self.embedder))
+        what = Spread("explain", place.run, self.dump, len(place.ids), o.engine, self.progress, self.stop, asks_of)
+        here_or_spread(self.all, crew, call, self.ancestry.waves(self.left), what, self.result)
+        note_address(place.writer, "explain", o.model, o.cache, outbox=self.outbox)
+        self.result.stopped = self.result.stopped or self.stop.reason
+
+
 def explain_features(
-    o: "Explain",
+    o: Explain,
     run: Path,
     *,
     progress: Progress | None = None,
@@ -70,80 +137,52 @@ def explain_features(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    asked, settings, engine = o.model, o.settings, o.engine
-    _refuse_hierarchy(shard, settings)
-    opened = named_dump(o.dump, allow_outside=o.allow_outside)
-    explainer = make_explainer(opened, asked, settings, o.prompts)
-    asks, embeds = asker(explainer, opened, o.prompts), embedder_of_candidates(settings)
-    chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)
-    stage = ExplainStage(model=asked, settings=settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
-    info = RunInfo(version=__version__, created=now(), dump=reference(opened), explain=stage)
+    _refuse_hierarchy(shard, o.settings)
+    dump = named_dump(o.dump, allow_outside=o.allow_outside)
+    explainer = make_explainer(dump, o.model, o.settings, o.prompts)
+    asks = asker(explainer, dump, o.prompts)
+    chosen = choose(dump, o.features, width=o.width, sample=o.sample, seed=o.seed)
+    stage = ExplainStage(model=o.model, settings=o.settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
+    info = RunInfo(version=__version__, created=now(), dump=reference(dump), explain=stage)
     progress, stop = progress or Silent(), stop or Stop()
     result = JobResult(run=run, selected=0, before=0)
     gather(run, crew, progress)
-    with shard_writer(run, "explain", info, chosen, opened, shard, result) as place:
-        writer, settled = place.writer, place.unexplainable()
-        left = np.setdiff1d(np.setdiff1d(place.ids, place.explained()), np.array(list(settled), np.int64))
-        result.unexplainable.update(settled.values())
-        result.selected, result.before = len(place.ids), len(place.ids) - len(left) - len(settled)
+    with shard_writer(run, "explain", info, chosen, dump, shard, result) as place:
+        left = _left(place, result)
         if o.execution.batch and outbox is None:
             return result
-        shuffler = Shuffler(opened, chosen, explainer.settings)
-        ancestry = ancestry_of(opened, place.run, explainer.settings)
-        recorder = Recorder(writer, result, progress, stop, outbox)
-        if engine.budget is not None and len(left):
+        if o.engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
-            progress.note(forecast(opened, asks, left, engine.budget, o.prices, engine.more_base_urls))
-
-        async def one(feature: Feature, gateway: Gateway) -> None:
-            # Reads row groups of other features; meanwhile the others go on.
-            shuffled = await asyncio.to_thread(shuffler.draw, feature) if shuffler.wants(feature.id) else ()
-            images = images_of(opened, feature, [e.image for e in shuffled])
-            outcome = await explained(asks, feature, images, gateway, shuffled, ancestry.texts(feature))
-            recorder.explained(outcome.record, outcome.gaps)
-
-        async def main() -> None:
-            nonlocal asks
-            if not len(left):
-                return
-            async with (
-                open_gateway(
-                    asked,
-                    engine,
-                    opened,
-                    cache=o.cache,
-                    prices=o.prices,
-                    outbox=outbox,
-                    others=judges(asks),
-                    say=progress.note,
-                ) as gateway,
-                open_embedder(embeds, engine, opened, cache=o.cache, say=progress.note) as embedder,
-            ):
-                asks = with_embedder(asks, embedder)
-                result.tally = gateway.tally
-                with (
-                    progress.show("explain", gateway, len(place.ids), len(place.ids) - len(left)),
-                    stop.on_interrupt(progress.note),
-                ):
-                    announce(progress, asked, engine, embeds, outbox=outbox)
-                    # Half as many again as are in flight: their pictures are made while others wait for answers.
-                    window = engine.concurrency + engine.concurrency // 2 + 1
-                    # What a batch job has not answered yet is told to narrower features.
-                    for wave in takewhile(lambda _: not result.deferred, ancestry.waves(left)):
-                        await drive(opened.features(only(wave)), lambda f: one(f, gateway), window=window, stop=stop)
-                result.spent = gateway.spent
-
-        call = partial(_piece, o.model_copy(update={"cache": cache_folder(o.cache)}).absolute())
-        asks_of = tuple(asking(asked, engine, embeds))
-        what = Spread("explain", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
-        here_or_spread(main, crew, call, ancestry.waves(left), what, result)
-        note_address(writer, "explain", asked, o.cache, outbox=outbox)
-        result.stopped = result.stopped or stop.reason
+            progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
+        _Explaining(
+            o=o,
+            dump=dump,
+            asks=asks,
+            embedder=embedder_of_candidates(o.settings),
+            place=place,
+            left=left,
+            ancestry=ancestry_of(dump, place.run, explainer.settings),
+            shuffler=Shuffler(dump, chosen, explainer.settings),
+            recorder=Recorder(place.writer, result, progress, stop, outbox),
+            result=result,
+            progress=progress,
+            stop=stop,
+            outbox=outbox,
+        ).here_or_spread(crew)
     result.seconds = time.monotonic() - started
     return result
 
 
-def _piece(o: "Explain", *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
+def _left(place: ShardWriter, result: JobResult) -> Ints:
+    """The features that are neither explained nor known to be unexplainable; the result counts all three."""
+    settled = place.unexplainable()
+    left = np.setdiff1d(np.setdiff1d(place.ids, place.explained()), np.array(list(settled), np.int64))
+    result.unexplainable.update(settled.values())
+    result.selected, result.before = len(place.ids), len(place.ids) - len(left) - len(settled)
+    return left
+
+
+def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
     return explain_features(o, Path(o.run), progress=progress, shard=shard, stop=stop)

@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -37,6 +39,7 @@ from autointerp.schema import Feature
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.cases import Cases, controlled, make_judge
 from autointerp.scoring.control_tests import headline
+from autointerp.scoring.judge import Judge
 from autointerp.scoring.judge_calibration import Known, calibrated
 from autointerp.scoring.random_weights_control import FOLDER, sample_size, separations_of, settings_of_random
 from autointerp.scoring.scorer_list import SCORERS
@@ -54,12 +57,72 @@ from autointerp.shards.budget_shares import after
 from autointerp.shards.dealing import Crew, Spread, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
-from autointerp.shards.shards import Shard, shard_writer
+from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.unexplainable import in_words
 
 
+@dataclass
+class _Scoring:
+    """The features of a run, or of a piece of it, that are left to score, and all that scoring them takes."""
+
+    o: Score
+    judge: ModelSettings
+    dump: Dump
+    run: Path
+    place: ShardWriter
+    left: Ints
+    scorers: tuple[str, ...]
+    done: Mapping[str, Ints]
+    """Features that have a score already, by scorer."""
+    open_cases: Callable[[], Cases]
+    """Reads what all features share, once the endpoint can be asked."""
+    embedder: ModelSettings | None
+    recorder: Recorder
+    result: JobResult
+    progress: Progress
+    stop: Stop
+    outbox: Outbox | None
+
+    async def one(self, feature: Feature, cases: Cases, gateway: Gateway) -> None:
+        """Asks the scorers that have not scored a feature yet, and records what they found."""
+        case = cases.case(feature, gateway)
+        pending = [name for name in self.scorers if not holds(self.done[name], feature.id)]
+        outcomes = [(name, await SCORERS[name](case)) for name in pending]
+        _record(case, outcomes, self.place.writer, self.recorder)
+
+    async def all(self) -> None:
+        """Scores what is left."""
+        if not len(self.left):
+            return
+        o, engine, say, cases = self.o, self.o.engine, self.progress.note, self.open_cases()
+        opening = partial(open_gateway, self.judge, engine, self.dump, cache=o.cache, prices=o.prices, say=say)
+        async with (
+            opening(outbox=self.outbox, others=screeners(o.settings)) as gateway,
+            embedder_on(cases, self.embedder, engine, self.dump, cache=o.cache, say=say),
+        ):
+            self.result.tally = gateway.tally
+            shown = self.progress.show("score", gateway, len(self.place.ids), self.result.before)
+            with shown, self.stop.on_interrupt(say):
+                announce(self.progress, self.judge, engine, self.embedder, outbox=self.outbox)
+                # A feature asks several sheets at once, so fewer features keep the endpoint busy.
+                window, features = engine.concurrency // 2 + 2, self.dump.features(only(self.left))
+                await drive(features, lambda f: self.one(f, cases, gateway), window=window, stop=self.stop)
+            self.result.spent = gateway.spent
+
+    def here_or_spread(self, crew: Crew | None) -> None:
+        """Does the work in this process, or deals it to the crew."""
+        o, engine, place = self.o, self.o.engine, self.place
+        known = {"dump": str(self.dump.path), "cache": cache_folder(o.cache), "run": str(self.run)}
+        call = partial(_piece, o.model_copy(update=known).absolute(), self.judge)
+        asks_of = tuple(asking(self.judge, engine, self.embedder))
+        what = Spread("score", place.run, self.dump, len(place.ids), engine, self.progress, self.stop, asks_of)
+        here_or_spread(self.all, crew, call, [self.left], what, self.result)
+        note_address(place.writer, "score", self.judge, o.cache, outbox=self.outbox)
+        self.result.stopped = self.result.stopped or self.stop.reason
+
+
 def score_features(
-    o: "Score",
+    o: Score,
     judge: ModelSettings,
     run: Path,
     *,
@@ -86,29 +149,20 @@ def score_features(
     """
     started = time.monotonic()
     progress, stop = progress or Silent(), stop or Stop()
-    asked, settings, engine = judge, o.settings, o.engine
     gather(run, crew, progress)
     there = open_run(run)
-    opened = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=shard is not None and shard.ids is not None)
+    dump = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=shard is not None and shard.ids is not None)
     result = JobResult(run=run, selected=0, before=0)
-    scorers = _scorers(settings, there, opened, result)
-    refuse_screener(settings, asked)
-    embedder = embedder_of(settings, scorers)
-    trial = make_judge(asked, settings, scorers, o.prompts)
+    scorers = _scorers(o.settings, there, dump, result)
+    refuse_screener(o.settings, judge)
+    trial = make_judge(judge, o.settings, scorers, o.prompts)
     known = calibrated(o.calibration, trial, there.info, result)
-    stage = ScoreStage(
-        judge=asked,
-        settings=settings,
-        prompts={p.name: p.digest[:12] for p in trial.prompts},
-        calibration=known.digest if known else None,
-    )
+    info = there.info.model_copy(update={"score": _stage(o.settings, judge, trial, known)})
     index = there.index()
-    named = choose(opened, o.features, width=None, sample=None, seed=0)
+    named = choose(dump, o.features, width=None, sample=None, seed=0)
     chosen = np.intersect1d(named, index.features)
-    info = there.info.model_copy(update={"score": stage})
-    with shard_writer(run, "score", info, chosen, opened, shard, result) as place:
-        writer = place.writer
-        _keep(known, writer.run.path)
+    with shard_writer(run, "score", info, chosen, dump, shard, result) as place:
+        _keep(known, place.writer.run.path)
         done = {name: place.scored(name) for name in scorers}
         left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
         result.selected, result.before = len(place.ids), len(place.ids) - len(left)
@@ -116,56 +170,39 @@ def score_features(
             return result
         if not len(chosen):
             result.notes.append(_none_explained(there, named))
-        recorder = Recorder(writer, result, progress, stop, outbox)
-        cases: Cases | None = None
-
-        async def one(feature: Feature, gateway: Gateway) -> None:
-            assert cases is not None
-            case = cases.case(feature, gateway)
-            pending = [name for name in scorers if not holds(done[name], feature.id)]
-            outcomes = [(name, await SCORERS[name](case)) for name in pending]
-            _record(case, outcomes, writer, recorder)
-
-        async def main() -> None:
-            nonlocal cases
-            if not len(left):
-                return
-            rates = known.rates if known else None
-            cases = Cases(opened, index, trial, scorers, controlled(chosen, settings), rates)
-            async with (
-                open_gateway(
-                    asked,
-                    engine,
-                    opened,
-                    cache=o.cache,
-                    prices=o.prices,
-                    outbox=outbox,
-                    others=screeners(settings),
-                    say=progress.note,
-                ) as gateway,
-                embedder_on(cases, embedder, engine, opened, cache=o.cache, say=progress.note),
-            ):
-                result.tally = gateway.tally
-                # A feature asks several sheets at once, so fewer features keep the endpoint busy.
-                window = engine.concurrency // 2 + 2
-                with progress.show("score", gateway, len(place.ids), result.before), stop.on_interrupt(progress.note):
-                    announce(progress, asked, engine, embedder, outbox=outbox)
-                    await drive(opened.features(only(left)), lambda f: one(f, gateway), window=window, stop=stop)
-                result.spent = gateway.spent
-
-        known_places = {"dump": str(opened.path), "cache": cache_folder(o.cache), "run": str(run)}
-        call = partial(_piece, o.model_copy(update=known_places).absolute(), asked)
-        asks_of = tuple(asking(asked, engine, embedder))
-        what = Spread("score", place.run, opened, len(place.ids), engine, progress, stop, asks_of)
-        here_or_spread(main, crew, call, [left], what, result)
-        note_address(writer, "score", asked, o.cache, outbox=outbox)
-        result.stopped = result.stopped or stop.reason
+        rates = known.rates if known else None
+        _Scoring(
+            o=o,
+            judge=judge,
+            dump=dump,
+            run=run,
+            place=place,
+            left=left,
+            scorers=scorers,
+            done=done,
+            open_cases=lambda: Cases(dump, index, trial, scorers, controlled(chosen, o.settings), rates),
+            embedder=embedder_of(o.settings, scorers),
+            recorder=Recorder(place.writer, result, progress, stop, outbox),
+            result=result,
+            progress=progress,
+            stop=stop,
+            outbox=outbox,
+        ).here_or_spread(crew)
     result.seconds = time.monotonic() - started
     return result
 
 
+def _stage(settings: ScoreSettings, judge: ModelSettings, trial: Judge, known: Known | None) -> ScoreStage:
+    return ScoreStage(
+        judge=judge,
+        settings=settings,
+        prompts={p.name: p.digest[:12] for p in trial.prompts},
+        calibration=known.digest if known else None,
+    )
+
+
 def _piece(
-    o: "Score", judge: ModelSettings, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop
+    o: Score, judge: ModelSettings, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop
 ) -> JobResult:
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
