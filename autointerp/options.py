@@ -442,10 +442,18 @@ class Work(Generic[R]):
         where: the module and the function, as `package.module:function`. The function takes the record, and what is
             handed on as keywords.
         needs: what the work is called, the modules it needs, and the extra that brings them.
+        shown_by: the module that prints the result, where it is not named as the command's.
     """
 
-    def __init__(self, record: type[Command], where: str, needs: tuple[str, Sequence[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        record: type[Command],
+        where: str,
+        needs: tuple[str, Sequence[str], str] | None = None,
+        shown_by: str | None = None,
+    ) -> None:
         self.record = record
+        self.shown_by = shown_by
         self._where = where
         self._needs = needs
         self.__name__ = self.__qualname__ = _snake(record.__name__)

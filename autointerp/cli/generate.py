@@ -80,18 +80,19 @@ def work_of(module: "ModuleType") -> "Work[object]":
 def made(name: str, module: str) -> TyperCommand:
     """The command as the command line has it."""
     loaded = importlib.import_module(f"{COMMANDS}.{module}")
-    record = work_of(loaded).record
+    work = work_of(loaded)
+    record, shown_by = work.record, f"{RENDER}.{work.shown_by or module}"
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-    has_json = find_spec(f"{RENDER}.{module}") is not None
+    has_json = find_spec(shown_by) is not None
     app.command(name, help=inspect.getdoc(record), context_settings={"help_option_names": ["-h", "--help"]})(
-        _function(record, loaded, module, has_json)
+        _function(record, loaded, shown_by, has_json)
     )
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
     return command
 
 
-def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_json: bool) -> Callable[..., None]:
+def _function(record: "type[Command]", loaded: "ModuleType", shown_by: str, has_json: bool) -> Callable[..., None]:
     """What Typer calls: from the options that were given to the record, to the work, to what is printed."""
     from autointerp.options import leaves
     from autointerp.settings import PANELS
@@ -116,7 +117,7 @@ def _function(record: "type[Command]", loaded: "ModuleType", module: str, has_js
                 values.setdefault(now.key, values.pop(key))
             settings = record.given(values)
             result = work_of(loaded).run(settings, progress=progress)
-        code = importlib.import_module(f"{RENDER}.{module}").show(result, settings, as_json=as_json)
+        code = importlib.import_module(shown_by).show(result, settings, as_json=as_json)
         if code:
             raise typer.Exit(code)
 

@@ -38,4 +38,4 @@ class ImportFolder(Command):
     """Trust links in the folder even where they lead out of it."""
 
 
-import_folder = Work(ImportFolder, "autointerp.jobs.import_folder:run")
+import_folder = Work(ImportFolder, "autointerp.dump.importers.folder:run", shown_by="imported")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from autointerp.commands.import_folder import import_folder
 from autointerp.dump.format import Attribute, DumpInfo
-from autointerp.dump.importers.folder import import_folder
 from autointerp.dump.reader import open_dump
 from autointerp.dump.summary import summarise
 from autointerp.dump.validate import validate

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from autointerp.counting import Counting, Uncounted, counted
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, read_listing
 from autointerp.dump.writer import DumpWriter, digest_of
@@ -19,6 +21,9 @@ from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, w
 from autointerp.images.threads import worker_threads
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
+
+if TYPE_CHECKING:
+    from autointerp.commands.import_folder import ImportFolder
 
 _FOLDER = re.compile(r"(?:feature_)?(\d{1,9})")
 
@@ -62,21 +67,7 @@ class _Found:
     left_out: tuple[LeftOut, ...]
 
 
-def import_folder(
-    src: str | Path,
-    dump: str | Path,
-    *,
-    name: str | None = None,
-    model: str = "unknown",
-    hookpoint: str = "unknown",
-    n_latents: int | None = None,
-    population: int | None = None,
-    copy: bool = True,
-    silent_from_others: int = 0,
-    seed: int = 0,
-    allow_outside: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Imported:
+def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Imported:
     """Writes a dump from the images in `SRC/<feature>/`, the folders being named `12` or `feature_12`.
 
     A folder may hold `activations.csv` (columns image or file, activation, and optionally stratum and probability,
@@ -85,53 +76,49 @@ def import_folder(
     feature, its highest activation counts. `n_active` counts those listed. Each image is decoded: what is no image, or
     cannot be read, is left out and counted, also where a line names it.
 
+    Silent exemplars are drawn for each feature among the images that are not listed under it, each with probability
+    k / candidates. This assumes that a feature is silent on whatever is not listed under it, which does not hold where
+    the folders hold only the strongest of many images that fire it and other features share them; scores are then too
+    low.
+
     Args:
-        src: The folder to read.
-        dump: The dump to write; must not exist yet.
-        name: Of the dump; the name of `src` when None.
-        model: Of which the features are.
-        hookpoint: Where in the model they live.
-        n_latents: Size of the dictionary; one more than the largest feature when None.
-        population: Images that were run, where those listed under a feature are all that fire it. None where that is
-            not known: the dump then has no densities, and its population scores speak of the images there are.
-        copy: Whether the dump holds the image files. If not, it has their absolute paths, and is opened with
-            `allow_outside`.
-        silent_from_others: Silent exemplars to draw for each feature among the images that are not listed under it,
-            each with probability k / candidates. This assumes that a feature is silent on whatever is not listed under
-            it, which does not hold where the folders hold only the strongest of many images that fire it and other
-            features share them; scores are then too low.
-        seed: Of that draw.
-        allow_outside: Whether a link may lead out of `src`.
-        progress: Is told files read and all files.
+        settings: all that was asked for.
+        progress: shows how far it is.
 
     Raises:
         DumpError: the source or a line in it cannot be read, no image can, or the dump exists.
         SettingsError: the population is smaller than the folder.
     """
-    source = Path(src)
-    found = _collect(source, allow_outside=allow_outside, progress=progress)
+    source, population = settings.src, settings.population
+    telling = counted(progress or Uncounted(), "files read")
+    found = _collect(source, allow_outside=settings.allow_outside, progress=telling)
     if population is not None and population < len(found.files):
         raise SettingsError(f"--population {population}: {source} alone holds {len(found.files):,} different images")
-    size = _dictionary_size(source, found, n_latents)
-    info = DumpInfo(
-        name=name or source.resolve().name,
+    info = _info(settings, found)
+    with DumpWriter(settings.dump, info) as writer:
+        for image, (digest, file) in enumerate(found.files.items()):
+            _add_image(writer, image, file, digest, found.sizes[digest], copy=not settings.link)
+        for feature, listed in found.features.items():
+            rng = np.random.default_rng([settings.seed, feature])
+            silent = _draw_silent(listed, len(found.files), settings.silent_from_others, rng)
+            _add_feature(writer, feature, listed, silent)
+    return Imported(**info.model_dump(), left_out=found.left_out)
+
+
+def _info(settings: "ImportFolder", found: _Found) -> DumpInfo:
+    population, size = settings.population, _dictionary_size(settings.src, found, settings.n_latents)
+    return DumpInfo(
+        name=settings.name or settings.src.resolve().name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         created_by="; ".join((f"autointerp {__version__}, import folder", *_remarks(found))),
-        model=model,
-        hookpoint=hookpoint,
+        model=settings.model,
+        hookpoint=settings.hookpoint,
         n_latents=size,
         widths=(size,),
         n_images=len(found.files) if population is None else population,
         active_above=0.0,
         population="unknown" if population is None else "complete",
     )
-    with DumpWriter(dump, info) as writer:
-        for image, (digest, file) in enumerate(found.files.items()):
-            _add_image(writer, image, file, digest, found.sizes[digest], copy=copy)
-        for feature, listed in found.features.items():
-            rng = np.random.default_rng([seed, feature])
-            _add_feature(writer, feature, listed, _draw_silent(listed, len(found.files), silent_from_others, rng))
-    return Imported(**info.model_dump(), left_out=found.left_out)
 
 
 def _remarks(found: _Found) -> Iterable[str]:

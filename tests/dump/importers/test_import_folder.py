@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from autointerp.commands.import_folder import import_folder
 from autointerp.dump.format import DumpInfo
-from autointerp.dump.importers.folder import import_folder
 from autointerp.dump.reader import open_dump
 from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
@@ -59,7 +59,7 @@ def test_without_a_listing_the_order_of_names_is_the_rank(src: Path, tmp_path: P
 
 
 def test_copied_images_are_in_the_dump(src: Path, tmp_path: Path) -> None:
-    import_folder(src, tmp_path / "dump", copy=True)
+    import_folder(src, tmp_path / "dump", link=False)
 
     with open_dump(tmp_path / "dump") as dump:
         source = dump.image_source(0)
@@ -71,7 +71,7 @@ def test_copied_images_are_in_the_dump(src: Path, tmp_path: Path) -> None:
 
 
 def test_images_left_where_they_are_need_allow_outside(src: Path, tmp_path: Path) -> None:
-    import_folder(src, tmp_path / "dump", copy=False)
+    import_folder(src, tmp_path / "dump", link=True)
 
     with open_dump(tmp_path / "dump", allow_outside=True) as dump:
         assert dump.image_source(0) == (src / "3" / "1_a.png").resolve()
@@ -317,7 +317,7 @@ def test_a_link_out_of_the_source_is_refused_unless_allowed(src: Path, tmp_path:
     message = message_of(src, tmp_path / "dump")
     import_folder(src, tmp_path / "dump", allow_outside=True)
 
-    said = "is a link that leads out of src; if you trust it, allow it with --allow-outside"
+    said = "is a link that leads out of src; if you trust it, allow it with allow_outside"
     assert message == f"3/3_d.png: {said}"
     assert len(evidence(tmp_path / "dump")[3]) == 4
 
@@ -366,7 +366,7 @@ def test_how_many_images_were_run_is_unknown_unless_it_is_told(src: Path, tmp_pa
 
 
 def test_a_population_smaller_than_the_folder_is_refused(src: Path, tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"--population 3: .*src alone holds 4 different images"):
+    with pytest.raises(SettingsError, match=r"population=3: .*src alone holds 4 different images"):
         import_folder(src, tmp_path / "dump", population=3)
 
     assert not (tmp_path / "dump").exists()

@@ -1,4 +1,4 @@
-"""Prints what `autointerp import folder` did."""
+"""Prints what an importer did."""
 
 from collections.abc import Iterator
 
