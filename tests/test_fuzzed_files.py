@@ -7,12 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from autointerp.batch.events import Taken, Uploaded, Written
-from autointerp.jobs.batch.kinds import KINDS
 from builders import explanation
 from standin.commands import run
 
-from autointerp.batch.manifest import Book
+from autointerp.batch.manifest import Event, Manifest
 from autointerp.commands.explain import Explain
 from autointerp.errors import AutointerpError
 from autointerp.jobs.batch.plan import read_plan, record
@@ -89,8 +87,8 @@ def read_whole_run(folder: Path) -> object:
 
 
 def read_batch(folder: Path) -> object:
-    with Book(folder / "batch", writing=False) as book:
-        return read_plan(folder, KINDS), book.n_open
+    with Manifest(folder / "batch", writing=False) as manifest:
+        return read_plan(folder), manifest.n_open
 
 
 PRICES = b'["m-1"]\ninput = 0.25\noutput = 2.0\ncached = 0.025\nsource = "contract"\ndate = 2026-11-23\n'
@@ -168,8 +166,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_part(folder / "parts" / "explain-00000-of-00002", PartInfo(selection="0" * 16, features=2))
     write_splits(folder, {"explain": Split(of=2, selection="0" * 16, merged=(1,))})
     record(folder, "explain", Explain.given({"dump": "d", "run": str(folder), "model": "m", "base_url": "http://a/v1"}))
-    with Book(folder / "batch", writing=True) as book:
-        written = Written(
+    with Manifest(folder / "batch", writing=True) as manifest:
+        written = Event(
+            event="written",
             file="requests-00001.jsonl",
             stage="explain",
             model="m",
@@ -178,8 +177,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
             bytes=9,
             questions={"explain": ("k",)},
         )
-        for event in (written, Uploaded(file=written.file, id="u"), Taken(answered=("k",))):
-            book.add(event)
+        uploaded = Event(event="uploaded", file=written.file, id="u")
+        for event in (written, uploaded, Event(event="taken", answered=("k",))):
+            manifest.add(event)
     save_calibration(CALIBRATION, folder / "calibration.json")
     (folder / "prices.toml").write_bytes(PRICES)
     (folder / "prices.json").write_text(json.dumps({"m-1": {"input": 0.25, "output": 2.0}}))

@@ -150,7 +150,7 @@ def _leave(why: BaseException) -> None:
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         if code == EXIT_STOPPED:
-            sys.stderr.write(f"autointerp: interrupted; {same_again(*_wanted(why))}\n")
+            say_aside(f"autointerp: interrupted; {same_again(*_wanted(why))}")
         sys.stderr.flush()
     os._exit(code)
 

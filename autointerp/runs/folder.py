@@ -323,7 +323,7 @@ def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
         if old is None or new is None or old == new:
             continue
         left, right = _flat(old.model_dump()), _flat(new.model_dump())
-        names = [k for k in sorted(left.keys() | right.keys()) if left.get(k) != right.get(k)]
+        names = [k for k in left | right if left.get(k) != right.get(k)]
         # Where the server stands does not change an answer, and each scorer's lines stand for themselves.
         names = [k for k in names if not k.endswith(".base_url") and k != "settings.scorers"]
         # A scorer that is added later brings a template of its own.

@@ -157,7 +157,8 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     except OSError as e:
         raise SettingsError(f"{path}: cannot be written ({e.strerror}); give another file with --out") from e
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
 
 
 def load_calibration(path: Path) -> Calibration:

@@ -215,8 +215,7 @@ def no_features(dump: Path) -> None:
         ),
         (
             no_parquet,
-            "dump/exemplars.parquet: not a Parquet file: Parquet magic bytes not found in footer. Either the file is "
-            "corrupted or this is not a parquet file.; harvest or import the dump again",
+            "dump/exemplars.parquet: not a Parquet file: it does not end as one does; harvest or import the dump again",
         ),
         (
             no_features,

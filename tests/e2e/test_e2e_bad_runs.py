@@ -67,7 +67,7 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
 
     second = explain("--features", "0")
 
-    assert (first.code, second.code) == (1, 0)
+    assert (first.code, second.code) == (2, 0)
     assert json.loads((here / "run" / "run.json").read_text())["explain"]["model"]["model"] == "seer"
 
 

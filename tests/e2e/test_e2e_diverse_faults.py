@@ -263,8 +263,8 @@ def test_a_run_goes_on_only_with_as_many_candidates(sample: Command, explain: Co
     plain = explain("--features", "0", dump=mixed.folder)
 
     assert (other.code, plain.code) == (2, 2)
-    assert "settings.candidates.n is 8, not 4; use the same" in other.err
-    assert "settings.candidates" in plain.err
+    assert "--candidates is 8, not 4; use the same" in other.err
+    assert "--candidates is 4, not None" in plain.err
     assert other.err.count("\n") == plain.err.count("\n") == 1
 
 

@@ -92,7 +92,7 @@ def test_another_layer_of_the_file_is_another_run(planted: Population, tmp_path:
     file.write_text(file.read_text() + "ear,0,square,0.25\n")
     adopt(file, planted.folder, tmp_path / "run", layer="eye")
 
-    with pytest.raises(RunError, match=r"model\.model is 'clip-dissect eye \(vit\.csv\)', not 'clip-dissect ear"):
+    with pytest.raises(RunError, match=r"--model is 'clip-dissect eye \(vit\.csv\)', not 'clip-dissect ear"):
         adopt(file, planted.folder, tmp_path / "run", layer="ear")
 
 

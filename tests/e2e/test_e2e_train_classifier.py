@@ -68,7 +68,7 @@ def test_a_classifier_is_trained_measured_and_stored(images: Path):
     assert result.code == 0
     assert (
         f"passed over: {images}/broken.png: not an image that can be read "
-        + ("(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM); convert it\n")
+        + ("(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM, AVIF, JPEG2000); convert it\n")
         in result.err
     )
     lines = result.out.splitlines()

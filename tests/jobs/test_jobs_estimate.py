@@ -127,9 +127,9 @@ def test_dollars_are_the_tokens_times_the_stated_price(dump: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"scorers": ("magic",)}, "--scorers magic: no such scorer"),
-        ({"n_active": 2}, "--active 2: too few"),
-        ({"interval": 0.1, "n_screen": 40}, "--interval with --screen"),
+        ({"scorers": ("magic",)}, "scorers magic: no such scorer"),
+        ({"n_active": 2}, "active=2: too few"),
+        ({"interval": 0.1, "n_screen": 40}, "interval with screen"),
     ],
 )
 def test_what_score_would_refuse_is_not_estimated(dump: Path, changes: dict[str, object], problem: str):

@@ -74,7 +74,7 @@ def messages(body: Json) -> list[dict[str, object]]:
         (fault("rateLimitRate"), "rate_limited", 429),
         (status(500, "out of order"), "http_500", 500),
         (fault("dropRate"), "http_500", 500),
-        (fault("malformedRate"), "malformed", 200),
+        (fault("malformedRate"), "http_200", 200),
         (fault("disconnectRate"), "connection", 0),
     ],
     ids=["429", "429 after", "500", "dropped", "no json", "disconnect"],

@@ -1,14 +1,10 @@
 """`autointerp batch status` and `batch run`: how far a batch job is, and driving it to its end."""
 
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from autointerp.batch.manifest import BatchFile
 from autointerp.commands.batch_collect import BatchCollect
@@ -147,28 +143,10 @@ def run(
     """
     result, progress = DriveResult(settings.run), progress or Silent()
     try:
-        with _terminated_as_interrupted():
-            _drive(settings, result, progress, sleep)
+        _drive(settings, result, progress, sleep)
     except KeyboardInterrupt:
         result.stopped = "interrupted; the endpoint works on"
     return result
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM, by which batch systems and containers end a process, is taken for Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread only
-        return
-
-    def came(number: int, frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, came)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _drive(settings: BatchRun, result: DriveResult, progress: Progress, sleep: Callable[[float], None]) -> None:
