@@ -264,7 +264,7 @@ def test_a_run_goes_on_only_with_as_many_candidates(sample: Command, explain: Co
 
     assert (other.code, plain.code) == (2, 2)
     assert "--candidates is 8, not 4; use the same" in other.err
-    assert "--candidates is 4, not None" in plain.err
+    assert "--candidates is 8, not None" in plain.err
     assert other.err.count("\n") == plain.err.count("\n") == 1
 
 
