@@ -46,7 +46,7 @@ class Cluster(Record):
 
     @property
     def size(self) -> int:
-        """Candidates in it."""
+        """Returns how many candidates the cluster holds."""
         return len(self.members)
 
 

@@ -12,18 +12,18 @@ class Counting(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Says one line."""
+        """Shows one line of text."""
         ...
 
 
 class Uncounted:
-    """Shows nothing."""
+    """Counts without showing anything."""
 
     def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def counted(progress: Counting, stage: str) -> Callable[[int, int], None]:

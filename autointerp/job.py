@@ -28,12 +28,12 @@ class Load(Protocol):
 
     @property
     def in_flight(self) -> int:
-        """Now."""
+        """Returns how many requests are in flight."""
         ...
 
     @property
     def limit(self) -> float:
-        """How many may be."""
+        """Returns how many requests may be in flight."""
         ...
 
     @property
@@ -75,27 +75,27 @@ class Progress(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Says one line."""
+        """Shows one line of text."""
         ...
 
 
 class Silent:
-    """Shows nothing."""
+    """Takes the place of a display and shows nothing."""
 
     def show(self, stage: str, gateway: Watched, total: int, before: int) -> AbstractContextManager[object]:
-        """Nothing."""
+        """Shows nothing while the work goes on."""
         return nullcontext()
 
     def advance(self, *, failed: bool) -> None:
-        """Nothing."""
+        """Does nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 @dataclass
 class JobResult:
-    """What a job did."""
+    """Describes what a job did."""
 
     run: AnyPath
     selected: int
@@ -226,7 +226,7 @@ class Recorder:
             self._result.gaps += 1
 
     def through(self, *, failed: bool) -> None:
-        """A feature is through."""
+        """Counts one feature that is done."""
         if failed:
             self._result.failed += 1
         else:

@@ -29,7 +29,7 @@ class Background(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What is held open."""
+        """Returns what is held open."""
         return self._ready.result()[2]
 
     def run(self, work: Callable[[T], Awaitable[R]]) -> R:

@@ -195,12 +195,12 @@ class Leaf:
 
     @property
     def name(self) -> str:
-        """How messages name it."""
+        """Returns the name that messages use."""
         return self.names[0] if self.argument is None else self.key
 
     @property
     def help(self) -> str:
-        """What it means."""
+        """Returns the help text."""
         return " ".join((self.option.help or self.info.description or "").split())
 
     @property

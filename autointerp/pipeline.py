@@ -29,7 +29,7 @@ class Stop:
         self.reason: str | None = None
 
     def ask(self, reason: str) -> None:
-        """Keeps the first reason."""
+        """Asks the work to stop; the first reason is kept."""
         self.reason = self.reason or reason
 
     @contextmanager

@@ -147,7 +147,7 @@ class JudgeReply(Reply):
     """Answer to the judge prompt; its subclasses have a field `image_<i>` for each number."""
 
     def fits(self) -> tuple[Fit, ...]:
-        """The verdicts by number."""
+        """Returns the verdicts by number."""
         return tuple(getattr(self, name) for name in type(self).model_fields)
 
 
@@ -176,7 +176,7 @@ class NumberReply(Reply):
 
     @property
     def number(self) -> int:
-        """The answer, from 1."""
+        """Returns the answer, counted from 1."""
         return next(getattr(self, name) for name in type(self).model_fields)
 
 

@@ -20,12 +20,12 @@ class Box:
 
     @property
     def width(self) -> int:
-        """Pixels across."""
+        """Returns the width in pixels."""
         return self.x1 - self.x0
 
     @property
     def height(self) -> int:
-        """Pixels down."""
+        """Returns the height in pixels."""
         return self.y1 - self.y0
 
 

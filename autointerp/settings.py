@@ -84,7 +84,7 @@ class Budget(str):
     unit: Literal["usd", "tokens"]
 
     def __new__(cls, text: str) -> Self:
-        """Reads the text."""
+        """Reads the value from its text."""
         match = BUDGET.fullmatch(text.strip())
         unit: str = (match["unit"] or "").lower() if match else ""
         if match is None or bool(match["dollar"]) == bool(unit):
@@ -102,7 +102,7 @@ class Budget(str):
         return cls(f"{limit:.12f}usd" if unit == "usd" else f"{int(limit)} tokens")
 
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
-        """Pickles the text alone."""
+        """Pickles the text of the value alone."""
         return type(self), (str(self),)
 
     @classmethod

@@ -63,7 +63,7 @@ class BatchClient:
         self._rendering = asyncio.Semaphore(_RENDERING)
 
     async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
-        """Never answers.
+        """Writes the question down and never answers it.
 
         Raises:
             CallError: `deferred`, or `over_budget` where the budget has no room for one more question.

@@ -84,7 +84,7 @@ class RequestFile:
         self._part.replace(self._path)
 
     def give_up(self) -> None:
-        """Leaves nothing of it."""
+        """Closes the file and removes it."""
         with suppress(OSError):
             self._file.close()
         self._part.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ _MAX_MESSAGE = 160
 
 
 def request_line(key: str, body: bytes) -> bytes:
-    """One request.
+    """Returns one request as a line of a batch file.
 
     Args:
         key: 64 hex digits, by which the result is known again.

@@ -48,7 +48,7 @@ class BatchFile:
 
     @property
     def lines(self) -> int:
-        """Its requests."""
+        """Returns how many requests the file holds."""
         return len(self.shapes)
 
     @property

@@ -99,7 +99,7 @@ def root(
 
 
 def program() -> Lazy:
-    """The whole command line."""
+    """Builds the whole command line."""
     inner = {name: lazy(_group(name, help_text), modules) for name, (help_text, modules) in GROUPS.items()}
     return lazy(app, COMMANDS, inner)
 

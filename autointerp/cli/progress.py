@@ -106,11 +106,11 @@ class Live:
             say_aside(str(told))
 
     def close(self) -> None:
-        """Ends what is shown."""
+        """Ends the display that is shown."""
         self._counts.close()
 
     def note(self, text: str) -> None:
-        """Says one line."""
+        """Shows one line of text."""
         if self._as_json:
             _event("note", text=text)
         else:
@@ -251,7 +251,7 @@ def _short(n: int) -> str:
 
 
 def _time(seconds: float) -> str:
-    """`0:00:42`, `26:03:12`."""
+    """Writes a duration as `0:00:42` or `26:03:12`."""
     whole = int(seconds)
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 

@@ -61,7 +61,7 @@ class Recent:
 
     @property
     def requests_per_second(self) -> float:
-        """Calls sent a second."""
+        """Returns how many calls were sent a second."""
         first, last = self._samples[0], self._samples[-1]
         return (last.requests - first.requests) / (last.at - first.at) if last.at > first.at else 0.0
 

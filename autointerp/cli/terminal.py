@@ -16,7 +16,7 @@ def shown(text: str) -> str:
 
 
 def say(line: str) -> None:
-    """One line on stdout."""
+    """Writes one line to stdout."""
     sys.stdout.write(shown(line) + "\n")
 
 

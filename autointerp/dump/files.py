@@ -30,7 +30,7 @@ def exemplar_paths(folder: AnyPath) -> list[AnyPath]:
 
 
 def _part_names(folder: AnyPath) -> list[str]:
-    """Of the exemplars, ascending."""
+    """Returns the names of the exemplar files, ascending."""
     if not isinstance(folder, RemotePath):
         return sorted(part.name for part in folder.glob("exemplars-*.parquet"))
     try:

@@ -55,7 +55,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """A row group."""
+    """Describes one row group of a file."""
 
     rows: int
     chunks: tuple[Chunk, ...]

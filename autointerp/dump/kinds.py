@@ -46,7 +46,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def as_kind(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """The column as `kind`.
+    """Casts a column to a kind.
 
     Args:
         column: of a type that `may_hold` lets pass.

@@ -73,7 +73,7 @@ class Parts:
 
     @property
     def n_rows(self) -> int:
-        """Rows of all files."""
+        """Returns the number of rows of all files."""
         return int(self.index.rows.sum())
 
     def where(self, at: int, row: int) -> str:

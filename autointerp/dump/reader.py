@@ -94,7 +94,7 @@ class Dump:
 
     @property
     def n_features(self) -> int:
-        """Rows of features.parquet."""
+        """Returns the number of rows of features.parquet."""
         return self.feature_parts.n_rows
 
     @cached_property

@@ -46,6 +46,6 @@ def exemplars_table(features: Sequence[int], exemplars: Sequence[Exemplar]) -> p
 
 
 def features_table(rows: Sequence[FeatureRow]) -> pa.Table:
-    """Rows of features.parquet."""
+    """Returns the rows of features.parquet."""
     columns = {name: [getattr(row, name) for row in rows] for name in FEATURES.names}
     return pa.table(columns, schema=FEATURES)

@@ -43,7 +43,7 @@ class StratumCount(Record):
 
 
 class DumpSummary(Record):
-    """A dump in numbers."""
+    """Describes a dump in numbers."""
 
     path: str
     name: str
@@ -91,7 +91,7 @@ class DumpSummary(Record):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tally:
-    """Exemplars of all features."""
+    """Counts the exemplars of all features."""
 
     per_feature: tuple[Counts, ...]
     """For each stratum, how many features have 0, 1, 2, … of it."""

@@ -23,7 +23,7 @@ N_MEASURED = 40
 
 
 def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, prompts: Path | None) -> Explainer:
-    """Loads the templates.
+    """Loads the templates and makes the explainer.
 
     Raises:
         PromptError: a template is missing or broken.

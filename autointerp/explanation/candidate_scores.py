@@ -17,7 +17,7 @@ from autointerp.settings import CandidateSettings, ScoreSettings
 
 
 class Tried(NamedTuple):
-    """One text on trial."""
+    """Holds one text and what judging it gave."""
 
     fits: Fits
     usage: Usage

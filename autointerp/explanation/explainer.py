@@ -60,7 +60,7 @@ class Explainer:
 
     @property
     def digest(self) -> str:
-        """Of all templates used."""
+        """Returns a digest of all templates that are used."""
         return joint_digest(self.prompts)
 
     def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:

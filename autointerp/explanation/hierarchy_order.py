@@ -60,12 +60,12 @@ class NoAncestry:
     """Features in any order, none told of another."""
 
     def waves(self, ids: Ints) -> Iterator[Ints]:
-        """All at once."""
+        """Returns all features as one wave."""
         if len(ids):
             yield ids
 
     def texts(self, feature: Feature) -> dict[int, str]:
-        """Nothing."""
+        """Returns no texts."""
         return {}
 
 

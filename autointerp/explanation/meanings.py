@@ -46,7 +46,7 @@ SAME = Task("same", SameReply, tokens=8, local=LocalAnswerer(_locally))
 
 @dataclass(frozen=True)
 class Told:
-    """Texts by meaning."""
+    """Holds texts that were told apart by their meaning."""
 
     labels: tuple[int, ...]
     """The cluster of each text, numbered from 0 by first appearance."""

@@ -68,17 +68,17 @@ class Sampler:
 
     @property
     def model(self) -> ModelSettings:
-        """Of the explainer."""
+        """Returns the explainer's model."""
         return self.explainer.model
 
     @property
     def settings(self) -> ExplainSettings:
-        """Of the explainer."""
+        """Returns the explainer's settings."""
         return self.explainer.settings
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """The templates used."""
+        """Returns the templates that are used."""
         same = (self.meanings.prompt,) if self.plan.diverse else ()
         return (*self.explainer.prompts, self.judge.prompt, *same)
 

@@ -38,7 +38,7 @@ class Room:
     """Bytes that threads share; whoever finds too few waits."""
 
     def __init__(self, size: int) -> None:
-        """All free.
+        """Starts with all of the memory free.
 
         Args:
             size: bytes in all.

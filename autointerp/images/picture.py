@@ -16,7 +16,7 @@ RENDERER = 1
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One image, one rendering."""
+    """Says how one image is shown in one rendering."""
 
     image: int
     """Where to find it in the dump; not part of the digest."""
@@ -55,7 +55,7 @@ class Picture:
     """All that decides the pixels, as text; it stands for the picture in a request's key."""
 
     def __post_init__(self) -> None:
-        """Writes the recipe."""
+        """Writes the picture's recipe."""
         assert self.tiles
         assert self.columns or len(self.tiles) == 1
         recipe = [RENDERER, [t.recipe() for t in self.tiles], self.side, self.quality, self.columns]

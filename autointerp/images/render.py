@@ -51,7 +51,7 @@ class SheetLayout:
 
 
 def sheet_layout(n: int, columns: int, side: int) -> SheetLayout:
-    """Geometry of a sheet.
+    """Computes the geometry of a sheet.
 
     Args:
         n: tiles, at least 1.
@@ -107,7 +107,7 @@ def tile_shrink(tile: Tile, side: int) -> int:
 
 
 def render_tile(tile: Tile, image: Image.Image, scale: int, side: int) -> Image.Image:
-    """Draws one tile.
+    """Draws the picture of one tile.
 
     Args:
         tile: what to draw.

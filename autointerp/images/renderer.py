@@ -39,7 +39,7 @@ class Renderer:
     def __init__(
         self, read: Callable[[int], bytes | AnyPath], *, workers: int, decoded_mb: int, encoded_mb: int, max_pixels: int
     ) -> None:
-        """Starts no thread yet.
+        """Keeps the settings; no thread is started yet.
 
         Args:
             read: gives the file of an image id; called from worker threads; may raise ImageError.
@@ -61,7 +61,7 @@ class Renderer:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def jpeg(self, picture: Picture) -> bytes:
-        """The encoded picture.
+        """Returns the encoded picture.
 
         Raises:
             ImageError: a source of it cannot be read or decoded.

@@ -14,7 +14,7 @@ class Store(Generic[K, V]):
     """Keeps the most recently used values up to a limit of bytes; thread-safe."""
 
     def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
-        """Starts empty.
+        """Starts with an empty store.
 
         Args:
             limit: bytes to keep at most; what is being made or handed out comes on top.
@@ -29,7 +29,7 @@ class Store(Generic[K, V]):
 
     @property
     def held(self) -> int:
-        """Bytes kept now."""
+        """Returns how many bytes are kept now."""
         return self._held
 
     def peek(self, key: K) -> V | None:

@@ -48,7 +48,7 @@ def sees(source: str) -> bool:
 
 
 def load_policy(source: str, *, frozen: bool) -> Policy:
-    """Loads the model.
+    """Loads the model and its processor.
 
     Args:
         source: as for `sees`.

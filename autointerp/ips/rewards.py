@@ -37,13 +37,13 @@ class Rewards:
     epsilon: float
 
     def __post_init__(self) -> None:
-        """Nothing was judged yet."""
+        """Starts with nothing judged."""
         self.groups: list[Group] = []
         """Of the batches judged since it was last emptied."""
         self._judged: Sequence[Judged] = ()
 
     def reward(self, completions: Sequence[object], feature: Sequence[int], **columns: object) -> list[float]:
-        """Judges a batch.
+        """Judges a batch of completions.
 
         Raises:
             Halted: rewards cannot be had now.

@@ -213,7 +213,7 @@ class _Rows:
         self._asks = asks
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[object]]:
-        """Columns of some features."""
+        """Returns the columns of some features."""
         # The trainer repeats each row for its group; all of them may share what is made once.
         made = {feature: self._asks(feature) for feature in dict.fromkeys(batch["feature"])}
         out: dict[str, list[object]] = {
@@ -230,7 +230,7 @@ class _Rows:
 
 
 def _data(features: Sequence[int], asks: Asks) -> Dataset:
-    """One row a feature."""
+    """Makes one row for each feature."""
     return Dataset.from_dict({"feature": list(features)}).with_transform(_Rows(asks))
 
 

@@ -37,7 +37,7 @@ N_KEPT = 20
 
 @dataclass
 class CalibrationResult:
-    """What calibrating did."""
+    """Describes what calibrating did."""
 
     out: Path
     selected: int

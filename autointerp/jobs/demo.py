@@ -14,7 +14,7 @@ from autointerp.jobs import score as scoring
 
 
 class Demonstrated(NamedTuple):
-    """What the demonstration did."""
+    """Describes what the demonstration did."""
 
     explained: JobResult
     scored: JobResult

@@ -22,7 +22,7 @@ MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemin
 
 
 class Amount(Record):
-    """What some questions take."""
+    """States what some questions take."""
 
     requests: float
     input_tokens: float

@@ -15,7 +15,7 @@ from autointerp.transcoder.population import read_population
 
 
 class HarvestResult(NamedTuple):
-    """What a harvest wrote."""
+    """Describes what a harvest wrote."""
 
     dumps: tuple[Harvested, ...]
     """In the order of the coders."""

@@ -23,7 +23,7 @@ class Inspected(NamedTuple):
 
 
 def run(settings: Inspect, *, progress: Progress | None = None) -> Inspected:
-    """Counts, checks or draws."""
+    """Counts, checks or draws a dump."""
     if settings.feature is not None:
         draw_feature(settings.dump, settings.feature, settings.out, allow_outside=settings.allow_outside)
         return Inspected(None, ())

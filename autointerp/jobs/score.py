@@ -91,7 +91,7 @@ class _Scoring:
         _record(case, outcomes, self.place.writer, self.recorder)
 
     async def all(self) -> None:
-        """Scores what is left."""
+        """Scores all features that are left."""
         if not len(self.left):
             return
         o, engine, say, cases = self.o, self.o.engine, self.progress.note, self.open_cases()

@@ -43,7 +43,7 @@ class ScorerStatus(Record):
 
 
 class RunStatus(Record):
-    """A run in numbers."""
+    """Describes a run in numbers."""
 
     run: str
     dump: str

@@ -23,7 +23,7 @@ UNFINISHED = "shard-*.safetensors"
 
 
 class Stored(NamedTuple):
-    """A store on disk."""
+    """Describes a store that was written."""
 
     folder: Path
     about: Activations

@@ -30,7 +30,7 @@ CROWDED = 0.2
 
 
 class Classified(NamedTuple):
-    """A classifier on disk."""
+    """Describes a classifier that was written."""
 
     folder: Path
     info: ClassifierInfo

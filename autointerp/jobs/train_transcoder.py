@@ -26,7 +26,7 @@ MEASURED = 131_072
 
 
 class Trained(NamedTuple):
-    """A coder on disk."""
+    """Describes a coder that was written."""
 
     folder: Path
     info: CoderInfo

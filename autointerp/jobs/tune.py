@@ -49,7 +49,7 @@ TOLD = ("reward", "distinct", "collapse", "unusable", "unknown", "kl")
 
 @dataclass
 class TuneResult:
-    """What `tune` did."""
+    """Describes what `tune` did."""
 
     folder: Path
     model: Path

@@ -69,7 +69,7 @@ class Adaptive:
         self._watch = _Watch()
 
     def answered(self, *, began: float, now: float, load: int, used: bool) -> None:
-        """An answer came.
+        """Takes in that a request was answered.
 
         Args:
             began: when its request was sent, seconds.

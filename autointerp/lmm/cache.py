@@ -47,12 +47,12 @@ class BytesDisk(diskcache.Disk):
     """
 
     def put(self, key: str) -> tuple[str, bool]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """A key as stored."""
+        """Turns a key into its stored form."""
         assert isinstance(key, str)
         return key, True
 
     def get(self, key: object, raw: bool) -> str:
-        """A key as read.
+        """Turns a stored key back.
 
         Raises:
             BadRowError: the row's key is not text.
@@ -64,13 +64,13 @@ class BytesDisk(diskcache.Disk):
     def store(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, value: bytes, read: bool, key: object = None
     ) -> tuple[int, int, None, sqlite3.Binary]:
-        """A value as stored."""
+        """Turns a value into its stored form."""
         assert isinstance(value, bytes)
         assert not read
         return 0, diskcache.core.MODE_RAW, None, sqlite3.Binary(value)
 
     def fetch(self, mode: int, filename: str | None, value: object, read: bool) -> bytes:
-        """A value as read.
+        """Turns a stored value back.
 
         Raises:
             BadRowError: the row asks to be unpickled, or to read a file, or is not bytes.

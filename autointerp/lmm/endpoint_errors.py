@@ -31,7 +31,7 @@ class Meaning(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an error means."""
+    """Says what an error of an endpoint means."""
 
     meaning: Meaning
     slow_down: bool = False
@@ -205,7 +205,7 @@ _RULES = (
 
 
 def verdict(status: int | None, error: object) -> Verdict:
-    """What an error means.
+    """Decides what an error of an endpoint means.
 
     Args:
         status: of the answer; None where the error came within a 200 and states none.

@@ -97,7 +97,7 @@ class Gateway:
 
     @property
     def limiter(self) -> Limiter:
-        """For the progress line."""
+        """Returns the limiter, which the progress line shows."""
         return self._limiter
 
     @property

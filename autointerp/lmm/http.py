@@ -29,7 +29,7 @@ class Sent(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The body as words."""
+        """Returns the body as text."""
         return self.content.decode("utf-8", "replace")
 
 

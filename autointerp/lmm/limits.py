@@ -156,7 +156,7 @@ class Limiter:
 
 
 class Slot:
-    """One place in flight."""
+    """Holds one place among the requests in flight."""
 
     def __init__(self, limiter: Limiter, tokens: int) -> None:
         self._limiter = limiter

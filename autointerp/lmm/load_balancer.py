@@ -232,7 +232,7 @@ class _Endpoint:
         return not self.aside, self.gate.places / self.gate.limit, self._strikes, self.started
 
     def well(self) -> None:
-        """It answered."""
+        """Takes in that the server answered."""
         if self.aside:
             self.gate.adaptive.restart()
         self._strikes, self._pause, self._back_at, self.probing = 0, FIRST_PAUSE, None, False

@@ -30,7 +30,7 @@ NOT_THERE = (404, 405)
 
 
 class OpenAIClient:
-    """Answers over HTTP.
+    """Answers requests over HTTP.
 
     Args:
         base_url: of the server; where it does not end in /v1 and the server has no such path, /v1 is tried beneath it.
@@ -249,7 +249,7 @@ def _address_key(base_url: str) -> str:
 
 
 class Posted(NamedTuple):
-    """What a path answered."""
+    """Holds what a path answered."""
 
     body: Mapping[str, object]
     limits: Limits | None

@@ -19,7 +19,7 @@ model, so the same call may succeed later."""
 
 
 class CallError(Exception):
-    """One call failed.
+    """Says why one call failed.
 
     Args:
         kind: as in failures.jsonl: refused, malformed, rate_limited, timeout, http_<code>, connection.
@@ -54,7 +54,7 @@ class CallError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A usable reply."""
+    """Holds a usable reply and what it used."""
 
     value: T
     usage: Usage

@@ -25,7 +25,7 @@ _TELLING = 5.0
 
 
 class Stated(NamedTuple):
-    """One limit."""
+    """Holds one limit that an endpoint stated."""
 
     remaining: float
     """Requests or tokens that may still be asked for."""
@@ -149,7 +149,7 @@ class Quota:
         self._window: bool | None = None
 
     def told(self, now: float, stated: Stated, claimed: float) -> None:
-        """Takes a statement.
+        """Takes in what an endpoint states.
 
         Args:
             now: seconds.

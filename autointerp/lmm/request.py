@@ -23,7 +23,7 @@ Role = Literal["active", "silent", "judged"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Words."""
+    """Holds a part of a message that is text."""
 
     text: str
 
@@ -40,7 +40,7 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn."""
+    """Holds one turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[TextPart | ImagePart, ...]
@@ -131,7 +131,7 @@ class Images(Protocol):
     """Where a client gets pixels from. Raises ImageError for an image that cannot be decoded."""
 
     async def jpeg(self, picture: Picture) -> bytes:
-        """The encoded picture."""
+        """Returns the encoded picture."""
         ...
 
     async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:

@@ -9,7 +9,7 @@ from autointerp.replies import Reply
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A kind of question."""
+    """Describes one kind of question."""
 
     name: str
     """It stands in `Request.task`, and so in the cache key."""

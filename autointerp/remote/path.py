@@ -59,16 +59,16 @@ class RemotePath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """Returns the last part of the URL."""
         last = self.url.rpartition("/")[2]
         return unquote(last) if self.scheme in _WEB else last
 
     def absolute(self) -> "RemotePath":
-        """Itself."""
+        """Returns the same URL, which is absolute."""
         return self
 
     def resolve(self) -> "RemotePath":
-        """Itself."""
+        """Returns the same URL, which has no links."""
         return self
 
     def is_file(self) -> bool:
@@ -84,7 +84,7 @@ class RemotePath:
         return True
 
     def read_bytes(self) -> bytes:
-        """The whole file."""
+        """Reads the whole file."""
         content = self.run(lambda fs: fs.cat_file(self.url))
         assert isinstance(content, bytes)
         return content
@@ -220,11 +220,11 @@ class RemoteFile(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """Yes."""
+        """Says that the file can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Yes."""
+        """Says that the file can be read from any place."""
         return True
 
     def tell(self) -> int:
@@ -232,7 +232,7 @@ class RemoteFile(io.RawIOBase):
         return self._at
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Goes to another place."""
+        """Moves to another place in the file."""
         self._at = offset + (0, self._at, self._size)[whence]
         if self._at < 0:
             raise OSError("a place before the start of the file")

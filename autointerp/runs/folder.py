@@ -139,7 +139,7 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """Reads a run folder.
+    """Reads a run from its folder.
 
     Raises:
         RunError: no such folder, or not one of this format.
@@ -202,15 +202,15 @@ class RunWriter:
             raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
 
     def explanation(self, record: Explanation) -> None:
-        """Appends one."""
+        """Appends one explanation to its file."""
         self._explanations.append(record)
 
     def score(self, record: Scored | Unscored) -> None:
-        """Appends one."""
+        """Appends one score to its file."""
         self._scores.append(record)
 
     def failure(self, record: FailureRecord) -> None:
-        """Appends one."""
+        """Appends one failure to its file."""
         self._failures.append(record)
 
     def answers_at(self, stage: Literal["explain", "score"], base_url: str) -> None:

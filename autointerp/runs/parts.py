@@ -42,7 +42,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Of the part's folder."""
+        """Returns the name of the part's folder."""
         return f"{self.stage}-{self.index:05d}-of-{self.of:05d}"
 
 
@@ -69,7 +69,7 @@ class Part:
 
     @property
     def path(self) -> Path:
-        """Its folder."""
+        """Returns the folder of the part."""
         return self.run.path
 
 

@@ -34,7 +34,7 @@ class Form:
 
     @property
     def text(self) -> str:
-        """The form in words."""
+        """Returns the form in words."""
         if self.per_call == 1:
             return "single images"
         return f"{self.layout} of {self.per_call}" + (" reversed" if self.backwards else "")

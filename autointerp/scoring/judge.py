@@ -97,7 +97,7 @@ class Judgements:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """The judgements as records."""
+        """Returns the judgements as records."""
         return tuple(
             Verdict(
                 image=item.exemplar.image,
@@ -139,7 +139,7 @@ class Judge:
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
-        """All templates."""
+        """Returns all templates that are used."""
         return (self.prompt, *self.others.values())
 
     @property

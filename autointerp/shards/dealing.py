@@ -82,7 +82,7 @@ class Board:
         return self.result.spent
 
     def note(self, text: str) -> None:
-        """Says one line."""
+        """Shows one line of text."""
         self._progress.note(text)
 
     def heard(self, shard: int, report: Report) -> None:
@@ -151,7 +151,7 @@ class Crew(Protocol):
 
     @property
     def size(self) -> int:
-        """How many."""
+        """Returns how many processes work."""
         ...
 
     async def work(self, call: Call, shards: Sequence[Shard], board: Board) -> None:
@@ -164,7 +164,7 @@ class Crew(Protocol):
 
 
 def added(tallies: Iterable[Tally]) -> Tally:
-    """Field by field."""
+    """Adds two tallies field by field."""
     out = Tally()
     for t in tallies:
         out.requests += t.requests

@@ -332,7 +332,7 @@ def _tidy(run: Path, splits: dict[Stage, Split]) -> None:
 
 
 def run(settings: Merge, *, progress: Progress | None = None) -> MergeResult:
-    """Merges what is there."""
+    """Merges the parts that are there."""
     with run_at(settings.run) as folder:
         result = merge(folder, keep=settings.keep)
         result.run = url_of(result.run, folder, settings.run)

@@ -44,7 +44,7 @@ class Shard:
 
 
 def parse_shard(text: str) -> Shard:
-    """Reads `0/8`, …, `7/8`.
+    """Reads a shard such as `0/8` or `7/8`.
 
     Raises:
         SettingsError: the text is none of these.

@@ -88,7 +88,7 @@ class StoreWriter:
             self._finish()
 
     def add(self, inputs: Tensor, targets: Tensor | None, images: Tensor, groups: Tensor) -> None:
-        """Adds tokens.
+        """Adds tokens to the store.
 
         Args:
             inputs: [tokens, d_in].

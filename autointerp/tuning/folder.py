@@ -34,7 +34,7 @@ class Measure(Record):
 
 
 class TuneInfo(Record):
-    """tune.json."""
+    """Holds what tune.json says."""
 
     version: str
     """Of this package."""
@@ -90,12 +90,12 @@ class TuneFolder:
         self._metrics = LineFile(file)
 
     def metric(self, step: int, figures: Mapping[str, object]) -> None:
-        """A line of metrics.jsonl."""
+        """Appends a line to metrics.jsonl."""
         assert self._metrics is not None
         self._metrics.write((json.dumps({"step": step, **figures}) + "\n").encode())
 
     def failure(self, record: FailureRecord) -> None:
-        """A line of failures.jsonl."""
+        """Appends a line to failures.jsonl."""
         self._failures.append(record)
 
     def update(self, **changes: object) -> None:

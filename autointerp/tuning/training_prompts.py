@@ -26,7 +26,7 @@ N_KEPT = 64
 
 
 class Scene(NamedTuple):
-    """One feature."""
+    """Holds what one feature is asked with."""
 
     request: Request
     """The question that `explain` would ask."""
@@ -36,7 +36,7 @@ class Scene(NamedTuple):
 
 
 class Scenes:
-    """Scenes by feature.
+    """Holds the scenes of the features.
 
     Args:
         dump: where the features are.

@@ -137,7 +137,7 @@ def _header(cells: Sequence[str], where: str) -> list[str]:
 
 
 def _csv_row(row: dict[str, str], where: str) -> tuple[float, str, float]:
-    """Activation, stratum and probability."""
+    """Reads activation, stratum and probability of a row."""
     stratum = row.get("stratum") or "top"
     if stratum not in STRATA:
         raise DumpError(f"{where}: stratum is {stratum!r}; expected top, q1 to q9, silent or guided")

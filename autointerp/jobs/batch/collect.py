@@ -33,7 +33,7 @@ Chunk = dict[str, tuple[BatchFile, Completion]]
 
 @dataclass
 class CollectResult:
-    """What collecting did."""
+    """Describes what collecting did."""
 
     run: Path
     from_files: bool = False

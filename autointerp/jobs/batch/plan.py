@@ -50,7 +50,7 @@ class StageResult(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """A recorded command."""
+    """Holds one recorded command."""
 
     kind: str
     """Its name, one of RECORDS."""

@@ -24,7 +24,7 @@ from autointerp.settings import Budget
 
 @dataclass
 class SubmitResult:
-    """What submitting did."""
+    """Describes what submitting did."""
 
     run: Path
     written: list[BatchFile] = field(default_factory=list)

@@ -21,7 +21,7 @@ class LocalEmbeddings:
     """Answers the task `embed`: a crop by what the eye makes of it, a text by the sentence encoder, centred."""
 
     def __init__(self) -> None:
-        """Loads nothing yet.
+        """Keeps the settings; nothing is loaded yet.
 
         Raises:
             AutointerpError: the extra is not installed.

@@ -77,5 +77,5 @@ def _fold(owner: nn.Module, conv: str, norm: str) -> None:
 
 @lru_cache(maxsize=1)
 def network() -> Network:
-    """The process's one network."""
+    """Returns the one network of the process."""
     return Network()

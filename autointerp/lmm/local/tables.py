@@ -20,7 +20,7 @@ N_NEIGHBOURS = 6
 
 @dataclass(frozen=True)
 class Tables:
-    """Everything that scripts/train_local_head.py writes."""
+    """Holds everything that scripts/train_local_head.py writes."""
 
     class_text: Floats
     """[1000, 384]: the sentence vector of each ImageNet class."""
@@ -63,7 +63,7 @@ def _folder() -> Traversable:
 
 @lru_cache(maxsize=1)
 def tables() -> Tables:
-    """The process's one copy."""
+    """Returns the one copy of the process."""
     stored = load((_folder() / "local.safetensors").read_bytes())
     words = json.loads((_folder() / "local.json").read_text(encoding="utf-8"))
     arrays = {name: values.astype(np.float32) for name, values in stored.items()}

@@ -44,5 +44,5 @@ class TextEncoder:
 
 @lru_cache(maxsize=1)
 def text_encoder() -> TextEncoder:
-    """The process's one encoder."""
+    """Returns the one encoder of the process."""
     return TextEncoder()

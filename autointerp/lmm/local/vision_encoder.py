@@ -27,7 +27,7 @@ def features(seen: Seen, class_text: Floats) -> Floats:
 
 
 def meanings(seen: Seen, weights: Tables) -> Floats:
-    """[pictures, 384], unit length."""
+    """Embeds pictures: [pictures, 384], of unit length."""
     raw = features(seen, weights.class_text) @ weights.head + weights.head_bias
     return raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-6)
 

@@ -32,7 +32,7 @@ class Pixels:
 
 
 def pixels_of(picture: Image.Image) -> Pixels:
-    """Reads a crop."""
+    """Reads the pixels of a crop."""
     small = picture.convert("RGB")
     small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
     rgb: Floats = (np.asarray(small) / np.float32(255)).astype(np.float32)

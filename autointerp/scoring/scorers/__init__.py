@@ -1,1 +1,1 @@
-"""One file a scorer."""
+"""Each file of this folder is one scorer."""

@@ -28,7 +28,7 @@ class Hookpoint:
 
 
 class Backbone(Protocol):
-    """A frozen vision model.
+    """Describes what a frozen vision model can do.
 
     Usual hookpoints of a transformer, i counting its blocks from 0: `blocks.i.mlp.in` (what the MLP reads, after its
     layer norm), `blocks.i.mlp.hidden` (its units, after the nonlinearity), `blocks.i.mlp.out` (what it writes, before

@@ -44,7 +44,7 @@ class Entries(NamedTuple):
 
 
 def entries_of(encoder: Encoder, name: str, inputs: Tensor) -> Entries:
-    """Encodes a batch.
+    """Encodes a batch of tokens.
 
     Args:
         encoder: the coder.

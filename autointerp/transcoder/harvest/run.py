@@ -46,7 +46,7 @@ class Harvested:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to harvest."""
+    """Says what to harvest."""
 
     backbone: Backbone
     population: Population

@@ -115,7 +115,7 @@ class State:
             raise SettingsError(f"{path}: not the plan of a harvest; remove the folder to begin anew") from e
 
     def begin(self, plan: Plan) -> None:
-        """Writes the plan.
+        """Writes the plan of the harvest.
 
         Raises:
             SettingsError: the folder cannot be written.

@@ -33,7 +33,7 @@ SilentRow = tuple[int, float, str, float]
 
 @dataclass(frozen=True)
 class Harvest:
-    """One coder's harvest, complete."""
+    """Holds the complete harvest of one coder."""
 
     collector: Collector
     population: Population
