@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from autointerp.images.picture import Rendering
+from autointerp.images.picture import JudgeRendering, Rendering
 from autointerp.options import Argument, Command, Commas, Group, Option, Place, Settings
 
 PANELS = (
@@ -334,8 +334,9 @@ class ScoreSettings(Settings):
     """How many images are judged in one call; 1 judges each image alone."""
     columns: PositiveInt = 4
     """How many columns a contact sheet has."""
-    rendering: Annotated[Rendering, Option("--judge-rendering", "--rendering")] = "crop"
-    """How a judged image is rendered; a judge sees no marks by default."""
+    rendering: Annotated[JudgeRendering, Option("--judge-rendering", "--rendering")] = "full"
+    """How detection and choice show an image: whole (`full`), whole and a part of it beside that, in its own pixels
+    (`zoom`), or the part alone (`crop`), which asks about parts and not about images."""
     region: Annotated[
         RegionSettings,
         Group(
@@ -346,7 +347,7 @@ class ScoreSettings(Settings):
             },
             panel="What the judge is shown and asked",
         ),
-    ] = RegionSettings(side=224)
+    ] = RegionSettings(side=448)
     """Regions, which are those of the explainer unless they are given here, and picture size."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""
@@ -366,6 +367,8 @@ class ScoreSettings(Settings):
     """The longest side of a screened image, in pixels."""
     n_controls: Annotated[NonNegativeInt, Option("--controls", panel="Controls and corrections")] = 20
     """How many features are judged under other explanations too, as controls; 0 for none."""
+    framing: Annotated[bool, Option(negative="--no-framing", panel="Controls and corrections")] = True
+    """Whether these include texts that speak of framing alone, such as "a close-up of a thing"."""
     n_intruder: Annotated[int, Option(panel="Single scorers")] = Field(default=10, ge=1, le=1000)
     """How many odd-one-out questions `intruder` asks about a feature."""
     intruder_of: Annotated[int, Option(panel="Single scorers")] = Field(default=5, ge=3, le=16)
@@ -401,6 +404,11 @@ class ScoreSettings(Settings):
         ),
     ] = ModelSettings(model=ModelName(LOCAL))
     """The model that embeds crops and explanations: `local`, or a model of an endpoint with embeddings."""
+
+
+def recorded(value: object) -> object:
+    """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
+    return {"framing": False} | value if isinstance(value, dict) else value
 
 
 class TuneSettings(Settings):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from autointerp.images.picture import Rendering, Tile
-from autointerp.images.region import region_of
+from autointerp.images.region import region_of, tells
 from autointerp.schema import Box, Exemplar, ImageRow
 from autointerp.settings import RegionSettings
 
@@ -43,7 +43,8 @@ def tile_of(
     size = (image.width, image.height)
     if box is None or rendering == "full":
         return Tile(image.image, image.sha256, size, "full", None)
-    return Tile(image.image, image.sha256, size, rendering, box, exemplar.heat, grid if exemplar.heat else None)
+    heat = exemplar.heat if tells(exemplar.heat) else None
+    return Tile(image.image, image.sha256, size, rendering, box, heat, grid if heat else None)
 
 
 def borrowed_box(image: ImageRow, lenders: Sequence[tuple[Box | None, ImageRow]], chance: Random) -> Box | None:

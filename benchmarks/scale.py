@@ -66,7 +66,7 @@ class Scheme:
 SCHEMES = (
     Scheme("one image a request", 1, USUAL),
     Scheme("defaults: sheets of 12", 12, USUAL),
-    Scheme("sheets of 24, crops of 112 px, explainer's pictures of 224 px", 24, SMALL),
+    Scheme("sheets of 24, images of 112 px, explainer's pictures of 224 px", 24, SMALL),
 )
 
 

@@ -15,7 +15,7 @@ from autointerp.schema import Box, Exemplar, Feature, FeatureRow, ImageRow
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import Item, make_pool
 from autointerp.session.gateway import expected_output
-from autointerp.settings import Detail, ExplainSettings, ModelSettings, RegionSettings, ScoreSettings
+from autointerp.settings import Detail, ExplainSettings, ModelSettings, ScoreSettings
 from benchmarks.truth.harvest import explanation_of
 from benchmarks.truth.world import GENERIC
 
@@ -37,7 +37,8 @@ class Look:
     """How images are put before a model; what is judged is the same."""
 
     layout: str = "sheet"
-    side: int = 224
+    rendering: str = "full"
+    side: int = 448
     detail: Detail = "auto"
     renderings: tuple[str, ...] = ("outline", "crop")
     explain_side: int = 448
@@ -61,11 +62,13 @@ LEVERS = (
     Lever("12 separate pictures a request", "12", replace(USUAL, layout="separate")),
     Lever("sheets of 12 (default)", "12"),
     Lever("sheets of 24", "24"),
-    Lever("sheets of 12, crops of 112 px", "12", replace(USUAL, side=112)),
+    Lever("sheets of 12, images of 224 px", "12", replace(USUAL, side=224)),
+    Lever("sheets of 12, images and places of them, of 224 px", "12", replace(USUAL, rendering="zoom", side=224)),
+    Lever("sheets of 12, crops alone, of 224 px", "12", replace(USUAL, rendering="crop", side=224)),
     Lever("sheets of 12, low detail", "12", replace(USUAL, detail="low")),
     Lever("sheets of 12, explained from crops alone", "12", replace(USUAL, renderings=("crop",))),
     Lever("sheets of 12, explainer's pictures of 224 px", "12", replace(USUAL, explain_side=224)),
-    Lever("sheets of 24, crops of 112 px, explainer's of 224 px", "24", SMALL),
+    Lever("sheets of 24, images of 112 px, explainer's of 224 px", "24", SMALL),
     Lever("screened, then one by one", "screened"),
 )
 
@@ -115,14 +118,18 @@ def cost_of(look: Look, n: int | None, model: str, *, screening: bool = False) -
     """Of one call that judges `n` images; None: of explaining a feature."""
     if n is None:
         return _of_request(_explaining(look, model), model)
-    shown = ScoreSettings(
-        layout="separate" if look.layout == "separate" else "sheet",
-        per_call=n,
-        columns=round(SCREEN_SHEET**0.5) if screening else ScoreSettings().columns,
-        region=RegionSettings(side=ScoreSettings().screen_side if screening else look.side),
+    usual = ScoreSettings()
+    shown = ScoreSettings.model_validate(
+        {
+            "layout": look.layout,
+            "rendering": look.rendering,
+            "per_call": n,
+            "columns": round(SCREEN_SHEET**0.5) if screening else usual.columns,
+            "region": {"side": usual.screen_side if screening else look.side},
+        }
     )
     judge = Judge(ModelSettings(model=model, detail=look.detail), shown, load_prompt("judge", None))
-    (request,) = judge.requests(TEXT, _items(n))
+    (request,) = judge.requests(TEXT, items_of(n, shown))
     return _of_request(request, model)
 
 
@@ -130,7 +137,7 @@ def _explaining(look: Look, model: str) -> Request:
     region = {"side": look.explain_side}
     shown = ExplainSettings.model_validate({"renderings": look.renderings, "region": region})
     asked = ModelSettings(model=model, detail=look.detail)
-    feature = _specimen(80)
+    feature = specimen(80)
     explainer = Explainer(asked, shown, load_prompt("explain", None), None, None)
     (request,) = explainer.requests(feature, rows_of(feature))
     return request
@@ -142,17 +149,17 @@ def _of_request(request: Request, model: str) -> Cost:
     return Cost(1, words_of(request) + pictures, expected_output(request))
 
 
-@cache
-def _items(n: int) -> tuple[Item, ...]:
-    """Crops of the usual region, as many as asked for."""
-    feature = _specimen(n + 40)
+def items_of(n: int, shown: ScoreSettings) -> tuple[Item, ...]:
+    """Active images with the usual region, as many as asked for, shown as the settings say."""
+    feature = specimen(n + 40)
     said = explanation_of(feature, GENERIC)
-    pool = make_pool(feature, said.seen, rows_of(feature), ScoreSettings(), grid=None, n_images=10_000)
+    pool = make_pool(feature, said.seen, rows_of(feature), shown, grid=None, n_images=10_000)
     return pool.draw(n, 0).items[:n]
 
 
 @cache
-def _specimen(n: int) -> Feature:
+def specimen(n: int) -> Feature:
+    """A feature with `n` active images, all with the usual region, and some silent ones."""
     rows = [Exemplar(i, 2.0, "top" if i % 2 else "q1", 1.0, REGION, None) for i in range(n)]
     rows += [Exemplar(n + i, 0.0, "guided", 0.5, None, None) for i in range(20)]
     return Feature(FeatureRow(0, 1, n, 2.0, None, None), tuple(rows))
@@ -160,14 +167,15 @@ def _specimen(n: int) -> Feature:
 
 def judging(n: int, model: str, text: str = TEXT) -> Request:
     """The question about `n` images on one sheet."""
-    judge = Judge(ModelSettings(model=model), ScoreSettings(per_call=n), load_prompt("judge", None))
-    (request,) = judge.requests(text, _items(n))
+    shown = ScoreSettings(per_call=n)
+    judge = Judge(ModelSettings(model=model), shown, load_prompt("judge", None))
+    (request,) = judge.requests(text, items_of(n, shown))
     return request
 
 
 def explaining(model: str, first_image: int = 0) -> Request:
     """The question about one feature; another first image, another feature."""
-    feature = _specimen(80)
+    feature = specimen(80)
     moved = tuple(replace(e, image=e.image + first_image) for e in feature.exemplars)
     other = replace(feature, exemplars=moved)
     explainer = Explainer(ModelSettings(model=model), ExplainSettings(), load_prompt("explain", None), None, None)

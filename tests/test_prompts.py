@@ -47,9 +47,11 @@ def words(request: Request) -> str:
     return "\n".join(p.text for m in request.messages for p in m.parts if isinstance(p, TextPart))
 
 
-def judging(text: str, layout: str = "sheet", *, n: int = 24) -> list[Request]:
+def judging(text: str, layout: str = "sheet", *, n: int = 24, rendering: str = "full") -> list[Request]:
     rows = (*exemplars("top", range(20)), *exemplars("silent", range(100, 120), activation=0))
-    settings = ScoreSettings(layout="sheet" if layout == "sheet" else "separate", n_active=n // 2, n_silent=n // 2)
+    settings = ScoreSettings.model_validate(
+        {"layout": layout, "rendering": rendering, "n_active": n // 2, "n_silent": n // 2}
+    )
     subject = feature(rows)
     images = image_rows(e.image for e in rows)
     pool = make_pool(subject, explanation().seen, images, settings, grid=None, n_images=1000)
@@ -217,6 +219,19 @@ def test_the_shipped_judge_prompt_fills_in_both_layouts():
     for request in (*sheet, *separate):
         assert "Description: a red square" in words(request)
         assert '"image_11", "image_12"; each value' in words(request)
+
+
+@pytest.mark.parametrize(
+    ("rendering", "whole", "enlarged"), [("full", True, False), ("zoom", True, True), ("crop", False, False)]
+)
+def test_the_judge_is_told_what_it_is_shown(rendering: str, whole: bool, enlarged: bool):
+    sheet, separate = (judging("a red square", layout, rendering=rendering)[0] for layout in ("sheet", "separate"))
+
+    for request in (sheet, separate):
+        assert ("Each image is shown whole." in words(request)) == whole
+        assert ("one part of it is shown by itself" in words(request)) == enlarged
+    assert ("in 6 rows and 2 columns" if enlarged else "in 3 rows and 4 columns") in words(sheet)
+    assert len(separate.pictures) == (24 if enlarged else 12)
 
 
 @pytest.mark.parametrize("levels", ["words", "numbers", "none"])

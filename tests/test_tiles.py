@@ -88,3 +88,10 @@ def test_a_widened_region_stays_inside_its_image():
 
     assert region_box(exemplar(Box(0, 68, 32, 100)), image(200, 200), None, third) == Box(0, 54, 60, 114)
     assert region_box(exemplar(Box(168, 168, 200, 200)), image(200, 200), None, third) == Box(140, 140, 200, 200)
+
+
+def test_an_all_zero_heat_map_tells_of_no_region_and_is_not_drawn():
+    nowhere = exemplar(heat=bytes(4))
+
+    assert region_box(nowhere, image(), GRID, RegionSettings()) is None
+    assert tile_of(nowhere, image(), "outline", Box(0, 0, 9, 9), GRID).heat is None

@@ -47,8 +47,8 @@ class ByImage:
         async with slot:
             if isinstance(self.fit, CallError):
                 raise self.fit
-            numbers = [tile.image for picture in request.pictures for tile in picture.tiles]
-            text = json.dumps({f"image_{i}": self.said_of(n, request.subject) for i, n in enumerate(numbers, 1)})
+            said = {f"image_{i}": self.said_of(image, request.subject) for i, image in request.images.items()}
+            text = json.dumps(said)
             return Completion(text, 100, 10, 0, "stop", None, "judge-2026")
 
 

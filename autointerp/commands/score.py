@@ -23,9 +23,9 @@ class Score(WithFiles):
 
     With an explanation:
 
-    - detection: which of these crops, active and silent mixed, fit? Weighted F1, the headline.
-    - accuracy: the share of yes on active crops, as published; it is recall.
-    - choice: which of two crops fits, one active and one silent? Chance is 1/2.
+    - detection: which of these images, active and silent mixed, fit? Weighted F1, the headline.
+    - accuracy: the share of yes on active images, as published; it is recall.
+    - choice: which of two images fits, one active and one silent? Chance is 1/2.
     - naming: which of several features' explanations fits these crops?
     - localisation: where on the image is it?
 

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature_faults, ints
 from autointerp.dump.format import FEATURES_FILE
@@ -25,6 +26,7 @@ FEW_ACTIVE = 20
 
 _ENOUGH = 64
 """Longest side, in pixels, at which a JPEG is decoded to see whether it is whole."""
+EMPTY_HEAT = "has a heat map of zeros, which marks no region and counts as none; write null"
 
 Counts = npt.NDArray[np.int64]
 
@@ -114,6 +116,10 @@ def _check_exemplars(dump: Dump, findings: _Findings) -> tuple[Counts, Counts, n
         np.add.at(active, place[known & ~is_silent], 1)
         np.maximum.at(highest, place[known], np.asarray(table["activation"], np.float64)[known])
         _odd_evidence(table, feature, findings)
+        if dump.info.heat_bytes is not None:
+            nothing = pa.scalar(bytes(dump.info.heat_bytes), pa.binary())
+            empty = pc.call_function("equal", [table["heat"], nothing]).fill_null(False)
+            findings.add_features(np.asarray(empty), feature, EMPTY_HEAT)
         if before is not None:
             _check_seam(before, table, findings)
         before = table

@@ -65,7 +65,7 @@ def _scoring(s: ScoreSettings) -> Iterator[tuple[str, str, ScoreSettings]]:
             yield f"sheets of {n}", f"--per-call {n}", s.model_copy(update={"per_call": n})
     half = max(16, s.region.side // 2)
     smaller = s.region.model_copy(update={"side": half})
-    yield f"judged crops of {half} px", f"--side {half}", s.model_copy(update={"region": smaller})
+    yield f"judged images of {half} px", f"--side {half}", s.model_copy(update={"region": smaller})
     if not s.n_screen and s.interval is None:
         screened = s.model_copy(update={"n_screen": SCREENED})
         yield f"{SCREENED} silent images screened", f"--screen {SCREENED}", screened

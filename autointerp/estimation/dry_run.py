@@ -26,7 +26,7 @@ from autointerp.schema import Explanation, Feature, Usage
 from autointerp.scoring.case import Case, Population
 from autointerp.scoring.cases import make_judge
 from autointerp.scoring.control_tests import SCORER as CONTROLLED
-from autointerp.scoring.controls import N_CONTROL_TEXTS
+from autointerp.scoring.controls import n_control_texts
 from autointerp.scoring.distractors import N_NEIGHBOURS, Distractors
 from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.sampling import make_pool
@@ -156,8 +156,7 @@ class _SimulatedGateway(Gateway):
         self.asked.append(request)
         if not issubclass(reply, JudgeReply):
             return Failure("rehearsed", "nothing is sent", 0)
-        images = [tile.image for picture in request.pictures for tile in picture.tiles]
-        said = {f"image_{i}": "yes" if self._fits(image) else "no" for i, image in enumerate(images, 1)}
+        said = {f"image_{i}": "yes" if self._fits(image) else "no" for i, image in request.images.items()}
         return Answer(reply.model_validate(said), Usage(), request.model, cached=False)
 
     def _fits(self, image: int) -> bool:
@@ -173,7 +172,7 @@ def _of_judge(asked: Sequence[Request], settings: ScoreSettings) -> Questions:
         # Controls are asked about the images that were judged, after a screening about those looked at with care.
         judged = [r for r in asked if r.task == JUDGE.name and not (settings.n_screen and len(r.pictures[0].tiles) > 1)]
         for request in judged:
-            out[_question("control", request)] += N_CONTROL_TEXTS
+            out[_question("control", request)] += n_control_texts(settings)
     return out
 
 

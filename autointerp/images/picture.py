@@ -10,6 +10,9 @@ Rendering = Literal["crop", "outline", "mask", "full"]
 """`crop`: the box alone. `outline`: the whole image with the region's contour drawn. `mask`: the whole image dimmed
 outside the region. `full`: the whole image, unmarked."""
 
+JudgeRendering = Literal["full", "zoom", "crop", "outline", "mask"]
+"""How a judge is shown an image: one of the above, or `zoom`, the whole image and beside it the box alone."""
+
 RENDERER = 1
 """Raised whenever the same recipe would give other pixels, so that cached answers of the old ones are not used."""
 
@@ -51,6 +54,8 @@ class Picture:
     """JPEG quality, 1–95."""
     columns: int = 0
     """0: a single unnumbered tile. Else the columns of a sheet whose tiles are numbered from 1, row by row."""
+    per_number: int = 1
+    """How many tiles of a sheet follow each other under one number: with 2, an image and a part of it."""
     recipe: str = field(init=False, compare=False, repr=False)
     """All that decides the pixels, as text; it stands for the picture in a request's key."""
 
@@ -58,7 +63,10 @@ class Picture:
         """Writes the picture's recipe."""
         assert self.tiles
         assert self.columns or len(self.tiles) == 1
+        assert len(self.tiles) % self.per_number == 0
         recipe = [RENDERER, [t.recipe() for t in self.tiles], self.side, self.quality, self.columns]
+        # Left out where each tile has its own number, so that the keys of such sheets stay what they were.
+        recipe += [self.per_number] if self.per_number > 1 else []
         # Lists, texts, whole numbers and None: repr writes them one way only, and in a tenth of the time of JSON.
         object.__setattr__(self, "recipe", repr(recipe))
 

@@ -54,6 +54,11 @@ def box_from_heat(
     return _widen(_to_pixels(cells, grid, size), size, margin)
 
 
+def tells(heat: bytes | None) -> bool:
+    """Whether a heat map says where to look: there is one, and not every cell of it is zero."""
+    return heat is not None and any(heat)
+
+
 def region_of(
     exemplar: Exemplar, grid: tuple[int, int] | None, size: tuple[int, int], *, mass: float, margin: float
 ) -> Box | None:

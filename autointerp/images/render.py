@@ -127,13 +127,14 @@ def render_tile(tile: Tile, image: Image.Image, scale: int, side: int) -> Image.
     return shown
 
 
-def render_sheet(tiles: Sequence[Image.Image], columns: int, side: int) -> Image.Image:
+def render_sheet(tiles: Sequence[Image.Image], columns: int, side: int, per_number: int = 1) -> Image.Image:
     """Puts rendered tiles on one sheet, numbered from 1, row by row.
 
     Args:
         tiles: RGB, longest side at most `side`.
         columns: cells in a row.
         side: as the tiles were rendered for.
+        per_number: tiles under one number; those after the first are named parts.
 
     Returns:
         RGB of size `sheet_layout(len(tiles), columns, side).size`.
@@ -142,12 +143,13 @@ def render_sheet(tiles: Sequence[Image.Image], columns: int, side: int) -> Image
     sheet = Image.new("RGB", layout.size, GROUND)
     draw = ImageDraw.Draw(sheet)
     font = _font(max(8, _strip(side) * 4 // 5))
-    for number, (tile, cell) in enumerate(zip(tiles, layout.cells, strict=True), 1):
+    for place, (tile, cell) in enumerate(zip(tiles, layout.cells, strict=True)):
+        number, further = divmod(place, per_number)
         strip, frame = cell.strip, cell.frame
         # One pixel of ground at the left sets the strips of neighbours apart.
         draw.rectangle((strip.x0 + (strip.x0 > 0), strip.y0, strip.x1 - 1, strip.y1 - 1), fill=STRIP)
-        place = (frame.x0 + _gap(side), (strip.y0 + strip.y1) / 2)
-        draw.text(place, str(number), font=font, fill=INK, anchor="lm")
+        name = f"{number + 1} part" if further else str(number + 1)
+        draw.text((frame.x0 + _gap(side), (strip.y0 + strip.y1) / 2), name, font=font, fill=INK, anchor="lm")
         corner = (frame.x0 + (frame.width - tile.width) // 2, frame.y0 + (frame.height - tile.height) // 2)
         sheet.paste(tile, corner)
     return sheet

@@ -172,7 +172,9 @@ def _by_source(pictures: Iterable[Picture]) -> list[list[TileKey]]:
 
 
 def _to_jpeg(picture: Picture, tiles: Sequence[Image.Image]) -> bytes:
-    image = render_sheet(tiles, picture.columns, picture.side) if picture.columns else tiles[0]
+    image = tiles[0]
+    if picture.columns:
+        image = render_sheet(tiles, picture.columns, picture.side, picture.per_number)
     target = BytesIO()
     image.save(target, "JPEG", quality=picture.quality)
     return target.getvalue()

@@ -91,6 +91,15 @@ class Request:
         """Every picture of the request, in order."""
         return tuple(p.picture for m in self.messages for p in m.parts if isinstance(p, ImagePart))
 
+    @property
+    def images(self) -> dict[int, int]:
+        """The dump's image under each number of a question that numbers its images once, in order.
+
+        An image that is shown twice under its number, as a whole and enlarged, is one image.
+        """
+        parts = [p for m in self.messages for p in m.parts if isinstance(p, ImagePart)]
+        return {n: tile.image for part in parts for n, tile in zip(part.numbers, part.picture.tiles, strict=True)}
+
 
 def _part_identity(part: TextPart | ImagePart) -> list[object]:
     if isinstance(part, TextPart):

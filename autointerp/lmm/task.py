@@ -25,4 +25,4 @@ class Task:
 
     def expected_tokens(self, request: Request) -> int:
         """Tokens that the reply to a request of this kind usually has."""
-        return self.tokens + self.tokens_per_image * sum(len(p.tiles) for p in request.pictures)
+        return self.tokens + self.tokens_per_image * sum(len(p.tiles) // p.per_number for p in request.pictures)

@@ -83,6 +83,8 @@ SCORERS: Mapping[str, ScorerLabels] = {
 NAMES: Mapping[str, str] = {
     "always_yes": "always yes",
     "constant": "text “an image”",
+    "close_up": "text “a close-up of a thing”",
+    "middle": "text “an object in the middle”",
     "other": "another's text",
     "neighbour": "neighbour's text",
     "permuted": "shuffled answers",

@@ -5,11 +5,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import filelock
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
 from autointerp.reading import in_short, read_json
@@ -19,7 +19,7 @@ from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.runs.option_names import option_of
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded
 from autointerp.unexplainable import UNEXPLAINABLE
 
 FORMAT = "autointerp-run/1"
@@ -63,7 +63,7 @@ class ScoreStage(Record):
     """How the scores of a run came about."""
 
     judge: ModelSettings
-    settings: ScoreSettings
+    settings: Annotated[ScoreSettings, BeforeValidator(recorded)]
     prompts: dict[str, str]
     calibration: str | None = None
     """First 12 hex digits of the SHA-256 of the calibration that corrects the figures; it is in calibration.json."""

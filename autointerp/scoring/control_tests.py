@@ -17,15 +17,17 @@ SCORER = "detection"
 """The scorer whose controls are tested."""
 CONTROLS = {
     "constant": "“an image”",
+    "close_up": "“a close-up of a thing”",
+    "middle": "“an object in the middle”",
     "other": "another feature's explanation",
     "permuted": "the same answers dealt at random",
     "random": "features of random weights",
     "neighbour": "the nearest neighbour's explanation",
 }
 """What each control is, in words."""
-MUST_LOSE = ("constant", "other", "permuted", "random")
+MUST_LOSE = ("constant", "close_up", "middle", "other", "permuted", "random")
 """The controls that must lose. A neighbour may describe the same thing, so its explanation may rightly do as well."""
-HARDER = ("constant", "other", "random")
+HARDER = ("constant", "close_up", "middle", "other", "random")
 """The controls among them that other explanations, or other features, make; chance alone is easily beaten."""
 CAREFUL = "careful_f1"
 """The detail with which controls are compared where images were screened first."""

@@ -1,4 +1,4 @@
-"""Judges the same images under explanations that should lose: a constant one, another feature's, the nearest one's."""
+"""Judges a feature's images under explanations that should lose: of no content, of framing, of other features."""
 
 from dataclasses import replace
 from typing import Literal
@@ -11,14 +11,23 @@ from autointerp.scoring.case import Addition, Case
 from autointerp.scoring.distractors import normal
 from autointerp.scoring.imputation import imputed
 from autointerp.scoring.judge import Judgements
+from autointerp.settings import ScoreSettings
 from autointerp.statistics.rates import f1_samples
 from autointerp.statistics.resampling import Columns, interval_of, resample, swapped_f1
 
-ControlName = Literal["constant", "other", "neighbour"]
+ControlName = Literal["constant", "close_up", "middle", "other", "neighbour"]
 CONSTANT = "an image"
 """An explanation that fits everything."""
-N_CONTROL_TEXTS = 3
-"""The number of explanations beside its own under which a controlled feature's images are judged."""
+FRAMING: dict[ControlName, str] = {
+    "close_up": "a close-up of a thing",
+    "middle": "an object in the middle",
+}
+"""Explanations that speak of framing alone: they score where active images are shown otherwise than silent ones."""
+
+
+def n_control_texts(settings: ScoreSettings) -> int:
+    """The number of explanations beside its own under which a controlled feature's images are judged."""
+    return 3 + (len(FRAMING) if settings.framing else 0)
 
 
 async def judged_controls(case: Case, said: Judgements, judged: Columns) -> Addition | Failure:
@@ -76,4 +85,4 @@ def _texts(case: Case) -> dict[ControlName, str]:
     # Texts equal to its own come last among the neighbours: they are no control.
     if others.neighbours and normal(others.neighbours[0]) != normal(case.explanation.text):
         out["neighbour"] = others.neighbours[0]
-    return out
+    return out | FRAMING if case.settings.framing else out

@@ -56,7 +56,15 @@ class Board:
     """The variables of a template that describe the images: n, layout, rows, columns and images."""
 
 
-def board(tiles: Sequence[Tile], look: Look, quality: int, role: Role, *, even: bool = True) -> Board:
+def board(
+    tiles: Sequence[Tile],
+    look: Look,
+    quality: int,
+    role: Role,
+    *,
+    even: bool = True,
+    enlarged: Sequence[Tile] = (),
+) -> Board:
     """Puts tiles, numbered from 1, on one sheet or each in a picture of its own.
 
     Args:
@@ -65,20 +73,33 @@ def board(tiles: Sequence[Tile], look: Look, quality: int, role: Role, *, even: 
         quality: the quality of the JPEG, 1 to 95.
         role: what the prompt says of the images.
         even: whether the rows of a sheet are as equally long as they can be; else each row but the last is full.
+        enlarged: a part of each image, shown right after it under its number; none of any where it is empty.
     """
-    n = len(tiles)
-    rows = -(-n // look.columns)
-    columns = -(-n // rows) if even else min(look.columns, n)
-    if look.layout == "sheet" and n > 1:
-        sheet = Picture(tuple(tiles), snug_side(tiles, look.side), quality, columns)
-        pictures = (ImagePart(sheet, role, tuple(range(1, n + 1))),)
-        layout, images = "sheet", [ShownImage(0, "", (Slot(0, "sheet"),))]
-    else:
-        singles = [Picture((tile,), look.side, quality) for tile in tiles]
-        pictures = tuple(ImagePart(single, role, (i,)) for i, single in enumerate(singles, 1))
-        layout = "separate"
-        images = [ShownImage(i + 1, "", (Slot(i, tile.rendering),)) for i, tile in enumerate(tiles)]
-    return Board(pictures, {"n": n, "layout": layout, "rows": rows, "columns": columns, "images": images})
+    cells = [(tile,) for tile in tiles] if not enlarged else list(zip(tiles, enlarged, strict=True))
+    n, per_number = len(cells), len(cells[0])
+    most = max(1, look.columns // per_number)
+    rows = -(-n // most)
+    columns = -(-n // rows) if even else min(most, n)
+    sheet = look.layout == "sheet" and n > 1
+    variables: dict[str, Value] = {"n": n, "layout": "sheet" if sheet else "separate", "rows": rows, "columns": columns}
+    if sheet:
+        return Board(
+            (_sheet(cells, look.side, quality, columns, role),),
+            variables | {"images": [ShownImage(0, "", (Slot(0, "sheet"),))]},
+        )
+    pictures, images = [], []
+    for number, cell in enumerate(cells, 1):
+        slots = tuple(Slot(len(pictures) + i, tile.rendering) for i, tile in enumerate(cell))
+        images.append(ShownImage(number, "", slots))
+        pictures += [ImagePart(Picture((tile,), look.side, quality), role, (number,)) for tile in cell]
+    return Board(tuple(pictures), variables | {"images": images})
+
+
+def _sheet(cells: Sequence[Sequence[Tile]], side: int, quality: int, columns: int, role: Role) -> ImagePart:
+    """One picture of all images; the tiles of each stand side by side under one number."""
+    tiles, per_number = tuple(tile for cell in cells for tile in cell), len(cells[0])
+    picture = Picture(tiles, snug_side(tiles, side), quality, columns * per_number, per_number)
+    return ImagePart(picture, role, tuple(n for n, cell in enumerate(cells, 1) for _ in cell))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +247,11 @@ class Judge:
 
     def _request(self, text: str, items: Sequence[Item], look: Look) -> Request:
         text = plain(text)
-        shown = board([i.tile for i in items], look, self.settings.region.quality, "judged", even=False)
-        return self.question(JUDGE, text, shown, judge_reply(len(items)), {"explanation": text})
+        enlarged = [i.enlarged for i in items if i.enlarged is not None]
+        quality = self.settings.region.quality
+        shown = board([i.tile for i in items], look, quality, "judged", even=False, enlarged=enlarged)
+        variables = {"explanation": text, "rendering": self.settings.rendering}
+        return self.question(JUDGE, text, shown, judge_reply(len(items)), variables)
 
     def question(
         self, task: Task, subject: str, shown: Board, reply: type[Reply], variables: Mapping[str, Value]

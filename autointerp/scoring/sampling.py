@@ -8,6 +8,7 @@ from random import Random
 
 from autointerp.evidence import Images, all_duplicate_keys, held_out, spread, strata
 from autointerp.images.picture import Rendering, Tile
+from autointerp.images.region import tells
 from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Feature, ImageRow
 from autointerp.settings import ScoreSettings
 from autointerp.tiles import borrowed_box, region_box, tile_of
@@ -29,6 +30,8 @@ class Item:
     """Near-duplicates of one another have the same group; it is empty for an image that stands alone."""
     screened: float | None = None
     """The belief of the screening by which this image was chosen; None where no images were screened."""
+    enlarged: Tile | None = None
+    """A part of the image that is shown beside it; None where none is."""
 
     @property
     def active(self) -> bool:
@@ -114,21 +117,28 @@ class Pool:
         """
         chosen = [e for s in STRATA for e in self.ordered.get(s, ())[: counts.get(s, 0)]]
         weights = self._weights(chosen)
-        items = [Item(e, self.tile(e), weights[e.image], self._group(e)) for e in chosen]
+        items = [Item(e, self.tile(e), weights[e.image], self._group(e), None, self._enlarged(e)) for e in chosen]
         Random(f"order:{self.settings.seed}:{self.feature.id}:{len(items)}").shuffle(items)
         return Sample(tuple(items))
 
     def tile(self, exemplar: Exemplar, rendering: Rendering | None = None) -> Tile:
         """Gives the tile that the judge sees; a silent exemplar without a region borrows that of an active one."""
-        shown_as = rendering or self.settings.rendering
+        shown_as = rendering or ("full" if self.settings.rendering == "zoom" else self.settings.rendering)
         # Each round of adaptive sampling asks for the same tiles again.
         if (made := self._tiles.get((exemplar.image, shown_as))) is None:
             made = tile_of(exemplar, self.images[exemplar.image], shown_as, self._box(exemplar), self.grid)
             self._tiles[exemplar.image, shown_as] = made
         return made
 
+    def region_tile(self, exemplar: Exemplar) -> Tile:
+        """Gives the tile of the region, for scorers that compare regions and hold no text against the population."""
+        return self.tile(exemplar, "crop" if self.settings.rendering in ("full", "zoom") else None)
+
+    def _enlarged(self, exemplar: Exemplar) -> Tile | None:
+        return self.tile(exemplar, "crop") if self.settings.rendering == "zoom" else None
+
     def _box(self, exemplar: Exemplar) -> Box | None:
-        if exemplar.silent and exemplar.heat is None and exemplar.box is None and self._lenders:
+        if exemplar.silent and not tells(exemplar.heat) and exemplar.box is None and self._lenders:
             chance = Random(f"borrowed:{self.settings.seed}:{self.feature.id}:{exemplar.image}")
             return borrowed_box(self.images[exemplar.image], self._lenders, chance)
         return region_box(exemplar, self.images[exemplar.image], self.grid, self.settings.region)

@@ -122,7 +122,7 @@ class Knowing:
 
 def shown_in(request: Request) -> list[int]:
     """Image ids of a question's pictures, in the order of their numbers."""
-    return [tile.image for picture in request.pictures for tile in picture.tiles]
+    return list(request.images.values())
 
 
 class KnowingGateway(Gateway):

@@ -40,6 +40,14 @@ def test_a_sound_dump_has_only_what_is_odd_in_it(sound: Path) -> None:
     assert problems_of(sound) == USUAL
 
 
+@pytest.mark.parametrize(("row", "feature"), [(0, 0), (3, 1)])
+def test_a_heat_map_of_zeros_is_odd(sound: Path, spoil: Spoil, row: int, feature: int) -> None:
+    spoil(sound, "exemplars.parquet", row, {"heat": bytes(4)})
+
+    said = f"odd: feature {feature}: has a heat map of zeros, which marks no region and counts as none; write null"
+    assert said in problems_of(sound)
+
+
 @pytest.mark.parametrize(
     ("file", "row", "columns", "said"),
     [

@@ -84,7 +84,10 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
             ("--scorers", ","),
             f"--scorers: no scorer is named; there is {KNOWN}",
         ),
-        (("--rendering", "zoom"), "--judge-rendering 'zoom': input should be 'crop', 'outline', 'mask' or 'full'"),
+        (
+            ("--rendering", "blur"),
+            "--judge-rendering 'blur': input should be 'full', 'zoom', 'crop', 'outline' or 'mask'",
+        ),
         (("--layout", "x"), "--layout 'x': input should be 'sheet' or 'separate'"),
         (("--features", "99"), "features 99 do not exist: this dump has 0 to 15"),
         (

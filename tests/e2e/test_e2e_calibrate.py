@@ -16,6 +16,7 @@ from standin.commands import Command, Result, run, says
 from autointerp.calibration.questions import Plan, make_plan
 from autointerp.dump.reader import open_dump
 from autointerp.images.picture import Picture
+from autointerp.images.render import snug_side
 from autointerp.scoring.calibration import load_calibration
 from autointerp.session.gateway import open_renderer
 from autointerp.settings import ScoreSettings
@@ -50,7 +51,8 @@ def pictures(plan: Plan, drawn: Path) -> dict[str, tuple[int, ...]]:
         tiles = tuple(item.tile for item in question.items)
         sheet = question.form.layout == "sheet"
         for part in (tiles,) if sheet else ((tile,) for tile in tiles):
-            made = Picture(part, region.side, region.quality, SETTINGS.columns if sheet else 0)
+            side = snug_side(part, region.side) if sheet else region.side
+            made = Picture(part, side, region.quality, SETTINGS.columns if sheet else 0)
             out[hashlib.sha256(renderer.jpeg_now(made)).hexdigest()] = tuple(tile.image for tile in part)
     renderer.close()
     return out

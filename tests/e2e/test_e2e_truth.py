@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from standin.commands import Command, Done, run
 from standin.eyes import Seen
 from standin.mind import Question
@@ -74,18 +75,23 @@ def test_crops_of_the_wrong_place_lose_the_feature(explain: Command, tmp_path: P
     assert sum(e.none for e in found) >= 11
 
 
-def test_right_explanations_of_crops_of_the_wrong_place_score_low(seer: StandIn, done: Done, tmp_path: Path):
+@pytest.mark.parametrize(("rendering", "least", "most"), [("crop", 0.0, 0.5), ("full", 0.99, 1.0)])
+def test_right_explanations_score_low_on_crops_of_the_wrong_place_and_hold_of_whole_images(
+    rendering: str, least: float, most: float, seer: StandIn, done: Done, tmp_path: Path
+):
     shutil.copytree(done.run, tmp_path / "run")
     (tmp_path / "run" / "scores.jsonl").unlink()
     wrong = plant(tmp_path / "wrong", marks="wrong").folder
     believe(tmp_path / "run" / "run.json", wrong)
+    asked = ("--judge-base-url", seer.url, "--scorers", "detection", "--features", "0-5", "--rendering", rendering)
 
-    scored = run("score", tmp_path / "run", "--judge-base-url", seer.url, "--scorers", "detection", "--features", "0-5")
+    scored = run("score", tmp_path / "run", *asked)
 
     assert scored.code == 0
-    values = f1(tmp_path / "run")
+    values = f1(tmp_path / "run").values()
     assert len(values) == 6
-    assert max(values.values()) < 0.5
+    # Where an image fired is not what the F1 of images is about; localisation asks that.
+    assert least <= min(values) <= max(values) <= most
 
 
 def believe(run_json: Path, dump: Path) -> None:

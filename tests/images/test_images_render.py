@@ -247,6 +247,20 @@ def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
     assert len(set(strips)) == 12
 
 
+def test_the_second_cell_of_an_image_repeats_its_number_and_says_that_it_is_a_part():
+    blank = Image.new("RGB", (200, 200), GREY)
+
+    apart, together = render_sheet([blank] * 4, 4, 200), render_sheet([blank] * 4, 4, 200, 2)
+
+    def strip(sheet: Image.Image, at: int) -> bytes:
+        box = sheet_layout(4, 4, 200).cells[at].strip
+        return sheet.crop((box.x0 + 1, box.y0, box.x1, box.y1)).tobytes()
+
+    assert strip(together, 0) == strip(apart, 0)
+    assert strip(together, 2) == strip(apart, 1)
+    assert strip(together, 1) != strip(apart, 1)
+
+
 def test_the_cells_of_a_sheet_are_no_larger_than_its_largest_tile_and_never_too_small_for_a_number():
     small, middle, large = (tile((side, side // 2), "full") for side in (40, 130, 300))
 

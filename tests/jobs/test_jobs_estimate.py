@@ -49,8 +49,8 @@ def test_a_feature_with_one_image_of_a_kind_will_not_be_explained_so_that_it_is_
 def test_controls_are_counted_for_as_many_features_as_carry_them(dump: Path):
     found = asked(dump, n_controls=1)
 
-    # Three rivals of one feature, on its three sheets.
-    assert found.models[0].requests == 4 + 4 * 3 + 1 * 3 * 3
+    # Five rivals of one feature, on its three sheets.
+    assert found.models[0].requests == 4 + 4 * 3 + 1 * 5 * 3
 
 
 def test_shuffled_sets_are_counted_for_as_many_features_as_have_one(dump: Path):
@@ -67,6 +67,13 @@ def test_scorers_that_ask_questions_of_their_own_are_counted(dump: Path):
 
     # Two odd-one-out questions a feature; three pairs, each in both orders.
     assert found.models[0].requests == 4 + 4 * (3 + 2 + 2 * 3)
+
+
+@pytest.mark.parametrize("layout", ["sheet", "separate"])
+def test_an_enlarged_place_beside_each_image_costs_no_further_question(dump: Path, layout: str):
+    found = asked(dump, rendering="zoom", layout=layout)
+
+    assert found.models[0].requests == 4 + 4 * 3
 
 
 def test_a_screening_is_counted_with_the_careful_look_at_single_images(dump: Path):
@@ -91,10 +98,10 @@ def test_each_alternative_differs_from_the_plan_in_one_thing(dump: Path):
 
     by = rows(found)
     plan = by["the plan"].a_feature
-    assert plan.requests == 1 + 3 + 3 * 3
-    # One image a request: 36, and as many for each of three rivals.
-    assert by["score --per-call 1"].a_feature.requests == 1 + 36 + 3 * 36
-    assert by["score --per-call 24"].a_feature.requests == 1 + 2 + 3 * 2
+    assert plan.requests == 1 + 3 + 5 * 3
+    # One image a request: 36, and as many for each of five rivals.
+    assert by["score --per-call 1"].a_feature.requests == 1 + 36 + 5 * 36
+    assert by["score --per-call 24"].a_feature.requests == 1 + 2 + 5 * 2
     assert by["score --controls 0"].a_feature.requests == 1 + 3
     assert by["--detail low"].a_feature.requests == plan.requests
     # Tiles of 512 px are what low detail saves, 170 tokens each.

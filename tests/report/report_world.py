@@ -150,7 +150,7 @@ def calibration(**more: object) -> Calibration:
         "layout": "sheet",
         "per_call": 12,
         "rendering": "full",
-        "side": 224,
+        "side": 448,
         "seed": 0,
         "usage": Usage(),
         "created": "2026-11-20T09:00:00Z",

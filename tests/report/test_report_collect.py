@@ -119,7 +119,7 @@ def test_a_calibration_that_speaks_for_these_scores_leaves_nothing_to_note():
     ("more", "beginning"),
     [
         ({"model": "judge-0"}, "The calibration is of judge-0, the judge is judge-1"),
-        ({"side": 448}, "Calibrated with sheet of 12, 448 px"),
+        ({"side": 224}, "Calibrated with sheet of 12, 224 px"),
         ({"prompt": "a" * 12}, "Calibrated with another judging prompt"),
         ({"sensitivity": 0.6}, "The judge is weak: sensitivity 0.60, specificity 0.80"),
     ],

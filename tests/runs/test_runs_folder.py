@@ -342,3 +342,12 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path):
 
     with pytest.raises(RunError, match="the run folder cannot be written"):
         RunWriter(tmp_path / "file" / "run", info())
+
+
+def test_the_scores_of_a_run_that_knows_no_controls_by_framing_were_made_without():
+    stage = ScoreStage(judge=ModelSettings(model="m"), settings=ScoreSettings(), prompts={})
+    told = stage.model_dump(mode="json")
+
+    assert ScoreStage.model_validate(told).settings.framing
+    del told["settings"]["framing"]
+    assert not ScoreStage.model_validate(told).settings.framing

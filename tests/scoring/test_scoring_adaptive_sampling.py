@@ -243,8 +243,10 @@ def test_controls_judge_the_same_images_under_explanations_that_should_lose(cach
     assert score.controls["neighbour"].value == 1.0
     assert score.details["p_other"] == 1 / 201
     assert score.details["p_neighbour"] == 1.0
-    assert client.asked == 4 * 5
-    assert score.usage.calls == 4 * 5
+    # Framing that all features share, which this judge never sees.
+    assert score.controls["close_up"].value == score.controls["middle"].value == 0.0
+    assert client.asked == 6 * 5
+    assert score.usage.calls == 6 * 5
 
 
 def test_a_refusal_of_a_controls_text_does_not_make_the_control_lose(cache: Cache):
@@ -285,3 +287,9 @@ def test_after_a_screening_a_judge_that_tosses_coins_does_not_beat_its_controls(
 
     # The headline counts only what passed both looks; the control is held against the careful look alone.
     assert abs(sum(own) - sum(others)) / 12 < 0.03
+
+
+def test_controls_by_framing_are_left_out_on_demand(cache: Cache):
+    case = make_case(cache, ByImage(truly), controlled=True, settings={"framing": False})
+
+    assert set(scored(outcomes(case)["detection"]).controls) == {"always_yes", "permuted", "constant"}

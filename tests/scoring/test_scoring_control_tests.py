@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.schema import Control, Score, Scored
-from autointerp.scoring.control_tests import headline, separations
+from autointerp.scoring.control_tests import CONTROLS, headline, separations
 
 
 def run_of(own: float, n: int, **controls: float) -> list[Score]:
@@ -59,6 +59,16 @@ def test_a_control_that_does_better_does_not_separate_however_small_its_p():
 
     assert found[0].p < 0.01
     assert found[0].verdict == "does not separate"
+
+
+@pytest.mark.parametrize("framing", ["close_up", "middle"])
+def test_explanations_that_say_no_more_than_a_text_about_framing_do_not_separate(framing: str):
+    found = separations(run_of(0.5, 10, constant=0.1))
+    alike = separations([detection(i, 0.5, constant=0.1, **{framing: 0.5}) for i in range(10)])
+
+    assert (headline(found) or "").startswith("controls separate")
+    said = headline(alike) or ""
+    assert said.startswith(f"CONTROLS DO NOT SEPARATE: {CONTROLS[framing]} scores 0.50, own 0.50 (p = 1)")
 
 
 def test_a_neighbours_explanation_may_do_as_well():

@@ -13,6 +13,7 @@ from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import DEFERRED, CallError, Failure
 from autointerp.schema import Explanation, Feature, FeatureRow
 from autointerp.scoring.case import Case, Outcome
+from autointerp.scoring.controls import FRAMING
 from autointerp.scoring.disjuncts import overlap
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.scorer_list import SCORERS
@@ -197,7 +198,7 @@ def test_a_batch_job_is_given_all_texts_in_one_round(cache: Cache):
 
     assert isinstance(first, Failure)
     assert first.kind == DEFERRED
-    assert asked == {BOTH.text, RED, BLUE, "an image", "another text", "a neighbour"}
+    assert asked == {BOTH.text, RED, BLUE, "an image", "another text", "a neighbour", *FRAMING.values()}
     assert len(scored(second).parts) == 2
 
 

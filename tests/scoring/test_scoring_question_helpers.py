@@ -12,6 +12,7 @@ from builders import exemplars, feature, image_rows
 from autointerp.images.picture import Tile
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import TextPart
+from autointerp.prompts import ShownImage
 from autointerp.schema import Box
 from autointerp.scoring.judge import Look, board
 from autointerp.scoring.question_helpers import Deck, distinct, joined_labels, places, weighted_mean
@@ -51,6 +52,41 @@ def test_rows_of_a_sheet_are_as_even_as_can_be(n: int, rows: int, columns: int):
 
     assert (shown.variables["rows"], shown.variables["columns"], len(shown.pictures)) == (rows, columns, 1)
     assert shown.pictures[0].numbers == tuple(range(1, n + 1))
+
+
+def pairs(n: int) -> tuple[list[Tile], list[Tile]]:
+    """Whole images, and the upper left quarter of each."""
+    whole = [Tile(i, f"{i:064x}", (64, 48), "full", None) for i in range(n)]
+    return whole, [replace(tile, rendering="crop", box=Box(0, 0, 32, 24)) for tile in whole]
+
+
+def test_an_image_and_its_enlarged_place_stand_side_by_side_under_one_number():
+    whole, enlarged = pairs(5)
+
+    shown = board(whole, LOOK, 85, "judged", even=False, enlarged=enlarged)
+
+    (part,) = shown.pictures
+    assert part.numbers == (1, 1, 2, 2, 3, 3, 4, 4, 5, 5)
+    assert part.picture.tiles == tuple(t for both in zip(whole, enlarged, strict=True) for t in both)
+    # Four cells a row are two images, and five images three rows.
+    assert (part.picture.columns, part.picture.per_number) == (4, 2)
+    assert (shown.variables["n"], shown.variables["rows"], shown.variables["columns"]) == (5, 3, 2)
+
+
+def test_shown_separately_an_image_has_its_enlarged_place_in_a_second_picture():
+    whole, enlarged = pairs(2)
+
+    shown = board(whole, replace(LOOK, layout="separate"), 85, "judged", enlarged=enlarged)
+
+    assert [(p.numbers, p.picture.tiles[0].rendering) for p in shown.pictures] == [
+        ((1,), "full"),
+        ((1,), "crop"),
+        ((2,), "full"),
+        ((2,), "crop"),
+    ]
+    images = shown.variables["images"]
+    assert isinstance(images, list)
+    assert [len(image.slots) for image in images if isinstance(image, ShownImage)] == [2, 2]
 
 
 def test_a_chain_of_shared_names_joins_rows():

@@ -173,7 +173,7 @@ def test_silent_crops_follow_the_places_and_sizes_of_active_ones():
     rows = [Exemplar(i, 2.0, "top", 1.0, Box(0, 0, 40, 40), None) for i in range(10)]
     rows += [Exemplar(100 + i, 0.0, "silent", 1.0, None, None) for i in range(10)]
 
-    sample = drawn(feature(rows), n_active=5, n_silent=5)
+    sample = drawn(feature(rows), n_active=5, n_silent=5, rendering="crop")
 
     boxes: dict[bool, set[Box | None]] = {}
     for item in sample.items:
@@ -188,3 +188,52 @@ def test_an_item_knows_whether_the_feature_fires():
     tile = drawn(usual()).items[0].tile
 
     assert [Item(rows[s], tile, 1.0).active for s in ("top", "q1", "silent", "guided")] == [True, True, False, False]
+
+
+def boxed() -> Feature:
+    """Regions of active images, and silent images without any of their own."""
+    rows = [Exemplar(i, 2.0, "top", 1.0, Box(0, 0, 40, 40), None) for i in range(10)]
+    rows += [Exemplar(100 + i, 0.0, "silent", 1.0, None, None) for i in range(10)]
+    return feature(rows)
+
+
+def test_by_default_every_image_is_shown_whole_and_unmarked():
+    sample = drawn(boxed(), n_active=5, n_silent=5)
+
+    assert {(i.tile.rendering, i.tile.box, i.tile.heat, i.enlarged) for i in sample.items} == {
+        ("full", None, None, None)
+    }
+
+
+def test_zoom_adds_to_each_whole_image_a_place_of_the_same_size():
+    sample = drawn(boxed(), n_active=5, n_silent=5, rendering="zoom")
+
+    assert {i.tile.rendering for i in sample.items} == {"full"}
+    places = {side: {i.enlarged.box for i in sample.items if i.enlarged and i.active == side} for side in (True, False)}
+    assert places[True] == places[False] != {None}
+
+
+@pytest.mark.parametrize("heat", [None, bytes(4)])
+def test_an_all_zero_heat_map_of_a_silent_image_is_no_region_of_its_own(heat: bytes | None):
+    rows = [Exemplar(i, 2.0, "top", 1.0, Box(0, 0, 40, 40), None) for i in range(10)]
+    rows += [Exemplar(100 + i, 0.0, "silent", 1.0, None, heat) for i in range(10)]
+    subject = feature(rows)
+    images = image_rows({e.image for e in rows})
+    wanted = ScoreSettings(rendering="crop")
+
+    pool = make_pool(subject, explanation(images=()).seen, images, wanted, grid=(2, 2), n_images=1000)
+
+    tiles = {pool.tile(e) for e in pool.silent}
+    assert {(t.rendering, t.heat) for t in tiles} == {("crop", None)}
+    assert {t.box for t in tiles} == {pool.tile(e).box for e in pool.active}
+
+
+@pytest.mark.parametrize(("asked", "shown"), [("full", "crop"), ("zoom", "crop"), ("outline", "outline")])
+def test_scorers_that_compare_regions_are_shown_regions(asked: str, shown: str):
+    subject = boxed()
+    images = image_rows({e.image for e in subject.exemplars})
+    wanted = ScoreSettings.model_validate({"rendering": asked})
+
+    pool = make_pool(subject, explanation(images=()).seen, images, wanted, grid=None, n_images=1000)
+
+    assert {pool.region_tile(e).rendering for e in pool.active} == {shown}

@@ -1,4 +1,4 @@
-"""Two-alternative forced choice: which of two crops, one active and one silent, does the explanation fit better?
+"""Two-alternative forced choice: which of two images, one active and one silent, does the explanation fit better?
 
 A judge that likes to say yes gains nothing, and "an image" scores one half. With a judge that answers consistently the
 share right is the area under its ROC curve (Green & Swets 1966).

@@ -1,4 +1,4 @@
-"""Detection: which of the held-out crops, active and silent mixed, fit the explanation? The value is weighted F1."""
+"""Detection: which of the held-out images, active and silent mixed, fit the explanation? The value is weighted F1."""
 
 from collections.abc import Sequence
 

@@ -77,7 +77,7 @@ async def embedding(case: Case) -> Outcome:
 async def _embedded(case: Case, embedder: Embedder, items: Sequence[Item]) -> list[Embedded] | Failure:
     """Embeds items; each half of a batch that settles in a failure is tried by itself."""
     side, quality = case.settings.region.side, case.settings.region.quality
-    vectors = await embedder.pictures([Picture((i.tile,), side, quality) for i in items])
+    vectors = await embedder.pictures([Picture((case.pool.region_tile(i.exemplar),), side, quality) for i in items])
     if not isinstance(vectors, Failure):
         return [Embedded(i, v.astype(np.float64)) for i, v in zip(items, vectors, strict=True)]
     if vectors.kind not in SETTLED:

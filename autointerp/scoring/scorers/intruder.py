@@ -102,7 +102,7 @@ def _unlike(strangers: Sequence[Exemplar], crops: Sequence[Exemplar], case: Case
 
 def _request(case: Case, question: Question) -> Request:
     judge = case.judge
-    tiles = [case.pool.tile(e) for e in question.crops]
+    tiles = [case.pool.region_tile(e) for e in question.crops]
     shown = board(tiles, judge.look, judge.settings.region.quality, "judged")
     return judge.question(TASK, "", shown, number_reply("odd", len(tiles)), {})
 

@@ -31,8 +31,9 @@ from autointerp.statistics.resampling import Draws, upper_p
 from autointerp.tiles import WHOLE
 
 NAME = "localisation"
-ENLARGED = 2
-"""Whole images are shown this many times larger than crops, since what fired is a part of them."""
+ENLARGED, ENOUGH = 2, 448
+"""Images are shown this many times larger than to the judge of detection, since what fired is a part of them, but not
+for that above so many pixels."""
 
 Region = tuple[float, float, float, float]
 """x0, y0, x1 and y1 as shares of the image's width and height."""
@@ -163,7 +164,8 @@ def _region(case: Case, exemplar: Exemplar) -> Region | None:
 
 def _question(case: Case, exemplar: Exemplar) -> Request:
     judge, text = case.judge, plain(case.explanation.text)
-    look = replace(judge.look, side=ENLARGED * judge.look.side)
+    side = max(judge.look.side, min(ENLARGED * judge.look.side, ENOUGH))
+    look = replace(judge.look, side=side)
     shown = board([case.pool.tile(exemplar, "full")], look, judge.settings.region.quality, "judged")
     # The template of a single image knows no layout.
     alone = Board(shown.pictures, {"images": shown.variables["images"]})

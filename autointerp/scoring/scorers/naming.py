@@ -111,7 +111,9 @@ def _questions(case: Case, others: tuple[str, ...]) -> list[Question]:
 
 def _request(case: Case, question: Question) -> Request:
     judge, texts = case.judge, [plain(text) for text in question.texts]
-    shown = board([case.pool.tile(e) for e in question.crops], judge.look, judge.settings.region.quality, "active")
+    shown = board(
+        [case.pool.region_tile(e) for e in question.crops], judge.look, judge.settings.region.quality, "active"
+    )
     reply = number_reply("description", len(texts))
     return judge.question(TASK, "\n".join(texts), shown, reply, {"explanations": texts})
 

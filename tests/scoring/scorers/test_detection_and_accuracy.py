@@ -8,7 +8,7 @@ from trial import outcomes as verdicts_of
 
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import CallError, Failure
-from autointerp.schema import DomainFinding, Unscored
+from autointerp.schema import DomainFinding, Scored, Unscored
 from autointerp.scoring.case import Outcome
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.scorers.detection import covered
@@ -187,3 +187,16 @@ def test_the_top_alone_covers_a_tenth_of_two_hundred_active_images():
     assert covered(top_alone.active, 200) == 0.1
     assert covered(with_band.active, 200) == 1.0
     assert covered(top_alone.negatives, 0) == 1.0
+
+
+@pytest.mark.parametrize("settings", [{}, {"layout": "separate"}, {"n_screen": 30, "n_silent": 10}])
+def test_an_enlarged_place_beside_each_image_is_judged_together_with_it(cache: Cache, settings: dict[str, object]):
+    def score(rendering: str) -> Scored:
+        judge = ByImage(lambda image: "yes" if image % 3 else "no")
+        asked = settings | {"rendering": rendering}
+        return scored(verdicts_of(make_case(cache, judge, settings=asked, scorers=("detection",)))["detection"])
+
+    whole, zoomed = score("full"), score("zoom")
+
+    assert zoomed.verdicts == whole.verdicts
+    assert zoomed.usage.calls == whole.usage.calls
