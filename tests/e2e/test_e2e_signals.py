@@ -20,7 +20,6 @@ from standin.server import StandIn
 
 from autointerp.signals import ALIKE
 
-SIGNALS = pytest.mark.parametrize("which", ALIKE, ids=lambda one: one.name)
 FEW = ("--concurrency", "2")
 
 
@@ -34,7 +33,7 @@ def stopped_by_a_signal(said: Result, *command: str) -> bool:
     return said.code == 3 and said.err.count(line) == 1 and "Traceback" not in said.err
 
 
-@SIGNALS
+@pytest.mark.parametrize("which", ALIKE, ids=lambda one: one.name)
 def test_explaining_records_what_is_in_flight_and_goes_on(
     which: signal.Signals, planted: Population, seer: StandIn, explain: Command, tmp_path: Path
 ):
@@ -56,15 +55,12 @@ def test_explaining_records_what_is_in_flight_and_goes_on(
     assert failures(tmp_path / "run") == []
 
 
-@SIGNALS
-def test_scoring_records_what_is_in_flight_and_goes_on(
-    which: signal.Signals, seer: StandIn, explain: Command, tmp_path: Path
-):
+def test_scoring_records_what_is_in_flight_and_goes_on(seer: StandIn, explain: Command, tmp_path: Path):
     explain()
     seer.forget()
     command = ("score", tmp_path / "run", "--scorers", "detection", *FEW)
 
-    stopped = struck(seer, 5, sent(which), *command)
+    stopped = struck(seer, 5, sent(signal.SIGTERM), *command)
     rest = run(*command)
 
     assert stopped_by_a_signal(stopped, "score")
@@ -73,12 +69,11 @@ def test_scoring_records_what_is_in_flight_and_goes_on(
     assert set(seer.answered.values()) == {1}
 
 
-@SIGNALS
-def test_calibrating_keeps_its_answers_and_goes_on(which: signal.Signals, seer: StandIn, tmp_path: Path):
+def test_calibrating_keeps_its_answers_and_goes_on(seer: StandIn, tmp_path: Path):
     model = ("--model", "seer", "--base-url", seer.url)
     command = ("calibrate", *model, "--out", tmp_path / "c.json", "--calls", "24", *FEW)
 
-    stopped = struck(seer, 4, sent(which), *command)
+    stopped = struck(seer, 4, sent(signal.SIGTERM), *command)
     there = (tmp_path / "c.json").exists()
     rest = run(*command)
 
@@ -141,7 +136,7 @@ def test_a_terminal_that_is_gone_takes_no_word_and_stops_the_run_all_the_same(
     assert not list((tmp_path / "run").glob("*.part"))
 
 
-@SIGNALS
+@pytest.mark.parametrize("which", ALIKE, ids=lambda one: one.name)
 def test_a_report_has_nothing_to_finish_and_leaves_nothing(which: signal.Signals, done: Done, tmp_path: Path):
     shutil.copytree(done.run, tmp_path / "run")
     before = sorted(p.name for p in (tmp_path / "run").iterdir())
