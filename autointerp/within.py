@@ -1,5 +1,6 @@
 """Names from outside, as of objects in a bucket or of images in a dump: they lead out of no folder."""
 
+import contextlib
 import ntpath
 import posixpath
 from pathlib import Path
@@ -13,7 +14,8 @@ def leaves(name: str) -> str | None:
     """
     if "\0" in name:
         return "it holds a NUL"
-    if posixpath.isabs(name) or ntpath.isabs(name) or ntpath.splitdrive(name)[0]:
+    # Of a name that begins with a backslash Python 3.13 no longer says that it is absolute on Windows.
+    if name.startswith(("/", "\\")) or ntpath.isabs(name) or ntpath.splitdrive(name)[0]:
         return "it is absolute"
     inside = [path.normpath(name).replace("\\", "/").split("/")[0] for path in (posixpath, ntpath)]
     return "it leads out of its folder" if ".." in inside else None
@@ -39,4 +41,6 @@ def within(folder: Path, name: str) -> Path:
         raise ValueError(str(error)) from error
     if not full.is_relative_to(root):
         raise ValueError("a link in it leads out of its folder")
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        full.stat()  # raises for a circle of links, which Python 3.13 resolves to itself
     return full

@@ -43,7 +43,8 @@ class Logged(io.TextIOBase):
 
     def flush(self) -> None:
         """Flushes what is shown; the file is written at once."""
-        self.shown.flush()
+        if not self.shown.closed:  # it is flushed once more when it is thrown away
+            self.shown.flush()
 
     def write(self, text: str) -> int:
         """Shows the text, and adds the lines that it ends to the file."""

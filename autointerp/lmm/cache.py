@@ -109,6 +109,7 @@ class Cache:
         self._say = say
         self._mending = threading.RLock()
         self._mended = False
+        self._damaged: diskcache.Cache | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._store = self._open()
@@ -182,7 +183,7 @@ class Cache:
         """Writes what is waiting and closes."""
         self._queue.put(None)
         self._writer.join()
-        self._store.close()
+        self._disconnect()
         if self.bad and self._say is not None:
             n = len(self.bad)
             what = "1 row is damaged and counts" if n == 1 else f"{n:,} rows are damaged and count"
@@ -205,8 +206,14 @@ class Cache:
             for _, _, done in items:
                 done.get_loop().call_soon_threadsafe(_settle, done, problem)
             if batch[-1] is None:
-                self._store.close()
+                self._disconnect()
                 return
+
+    def _disconnect(self) -> None:
+        """Closes the connections of this thread; each thread has its own."""
+        for store in (self._damaged, self._store):
+            if store is not None:
+                store.close()
 
     def _write_batch(self, items: list[tuple[str, bytes | None, "asyncio.Future[None]"]]) -> SettingsError | None:
         rows = [(key, raw) for key, raw, _ in items]
@@ -249,7 +256,7 @@ class Cache:
             with filelock.FileLock(self.folder / f"{_DAMAGED}.lock"):
                 # Or another process has done it.
                 said = _renew(self.folder, error) if _file_of(place) == self._file else None
-                self._store = _opened(place)
+                self._damaged, self._store = broken, _opened(place)
         if said is not None and self._say is not None:
             self._say(said)
         return True
