@@ -43,11 +43,24 @@ class Exemplar:
     box: Box | None
     heat: bytes | None
     """rows·cols bytes, row-major, 0–255 of the image's maximum."""
+    silent_activation: float | None = None
+    """For a silent image, what the feature reached on it, in raw units; None where that is not known."""
 
     @property
     def silent(self) -> bool:
         """Whether the feature does not fire on the image."""
         return self.stratum in SILENT_STRATA
+
+    def share_reached(self, active_above: float) -> float | None:
+        """Computes what the feature reached on a silent image as a share of its threshold, 0 to 1.
+
+        Returns:
+            The share, with an activation below 0 as 0. It is None where the feature fires, where what it reached is not
+            known, and where the threshold `active_above` is not above 0.
+        """
+        if not self.silent or self.silent_activation is None or active_above <= 0:
+            return None
+        return min(1.0, max(0.0, self.silent_activation / active_above))
 
 
 SILENT_STRATA = ("silent", "guided")
@@ -79,6 +92,8 @@ class Feature:
 
     row: FeatureRow
     exemplars: tuple[Exemplar, ...]
+    active_above: float = 0.0
+    """The feature fires on an image when its activation is greater than this; raw units."""
 
     @property
     def id(self) -> int:
@@ -94,6 +109,16 @@ class Feature:
     def negatives(self) -> tuple[Exemplar, ...]:
         """Exemplars on which it is silent, as stored."""
         return tuple(e for e in self.exemplars if e.silent)
+
+    def in_margin(self, exemplar: Exemplar, silent_below: float) -> bool:
+        """Says whether a silent image came so near the threshold that it counts neither as active nor as silent.
+
+        Args:
+            exemplar: one of the feature's.
+            silent_below: the share of the threshold, in (0, 1], above which the margin begins; 1 leaves no margin.
+        """
+        share = exemplar.share_reached(self.active_above)
+        return share is not None and silent_below < 1 and share > silent_below
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
-from autointerp.runs.folder import ExplainStage, RunInfo
+from autointerp.runs.folder import ExplainStage, RunInfo, open_run
 from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
@@ -137,6 +137,7 @@ def explain_features(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
+    o = o.model_copy(update={"settings": _as_begun(o.settings, run)})
     _refuse_hierarchy(shard, o.settings)
     dump = named_dump(o.dump, allow_outside=o.allow_outside)
     explainer = make_explainer(dump, o.model, o.settings, o.prompts)
@@ -186,6 +187,16 @@ def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progre
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
     return explain_features(o, Path(o.run), progress=progress, shard=shard, stop=stop)
+
+
+def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
+    """The settings, with the margin of a run that is gone on with unless one was asked for: older runs have none."""
+    if "silent_below" in settings.model_fields_set or not (run / "run.json").exists():
+        return settings
+    there = open_run(run)
+    if not len(there.explained()):
+        return settings
+    return settings.model_copy(update={"silent_below": there.info.explain.settings.silent_below})
 
 
 def _refuse_hierarchy(shard: Shard | None, settings: ExplainSettings) -> None:
