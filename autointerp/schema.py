@@ -288,6 +288,8 @@ class Scored(Record):
     details: Details
     controls: dict[str, Control]
     verdicts: tuple[Verdict, ...] = ()
+    margin: tuple[Verdict, ...] = ()
+    """Those on images near the threshold, which count neither as active nor as silent and are no part of the value."""
     parts: tuple[PartScore, ...] = ()
     """Where the explanation is a disjunction of several: each by itself, in its order."""
     judge: str
