@@ -26,7 +26,7 @@ from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.harvest.silent_sampling import draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.writing import Harvest, dump_info, write_dump
-from autointerp.transcoder.near_duplicates import Look
+from autointerp.images.near_duplicates import Look
 from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 

@@ -12,6 +12,7 @@ import numpy as np
 from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
@@ -61,6 +62,7 @@ class _Explaining:
     place: ShardWriter
     left: Ints
     ancestry: Ancestry | NoAncestry
+    near_copies: NearCopies
     shuffler: Shuffler
     recorder: Recorder
     result: JobResult
@@ -73,7 +75,9 @@ class _Explaining:
         # Reads row groups of other features; meanwhile the others go on.
         wanted = self.shuffler.wants(feature.id)
         shuffled = await asyncio.to_thread(self.shuffler.draw, feature) if wanted else ()
-        images = images_of(self.dump, feature, [e.image for e in shuffled])
+        # Looks at images of a dump that states no near-duplicates.
+        more = [e.image for e in shuffled]
+        images = await asyncio.to_thread(images_of, self.dump, feature, more, near_copies=self.near_copies)
         outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
         self.recorder.explained(outcome.record, outcome.gaps)
 
@@ -155,6 +159,7 @@ def explain_features(
         if o.engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
             progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
+        near_copies = NearCopies(dump, cache_folder(o.cache))
         _Explaining(
             o=o,
             dump=dump,
@@ -163,7 +168,8 @@ def explain_features(
             place=place,
             left=left,
             ancestry=ancestry_of(dump, place.run, explainer.settings),
-            shuffler=Shuffler(dump, chosen, explainer.settings),
+            near_copies=near_copies,
+            shuffler=Shuffler(dump, chosen, explainer.settings, near_copies),
             recorder=Recorder(place.writer, result, progress, stop, outbox),
             result=result,
             progress=progress,
