@@ -38,7 +38,8 @@ def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> S
 
     Exemplars without a row in `images`, such as those whose files cannot be read, are passed over: the next one in the
     order of drawing stands in. Of each stratum at most half is shown, so that the judge always has held-out images of
-    the same kind; of a near-duplicate group at most one image is shown. Silent images near the threshold are no contrast.
+    the same kind; of a near-duplicate group at most one image is shown. Silent images near the threshold
+    are no contrast.
     """
     chance = Random(f"shown:{settings.seed}:{feature.id}")
     taken: set[str] = set()

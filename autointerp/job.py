@@ -254,7 +254,7 @@ def only(ids: Ints) -> Selection:
 def images_of(
     dump: Dump, feature: Feature, more: Sequence[int] = (), *, near_copies: NearCopies | None = None
 ) -> Images:
-    """Rows of all images of a feature, and of `more`, by id; with `near_copies` near-duplicates of a feature are grouped.
+    """Rows of all images of a feature, and of `more`, by id; `near_copies` groups those of the feature.
 
     Raises:
         DumpError: an image is not in the dump.

@@ -1,5 +1,6 @@
 """The records that stages hand to each other: features with their evidence, explanations, scores, failures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -109,6 +110,14 @@ class Feature:
     def negatives(self) -> tuple[Exemplar, ...]:
         """Exemplars on which it is silent, as stored."""
         return tuple(e for e in self.exemplars if e.silent)
+
+    def reached_text(self, exemplars: Iterable[Exemplar]) -> str:
+        """Says how near to firing it came on some silent images, as shares of its threshold; empty where unknown."""
+        shares = [share for e in exemplars if (share := e.share_reached(self.active_above)) is not None]
+        if not shares:
+            return ""
+        low, high = f"{100 * min(shares):.0f}", f"{100 * max(shares):.0f}"
+        return f"{low} % of the threshold" if low == high else f"{low} to {high} % of the threshold"
 
     def in_margin(self, exemplar: Exemplar, silent_below: float) -> bool:
         """Says whether a silent image came so near the threshold that it counts neither as active nor as silent.

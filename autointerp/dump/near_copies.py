@@ -37,7 +37,7 @@ class NearCopies:
 
     Args:
         dump: the dump. Where any of its images has a group, the groups it states are all there are.
-        elsewhere: the folder for what is remembered where the dump's own cannot be written; None remembers nothing then.
+        elsewhere: the folder where looks are remembered if the dump's own cannot be written; None for nowhere.
     """
 
     def __init__(self, dump: Dump, elsewhere: Path | None) -> None:

@@ -15,7 +15,9 @@ def exemplars_of(table: pa.Table) -> tuple[Exemplar, ...]:
     names = ("image", "activation", "stratum", "probability", "x0", "y0", "x1", "y1", "heat", "silent_activation")
     columns = [table[name].to_pylist() for name in names]
     return tuple(
-        Exemplar(image, activation, stratum, probability, None if x0 is None else Box(x0, y0, x1, y1), heat, _known(own))
+        Exemplar(
+            image, activation, stratum, probability, None if x0 is None else Box(x0, y0, x1, y1), heat, _known(own)
+        )
         for image, activation, stratum, probability, x0, y0, x1, y1, heat, own in zip(*columns, strict=True)
     )
 
@@ -26,7 +28,7 @@ def _known(number: float | None) -> float | None:
 
 
 def with_silent_activations(exemplars: Sequence[Exemplar]) -> tuple[Exemplar, ...]:
-    """A feature's exemplars, those of dumps without the column `silent_activation` with what their activations say of it.
+    """A feature's exemplars; where none states its `silent_activation`, with what the activations say of it.
 
     Writers that know what a feature reaches on silent images have always put it in `activation`, and the others put 0
     there. So the activations of a feature's silent rows are taken for known where one of them is not 0.

@@ -181,7 +181,7 @@ def _silent_known(dump: Dump) -> int:
     parts, out = dump.exemplar_parts, 0
     for at in range(len(parts.index.rows)):
         table = parts.read(at, ["feature", "stratum", "activation", "silent_activation"])
-        table = table.filter(pc.is_in(table["stratum"], pa.array(SILENT_STRATA)))
+        table = table.filter(pa.array(np.isin(np.asarray(table["stratum"]), SILENT_STRATA)))
         feature, activation = ints(table["feature"]), np.asarray(table["activation"], np.float64)
         stated = ~np.isnan(np.asarray(table["silent_activation"].fill_null(np.nan), np.float64))
         # Of a feature that states none, the activations count where one of them is not 0.
@@ -240,7 +240,7 @@ def _odd(dump: Dump, tally: _Tally, n_dead: int) -> Iterator[str]:
         ("features without exemplars", tally.n_without),
         ("features with exemplars but no silent ones, so that they cannot be scored", tally.n_without_silent),
         (
-            "silent exemplars that do not say what the feature reached on them, so that none counts as near its threshold",
+            "silent exemplars that do not say what the feature reached on them, so none is known to nearly fire it",
             tally.n_silent - tally.n_silent_known,
         ),
         (f"features with exemplars, fewer than {FEW_ACTIVE} of them active", tally.n_few_active),

@@ -227,7 +227,9 @@ class Explainer:
         share = exemplar.share_reached(self.active_above)
         if share is None or self.settings.levels == "none":
             return ""
-        return f"{share:.0%} of what fires it" if self.settings.levels == "words" else f"{exemplar.silent_activation:.3g}"
+        return (
+            f"{share:.0%} of what fires it" if self.settings.levels == "words" else f"{exemplar.silent_activation:.3g}"
+        )
 
     def _record(
         self,

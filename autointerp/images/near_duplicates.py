@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from autointerp.statistics.rates import Ints
+Ints = npt.NDArray[np.int64]
 
 LOOKED_AT = 256
 """Longest side in pixels at which near-duplicates are compared: a JPEG is decoded no larger than needs be."""

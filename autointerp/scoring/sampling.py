@@ -20,7 +20,7 @@ GUIDED_SHARE = 2 / 3
 """The share of the silent images that is drawn from the look-alikes, among which a too broad explanation is caught."""
 
 BELOW_PER_MARGIN = 5
-"""The number of clearly silent images that are judged for each one near the threshold, which is no part of the headline."""
+"""The number of clearly silent images that are judged for each one near the threshold."""
 
 Side = Literal["active", "silent", "margin"]
 

@@ -7,16 +7,14 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-
 from autointerp.dump.writer import digest_of
 from autointerp.errors import ImageError, SettingsError, one_line
 from autointerp.images.decode import decoding
 from autointerp.images.formats import UNREADABLE, LeftOut
+from autointerp.images.near_duplicates import LOOKED_AT, Look, joined, look_of, near_duplicates, shared_names
 from autointerp.images.threads import worker_threads
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
-from autointerp.images.near_duplicates import LOOKED_AT, Look, joined, look_of, near_duplicates, shared_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
 from autointerp.schema import Exemplar, Feature, FeatureRow
 
-UNKNOWN = "silent exemplars that do not say what the feature reached on them, so that none counts as near its threshold"
+UNKNOWN = "silent exemplars that do not say what the feature reached on them, so none is known to nearly fire it"
 
 
 def dump_of(folder: Path, info: DumpInfo, *silent: Exemplar) -> Dump:

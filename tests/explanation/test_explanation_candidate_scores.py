@@ -30,7 +30,9 @@ ABOUT = feature(
 
 def chosen(about: Feature = ABOUT, plan: CandidateSettings = PLAN, groups: dict[int, str] | None = None) -> Sample:
     rows = image_rows((e.image for e in about.exemplars), groups=groups)
-    return choosing_sample(about, SHOWN, rows, judging_settings(plan, seed=0, silent_below=0.5), grid=None, n_images=1000)
+    return choosing_sample(
+        about, SHOWN, rows, judging_settings(plan, seed=0, silent_below=0.5), grid=None, n_images=1000
+    )
 
 
 def ids(sample: Sample) -> list[int]:

@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autointerp.synthetic.drawing import draw
-from autointerp.synthetic.scenes import draw_scenes
 from autointerp.images.near_duplicates import (
     HASH_DISTANCE,
     THUMB_CONTRAST,
@@ -19,6 +17,8 @@ from autointerp.images.near_duplicates import (
     near_duplicates,
     shared_names,
 )
+from autointerp.synthetic.drawing import draw
+from autointerp.synthetic.scenes import draw_scenes
 
 SCENES = [draw(scene).image for scene in draw_scenes(24, seed=3)]
 

@@ -193,7 +193,9 @@ def test_totals_with_and_without_the_margin_are_those_of_the_population():
         seen = explanation(contrast=Random(seed).sample(below, 4)).seen
         pool = make_pool(about, seen, image_rows(e.image for e in rows), settings, grid=None, n_images=1020)
         silent = pool.draw(5, 48).silent
-        total = {side: sum(i.weight * fits[i.exemplar.image - 100] for i in silent if i.margin == side) for side in (0, 1)}
+        total = {
+            side: sum(i.weight * fits[i.exemplar.image - 100] for i in silent if i.margin == side) for side in (0, 1)
+        }
         found.append((total[0], total[1], sum(i.weight for i in silent if not i.margin)))
     truth = np.array([np.sum(fits & ~near), np.sum(fits & near), np.sum(~near)])
     mean, error = np.mean(found, axis=0), np.std(found, axis=0) / np.sqrt(len(found))
