@@ -11,6 +11,7 @@ from autointerp.errors import DumpError, ImageError
 from autointerp.images.decode import decode
 from autointerp.images.near_duplicates import LOOKED_AT, THUMB_SIDE, Look, look_of, near_duplicates, shared_names
 from autointerp.images.store import Store
+from autointerp.images.threads import worker_threads
 from autointerp.remote.path import RemotePath
 from autointerp.schema import ImageRow
 
@@ -19,6 +20,8 @@ MEMORY = 64 * 2**20
 """Bytes of looks that are kept in memory."""
 _WEIGHT = 2048
 """Bytes that a look takes in memory, at most."""
+THREADS = 8
+"""That look at images at once, most of which wait where the dump is at a URL."""
 _WAIT = 5.0
 """Seconds to wait for another process that writes the file; it is made again without it."""
 _TABLE = (
@@ -61,8 +64,10 @@ class NearCopies:
         """How each image looks that can be decoded."""
         known = {image: look for image in rows if (look := self._looks.peek(image)) is not None}
         stored = self._read({image: row for image, row in rows.items() if image not in known})
-        left = (row for image, row in rows.items() if image not in known and image not in stored)
-        made = {row.image: look for row in left if (look := self._look(row)) is not None}
+        left = [row for image, row in rows.items() if image not in known and image not in stored]
+        with worker_threads(THREADS) as pool:
+            seen = dict(zip((row.image for row in left), pool.map(self._look, left), strict=True))
+        made = {image: look for image, look in seen.items() if look is not None}
         if made:
             self._write(made, rows)
         for image, look in (stored | made).items():

@@ -291,7 +291,6 @@ class Scorer:
         if self.sides != "none" and (n := len(pool.active)) < settings.min_active:
             return f"{n} held-out active images, {settings.min_active} are needed; {MORE_ACTIVE}"
         if self.sides == "both" and (n := len(pool.silent)) < settings.min_silent:
-            near = len(pool.feature.negatives) and pool.margin_share
-            more = f"{MORE_SILENT}, or count those near the threshold (--silent-below 1)" if near else MORE_SILENT
-            return f"{n} held-out silent images, {settings.min_silent} are needed; {more}"
+            near = ", or count those near the threshold (--silent-below 1)" if pool.margin_share else ""
+            return f"{n} held-out silent images, {settings.min_silent} are needed; {MORE_SILENT}{near}"
         return None

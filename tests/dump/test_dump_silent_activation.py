@@ -1,11 +1,11 @@
 """What a feature reached on its silent images: an optional column, which older dumps lack."""
 
+from collections.abc import Callable, Mapping
 from math import nan
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Spoil
 
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
@@ -14,6 +14,7 @@ from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
 from autointerp.schema import Exemplar, Feature, FeatureRow
 
+Spoil = Callable[[Path, str, int, Mapping[str, object]], None]
 UNKNOWN = "silent exemplars that do not say what the feature reached on them, so none is known to nearly fire it"
 
 
