@@ -38,11 +38,12 @@ def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> S
 
     Exemplars without a row in `images`, such as those whose files cannot be read, are passed over: the next one in the
     order of drawing stands in. Of each stratum at most half is shown, so that the judge always has held-out images of
-    the same kind; of a near-duplicate group at most one image is shown.
+    the same kind; of a near-duplicate group at most one image is shown. Silent images near the threshold
+    are no contrast.
     """
     chance = Random(f"shown:{settings.seed}:{feature.id}")
     taken: set[str] = set()
-    by_stratum = strata(feature.exemplars)
+    by_stratum = strata([e for e in feature.exemplars if not feature.in_margin(e, settings.silent_below)])
 
     def drawn(stratum: str) -> list[Exemplar]:
         return _there(_shuffled(by_stratum.get(stratum, []), chance), images)

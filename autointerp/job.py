@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from autointerp.batch.client import Outbox
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import Selection, parse_features
 from autointerp.errors import RunError, SettingsError
@@ -250,10 +251,21 @@ def only(ids: Ints) -> Selection:
     return Selection(starts=ids, stops=ids + 1)
 
 
-def images_of(dump: Dump, feature: Feature, more: Sequence[int] = ()) -> Images:
-    """Rows of all images of a feature, and of `more`, by id."""
-    ids = sorted({e.image for e in feature.exemplars} | set(more))
-    return dict(zip(ids, dump.images(ids), strict=True))
+def images_of(
+    dump: Dump, feature: Feature, more: Sequence[int] = (), *, near_copies: NearCopies | None = None
+) -> Images:
+    """Rows of all images of a feature, and of `more`, by id; `near_copies` groups those of the feature.
+
+    Raises:
+        DumpError: an image is not in the dump.
+    """
+    own = {e.image for e in feature.exemplars}
+    ids = sorted(own | set(more))
+    rows = dict(zip(ids, dump.images(ids), strict=True))
+    if near_copies is None:
+        return rows
+    # Those of others are left out, so that whatever is drawn of a feature follows from the feature alone.
+    return rows | near_copies.grouped({image: row for image, row in rows.items() if image in own})
 
 
 def reference(dump: Dump) -> DumpReference:

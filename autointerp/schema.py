@@ -1,5 +1,6 @@
 """The records that stages hand to each other: features with their evidence, explanations, scores, failures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -43,11 +44,24 @@ class Exemplar:
     box: Box | None
     heat: bytes | None
     """rows·cols bytes, row-major, 0–255 of the image's maximum."""
+    silent_activation: float | None = None
+    """For a silent image, what the feature reached on it, in raw units; None where that is not known."""
 
     @property
     def silent(self) -> bool:
         """Whether the feature does not fire on the image."""
         return self.stratum in SILENT_STRATA
+
+    def share_reached(self, active_above: float) -> float | None:
+        """Computes what the feature reached on a silent image as a share of its threshold, 0 to 1.
+
+        Returns:
+            The share, with an activation below 0 as 0. It is None where the feature fires, where what it reached is not
+            known, and where the threshold `active_above` is not above 0.
+        """
+        if not self.silent or self.silent_activation is None or active_above <= 0:
+            return None
+        return min(1.0, max(0.0, self.silent_activation / active_above))
 
 
 SILENT_STRATA = ("silent", "guided")
@@ -79,6 +93,8 @@ class Feature:
 
     row: FeatureRow
     exemplars: tuple[Exemplar, ...]
+    active_above: float = 0.0
+    """The feature fires on an image when its activation is greater than this; raw units."""
 
     @property
     def id(self) -> int:
@@ -94,6 +110,24 @@ class Feature:
     def negatives(self) -> tuple[Exemplar, ...]:
         """Exemplars on which it is silent, as stored."""
         return tuple(e for e in self.exemplars if e.silent)
+
+    def reached_text(self, exemplars: Iterable[Exemplar]) -> str:
+        """Says how near to firing it came on some silent images, as shares of its threshold; empty where unknown."""
+        shares = [share for e in exemplars if (share := e.share_reached(self.active_above)) is not None]
+        if not shares:
+            return ""
+        low, high = f"{100 * min(shares):.0f}", f"{100 * max(shares):.0f}"
+        return f"{low} % of the threshold" if low == high else f"{low} to {high} % of the threshold"
+
+    def in_margin(self, exemplar: Exemplar, silent_below: float) -> bool:
+        """Says whether a silent image came so near the threshold that it counts neither as active nor as silent.
+
+        Args:
+            exemplar: one of the feature's.
+            silent_below: the share of the threshold, in (0, 1], above which the margin begins; 1 leaves no margin.
+        """
+        share = exemplar.share_reached(self.active_above)
+        return share is not None and silent_below < 1 and share > silent_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +297,8 @@ class Scored(Record):
     details: Details
     controls: dict[str, Control]
     verdicts: tuple[Verdict, ...] = ()
+    margin: tuple[Verdict, ...] = ()
+    """Those on images near the threshold, which count neither as active nor as silent and are no part of the value."""
     parts: tuple[PartScore, ...] = ()
     """Where the explanation is a disjunction of several: each by itself, in its order."""
     judge: str

@@ -280,7 +280,15 @@ class CandidateSettings(Settings):
         return value
 
 
-class ExplainSettings(Settings):
+class MarginSettings(Settings):
+    """Which images count as silent."""
+
+    silent_below: float = Field(default=0.5, gt=0, le=1)
+    """The share of its threshold up to which a feature is silent; images on which it reaches more without firing are no
+    contrast and stay out of scores, and 1 counts them as silent."""
+
+
+class ExplainSettings(MarginSettings):
     """What the explainer is shown and asked."""
 
     panel: ClassVar[str] = "What the explainer is shown and asked"
@@ -313,7 +321,7 @@ class ExplainSettings(Settings):
     """The seed of every random choice; it is also sent to the endpoint."""
 
 
-class ScoreSettings(Settings):
+class ScoreSettings(MarginSettings):
     """What the judge is shown and asked."""
 
     panel: ClassVar[str] = "What the judge is shown and asked"
@@ -408,7 +416,12 @@ class ScoreSettings(Settings):
 
 def recorded(value: object) -> object:
     """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
-    return {"framing": False} | value if isinstance(value, dict) else value
+    return without_margin({"framing": False} | value if isinstance(value, dict) else value)
+
+
+def without_margin(value: object) -> object:
+    """Settings as a file holds them: in an earlier version all images below the threshold counted as silent."""
+    return {"silent_below": 1.0} | value if isinstance(value, dict) else value
 
 
 class TuneSettings(Settings):

@@ -18,6 +18,7 @@ from figures import machine, stated
 from torch import Tensor
 
 from autointerp.dump.writer import digest_of
+from autointerp.images.near_duplicates import Look
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.config import CoderConfig
@@ -26,7 +27,6 @@ from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.harvest.silent_sampling import draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.writing import Harvest, dump_info, write_dump
-from autointerp.transcoder.near_duplicates import Look
 from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 

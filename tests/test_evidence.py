@@ -188,3 +188,37 @@ def test_an_image_without_a_row_is_not_held_out():
     images = image_rows({e.image for e in subject.exemplars if e.image != 3})
 
     assert {e.image for e in held_out(subject, images, [0])} == {e.image for e in subject.exemplars} - {0, 3}
+
+
+def near_the_threshold(*shares: float) -> Feature:
+    """As usual, with a threshold of 2 and guided images that reach these shares of it."""
+    guided = [
+        dataclasses.replace(e, silent_activation=2 * share)
+        for e, share in zip(exemplars("guided", range(120, 120 + len(shares)), activation=0), shares, strict=True)
+    ]
+    return Feature(usual().row, (*usual().exemplars[:62], *guided), 2.0)
+
+
+def test_contrast_images_come_from_well_below_the_threshold():
+    subject = near_the_threshold(0, 0.2, 0.5, 0.51, 0.7, 0.9, 1.0)
+
+    for seed in range(20):
+        _, contrast = drawn(subject, seed=seed)
+        _, all_silent = drawn(subject, seed=seed, silent_below=1, n_contrast=3)
+
+        assert len(contrast) == 4
+        assert {i for i in contrast if i >= 120} <= {120, 121, 122}
+        assert len(all_silent) == len({i for i in all_silent if i >= 120}) == 3
+
+
+def test_where_all_guided_images_are_near_the_threshold_uniform_ones_stand_in():
+    _, contrast = drawn(near_the_threshold(*[0.9] * 6))
+
+    assert len(contrast) == 4
+    assert all(100 <= i < 112 for i in contrast)
+
+
+def test_near_images_are_held_out_like_others():
+    subject = near_the_threshold(0.9, 0.1)
+
+    assert {120, 121} <= {e.image for e in held_out(subject, image_rows(e.image for e in subject.exemplars), [0])}

@@ -1,4 +1,5 @@
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from autointerp.prompts import (
     plain,
     shipped_folder,
 )
+from autointerp.schema import Feature
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorer_list import SCORERS
@@ -245,6 +247,27 @@ def test_the_shipped_explain_prompt_fills(levels: str, n_contrast: int):
     assert ("The feature is SILENT on the next 4" in text) == (n_contrast == 4)
     assert ("Active image 1 (" in text) == (levels != "none")
     assert ("Active image 1:" in text) == (levels == "none")
+
+
+@pytest.mark.parametrize(
+    ("levels", "known", "said"),
+    [
+        ("words", 0.5, "Silent image 1 (25% of what fires it):"),
+        ("numbers", 0.5, "Silent image 1 (0.5):"),
+        ("none", 0.5, "Silent image 1:"),
+        ("words", None, "Silent image 1:"),
+    ],
+)
+def test_silent_images_carry_how_near_they_came_to_firing(levels: str, known: float | None, said: str):
+    silent = (replace(e, silent_activation=known) for e in exemplars("silent", range(100, 102), activation=0.5))
+    subject = Feature(feature(()).row, (*exemplars("top", range(4), activation=3.0), *silent), 2.0)
+    settings = ExplainSettings.model_validate({"levels": levels, "n_contrast": 1})
+    explainer = Explainer(ModelSettings(model="m"), settings, load_prompt("explain", None), None, None, 2.0)
+
+    (request,) = explainer.requests(subject, image_rows(e.image for e in subject.exemplars))
+
+    assert said in words(request).splitlines()
+    assert ("how near it came to firing" in words(request)) == ("(" in said)
 
 
 def test_every_shipped_domain_fills_and_shows_no_silent_image():

@@ -114,6 +114,17 @@ def _evidence_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
     below = f"more than {info.active_above} where stratum is not silent or guided (active_above)"
     active = np.isin(stratum, STRATA) & ~silent
     yield from faults(active & ~fires & finite, "activation", table["activation"], below)
+    yield from _silent_activation_faults(table, info, silent)
+
+
+def _silent_activation_faults(table: pa.Table, info: DumpInfo, silent: Mask) -> Iterator[Fault]:
+    column = table["silent_activation"]
+    # Other programs write NaN for null.
+    number = np.asarray(column.fill_null(np.nan))
+    beyond = np.isinf(number) | (number > number.dtype.type(info.active_above))
+    wanted = f"{info.active_above} or less where stratum is silent or guided (active_above), or null"
+    yield from faults(silent & beyond, "silent_activation", column, wanted)
+    yield from faults(~silent & ~np.isnan(number), "silent_activation", column, "null where the feature fires")
 
 
 def _box_faults(table: pa.Table, images: KnownImages, at: Ints, known: Mask) -> Iterator[Fault]:

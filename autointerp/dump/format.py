@@ -43,6 +43,7 @@ EXEMPLARS = pa.schema(
         pa.field("x1", pa.int32()),
         pa.field("y1", pa.int32()),
         pa.field("heat", pa.binary()),
+        pa.field("silent_activation", pa.float32()),
     ]
 )
 """exemplars.parquet, one row a (feature, image), sorted by feature."""

@@ -27,7 +27,7 @@ from autointerp.dump.format import (
 )
 from autointerp.dump.imagetable import ImageTable
 from autointerp.dump.parts import Parts
-from autointerp.dump.records import exemplars_of, feature_rows_of
+from autointerp.dump.records import exemplars_of, feature_rows_of, with_silent_activations
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
 from autointerp.remote.path import AnyPath, Location, as_path
@@ -133,7 +133,7 @@ class Dump:
         row = self.feature_row(number)
         found = [self._checked(EXEMPLARS_FILE, at) for at in self.exemplar_parts.holding(number)]
         own = [table.slice(*_span(ints(table["feature"]), number)) for table in found]
-        return Feature(row, tuple(e for table in own for e in exemplars_of(table)))
+        return self._feature(row, [e for table in own for e in exemplars_of(table)])
 
     def feature_row(self, number: int) -> FeatureRow:
         """What features.parquet says of one feature.
@@ -186,13 +186,16 @@ class Dump:
             if ahead is not None and ahead[0] == row.feature:
                 exemplars = ahead[1]
                 ahead = next(evidence, None)
-            yield Feature(row, exemplars)
+            yield self._feature(row, exemplars)
 
     def _rows(self, chosen: Ints) -> Iterator[FeatureRow]:
         index = self.feature_parts.index
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_features(at)
             yield from feature_rows_of(table.filter(_among(chosen, ints(table["feature"]))))
+
+    def _feature(self, row: FeatureRow, exemplars: Sequence[Exemplar]) -> Feature:
+        return Feature(row, with_silent_activations(exemplars), self.info.active_above)
 
     def _evidence(self, chosen: Ints) -> Iterator[tuple[int, tuple[Exemplar, ...]]]:
         """Each chosen feature that has exemplars, with them."""

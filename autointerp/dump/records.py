@@ -1,6 +1,8 @@
 """Arrow rows to records and back."""
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -10,12 +12,31 @@ from autointerp.schema import Box, Exemplar, FeatureRow
 
 def exemplars_of(table: pa.Table) -> tuple[Exemplar, ...]:
     """The rows of a checked piece of exemplars.parquet."""
-    names = ("image", "activation", "stratum", "probability", "x0", "y0", "x1", "y1", "heat")
+    names = ("image", "activation", "stratum", "probability", "x0", "y0", "x1", "y1", "heat", "silent_activation")
     columns = [table[name].to_pylist() for name in names]
     return tuple(
-        Exemplar(image, activation, stratum, probability, None if x0 is None else Box(x0, y0, x1, y1), heat)
-        for image, activation, stratum, probability, x0, y0, x1, y1, heat in zip(*columns, strict=True)
+        Exemplar(
+            image, activation, stratum, probability, None if x0 is None else Box(x0, y0, x1, y1), heat, _known(own)
+        )
+        for image, activation, stratum, probability, x0, y0, x1, y1, heat, own in zip(*columns, strict=True)
     )
+
+
+def _known(number: float | None) -> float | None:
+    """The number; None where another program wrote NaN for null."""
+    return None if number is None or math.isnan(number) else number
+
+
+def with_silent_activations(exemplars: Sequence[Exemplar]) -> tuple[Exemplar, ...]:
+    """A feature's exemplars; where none states its `silent_activation`, with what the activations say of it.
+
+    Writers that know what a feature reaches on silent images have always put it in `activation`, and the others put 0
+    there. So the activations of a feature's silent rows are taken for known where one of them is not 0.
+    """
+    silent = [e for e in exemplars if e.silent]
+    if any(e.silent_activation is not None for e in silent) or not any(e.activation for e in silent):
+        return tuple(exemplars)
+    return tuple(replace(e, silent_activation=e.activation) if e.silent else e for e in exemplars)
 
 
 def feature_rows_of(table: pa.Table) -> Iterator[FeatureRow]:
@@ -41,6 +62,7 @@ def exemplars_table(features: Sequence[int], exemplars: Sequence[Exemplar]) -> p
         "x1": [b and b.x1 for b in boxes],
         "y1": [b and b.y1 for b in boxes],
         "heat": [e.heat for e in exemplars],
+        "silent_activation": [e.silent_activation for e in exemplars],
     }
     return pa.table(columns, schema=EXEMPLARS)
 

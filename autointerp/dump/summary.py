@@ -82,6 +82,8 @@ class DumpSummary(Record):
     n_exemplars: int
     n_exemplars_with_box: int
     n_exemplars_with_heat: int
+    n_silent_known: int
+    """Silent exemplars of which it is known what the feature reached on them."""
     patch_grid: tuple[int, int] | None
     strata: tuple[StratumCount, ...]
     """Only strata that occur; a feature without any counts as 0."""
@@ -97,6 +99,9 @@ class _Tally:
     """For each stratum, how many features have 0, 1, 2, … of it."""
     n_box: int
     n_heat: int
+    n_silent: int
+    n_silent_known: int
+    """Silent exemplars, and those of which it is known what the feature reached on them."""
     n_without: int
     """Features with no exemplars, with some but none silent, and with some but few active."""
     n_without_silent: int
@@ -133,6 +138,7 @@ def summarise(dump: Dump) -> DumpSummary:
         n_exemplars=dump.exemplar_parts.n_rows,
         n_exemplars_with_box=tally.n_box,
         n_exemplars_with_heat=tally.n_heat,
+        n_silent_known=tally.n_silent_known,
         patch_grid=info.patch_grid,
         strata=_strata(tally),
         odd=tuple(_odd(dump, tally, int((n_active == 0).sum()))),
@@ -170,13 +176,28 @@ def _counts_by_feature(dump: Dump) -> Iterator[tuple[Counts, int, int]]:
     yield pending, 0, 0
 
 
+def _silent_known(dump: Dump) -> int:
+    """Silent exemplars of which it is known what the feature reached on them, as `with_silent_activations` has it."""
+    parts, out = dump.exemplar_parts, 0
+    for at in range(len(parts.index.rows)):
+        table = parts.read(at, ["feature", "stratum", "activation", "silent_activation"])
+        table = table.filter(pa.array(np.isin(np.asarray(table["stratum"]), SILENT_STRATA)))
+        feature, activation = ints(table["feature"]), np.asarray(table["activation"], np.float64)
+        stated = ~np.isnan(np.asarray(table["silent_activation"].fill_null(np.nan), np.float64))
+        # Of a feature that states none, the activations count where one of them is not 0.
+        silently = np.isin(feature, feature[activation != 0]) & ~np.isin(feature, feature[stated])
+        out += int(np.count_nonzero(stated | silently))
+    return out
+
+
 def _tally(dump: Dump) -> _Tally:
     silent_columns = [STRATA.index(name) for name in SILENT_STRATA]
     per_feature = [np.zeros(1, np.int64) for _ in STRATA]
-    seen = n_box = n_heat = without_silent = few = 0
+    seen = n_box = n_heat = n_silent = without_silent = few = 0
     for counts, boxes, heats in _counts_by_feature(dump):
         seen, n_box, n_heat = seen + len(counts), n_box + boxes, n_heat + heats
         silent = counts[:, silent_columns].sum(axis=1)
+        n_silent += int(silent.sum())
         without_silent += int((silent == 0).sum())
         few += int((counts.sum(axis=1) - silent < FEW_ACTIVE).sum())
         for column, sofar in enumerate(per_feature):
@@ -185,7 +206,8 @@ def _tally(dump: Dump) -> _Tally:
             per_feature[column] = more
     for sofar in per_feature:
         sofar[0] += dump.n_features - seen
-    return _Tally(tuple(per_feature), n_box, n_heat, dump.n_features - seen, without_silent, few)
+    known, without = _silent_known(dump), dump.n_features - seen
+    return _Tally(tuple(per_feature), n_box, n_heat, n_silent, known, without, without_silent, few)
 
 
 def _strata(tally: _Tally) -> tuple[StratumCount, ...]:
@@ -217,6 +239,10 @@ def _odd(dump: Dump, tally: _Tally, n_dead: int) -> Iterator[str]:
         ("features that fire on no image", n_dead),
         ("features without exemplars", tally.n_without),
         ("features with exemplars but no silent ones, so that they cannot be scored", tally.n_without_silent),
+        (
+            "silent exemplars that do not say what the feature reached on them, so none is known to nearly fire it",
+            tally.n_silent - tally.n_silent_known,
+        ),
         (f"features with exemplars, fewer than {FEW_ACTIVE} of them active", tally.n_few_active),
     )
     yield from (f"{text}: {count}" for text, count in said if count)

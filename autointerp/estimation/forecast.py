@@ -38,7 +38,7 @@ def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, 
             raise PromptError(f"--domain {settings.domain}: no such domain; there is {', '.join(names)}")
         domain = load_prompt(f"domains/{settings.domain}", prompts)
     grid = dump.info.patch_grid
-    return Explainer(model, settings, load_prompt("explain", prompts), domain, grid)
+    return Explainer(model, settings, load_prompt("explain", prompts), domain, grid, dump.info.active_above)
 
 
 def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:

@@ -25,9 +25,10 @@ class Tried(NamedTuple):
     """Why answers are missing."""
 
 
-def judging_settings(settings: CandidateSettings, *, seed: int) -> ScoreSettings:
+def judging_settings(settings: CandidateSettings, *, seed: int, silent_below: float) -> ScoreSettings:
     """How the judge looks at the images of the choice: as it does when it scores, only at fewer."""
-    return ScoreSettings(n_active=settings.n_active, n_silent=settings.n_silent, seed=seed)
+    n_active, n_silent = settings.n_active, settings.n_silent
+    return ScoreSettings(n_active=n_active, n_silent=n_silent, seed=seed, silent_below=silent_below)
 
 
 def choosing_sample(
@@ -49,7 +50,7 @@ def choosing_sample(
         grid: rows and columns of the dump's heat maps.
         n_images: size of the population.
     """
-    pool = make_pool(feature, shown, images, settings, grid=grid, n_images=n_images)
+    pool = make_pool(feature, shown, images, settings, grid=grid, n_images=n_images).without_margin
     # Halved before they are dealt, so that a stratum with many makes up for one with few.
     taken: set[str] = set()
     ordered = {name: _half(own, images, taken) for name, own in pool.ordered.items()}

@@ -52,6 +52,8 @@ class Explainer:
     """The second pass's template."""
     grid: tuple[int, int] | None
     """Rows and columns of the dump's heat maps."""
+    active_above: float = 0.0
+    """The dump's threshold, raw units."""
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -208,7 +210,8 @@ class Explainer:
             picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
             slots.append(Slot(len(pictures), rendering))
             pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
-        return ShownImage(number=number, level=self._level(exemplar) if role == "active" else "", slots=tuple(slots))
+        level = self._level(exemplar) if role == "active" else self._silent_level(exemplar)
+        return ShownImage(number=number, level=level, slots=tuple(slots))
 
     def _level(self, exemplar: Exemplar) -> str:
         match self.settings.levels:
@@ -218,6 +221,15 @@ class Explainer:
                 return f"{exemplar.activation:.3g}"
             case "none":
                 return ""
+
+    def _silent_level(self, exemplar: Exemplar) -> str:
+        """How near the feature came to firing; empty where that is not known."""
+        share = exemplar.share_reached(self.active_above)
+        if share is None or self.settings.levels == "none":
+            return ""
+        return (
+            f"{share:.0%} of what fires it" if self.settings.levels == "words" else f"{exemplar.silent_activation:.3g}"
+        )
 
     def _record(
         self,

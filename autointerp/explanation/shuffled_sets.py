@@ -2,6 +2,7 @@
 
 from random import Random
 
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.evidence import draw_shown, duplicate_keys, lowest_hashed, strata
 from autointerp.job import images_of
@@ -20,10 +21,14 @@ class Shuffler:
         dump: whose features lend their images.
         chosen: features of the run, ascending; some of them get a set.
         settings: how many, and what is shown of each.
+        near_copies: groups near-duplicates as for the explainer.
     """
 
-    def __init__(self, dump: Dump, chosen: Ints, settings: ExplainSettings) -> None:
+    def __init__(
+        self, dump: Dump, chosen: Ints, settings: ExplainSettings, near_copies: NearCopies | None = None
+    ) -> None:
         self._dump = dump
+        self._near_copies = near_copies
         self._settings = settings
         n = settings.n_shuffled if settings.domain is not None else 0
         self._controlled = lowest_hashed(chosen, n, settings.seed)
@@ -44,7 +49,7 @@ class Shuffler:
         Raises:
             DumpError: a row group that is read is damaged.
         """
-        images = images_of(self._dump, feature)
+        images = images_of(self._dump, feature, near_copies=self._near_copies)
         shown = draw_shown(feature, images, self._settings).active
         taken = {key for e in feature.active for key in duplicate_keys(images[e.image])}
         chance = Random(f"shuffled:{self._settings.seed}:{feature.id}")

@@ -12,6 +12,7 @@ import numpy as np
 from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
@@ -36,7 +37,7 @@ from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
-from autointerp.runs.folder import ExplainStage, RunInfo
+from autointerp.runs.folder import ExplainStage, RunInfo, open_run
 from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
@@ -61,6 +62,7 @@ class _Explaining:
     place: ShardWriter
     left: Ints
     ancestry: Ancestry | NoAncestry
+    near_copies: NearCopies
     shuffler: Shuffler
     recorder: Recorder
     result: JobResult
@@ -73,7 +75,9 @@ class _Explaining:
         # Reads row groups of other features; meanwhile the others go on.
         wanted = self.shuffler.wants(feature.id)
         shuffled = await asyncio.to_thread(self.shuffler.draw, feature) if wanted else ()
-        images = images_of(self.dump, feature, [e.image for e in shuffled])
+        # Looks at images of a dump that states no near-duplicates.
+        more = [e.image for e in shuffled]
+        images = await asyncio.to_thread(images_of, self.dump, feature, more, near_copies=self.near_copies)
         outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
         self.recorder.explained(outcome.record, outcome.gaps)
 
@@ -137,6 +141,7 @@ def explain_features(
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
+    o = o.model_copy(update={"settings": _as_begun(o.settings, run)})
     _refuse_hierarchy(shard, o.settings)
     dump = named_dump(o.dump, allow_outside=o.allow_outside)
     explainer = make_explainer(dump, o.model, o.settings, o.prompts)
@@ -154,6 +159,7 @@ def explain_features(
         if o.engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
             progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
+        near_copies = NearCopies(dump, cache_folder(o.cache))
         _Explaining(
             o=o,
             dump=dump,
@@ -162,7 +168,8 @@ def explain_features(
             place=place,
             left=left,
             ancestry=ancestry_of(dump, place.run, explainer.settings),
-            shuffler=Shuffler(dump, chosen, explainer.settings),
+            near_copies=near_copies,
+            shuffler=Shuffler(dump, chosen, explainer.settings, near_copies),
             recorder=Recorder(place.writer, result, progress, stop, outbox),
             result=result,
             progress=progress,
@@ -186,6 +193,16 @@ def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progre
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
     return explain_features(o, Path(o.run), progress=progress, shard=shard, stop=stop)
+
+
+def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
+    """The settings, with the margin of a run that is gone on with unless one was asked for: older runs have none."""
+    if "silent_below" in settings.model_fields_set or not (run / "run.json").exists():
+        return settings
+    there = open_run(run)
+    if not len(there.explained()):
+        return settings
+    return settings.model_copy(update={"silent_below": there.info.explain.settings.silent_below})
 
 
 def _refuse_hierarchy(shard: Shard | None, settings: ExplainSettings) -> None:

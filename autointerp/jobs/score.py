@@ -12,6 +12,7 @@ import numpy as np
 from autointerp.batch.client import Outbox
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, only
@@ -85,6 +86,7 @@ class _Scoring:
 
     async def one(self, feature: Feature, cases: Cases, gateway: Gateway) -> None:
         """Asks the scorers that have not scored a feature yet, and records what they found."""
+        await cases.look(feature)
         case = cases.case(feature, gateway)
         pending = [name for name in self.scorers if not holds(self.done[name], feature.id)]
         outcomes = [(name, await SCORERS[name](case)) for name in pending]
@@ -171,6 +173,7 @@ def score_features(
         if not len(chosen):
             result.notes.append(_none_explained(there, named))
         rates = known.rates if known else None
+        carry, near_copies = controlled(chosen, o.settings), NearCopies(dump, cache_folder(o.cache))
         _Scoring(
             o=o,
             judge=judge,
@@ -180,7 +183,7 @@ def score_features(
             left=left,
             scorers=scorers,
             done=done,
-            open_cases=lambda: Cases(dump, index, trial, scorers, controlled(chosen, o.settings), rates),
+            open_cases=lambda: Cases(dump, index, trial, scorers, carry, rates, near_copies=near_copies),
             embedder=embedder_of(o.settings, scorers),
             recorder=Recorder(place.writer, result, progress, stop, outbox),
             result=result,
@@ -313,10 +316,13 @@ def models(settings: Score) -> list[ModelSettings]:
 
 
 def _resolved(settings: Score, made: RunInfo) -> Score:
-    """The settings with the judge named, and with the regions that the explainer was shown."""
+    """The settings with the judge named, with the regions that the explainer was shown, and with its margin."""
     given = settings.settings.region
     regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
     scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
+    if "silent_below" not in settings.settings.model_fields_set:
+        # Contrast images were drawn below the explainer's margin, so that weights are exact for this one alone.
+        scoring = scoring.model_copy(update={"silent_below": made.explain.settings.silent_below})
     judge = settings.judge.of(judge_name(made, settings.judge.model))
     return settings.model_copy(update={"judge": judge, "settings": scoring})
 

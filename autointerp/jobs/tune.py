@@ -149,7 +149,8 @@ def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eye
         explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
     explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
     explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.prompts)
-    looking = judging_settings(work.choosing, seed=work.settings.seed)
+    below = explaining.silent_below
+    looking = judging_settings(work.choosing, seed=work.settings.seed, silent_below=below)
     return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
 
 

@@ -29,12 +29,14 @@ def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int
     _write(draw, (GAP, 0), f"feature {feature.id}   {fires_on(dump, row.n_active)}", 16)
     y = TITLE
     for name, shown in blocks:
-        low, high = min(e.activation for e in shown), max(e.activation for e in shown)
-        _write(draw, (GAP, y), f"{name}   {len(by_stratum[name])} images, activation {low:.3g} to {high:.3g}", 13)
+        _write(draw, (GAP, y), f"{name}   {len(by_stratum[name])} images, {_levels(feature, shown)}", 13)
         y += TITLE
         for i, exemplar in enumerate(shown):
             place = (GAP + i % COLUMNS * (SIDE + GAP), y + i // COLUMNS * (SIDE + GAP))
             sheet.paste(_cell(dump, exemplar, renderer), place)
+            if level := feature.reached_text([exemplar]):
+                draw.rectangle((*place, place[0] + SIDE, place[1] + TITLE // 2), fill=GROUND)
+                draw.text(place, level, font=ImageFont.load_default(10), fill=INK)
         y += -(-len(shown) // COLUMNS) * (SIDE + GAP)
     return sheet
 
@@ -68,6 +70,13 @@ def save_sheet(sheet: Image.Image, out: Path) -> None:
         raise SettingsError(f"--out {out}: cannot be written ({e.strerror})") from e
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _levels(feature: Feature, shown: Sequence[Exemplar]) -> str:
+    """The activations of some exemplars of one stratum, or how near to firing the feature came on them."""
+    if shown[0].silent:
+        return f"reached {feature.reached_text(shown) or 'a level that is not known'}"
+    return f"activation {min(e.activation for e in shown):.3g} to {max(e.activation for e in shown):.3g}"
 
 
 def _strongest(exemplars: Sequence[Exemplar], n: int) -> list[Exemplar]:

@@ -65,7 +65,9 @@ class ImageRows:
         for stratum, title in (("guided", "Silent look-alikes"), ("silent", "Silent, drawn uniformly")):
             if found := by_stratum.get(stratum):
                 thumbs = tuple(self.thumb(e, "full") for e in found[:PER_SILENT])
-                yield PictureRow(title, f"{len(thumbs)} of {len(found)} shown", thumbs, "silent")
+                level = self._feature.reached_text(found)
+                note = f"{len(thumbs)} of {len(found)} shown" + (f" · reached {level}" if level else "")
+                yield PictureRow(title, note, thumbs, "silent")
 
     def seen(self, explanation: Explanation | None) -> Iterator[PictureRow]:
         """Yields what the explainer saw, in the order of the prompt."""
@@ -103,7 +105,10 @@ class ImageRows:
         alt += f", labelled {label}" if label else ""
         alt += f", activation {number(exemplar.activation)}" if known else ""
         alt += f", {told}" if told else ""
-        caption = told or (number(exemplar.activation) if known and not exemplar.silent else f"#{exemplar.image}")
+        level = self._feature.reached_text([exemplar])
+        caption = told or (
+            number(exemplar.activation) if known and not exemplar.silent else level or f"#{exemplar.image}"
+        )
         return self._book.thumb(exemplar, rendering, alt, caption, flag)
 
     def _exemplars(self, images: Sequence[int]) -> list[Exemplar]:

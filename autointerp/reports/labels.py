@@ -102,6 +102,8 @@ NAMES: Mapping[str, str] = {
     "likeness": "likeness to the text, AUROC",
     "label_share": "attribute among active images",
     "lift": "lift over the base rate",
+    "f1_without_margin": "F1 without images near the threshold",
+    "f1_with_margin": "F1 with them as silent",
 }
 """Controls and details whose own name says too little."""
 

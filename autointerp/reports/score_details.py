@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from autointerp.reports.arithmetic import Axis
-from autointerp.reports.labels import count, interval, label_of, number, p_value, plural, scorer_labels
+from autointerp.reports.labels import count, interval, label_of, number, p_value, plural, scorer_labels, share
 from autointerp.schema import Score, Scored
 
 Plain = float | int | str | bool | None
@@ -132,9 +132,27 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     screened = rest.pop("n_screened", None)
     if isinstance(screened, int):
         out.append(f"{plural(screened, 'image')} were screened on sheets; {count(score.n)} were then judged singly.")
+    out += _of_margin(score, rest)
     if "corrected" in score.details:
         out.append(CORRECTED)
     return out
+
+
+def _of_margin(score: Scored, rest: dict[str, Plain]) -> list[str]:
+    """Says what became of images near the threshold."""
+    if rest.pop("margin", None) == "unknown":
+        return ["What the feature reached on silent images is not known: some of them may nearly fire it."]
+    below, near = rest.pop("silent_below", None), rest.pop("margin_share", None)
+    judged, unknown = rest.pop("n_margin", None), rest.pop("margin_unknown", None)
+    if not isinstance(below, float) or not isinstance(near, float):
+        return []
+    text = (
+        f"Images on which the feature reaches more than {share(below)} of its threshold without firing"
+        f" ({share(near)} of all) are no part of the value; {count(int(judged or 0))} of them were judged besides."
+    )
+    if isinstance(unknown, float):
+        text += f" Of {share(unknown)} of the silent images it is not known what it reaches."
+    return [text]
 
 
 def _text(name: str, value: float | int | str | bool) -> str:

@@ -41,7 +41,7 @@ async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) ->
     said = await judge.judgements(text, pool.sample(counts).items, gateway)
     calls = -(-sum(counts.values()) // settings.per_call)
     while settings.interval is not None and not isinstance(said, Failure) and calls < settings.max_calls:
-        more = _more(columns(said), counts, pool, settings.interval)
+        more = _more(columns(said.without_margin), counts, pool, settings.interval)
         if not more:
             break
         counts = {s: counts.get(s, 0) + more.get(s, 0) for s in pool.ordered}
@@ -87,7 +87,7 @@ def _more(judged: Columns, counts: dict[str, int], pool: Pool, width: float) -> 
 def _worth(judged: Columns, counts: dict[str, int], pool: Pool, f1: float) -> dict[str, float]:
     """What each stratum contributes to the spread of F1; 1 for a stratum of which no image was judged."""
     out: dict[str, float] = dict.fromkeys(pool.ordered, 1.0)
-    for stratum in (s for s in pool.ordered if counts.get(s, 0)):
+    for stratum in (s for s in pool.ordered if np.any(judged.stratum == STRATA.index(s))):
         own = judged.stratum == STRATA.index(stratum)
         c, active = judged.belief[own], float(judged.active[own][0])
         share = (c.sum() + 1) / (len(c) + 2)
@@ -101,7 +101,7 @@ async def _screened(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Ju
     """Judges in two phases: many images on contact sheets, then a weighted part of them one by one."""
     s = judge.settings
     sheets = Look("sheet", s.screen_per_call, max(1, round(s.screen_per_call**0.5)), s.screen_side)
-    items = pool.draw(s.n_active, max(s.n_screen, s.n_silent)).items
+    items = pool.without_margin.draw(s.n_active, max(s.n_screen, s.n_silent)).items
     first = await judge.screener.judgements(text, items, gateway, sheets)
     if isinstance(first, Failure):
         return first

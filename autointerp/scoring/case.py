@@ -108,12 +108,20 @@ class Case:
         return self.pool.draw(self.settings.n_active, self.settings.n_silent)
 
     async def judgements(self) -> Judgements | Failure:
-        """The judge's word on the held-out images; a failure where no image of a side got an answer."""
+        """The judge's word on the held-out images; a failure where no image of a side got an answer.
+
+        Images near the threshold, which count neither as active nor as silent, are left out.
+        """
+        said = await self.judgements_with_margin()
+        return said.without_margin if isinstance(said, Judgements) else said
+
+    async def judgements_with_margin(self) -> Judgements | Failure:
+        """The same with the images near the threshold."""
         if not self._judged:
             said = await judge_sample(self.explanation.text, self.pool, self.judge, self.gateway)
             if isinstance(said, Judgements):
                 self.gaps += said.gaps
-                said = said.mute or said
+                said = said.without_margin.mute or said
             self._judged.append(said)
         return self._judged[0]
 
@@ -195,6 +203,7 @@ class Case:
         *,
         said: Judgements | Answers[R] | None = None,
         verdicts: tuple[Verdict, ...] = (),
+        margin: tuple[Verdict, ...] = (),
         additions: Sequence[Addition] = (),
     ) -> Scored:
         """The record of a score.
@@ -208,6 +217,7 @@ class Case:
             said: the answers behind it; None for a score without any. Of the scorers that read the judgements of the
                 case, the first one carries their usage.
             verdicts: the verdicts that are kept with the score.
+            margin: those on images near the threshold, which are no part of the value.
             additions: what further texts add.
         """
         prompt, used = "", Usage()
@@ -231,6 +241,7 @@ class Case:
             details=details | self._spoken_of(scorer),
             controls=controls,
             verdicts=verdicts,
+            margin=margin,
             parts=tuple(part for addition in additions for part in addition.parts),
             judge=said.model if said else "",
             prompt=prompt,
@@ -280,5 +291,6 @@ class Scorer:
         if self.sides != "none" and (n := len(pool.active)) < settings.min_active:
             return f"{n} held-out active images, {settings.min_active} are needed; {MORE_ACTIVE}"
         if self.sides == "both" and (n := len(pool.silent)) < settings.min_silent:
-            return f"{n} held-out silent images, {settings.min_silent} are needed; {MORE_SILENT}"
+            near = ", or count those near the threshold (--silent-below 1)" if pool.margin_share else ""
+            return f"{n} held-out silent images, {settings.min_silent} are needed; {MORE_SILENT}{near}"
         return None

@@ -1,8 +1,10 @@
 """Puts explanations on trial: the held-out images, distractors and controls of each."""
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.job import images_of
@@ -44,6 +46,8 @@ class Cases:
     """Features that carry the costlier controls, ascending."""
     judge_rates: JudgeRates | None = None
     embedder: Embedder | None = None
+    near_copies: NearCopies | None = None
+    """Groups near-duplicates of a dump that states none; None for as the dump states them."""
     population: Population = field(init=False)
     _distractors: DistractorFinder = field(init=False)
 
@@ -52,10 +56,15 @@ class Cases:
         self.population = replace(population_of(self.dump), counted=self.dump.info.population)
         self._distractors = DistractorFinder(self.dump, self.index, seed=self.judge.settings.seed)
 
+    async def look(self, feature: Feature) -> None:
+        """Looks at the images of a feature of a dump that states no near-duplicates, while others go on."""
+        if self.near_copies is not None and self.near_copies.needed:
+            await asyncio.to_thread(images_of, self.dump, feature, near_copies=self.near_copies)
+
     def case(self, feature: Feature, gateway: Gateway) -> Case:
         """The trial of one feature's explanation."""
         explanation = self.index[feature.id]
-        images = images_of(self.dump, feature, explanation.seen)
+        images = images_of(self.dump, feature, explanation.seen, near_copies=self.near_copies)
         grid, settings = self.dump.info.patch_grid, self.judge.settings
         pool = make_pool(feature, explanation.seen, images, settings, grid=grid, n_images=self.dump.info.n_images)
         checked = holds(self.controlled, feature.id)

@@ -117,6 +117,12 @@ class Judgements:
     """Where images were screened first: how many images of a stratum got a belief then."""
 
     @property
+    def without_margin(self) -> "Judgements":
+        """The judgements of the images that count as active or as silent, with their weights as they are."""
+        kept = [(i, b) for i, b in zip(self.items, self.beliefs, strict=True) if not i.margin]
+        return replace(self, items=tuple(i for i, _ in kept), beliefs=tuple(b for _, b in kept))
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Returns the judgements as records."""
         return tuple(

@@ -1,10 +1,12 @@
 """Draws the held-out images that are judged for a feature, orders them, and weighs how many images each stands for."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from random import Random
+from typing import Literal
 
 from autointerp.evidence import Images, all_duplicate_keys, held_out, spread, strata
 from autointerp.images.picture import Rendering, Tile
@@ -16,6 +18,11 @@ from autointerp.tiles import borrowed_box, region_box, tile_of
 ACTIVE_STRATA = tuple(s for s in STRATA if s not in SILENT_STRATA)
 GUIDED_SHARE = 2 / 3
 """The share of the silent images that is drawn from the look-alikes, among which a too broad explanation is caught."""
+
+BELOW_PER_MARGIN = 5
+"""The number of clearly silent images that are judged for each one near the threshold."""
+
+Side = Literal["active", "silent", "margin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,8 @@ class Item:
     """The belief of the screening by which this image was chosen; None where no images were screened."""
     enlarged: Tile | None = None
     """A part of the image that is shown beside it; None where none is."""
+    margin: bool = False
+    """Whether it is a silent image near the threshold, which counts neither as active nor as silent."""
 
     @property
     def active(self) -> bool:
@@ -86,8 +95,31 @@ class Pool:
 
     @property
     def silent(self) -> tuple[Exemplar, ...]:
-        """The held-out exemplars on which the feature is silent."""
-        return tuple(e for s in SILENT_STRATA for e in self.ordered.get(s, ()))
+        """The held-out exemplars on which the feature is silent, those near the threshold left out."""
+        return tuple(e for s in SILENT_STRATA for e in self.ordered.get(s, ()) if self.side(e) == "silent")
+
+    @property
+    def without_margin(self) -> "Pool":
+        """The pool without the exemplars near the threshold; the weights of the others are the same."""
+        kept = {s: tuple(e for e in own if self.side(e) != "margin") for s, own in self.ordered.items()}
+        return replace(self, ordered={s: own for s, own in kept.items() if own})
+
+    def side(self, exemplar: Exemplar) -> Side:
+        """Says as what an exemplar counts: active, silent, or near the threshold and so neither."""
+        if not exemplar.silent:
+            return "active"
+        return "margin" if self.feature.in_margin(exemplar, self.settings.silent_below) else "silent"
+
+    @cached_property
+    def margin_share(self) -> float:
+        """The share of the images on which the feature does not fire that are near its threshold, 0 to 1.
+
+        It is the ratio of the inverse probabilities of the silent rows near the threshold to those of all silent rows
+        of the dump (Hájek 1971).
+        """
+        silent = self.feature.negatives
+        near = sum(1 / e.probability for e in silent if self.side(e) == "margin")
+        return near / sum(1 / e.probability for e in silent) if near else 0.0
 
     def spread(self, n_active: int, n_silent: int) -> dict[str, int]:
         """Spreads numbers of active and silent images over the strata; gives the number of images by stratum.
@@ -112,14 +144,20 @@ class Pool:
         """Takes the first `counts` of each stratum, shuffled, with weights that make them stand for the population.
 
         Weights are 1/probability, raised in each stratum by (its rows in the dump) / (its rows judged), since shown
-        and unjudged rows were left out at random. They are then scaled so that the active images stand for the images
-        that fire the feature and the silent ones for the rest of the population, whose numbers are known.
+        and unjudged rows were left out at random. Rows near the threshold are a stratum of their own, as none of them
+        is shown. Weights are then scaled so that the active images stand for the images that fire the feature and the
+        silent ones for the rest of the population, whose numbers are known, those near the threshold for their share
+        of it. So the weights of the others are right with them and without.
         """
         chosen = [e for s in STRATA for e in self.ordered.get(s, ())[: counts.get(s, 0)]]
         weights = self._weights(chosen)
-        items = [Item(e, self.tile(e), weights[e.image], self._group(e), None, self._enlarged(e)) for e in chosen]
+        items = [self._item(e, weights[e.image]) for e in chosen]
         Random(f"order:{self.settings.seed}:{self.feature.id}:{len(items)}").shuffle(items)
         return Sample(tuple(items))
+
+    def _item(self, exemplar: Exemplar, weight: float) -> Item:
+        enlarged, near = self._enlarged(exemplar), self.side(exemplar) == "margin"
+        return Item(exemplar, self.tile(exemplar), weight, self._group(exemplar), enlarged=enlarged, margin=near)
 
     def tile(self, exemplar: Exemplar, rendering: Rendering | None = None) -> Tile:
         """Gives the tile that the judge sees; a silent exemplar without a region borrows that of an active one."""
@@ -153,15 +191,28 @@ class Pool:
         return f"group {image.group}" if image.group is not None else f"sha256 {image.sha256}"
 
     def _weights(self, chosen: Sequence[Exemplar]) -> dict[int, float]:
-        rows, judged = strata(self.feature.exemplars), strata(chosen)
-        raw = {e.image: len(rows[e.stratum]) / len(judged[e.stratum]) / e.probability for e in chosen}
-        stands_for = {False: self.feature.row.n_active, True: self.n_images - self.feature.row.n_active}
+        rows, judged = (Counter((e.stratum, self.side(e)) for e in some) for some in (self.feature.exemplars, chosen))
+        cells = {e.image: (e.stratum, self.side(e)) for e in chosen}
+        raw = {e.image: rows[cells[e.image]] / judged[cells[e.image]] / e.probability for e in chosen}
+        n_active, n_silent = self.feature.row.n_active, self.n_images - self.feature.row.n_active
+        near = n_silent * self.margin_share
+        stands_for: dict[Side, float] = {"active": n_active, "silent": n_silent - near, "margin": near}
         out: dict[int, float] = {}
-        for silent, total in stands_for.items():
-            own = [e for e in chosen if e.silent == silent]
+        for side, total in stands_for.items():
+            own = [e for e in chosen if self.side(e) == side]
             whole = sum(raw[e.image] for e in own)
             out |= {e.image: raw[e.image] * max(total, len(own)) / whole for e in own}
         return out
+
+
+def _with_few_near(own: Sequence[Exemplar], feature: Feature, settings: ScoreSettings) -> tuple[Exemplar, ...]:
+    """The exemplars of a stratum in their order, with one near the threshold after each `BELOW_PER_MARGIN` others."""
+    near = [e for e in own if feature.in_margin(e, settings.silent_below)]
+    others = [e for e in own if not feature.in_margin(e, settings.silent_below)]
+    out: list[Exemplar] = []
+    for i in range(0, len(others), BELOW_PER_MARGIN):
+        out += [*others[i : i + BELOW_PER_MARGIN], *near[i // BELOW_PER_MARGIN :][:1]]
+    return tuple(out)
 
 
 def calls(items: Sequence[Item], per_call: int) -> list[Sequence[Item]]:
@@ -200,7 +251,8 @@ def make_pool(
     for name in STRATA:
         if own := sorted(left.get(name, ()), key=lambda e: e.image):
             chance.shuffle(own)
-            ordered[name] = tuple(own)
+            ordered[name] = _with_few_near(own, feature, settings)
+    ordered = {name: own for name, own in ordered.items() if own}
     judged = [e.image for own in ordered.values() for e in own]
     assert not set(judged) & set(seen), "an image that the explainer saw must never be scored on"
     assert not all_duplicate_keys(judged, images) & all_duplicate_keys(seen, images), "nor a near-duplicate of one"

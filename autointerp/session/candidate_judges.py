@@ -32,8 +32,8 @@ def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> Explainer |
     plan = explainer.settings.candidates
     if plan is None:
         return explainer
-    model = judge_of(explainer.model, plan)
-    judge = make_judge(model, judging_settings(plan, seed=explainer.settings.seed), (), prompts)
+    model, below = judge_of(explainer.model, plan), explainer.settings.silent_below
+    judge = make_judge(model, judging_settings(plan, seed=explainer.settings.seed, silent_below=below), (), prompts)
     meanings = Meanings(model, load_prompt("same", prompts), plan, embedder=None)
     return Sampler(explainer, plan, judge, meanings, dump.info.n_images)
 

@@ -92,8 +92,9 @@ def plant(
         rows.append(Exemplar(image, float(level[image]), stratum, probability, box, heat))
     silent = np.flatnonzero(level <= ACTIVE_ABOVE)
     for stratum, image, probability in _drawn_silent(silent, likeness(concept, scenes)[silent], wanted, chance):
-        rows.append(Exemplar(image, float(level[image]), stratum, probability, None, None))
-    return Feature(_row(number, width, level, fires, scenes), tuple(rows))
+        reached = float(level[image])
+        rows.append(Exemplar(image, reached, stratum, probability, None, None, silent_activation=reached))
+    return Feature(_row(number, width, level, fires, scenes), tuple(rows), ACTIVE_ABOVE)
 
 
 def _drawn_active(fires: Ints, wanted: Wanted, chance: np.random.Generator) -> Iterator[tuple[str, int, float]]:

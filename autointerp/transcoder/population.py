@@ -7,19 +7,14 @@ from functools import cached_property
 from itertools import count
 from pathlib import Path
 
-import numpy as np
-
 from autointerp.dump.writer import digest_of
 from autointerp.errors import ImageError, SettingsError, one_line
 from autointerp.images.decode import decoding
 from autointerp.images.formats import UNREADABLE, LeftOut
+from autointerp.images.near_duplicates import LOOKED_AT, Look, joined, look_of, near_duplicates, shared_names
 from autointerp.images.threads import worker_threads
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.labels import Listed, listed_in_csv, listed_in_folders
-from autointerp.transcoder.near_duplicates import Look, joined, look_of, near_duplicates
-
-LOOKED_AT = 256
-"""Longest side at which near-duplicates are compared, pixels: a JPEG is decoded no larger than needs be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +68,7 @@ class Population:
     @property
     def group_names(self) -> list[str | None]:
         """Returns the groups as a dump states them: a name where an image shares its group, else None."""
-        sizes = np.bincount(self.groups) if self.images else np.zeros(0, np.int64)
-        return [f"group-{g}" if sizes[g] > 1 else None for g in self.groups.tolist()]
+        return shared_names(self.groups, "group")
 
     def labelled(self) -> "Population":
         """Returns only the images that have an attribute; ids stay."""

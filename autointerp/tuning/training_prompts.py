@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.evidence import Images, draw_shown
@@ -50,6 +51,7 @@ class Scenes:
         self, dump: Dump, explainer: Explainer, settings: ScoreSettings, renderer: Renderer, *, eyes: bool
     ) -> None:
         self._dump, self._explainer = dump, explainer
+        self._near_copies = NearCopies(dump, None)
         self.judging = settings
         self._renderer, self._eyes = renderer, eyes
         self._kept: OrderedDict[int, Scene] = OrderedDict()
@@ -99,7 +101,7 @@ class Scenes:
         return Ask(turns, [Image.open(BytesIO(self._renderer.jpeg_now(p))) for p in scene.request.pictures])
 
     def _made(self, feature: Feature) -> Scene | None:
-        images = images_of(self._dump, feature)
+        images = images_of(self._dump, feature, near_copies=self._near_copies)
         asked = self._explainer.requests(feature, images)
         if not asked:
             return None

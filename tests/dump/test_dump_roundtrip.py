@@ -37,7 +37,8 @@ def exemplars(draw: st.DrawFn, images: list[int]) -> tuple[Exemplar, ...]:
         probability = 1.0 if stratum == "top" else draw(st.floats(0, 1, exclude_min=True))
         box = draw(st.none() | boxes())
         heat = draw(st.none() | st.binary(min_size=6, max_size=6))
-        found.append(Exemplar(image, activation, stratum, probability, box, heat))
+        reached = activation if stratum in ("silent", "guided") else None
+        found.append(Exemplar(image, activation, stratum, probability, box, heat, reached))
     return tuple(found)
 
 
@@ -55,7 +56,7 @@ def rows(draw: st.DrawFn, feature: int) -> FeatureRow:
 def dumps(draw: st.DrawFn) -> tuple[list[int], list[Feature]]:
     images = sorted(draw(st.sets(st.integers(0, 2**62), max_size=8)))
     numbers = sorted(draw(st.sets(st.integers(0, 89), max_size=6)))
-    return images, [Feature(draw(rows(number)), draw(exemplars(images))) for number in numbers]
+    return images, [Feature(draw(rows(number)), draw(exemplars(images)), ABOVE) for number in numbers]
 
 
 @settings(max_examples=60, deadline=None)

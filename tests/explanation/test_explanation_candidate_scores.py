@@ -16,7 +16,7 @@ from autointerp.scoring.sampling import Sample, make_pool
 from autointerp.settings import CandidateSettings, ModelSettings
 
 PLAN = CandidateSettings()
-SETTINGS = judging_settings(PLAN, seed=0)
+SETTINGS = judging_settings(PLAN, seed=0, silent_below=0.5)
 SHOWN = (0, 1, 2, 100)
 ABOUT = feature(
     (
@@ -30,7 +30,9 @@ ABOUT = feature(
 
 def chosen(about: Feature = ABOUT, plan: CandidateSettings = PLAN, groups: dict[int, str] | None = None) -> Sample:
     rows = image_rows((e.image for e in about.exemplars), groups=groups)
-    return choosing_sample(about, SHOWN, rows, judging_settings(plan, seed=0), grid=None, n_images=1000)
+    return choosing_sample(
+        about, SHOWN, rows, judging_settings(plan, seed=0, silent_below=0.5), grid=None, n_images=1000
+    )
 
 
 def ids(sample: Sample) -> list[int]:

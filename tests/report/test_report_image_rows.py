@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from report_world import World, explained, scored, verdict
 
 from autointerp.reports.image_rows import ImageRows
@@ -91,3 +93,20 @@ def test_an_unsure_judge_is_not_wrong(world: World):
     errors = ImageRows(own, book_of(world)).errors([scored(1, 0.5, verdicts=verdicts)])
 
     assert [strip.n for strip in errors] == [0, 0]
+
+
+def test_silent_images_say_how_near_to_firing_they_came(world: World):
+    guided = [replace(exemplar(i, 0.0, "guided"), silent_activation=2.0 * i) for i in range(3)]
+    own = Feature(feature().row, (*guided, exemplar(3, 0.0, "silent")), 8.0)
+
+    alike, uniform = ImageRows(own, book_of(world)).bands()
+    (contrast,) = ImageRows(own, book_of(world)).seen(explained(1, images=(), contrast=(2, 3)))
+
+    assert alike.note == "3 of 3 shown · reached 0 to 50 % of the threshold"
+    assert [t.caption for t in alike.thumbs] == [
+        "0 % of the threshold",
+        "25 % of the threshold",
+        "50 % of the threshold",
+    ]
+    assert (uniform.note, uniform.thumbs[0].caption) == ("1 of 1 shown", "#3")
+    assert [t.caption for t in contrast.thumbs] == ["50 % of the threshold", "#3"]

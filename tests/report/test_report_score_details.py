@@ -101,3 +101,30 @@ def test_what_guessing_scores_is_a_line_where_the_score_itself_says_it_is():
 @pytest.mark.parametrize("score", [None, unscored(1)])
 def test_no_verdict_has_no_value_to_read(score: Score | None):
     assert (value_text(score), interval_text(score)) == ("", "")
+
+
+def test_a_margin_is_told_in_a_sentence_and_its_two_values_are_figures():
+    said = {"silent_below": 0.5, "margin_share": 0.05, "n_margin": 6}
+    said |= {f"f1_without_margin{end}": value for end, value in (("", 0.9), ("_low", 0.8), ("_high", 1.0))}
+    said |= {f"f1_with_margin{end}": value for end, value in (("", 0.6), ("_low", 0.5), ("_high", 0.7))}
+
+    found = details(scored(1, 0.9, details=said, controls={}))
+
+    assert found.figures == (
+        Row("F1 without images near the threshold", 0.9, 0.8, 1.0),
+        Row("F1 with them as silent", 0.6, 0.5, 0.7),
+    )
+    assert found.remarks == (
+        "Images on which the feature reaches more than 50.0 % of its threshold without firing (5.0 % of all) are no"
+        " part of the value; 6 of them were judged besides.",
+    )
+    assert found.rest == ()
+
+
+def test_an_unknown_margin_is_told():
+    found = details(scored(1, 0.9, details={"margin": "unknown"}, controls={}))
+
+    assert found.remarks == (
+        "What the feature reached on silent images is not known: some of them may nearly fire it.",
+    )
+    assert found.rest == ()

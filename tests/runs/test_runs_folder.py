@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -351,3 +352,21 @@ def test_the_scores_of_a_run_that_knows_no_controls_by_framing_were_made_without
     assert ScoreStage.model_validate(told).settings.framing
     del told["settings"]["framing"]
     assert not ScoreStage.model_validate(told).settings.framing
+
+
+def test_a_run_from_before_the_margin_counts_all_images_below_the_threshold_as_silent(tmp_path: Path):
+    with RunWriter(tmp_path / "run", info(score=ScoreSettings())):
+        pass
+    file = tmp_path / "run" / "run.json"
+    written = json.loads(file.read_text())
+    now = open_run(tmp_path / "run").info
+    for stage in ("explain", "score"):
+        del written[stage]["settings"]["silent_below"]
+    file.write_text(json.dumps(written))
+
+    before = open_run(tmp_path / "run").info
+
+    assert now.score is not None
+    assert before.score is not None
+    assert (now.explain.settings.silent_below, now.score.settings.silent_below) == (0.5, 0.5)
+    assert (before.explain.settings.silent_below, before.score.settings.silent_below) == (1.0, 1.0)

@@ -115,6 +115,16 @@ def test_a_harvest_gives_the_rows_of_a_slow_one_that_keeps_everything(population
     assert not (tmp_path / ".state").exists()
 
 
+def test_silent_rows_say_what_the_latent_reached(population: Population, tmp_path: Path) -> None:
+    go(population, tmp_path)
+
+    with open_dump(tmp_path / "coder") as dump:
+        rows = dump.exemplars_dataset().to_table().to_pylist()
+    silent = [r for r in rows if r["stratum"] in ("silent", "guided")]
+    assert [r["silent_activation"] for r in silent] == [TABLE[r["image"], :, r["feature"]].max() for r in silent]
+    assert {r["silent_activation"] for r in rows if r not in silent} == {None}
+
+
 def test_a_sparse_coder_gives_the_rows_of_the_slow_harvest_too(population: Population, tmp_path: Path) -> None:
     go(population, tmp_path, sources=(source(Few(L, (L,))),))
 

@@ -18,6 +18,7 @@ from autointerp.dump.writer import DumpWriter, digest_of
 from autointerp.errors import DumpError, ImageError, SettingsError
 from autointerp.images.decode import decoding
 from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, why_no_image
+from autointerp.images.near_duplicates import LOOKED_AT, Look, look_of, near_duplicates, shared_names
 from autointerp.images.threads import worker_threads
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
@@ -31,9 +32,6 @@ _FOLDER = re.compile(r"(?:feature_)?(\d{1,9})")
 COPIES = "files that are copies of others, of which one is kept"
 STRAY = "images outside the folders of features"
 """What is left out, beside images that cannot be read and files that are no images."""
-
-_ENOUGH = 64
-"""Longest side, in pixels, at which a JPEG is decoded to see whether it is whole."""
 
 
 class Imported(DumpInfo):
@@ -50,6 +48,7 @@ class _Image:
     """SHA-256, hex."""
     size: tuple[int, int]
     """Pixels as displayed."""
+    look: Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,8 @@ class _Found:
     """One file for each SHA-256, in the order of image ids."""
     sizes: dict[str, tuple[int, int]]
     """Width and height likewise, in pixels as displayed."""
+    groups: dict[str, str | None]
+    """The name of its group of near-duplicates likewise; None for an image that stands alone."""
     features: dict[int, tuple[Exemplar, ...]]
     """Ascending."""
     n_ranked: int
@@ -74,7 +75,8 @@ def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Import
     with a header) or `metadata.txt` (lines `rank. value - name`); else the order of the file names is the rank, which
     `created_by` of the dump then says. A file that lies under several features becomes one image; twice under one
     feature, its highest activation counts. `n_active` counts those listed. Each image is decoded: what is no image, or
-    cannot be read, is left out and counted, also where a line names it.
+    cannot be read, is left out and counted, also where a line names it. Near-duplicates share a group. What a feature
+    reached on silent images is left unknown.
 
     Silent exemplars are drawn for each feature among the images that are not listed under it, each with probability
     k / candidates. This assumes that a feature is silent on whatever is not listed under it, which does not hold where
@@ -97,7 +99,7 @@ def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Import
     info = _info(settings, found)
     with DumpWriter(settings.dump, info) as writer:
         for image, (digest, file) in enumerate(found.files.items()):
-            _add_image(writer, image, file, digest, found.sizes[digest], copy=not settings.link)
+            _add_image(writer, image, file, digest, found, copy=not settings.link)
         for feature, listed in found.features.items():
             rng = np.random.default_rng([settings.seed, feature])
             silent = _draw_silent(listed, len(found.files), settings.silent_from_others, rng)
@@ -159,7 +161,10 @@ def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int]
         raise DumpError(f"{source}: its folders hold no image that can be read{why}")
     n_ranked = sum(bool(listing.images) and not listing.known for listing in listings.values())
     sizes = {image.digest: image.size for image in images.values()}
-    return _Found({digest: files[digest] for digest in ids}, sizes, features, n_ranked, gone)
+    looks = {image.digest: image.look for image in images.values()}
+    names = shared_names(near_duplicates([looks[digest] for digest in ids]), "look")
+    groups = dict(zip(ids, names, strict=True))
+    return _Found({digest: files[digest] for digest in ids}, sizes, groups, features, n_ranked, gone)
 
 
 def _listings(source: Path, *, allow_outside: bool) -> dict[int, Listing]:
@@ -202,8 +207,8 @@ def _look_at(files: dict[Path, Path], progress: Callable[[int, int], None]) -> d
 
 def _look(file: Path) -> _Image | str:
     try:
-        with decoding(file, at_most=_ENOUGH) as decoded:
-            return _Image(digest_of(file), decoded.size)
+        with decoding(file, at_most=LOOKED_AT) as decoded:
+            return _Image(digest_of(file), decoded.size, look_of(decoded.image))
     except ImageError as error:
         return str(error)
     except OSError as error:
@@ -242,7 +247,7 @@ def _refuse_outside(root: Path, path: Path) -> None:
         )
 
 
-def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, size: tuple[int, int], *, copy: bool) -> None:
+def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, found: _Found, *, copy: bool) -> None:
     path = file.resolve()
     if copy:
         suffix = file.suffix.lower()
@@ -250,7 +255,7 @@ def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, size: tu
         target = writer.work / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    writer.add_image(image, path=path, size=size, sha256=digest)
+    writer.add_image(image, path=path, size=found.sizes[digest], sha256=digest, group=found.groups[digest])
 
 
 def _add_feature(writer: DumpWriter, feature: int, listed: tuple[Exemplar, ...], drawn: list[Exemplar]) -> None:

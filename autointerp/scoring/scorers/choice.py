@@ -78,7 +78,7 @@ async def choice(case: Case) -> Outcome:
 
 def _drawn(case: Case) -> list[tuple[Item, Item]]:
     """Draws pairs of an active and a silent image; each image is in one pair."""
-    pool, chance = case.pool, Random(f"choice:{case.settings.seed}:{case.feature.id}")
+    pool, chance = case.pool.without_margin, Random(f"choice:{case.settings.seed}:{case.feature.id}")
     n = min(case.settings.n_choice, len(pool.active), len(pool.silent))
     sample = pool.draw(n, n)
     active, silent = (sorted(own, key=lambda i: i.exemplar.image) for own in (sample.active, sample.silent))

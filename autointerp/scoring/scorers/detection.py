@@ -12,6 +12,7 @@ from autointerp.scoring.control_tests import CAREFUL
 from autointerp.scoring.controls import ask_ahead, judged_controls
 from autointerp.scoring.disjuncts import judged_disjuncts
 from autointerp.scoring.judge import JUDGE, Judgements
+from autointerp.scoring.margin import margin_details
 from autointerp.statistics.rates import (
     Floats,
     JudgeRates,
@@ -38,10 +39,11 @@ _FURTHER = {
 
 async def detection(case: Case) -> Outcome:
     """Computes F1 over the population, each judgement weighted by 1/probability, with a stratified bootstrap."""
-    said = await case.judgements()
-    if isinstance(said, Failure):
-        await ask_ahead(case, said)
-        return said
+    whole = await case.judgements_with_margin()
+    if isinstance(whole, Failure):
+        await ask_ahead(case, whole)
+        return whole
+    said = whole.without_margin
     judged = columns(said)
     drawn = resample(judged, case.draws)
     # What controls are held against: after a screening the careful look alone, as they themselves were not screened.
@@ -63,10 +65,14 @@ async def detection(case: Case) -> Outcome:
     if said.screened:
         details |= _screening(said, plain)
     details |= _unanswered(judged)
+    details |= margin_details(case.pool, whole, f1, case.draws)
     # A calibration knows the errors of one look. Of those that pass two, it would take out too much.
     if case.judge_rates is not None and not said.screened:
         details |= _corrected(case.judge_rates, judged, drawn, case.draws.seed)
-    return case.scored(NAME, f1, n, details, controls, said=said, verdicts=said.verdicts, additions=additions)
+    near = tuple(v for i, v in zip(whole.items, whole.verdicts, strict=True) if i.margin)
+    return case.scored(
+        NAME, f1, n, details, controls, said=said, verdicts=said.verdicts, margin=near, additions=additions
+    )
 
 
 async def _additions(

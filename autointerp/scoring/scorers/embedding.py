@@ -51,7 +51,7 @@ async def embedding(case: Case) -> Outcome:
     """
     embedder, n = case.embedder, case.settings.n_embedding
     assert embedder is not None, "a run with this scorer opens an embedder"
-    items = case.pool.draw(n, n).items
+    items = case.pool.without_margin.draw(n, n).items
     seen = await _embedded(case, embedder, items)
     if isinstance(seen, Failure):
         return seen

@@ -74,7 +74,7 @@ async def intruder(case: Case) -> Outcome:
 
 def _questions(case: Case) -> list[Question]:
     """Draws the questions; none where no band has enough images."""
-    pool, k, n = case.pool, case.settings.intruder_of, case.settings.n_intruder
+    pool, k, n = case.pool.without_margin, case.settings.intruder_of, case.settings.n_intruder
     chance = Random(f"intruder:{case.settings.seed}:{case.feature.id}")
     bands = {s: distinct(pool.ordered.get(s, ()), pool.images) for s in ACTIVE_STRATA}
     eligible = [s for s, own in bands.items() if len(own) >= k - 1]

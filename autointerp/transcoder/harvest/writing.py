@@ -224,7 +224,7 @@ class Evidence:
         for image, activation, stratum, probability, slot in self._active(latent):
             heat = self._collector.active.heat[latent, slot].tobytes() if self._harvest.grid else None
             rows.append(Exemplar(image, activation, stratum, probability, self._box(image, heat), heat))
-        return rows + [Exemplar(*row, None, None) for row in silent]
+        return rows + [Exemplar(*row, None, None, silent_activation=row[1]) for row in silent]
 
     def _box(self, image: int, heat: bytes | None) -> Box | None:
         if heat is None or self._harvest.grid is None:

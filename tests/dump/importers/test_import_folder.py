@@ -11,6 +11,8 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
+from autointerp.synthetic.drawing import draw
+from autointerp.synthetic.scenes import draw_scenes
 
 
 def picture(path: Path, shade: int, side: int = 8) -> None:
@@ -377,3 +379,17 @@ def test_a_dictionary_smaller_than_its_features_is_refused(src: Path, tmp_path: 
         import_folder(src, tmp_path / "dump", n_latents=12)
 
     assert str(raised.value) == f"{src}: there is a feature 12; expected less than n_latents, 12"
+
+
+def test_near_duplicates_share_a_group(src: Path, tmp_path: Path) -> None:
+    scene = draw(next(iter(draw_scenes(1, seed=3)))).image
+    scene.save(src / "3" / "20_scene.png")
+    scene.resize((170, 170)).save(src / "3" / "21_copy.jpg", quality=50)
+
+    import_folder(src, tmp_path / "dump")
+
+    with open_dump(tmp_path / "dump") as dump:
+        groups = {row.image: row.group for row in dump.images([e.image for e in dump.feature(3).exemplars])}
+    names = [name for name in groups.values() if name is not None]
+    assert len(names) == 2
+    assert len(set(names)) == 1

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autointerp.synthetic.drawing import draw
-from autointerp.synthetic.scenes import draw_scenes
-from autointerp.transcoder.near_duplicates import (
+from autointerp.images.near_duplicates import (
     HASH_DISTANCE,
     THUMB_CONTRAST,
     THUMB_DISTANCE,
@@ -17,7 +15,10 @@ from autointerp.transcoder.near_duplicates import (
     joined,
     look_of,
     near_duplicates,
+    shared_names,
 )
+from autointerp.synthetic.drawing import draw
+from autointerp.synthetic.scenes import draw_scenes
 
 SCENES = [draw(scene).image for scene in draw_scenes(24, seed=3)]
 
@@ -132,3 +133,22 @@ def test_bands_miss_no_close_pair(distance: int):
 def test_labels_join_groups_and_none_joins_nothing():
     assert joined(5, [0, 1, 2, 3, 4], ["a", None, "a", None, None]).tolist() == [0, 1, 0, 2, 3]
     assert joined(5, [0, 0, 1, 2, 3], [None, "a", "a", None, None]).tolist() == [0, 0, 0, 1, 2]
+
+
+def test_the_hash_is_that_of_imagehash():
+    imagehash = pytest.importorskip("imagehash")
+
+    for image in SCENES:
+        assert look_of(image).hash == int(str(imagehash.phash(image)), 16)
+
+
+def test_names_are_given_to_those_that_share_a_group_alone():
+    assert shared_names(np.array([0, 1, 0, 2]), "look") == ["look-0", None, "look-0", None]
+    assert shared_names(np.zeros(0, np.int64), "look") == []
+
+
+def test_a_long_chain_is_one_group():
+    looks = [Look(0, bytes([10 + i] * 768)) for i in range(200)]
+    shuffled = [looks[i] for i in np.random.default_rng(0).permutation(200)]
+
+    assert near_duplicates(shuffled).tolist() == [0] * 200

@@ -4,18 +4,22 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import imagehash
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from autointerp.statistics.rates import Ints
+Ints = npt.NDArray[np.int64]
 
+LOOKED_AT = 256
+"""Longest side in pixels at which near-duplicates are compared: a JPEG is decoded no larger than needs be."""
 HASH_BITS = 64
+HASHED_SIDE = 32
+"""Pixels each way of the grey picture that is hashed; the hash holds the signs of its lowest 8 x 8 frequencies."""
 HASH_DISTANCE = 8
 """Hashes of near-duplicates differ in at most so many of 64 bits: what a crop of 2 % on each side mostly needs."""
+_SIDE = np.arange(HASHED_SIDE)
+_WAVES: npt.NDArray[np.float64] = np.cos(np.pi * np.outer(np.arange(8), 2 * _SIDE + 1) / (2 * HASHED_SIDE))
+"""The eight lowest functions of the discrete cosine transform (type II), [8, HASHED_SIDE]."""
 THUMB_SIDE = 16
 THUMB_DISTANCE = 8.0
 """Small pictures of near-duplicates differ by at most so much, root mean square on a scale of 0 to 255 …"""
@@ -30,14 +34,18 @@ class Look:
     """What near-duplicates are found by."""
 
     hash: int
-    """64-bit perceptual hash (DCT of the grey picture; blind to colour, stable under scale and encoding)."""
+    """64-bit perceptual hash (signs of the grey picture's DCT about their median; blind to colour, stable under scale
+    and encoding)."""
     thumb: bytes
     """16 x 16 RGB pixels, each the mean of its area."""
 
 
 def look_of(image: Image.Image) -> Look:
     """Computes how a picture looks from afar."""
-    bits = imagehash.phash(image).hash.ravel()
+    grey = image.convert("L").resize((HASHED_SIDE, HASHED_SIDE), Image.Resampling.LANCZOS)
+    # Rounded, so that what is 0 but for rounding errors is 0 on every machine.
+    waves = np.round(_WAVES @ np.asarray(grey, np.float64) @ _WAVES.T, 3)
+    bits = waves.ravel() > np.median(waves)
     colour = image if image.mode == "RGB" else image.convert("RGB")
     small = colour.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
     return Look(int.from_bytes(np.packbits(bits).tobytes(), "big"), small.tobytes())
@@ -60,6 +68,17 @@ def near_duplicates(looks: Sequence[Look]) -> Ints:
     close = list(_close(hashes, HASH_DISTANCE))
     pairs = np.unique(np.concatenate(close), axis=0) if close else np.zeros((0, 2), np.int64)
     return _numbered(_components(len(places), pairs[_alike(thumbs, pairs)])[which])
+
+
+def shared_names(groups: Ints, prefix: str) -> list[str | None]:
+    """A name for each picture that shares its group with another, else None.
+
+    Args:
+        groups: of each picture, numbered from 0, shape [n].
+        prefix: what the names begin with.
+    """
+    sizes = np.bincount(groups) if len(groups) else np.zeros(0, np.int64)
+    return [f"{prefix}-{g}" if sizes[g] > 1 else None for g in groups.tolist()]
 
 
 def joined(n: int, *labels: Sequence[Hashable | None]) -> Ints:
@@ -103,10 +122,16 @@ def _alike(thumbs: npt.NDArray[np.uint8], pairs: Ints) -> npt.NDArray[np.bool_]:
 
 
 def _components(n: int, pairs: Ints) -> Ints:
-    if not n:
-        return np.zeros(0, np.int64)
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    """The lowest member of each one's connected component, shape [n]."""
+    label = np.arange(n, dtype=np.int64)
+    while True:
+        low = label.copy()
+        for one, other in ((0, 1), (1, 0)):
+            np.minimum.at(low, pairs[:, one], label[pairs[:, other]])
+        low = low[low]
+        if np.array_equal(low, label):
+            return label
+        label = low
 
 
 def _numbered(labels: Ints) -> Ints:
