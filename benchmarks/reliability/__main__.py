@@ -1,6 +1,6 @@
 """Counts what faults of an endpoint, kills and signals cost.
 
-python -m benchmarks.reliability             # every fault, rate and mode (with Ray six faults at 30 %), 50 strikes of each kind
+python -m benchmarks.reliability             # every fault, rate and mode (Ray: six at 30 %), 50 strikes of each kind
 python -m benchmarks.reliability --quick     # six faults at 30 %, and 5 strikes of each kind
 python -m benchmarks.reliability --only ray  # one mode, or `strikes`
 python -m benchmarks.reliability --write     # also writes table.json and the tables of docs/reliability.md

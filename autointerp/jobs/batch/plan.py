@@ -226,9 +226,9 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
     """
     stage = Stage(kind, cast("Explain", settings))
     settings = settings.model_copy(update={"cache": stage.cache}).absolute()
-    for folder in (settings.cache, getattr(settings, "keep_images", None)):
-        if folder is not None:
-            remember_folder(Path(folder))
+    remember_folder(stage.cache)
+    if isinstance(settings, Calibrate) and settings.keep_images is not None:
+        remember_folder(settings.keep_images)
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
     order = list(RECORDS)
     with at_work(run) as folder:
