@@ -24,7 +24,7 @@ ENDED = ("completed", "failed", "expired", "cancelled")
 """States that a batch never leaves."""
 _MOST_LISTED = 1000
 _MAX_MESSAGE = 300
-_PAUSES = (0.5, 1.0, 2.0)
+PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each further attempt at a call that failed, or whose reply broke off or was none of this API."""
 _LONGEST_PAUSE = 60.0
 """Seconds that an endpoint may ask to wait before the next attempt."""
@@ -190,7 +190,7 @@ class BatchApi:
             what: as for `_errors`.
             again: whether it may be made once more.
         """
-        for pause in _PAUSES:
+        for pause in PAUSES:
             try:
                 with self._errors(what):
                     return call()

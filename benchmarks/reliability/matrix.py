@@ -14,6 +14,7 @@ from unittest import mock
 from standin.commands import Result, run
 from standin.planted import plant
 
+from autointerp.batch import api
 from benchmarks.reliability.faults import FAULTS
 from benchmarks.reliability.servers import Batches, Endpoint
 from benchmarks.reliability.truth import SCORERS, Held, Key, held, posing, unaccounted, undone
@@ -134,7 +135,8 @@ def command(world: World, mode: str, to: Path, timeout: float) -> tuple[str | Pa
 def cell(world: World, fault: str, rate: float, mode: str) -> Cell:
     """Runs a command at an endpoint that fails, then once more at one that is well."""
     to = world.place / f"{mode}-{fault}-{rate}".replace(" ", "-")
-    with mock.patch.dict(os.environ, {"AUTOINTERP_CACHE": f"{to}-cache"}):
+    own = {"AUTOINTERP_CACHE": f"{to}-cache"}
+    with mock.patch.dict(os.environ, own), mock.patch.object(api, "PAUSES", (0.01,) * len(api.PAUSES)):
         words = command(world, mode, to, FAULTS[fault].timeout)
         _fail(world, fault, rate)
         first = _run(words)
