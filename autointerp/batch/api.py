@@ -1,29 +1,33 @@
 """The Files and Batches API of an endpoint, through the openai package: the one place that talks HTTP."""
 
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from autointerp.batch.lines import PATH, without_keys
+from autointerp.batch.lines import PATH, readable, without_keys
 from autointerp.errors import EndpointError, RunError, one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.keys import api_key
+from autointerp.lmm.response import retry_after
 from autointerp.lmm.route import headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
     import httpx2
     import openai
+    from openai.pagination import SyncCursorPage
     from openai.types import Batch
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 """States that a batch never leaves."""
 _MOST_LISTED = 1000
 _MAX_MESSAGE = 300
-_RETRIES = 3
-_PAUSES = (0.5, 1.0, 2.0)
-"""Seconds before each further attempt to start a batch."""
+PAUSES = (0.5, 1.0, 2.0)
+"""Seconds before each further attempt at a call that failed, or whose reply broke off or was none of this API."""
+_LONGEST_PAUSE = 60.0
+"""Seconds that an endpoint may ask to wait before the next attempt."""
 _TIMEOUT = 600.0
 """Seconds; a file of 200 MB is sent in one call."""
 _NO_API = (404, 405, 501)
@@ -38,12 +42,16 @@ _KEPT = (
 """Headers that the openai package may set; others it takes from OPENAI_CUSTOM_HEADERS, or tells of this machine."""
 
 
+T = TypeVar("T")
+
+
 class RemoteBatch(NamedTuple):
     """What the endpoint says of a batch: how far it is, its result and error files, and why it failed as a whole."""
 
     status: str
     progress: str
-    results: tuple[str, ...]
+    results: Mapping[str, int]
+    """Lines that it says each file has, by id; 0 where it does not say."""
     problem: str
 
 
@@ -73,7 +81,7 @@ class BatchApi:
         key = api_key(self._url)
         http = _http_client(self._url, key)
         self._client: openai.OpenAI = openai.OpenAI(
-            api_key=key, base_url=self._url, max_retries=_RETRIES, timeout=_TIMEOUT, http_client=http
+            api_key=key, base_url=self._url, max_retries=0, timeout=_TIMEOUT, http_client=http
         )
 
     def close(self) -> None:
@@ -81,66 +89,117 @@ class BatchApi:
         self._client.close()
 
     def upload(self, path: Path) -> str:
-        """Sends a file of requests; gives its id."""
-        with self._errors():
-            return _text(self._client.files.create(file=path, purpose="batch").id)
+        """Sends a file of requests, under a name of its own by which it is found if the reply is lost; gives its id."""
+        name = f"{path.stem}-{uuid.uuid4().hex}{path.suffix}"
+        lost = False
 
-    def start(self, upload: str, name: str) -> str:
-        """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id."""
-        client = self._client.with_options(max_retries=0)
-        for pause in (*_PAUSES, None):
-            if (there := self.started(upload)) is not None:
+        def send() -> str:
+            nonlocal lost
+            if lost and (there := self._uploaded(name)) is not None:
                 return there
-            try:
-                with self._errors():
-                    made = client.batches.create(
-                        input_file_id=upload, endpoint=PATH, completion_window="24h", metadata={"autointerp": name}
-                    )
-                    return _text(made.id)
-            except EndpointError as e:
-                # It may have been started and the reply lost: before another attempt the list is looked at again.
-                if pause is None or not self._lists or not _may_pass(e.__cause__):
-                    raise
-                self._sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+            lost = True
+            with path.open("rb") as file:
+                return _text(self._client.files.create(file=(name, file), purpose="batch").id)
 
-    def started(self, upload: str) -> str | None:
-        """The batch of an uploaded file, if the endpoint lists one."""
+        return self._tried(send)
+
+    def _uploaded(self, name: str) -> str | None:
+        """The file of this name, if the endpoint lists one."""
         import openai
 
         try:
-            with self._errors():
-                for number, batch in enumerate(self._client.batches.list(limit=100)):
-                    if batch.input_file_id == upload:
-                        return _text(batch.id)
-                    if number >= _MOST_LISTED:
-                        break
-        except EndpointError as e:
-            if not isinstance(e.__cause__, openai.APIStatusError):
+            for number, file in enumerate(_items(self._client.files.list(limit=100, order="desc"))):
+                if file.filename == name:
+                    return _text(file.id)
+                if number >= _MOST_LISTED:
+                    break
+        except openai.APIStatusError as e:
+            if _may_pass(e):
+                raise
+        return None
+
+    def start(self, upload: str, name: str) -> str:
+        """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id."""
+
+        def start() -> str:
+            # It may have been started and the reply lost: before each attempt the list is looked at.
+            if (there := self._listed(upload)) is not None:
+                return there
+            made = self._client.batches.create(
+                input_file_id=upload, endpoint=PATH, completion_window="24h", metadata={"autointerp": name}
+            )
+            return _text(made.id)
+
+        return self._tried(start, again=lambda: self._lists)
+
+    def started(self, upload: str) -> str | None:
+        """The batch of an uploaded file, if the endpoint lists one."""
+        return self._tried(lambda: self._listed(upload))
+
+    def _listed(self, upload: str) -> str | None:
+        import openai
+
+        try:
+            for number, batch in enumerate(_items(self._client.batches.list(limit=100))):
+                if batch.input_file_id == upload:
+                    return _text(batch.id)
+                if number >= _MOST_LISTED:
+                    break
+        except openai.APIStatusError as e:
+            if _may_pass(e) or 300 <= e.status_code < 400:
                 raise
             self._lists = False  # starting says what else is wrong
         return None
 
     def look(self, batch: str) -> RemoteBatch:
         """How far a batch is; raises GoneError where the endpoint does not know it any more."""
-        with self._errors(f"batch {batch}"):
-            return _remote(self._client.batches.retrieve(batch))
+        return self._tried(lambda: _remote(self._client.batches.retrieve(batch)), f"batch {batch}")
 
-    def fetch(self, file: str, to: Path) -> None:
+    def fetch(self, file: str, to: Path, lines: int = 0) -> None:
         """Writes a result file, once all of it has come; raises GoneError where it is not there any more.
+
+        Args:
+            file: its id.
+            to: where it is written.
+            lines: results that the endpoint says it holds.
 
         Raises:
             RunError: it cannot be written.
         """
         part = to.with_name(f"{to.name}.part")
-        try:
-            with self._errors(f"file {file}"), self._client.files.with_streaming_response.content(file) as response:
+
+        def get() -> None:
+            with self._client.files.with_streaming_response.content(file) as response:
                 response.stream_to_file(part)
+            if not readable(part, lines):
+                raise ValueError("no result stands in it")
+
+        try:
+            self._tried(get, f"file {file}")
             part.replace(to)
         except OSError as e:
             raise RunError(f"{to}: cannot be written ({e.strerror}); free space, then collect again") from e
         finally:
             part.unlink(missing_ok=True)
+
+    def _tried(self, call: Callable[[], T], what: str = "", again: Callable[[], bool] = lambda: True) -> T:
+        """What a call gives; one whose reply was lost, broke off or was none of this API is made a few times.
+
+        Args:
+            call: makes it.
+            what: as for `_errors`.
+            again: whether it may be made once more.
+        """
+        for pause in PAUSES:
+            try:
+                with self._errors(what):
+                    return call()
+            except EndpointError as e:
+                if not again() or not _may_pass(e.__cause__):
+                    raise
+                self._sleep(max(pause, _asked_pause(e.__cause__)))
+        with self._errors(what):
+            return call()
 
     @contextmanager
     def _errors(self, what: str = "") -> Iterator[None]:
@@ -171,12 +230,10 @@ class BatchApi:
         for form in possible:
             self._client.base_url = form
             try:
-                self._client.batches.list(limit=1)
-            except openai.APIStatusError as e:
-                if e.status_code in _NO_API:
+                self._tried(lambda: self._client.batches.list(limit=1).data)
+            except EndpointError as e:
+                if isinstance(e.__cause__, openai.APIStatusError) and e.__cause__.status_code in _NO_API:
                     continue
-            except (openai.OpenAIError, ValueError, AttributeError):
-                pass
             return
         self._client.base_url = self._url
 
@@ -225,7 +282,30 @@ def _may_pass(error: BaseException | None) -> bool:
 
     if isinstance(error, openai.APIStatusError):
         return error.status_code in (408, 409, 429) or (error.status_code >= 500 and error.status_code != 501)
-    return isinstance(error, openai.APIConnectionError)
+    return error is not None
+
+
+def _asked_pause(error: BaseException | None) -> float:
+    """Seconds that a refusal asks to wait."""
+    import openai
+
+    asked = retry_after(error.response.headers) if isinstance(error, openai.APIStatusError) else None
+    return min(_LONGEST_PAUSE, asked or 0.0)
+
+
+def _items(page: "SyncCursorPage[T]") -> Iterator[T]:
+    """What an endpoint lists, page by page; an error with status 200 would look like an empty list.
+
+    Raises:
+        ValueError: a page is no list.
+    """
+    while True:
+        if not isinstance(page.data, list):
+            raise ValueError("no list")
+        yield from page.data
+        if not page.has_next_page():
+            return
+        page = page.get_next_page()
 
 
 def _remote(batch: "Batch") -> RemoteBatch:
@@ -233,7 +313,7 @@ def _remote(batch: "Batch") -> RemoteBatch:
     total, done, failed = (n if isinstance(n, int) else 0 for n in counts)
     status, errors = _text(batch.status), (batch.errors.data if batch.errors is not None else None) or []
     progress = f"{status}, {done:,} of {total:,} answered{f', {failed:,} failed' if failed else ''}"
-    results = tuple(_text(f) for f in (batch.output_file_id, batch.error_file_id) if f)
+    results = {_text(f): n for f, n in ((batch.output_file_id, done), (batch.error_file_id, failed)) if f}
     return RemoteBatch(status, progress, results, _clean("; ".join(str(e.message or e.code or "") for e in errors[:3])))
 
 

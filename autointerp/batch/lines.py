@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from autointerp.errors import one_line
@@ -54,6 +55,9 @@ class Errored:
     """One line, from the endpoint."""
     complaint: str | None = None
     """Of a 400 or 422: what was said, which may be about one field of the body. Not to be shown."""
+    remedy: str | None = None
+    """Not None if no request can succeed until a setting is changed: what the user should do, with a place for {where}
+    and one for {said}."""
 
 
 class LineError(ValueError):
@@ -80,6 +84,25 @@ def read_result(line: bytes) -> Answered | Errored:
     if error:
         return _errored(key, None, error)
     raise LineError("neither response nor error")
+
+
+def readable(path: Path, lines: int) -> bool:
+    """Whether a file can be one of results: it has a line that is one, or is empty where none is expected.
+
+    Args:
+        path: the file.
+        lines: results that it should hold.
+    """
+    said = False
+    with path.open("rb") as opened:
+        for line in filter(bytes.strip, opened):
+            said = True
+            try:
+                read_result(line)
+            except LineError:
+                continue
+            return True
+    return not said and lines == 0
 
 
 def _responded(key: str, response: Mapping[str, object]) -> Answered | Errored:
@@ -113,7 +136,8 @@ def _errored(key: str, status: int | None, said: object) -> Answered | Errored:
         kind = re.sub(r"[^a-z0-9_]+", "_", str(code or "error").lower())[:_MAX_KIND]
     param = error.get("param") if isinstance(error, dict) else None
     field = status in (400, 422) and means.remedy is None
-    return Errored(key, kind, message[:_MAX_MESSAGE], f"{message} {code or ''} {param or ''}" if field else None)
+    complaint = f"{message} {code or ''} {param or ''}" if field else None
+    return Errored(key, kind, message[:_MAX_MESSAGE], complaint, means.remedy)
 
 
 def without_keys(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -89,8 +90,7 @@ class _Scoring:
         await cases.look(feature)
         case = cases.case(feature, gateway)
         pending = [name for name in self.scorers if not holds(self.done[name], feature.id)]
-        outcomes = [(name, await SCORERS[name](case)) for name in pending]
-        _record(case, outcomes, self.place.writer, self.recorder)
+        _record(case, [await _told(name, case) for name in pending], self.place.writer, self.recorder)
 
     async def all(self) -> None:
         """Scores all features that are left."""
@@ -238,17 +238,33 @@ def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -
     return names
 
 
-def _record(case: Case, outcomes: list[tuple[str, Outcome]], writer: RunWriter, recorder: Recorder) -> None:
-    if recorder.postponed([outcome for _, outcome in outcomes if isinstance(outcome, Failure)]):
+class _Told(NamedTuple):
+    """What a scorer said of a case."""
+
+    scorer: str
+    outcome: Outcome
+    gaps: list[Failure]
+    """What it asked and got no answer to; of the judgements that several scorers read, the first has them."""
+
+
+async def _told(scorer: str, case: Case) -> _Told:
+    before = len(case.gaps)
+    outcome = await SCORERS[scorer](case)
+    return _Told(scorer, outcome, case.gaps[before:])
+
+
+def _record(case: Case, told: list[_Told], writer: RunWriter, recorder: Recorder) -> None:
+    failures = [t.outcome for t in told if isinstance(t.outcome, Failure)]
+    if recorder.postponed(failures):
         return
-    for name, outcome in outcomes:
+    for scorer, outcome, gaps in told:
+        for gap in gaps:
+            recorder.gap(failed(case.feature.id, f"score:{scorer}", gap))
         if isinstance(outcome, Failure):
-            recorder.failure(failed(case.feature.id, f"score:{name}", outcome))
+            recorder.failure(failed(case.feature.id, f"score:{scorer}", outcome))
         else:
             writer.score(outcome)
-    for gap in case.gaps:
-        recorder.gap(failed(case.feature.id, f"score:{outcomes[0][0]}", gap))
-    recorder.through(failed=any(isinstance(outcome, Failure) for _, outcome in outcomes))
+    recorder.through(failed=bool(failures))
 
 
 def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:

@@ -206,7 +206,8 @@ class EmbeddingsClient:
             vector = np.array(item["embedding"], np.float64)
         except (KeyError, TypeError, ValueError) as e:
             kind = "malformed" if answer.get("data") else BROKEN
-            raise CallError(kind, "the endpoint answered 200 without one embedding of numbers", again=True) from e
+            said = "the endpoint answered 200 without one embedding of numbers"
+            raise CallError(kind, said, again=True, nobody=kind == BROKEN) from e
         if vector.ndim != 1 or not np.isfinite(vector).all() or not vector.any():
             raise CallError("malformed", "the endpoint answered with a vector that has no direction", again=True)
         self._width = self._width or len(vector)
@@ -231,6 +232,7 @@ class EmbeddingsClient:
             retry_after=error.retry_after,
             remedy=remedy,
             limits=error.limits,
+            nobody=error.nobody,
         )
 
 

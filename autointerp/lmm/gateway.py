@@ -16,7 +16,7 @@ from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter, Slot
-from autointerp.lmm.outcomes import BROKEN, UNASKED, Answer, CallError, Failure
+from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply, reply_in
 from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
@@ -86,6 +86,8 @@ class Gateway:
         self._attempts = attempts
         self._estimate = estimate
         self._budget_moved = asyncio.Event()
+        self._sent: set[object] = set()
+        self._came_back = asyncio.Event()
         self._sleep = sleep
         self._asked: dict[str, asyncio.Future[object]] = {}
         self._reached = False
@@ -111,7 +113,8 @@ class Gateway:
         Two tasks that ask the same at once share one call.
 
         Raises:
-            EndpointError: no request of this run can succeed; the message says what to do.
+            EndpointError: no request of this run can succeed; the message says what to do. It is raised once the
+                answers to all other questions that were sent have come and are in the cache.
             CacheError: the cache holds something foreign.
         """
         while (running := self._asked.get(request.key)) is not None:
@@ -124,7 +127,11 @@ class Gateway:
         self._asked[request.key] = done
         try:
             outcome = await self._ask_endpoint(request, reply)
+        except EndpointError:
+            await self._drained()
+            raise
         finally:
+            self._settled()
             del self._asked[request.key]
             done.set_result(None)
         if isinstance(outcome, Failure):
@@ -220,6 +227,7 @@ class Gateway:
                 if e.kind in UNASKED:
                     return Failure(e.kind, e.message, 0)
                 error = e
+                self._settled()
                 self._give_up_if_hopeless(e, request.task, last=attempt == self._attempts, enlarged=enlarged)
                 if not e.again:
                     return Failure(e.kind, e.message, attempt)
@@ -235,7 +243,7 @@ class Gateway:
             self._hopeless = self._hopeless if enlarged else error.remedy
         elif error.kind in _OF_THE_MODEL:
             self._reached, self._lost = True, 0
-        elif last and error.again and not self._reached and error.kind in ("connection", "timeout", BROKEN):
+        elif last and error.nobody and not self._reached:
             option = "--embedder-base-url" if task == "embed" else "--base-url"
             self._hopeless = f"{error.message}; is the server up and {option} right?"
         elif last or not error.again:
@@ -251,7 +259,7 @@ class Gateway:
     async def _call(self, request: Request) -> tuple[Completion, Usage]:
         estimate = self._estimate(request)
         ticket = await self._reserve(request, estimate)
-        slot = self._limiter.slot(estimate.input_tokens + estimate.output_tokens)
+        slot = self._limiter.slot(estimate.input_tokens + estimate.output_tokens, self._sending)
         try:
             completion = await self._send(request, slot)
         except BaseException:
@@ -288,6 +296,24 @@ class Gateway:
         self._lost = 0
         self._limiter.succeeded(slot, completion.limits)
         return completion
+
+    def _sending(self) -> None:
+        """A question of this task goes out; none does once it is known that none can succeed."""
+        if self._hopeless is not None:
+            raise EndpointError(self._hopeless)
+        self._sent.add(asyncio.current_task())
+
+    def _settled(self) -> None:
+        """What this task sent came to nothing, or its answer is in the cache."""
+        self._sent.discard(asyncio.current_task())
+        self._came_back.set()
+
+    async def _drained(self) -> None:
+        """Waits until what others have sent has come back, lest answers be paid for that nobody takes."""
+        self._settled()
+        while self._sent:
+            self._came_back.clear()
+            await self._came_back.wait()
 
     async def _reserve(self, request: Request, estimate: TokenEstimate) -> Ticket:
         while (ticket := self._ledger.reserve(request.model, estimate)) is None:

@@ -88,10 +88,12 @@ class Wire:
     def _open(self) -> "aiohttp.ClientSession":
         import aiohttp
 
+        from autointerp.lmm.connections import Connector
+
         trusted = trusted_certificates() if self._base_url.startswith("https:") else True
         login = self.proxy.login if self.proxy is not None else None
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ssl=trusted),
+            connector=Connector(limit=self._connections, ssl=trusted),
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=None),
             proxy=self.proxy.url if self.proxy is not None else None,

@@ -59,9 +59,14 @@ class Limiter:
         ends = self._gate.not_before if self._steered is None else self._pause_ends
         return max(0.0, ends - self._clock()) if ends > 0 else 0.0
 
-    def slot(self, tokens: int) -> "Slot":
-        """An `async with` that holds one place in flight; `tokens` is the request's estimate."""
-        return Slot(self, tokens)
+    def slot(self, tokens: int, entered: Callable[[], None] | None = None) -> "Slot":
+        """An `async with` that holds one place in flight.
+
+        Args:
+            tokens: the request's estimate.
+            entered: called once the place is taken; what it raises gives the place back.
+        """
+        return Slot(self, tokens, entered)
 
     def succeeded(self, slot: "Slot", limits: Limits | None = None) -> None:
         """An answer came to the request that held the slot.
@@ -158,8 +163,9 @@ class Limiter:
 class Slot:
     """Holds one place among the requests in flight."""
 
-    def __init__(self, limiter: Limiter, tokens: int) -> None:
+    def __init__(self, limiter: Limiter, tokens: int, entered: Callable[[], None] | None = None) -> None:
         self._limiter = limiter
+        self._entered = entered
         self.tokens = tokens
         """As the request is estimated."""
         self.began = float("-inf")
@@ -171,6 +177,12 @@ class Slot:
 
     async def __aenter__(self) -> "Slot":
         await self._limiter._enter(self)
+        if self._entered is not None:
+            try:
+                self._entered()
+            except BaseException:
+                self._limiter._exit(self)
+                raise
         return self
 
     async def __aexit__(

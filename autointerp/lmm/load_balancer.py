@@ -47,7 +47,7 @@ class Balancer:
         self._line: collections.deque[tuple[asyncio.Future[_Endpoint], _Wish]] = collections.deque()
         self._avoided: dict[str, set[_Endpoint]] = {}
         self._alarm: asyncio.TimerHandle | None = None
-        self._last = CallError("connection", "no endpoint answers", again=True)
+        self._last = CallError("connection", "no endpoint answers", again=True, nobody=True)
         self._steer()
 
     async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
@@ -250,4 +250,4 @@ class _Endpoint:
 
 def _again(error: CallError) -> CallError:
     """The last error, for one more request that meets it."""
-    return CallError(error.kind, error.message, again=True)
+    return CallError(error.kind, error.message, again=True, nobody=error.nobody)

@@ -151,9 +151,11 @@ class OpenAIClient:
         try:
             sent = await self._sent(path, body)
         except TimeoutError as e:
-            raise CallError("timeout", f"no answer within {self._timeout:g} s", again=True, overload=True) from e
+            said = f"no answer within {self._timeout:g} s"
+            raise CallError("timeout", said, again=True, overload=True, nobody=True) from e
         except aiohttp.ClientError as e:
-            raise CallError("connection", self._unreachable(e), again=True) from e
+            refused = isinstance(e, aiohttp.ClientConnectorError)
+            raise CallError("connection", self._unreachable(e), again=True, nobody=refused) from e
         limits = read_limits(sent.raw_headers)
         if 300 <= sent.status < 400:
             raise self._redirected(sent)

@@ -29,6 +29,8 @@ class CallError(Exception):
         retry_after: seconds that the endpoint asks to wait, if it does.
         remedy: not None if no request of this run can succeed: what the user should do.
         limits: what the endpoint stated of its rate limits.
+        nobody: whether it looks as if no such server were at the address: no connection could be made, nothing came,
+            or something came that is no such API. An answer that broke off is from a server that is there.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class CallError(Exception):
         retry_after: float | None = None,
         remedy: str | None = None,
         limits: Limits | None = None,
+        nobody: bool = False,
     ) -> None:
         super().__init__(f"{kind}: {message}")
         self.kind = kind
@@ -50,6 +53,7 @@ class CallError(Exception):
         self.retry_after = retry_after
         self.remedy = remedy
         self.limits = limits
+        self.nobody = nobody
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,17 +38,17 @@ def body_of(content: bytes) -> Mapping[str, object]:
     Raises:
         CallError: it is none, or was cut.
     """
-    what = "an empty body"
+    what, page = "an empty body", content.lstrip()[:1] == b"<"
     if content.strip():
         try:
             body = read_stream(content) if is_stream(content) else json.loads(content)
         except (ValueError, RecursionError):
-            what = "a web page, not JSON" if content.lstrip()[:1] == b"<" else "a body that is not JSON"
+            what = "a web page, not JSON" if page else "a body that is not JSON"
         else:
             if isinstance(body, list) and len(body) == 1:
                 (body,) = body
             return body if isinstance(body, dict) else {}
-    raise CallError(BROKEN, f"the endpoint answered 200 with {what}", again=True)
+    raise CallError(BROKEN, f"the endpoint answered 200 with {what}", again=True, nobody=page)
 
 
 def error_within(body: Mapping[str, object]) -> object:
@@ -92,7 +92,7 @@ def read_completion(body: Mapping[str, object], limits: Limits | None) -> Comple
     refusal, finish = _text(fields.get("refusal")).strip(), finish_of(choice)
     text = _answer(fields)
     if not (text or refusal or _said_finish(choice)):
-        raise CallError(BROKEN, "the endpoint answered 200 without a message", again=True)
+        raise CallError(BROKEN, "the endpoint answered 200 without a message", again=True, nobody=True)
     usage = body.get("usage")
     usage = usage if isinstance(usage, dict) else {}
     details = usage.get("prompt_tokens_details")

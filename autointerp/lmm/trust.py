@@ -1,4 +1,4 @@
-"""Which addresses were given on this machine: a key and pictures go to no other."""
+"""Which addresses and folders were given on this machine: a key and pictures go to no other."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,7 @@ TRUST = "--trust-address"
 _FILE = "addresses"
 _DUMPS = "dumps"
 """Apart from the addresses: where a dump is read from, no key goes."""
+_FOLDERS = "folders"
 
 
 def from_environment(names: Sequence[str]) -> tuple[str, ...]:
@@ -96,6 +97,17 @@ def remember_dump(url: str) -> None:
 def is_known_dump(url: str) -> bool:
     """Whether the URL of a dump was given on this machine."""
     return url in _lines(_DUMPS)
+
+
+def remember_folder(folder: Path) -> None:
+    """Notes a folder that commands of this machine write to, as `remember` does addresses."""
+    if not is_known_folder(folder):
+        _note(_FOLDERS, [str(folder.absolute())])
+
+
+def is_known_folder(folder: Path) -> bool:
+    """Whether a command of this machine was told to write to this folder."""
+    return str(folder.absolute()) in _lines(_FOLDERS)
 
 
 def _noted(base_url: str) -> bool:

@@ -11,6 +11,8 @@ from standin.planted import Population
 from standin.records import scores, whole_lines
 from standin.server import StandIn
 
+from autointerp.commands.calibrate import Calibrate
+from autointerp.jobs.batch.plan import read_plan
 from autointerp.runs.folder import open_run
 
 KEY = "sk-planted-7f3a9c51e2d84b06"
@@ -292,6 +294,36 @@ def test_no_command_asks_a_server_or_fetches_a_dump_that_only_a_run_from_elsewhe
     else:
         assert refused == {"score", "judge", "batch", "random"}, results["embedding"].err
         assert all(f"--trust-address {evil.url} once" in results[name].err for name in refused)
+
+
+def test_no_batch_command_writes_where_only_a_plan_from_elsewhere_says(
+    seer: StandIn, planted: Population, here: Path, elsewhere: None
+):
+    """A cache outside is refused until AUTOINTERP_CACHE names it; a calibration goes where the command says."""
+    usual = ("--run", "run", "--model", "seer", "--base-url", seer.url, "--features", "0")
+    assert run("explain", planted.folder, *usual, "--batch").code == 0
+    assert run("calibrate", "--model", "seer", "--base-url", seer.url, "--out", "c/judge.json", "--batch").code == 0
+    theirs, mine = here / "home" / "cache", here / "home" / "judge.json"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    rewrite(here / "run" / "batch" / "plan.json", (("stages", 0, "cache"), str(theirs)))
+    rewrite(here / "c" / "batch" / "plan.json", (("stages", 0, "out"), str(mine)))
+
+    results = [run("batch", command, "run") for command in ("submit", "collect", "run")]
+    wrote = theirs.exists()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUTOINTERP_CACHE", str(theirs))
+        trusted = run("batch", "submit", "run", "--files-only", "--trust-address", seer.url)
+    (stage,) = read_plan("c")
+
+    for result in results:
+        assert result.code == 2
+        assert f"plan.json: explain would write into {theirs} (cache), which was never given on this" in result.err
+        assert f"set AUTOINTERP_CACHE={theirs}, or record the command again" in result.err
+    assert not wrote
+    assert trusted.code == 0, trusted.err
+    assert isinstance(stage.settings, Calibrate)
+    assert stage.settings.target == Path("c/judge.json")
 
 
 @pytest.mark.parametrize(

@@ -6,24 +6,35 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from standin.batches import BatchServer
+from standin.batches import BatchServer, all_answered
 from standin.commands import Result, run, says
-from standin.offline import Line, answered, keys, requests
+from standin.offline import Line, answered, failed, keys, requests
 from standin.planted import Population
 from standin.records import explanations, failures
 from standin.server import StandIn
 
+from autointerp.batch import api as batch_api
 from autointerp.batch.client import BatchClient
 from autointerp.batch.files import RequestFile
+from autointerp.batch.manifest import Event, Manifest
+from autointerp.jobs.batch import job as batch_job
 
 FILE = "requests-00001.jsonl"
+SPOILT = {
+    "nothing": "",
+    "empty": "",
+    "page": "<html>gateway</html>",
+    "error": '{"error": {"code": 502, "message": "upstream"}}',
+    "torn": '{"id": "file-1", "sta',
+}
+"""Bodies in the place of a reply."""
 
 
 class Endpoint(BatchServer):
@@ -33,6 +44,10 @@ class Endpoint(BatchServer):
     """The address of another host."""
     sends_away: str = ""
     """`upload`, `start`, `look` or `fetch`: that call is answered with a redirect."""
+    spoils: tuple[str, str] | None = None
+    """Such a call, whose reply is lost once: nothing comes, or another body with status 200."""
+    lists: Callable[[web.Request], Awaitable[web.Response]] | None = None
+    """In the place of the list of batches."""
     breaks_off: bool = False
     """Whether a result file ends in its middle."""
     asked: int = 0
@@ -49,7 +64,17 @@ class Endpoint(BatchServer):
         if step and step == self.sends_away:
             await request.read()
             raise web.HTTPTemporaryRedirect(f"{self.elsewhere}{request.path.removeprefix('/v1')}?token=abc")
-        return await handler(request)  # pyright: ignore[reportGeneralTypeIssues]
+        response = await handler(request)  # pyright: ignore[reportGeneralTypeIssues]
+        if self.spoils is None or self.spoils[0] != step:
+            return response
+        (_, how), self.spoils = self.spoils, None
+        if how == "nothing":
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(text=SPOILT[how], content_type="text/html" if how == "page" else "application/json")
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return await super()._list(request) if self.lists is None else await self.lists(request)
 
     async def _content(self, request: web.Request) -> web.Response:
         whole = await super()._content(request)
@@ -168,6 +193,98 @@ def test_a_file_that_was_damaged_since_it_was_written_is_not_sent(
     assert server.uploads == {}
     assert drive().code == 0
     assert len(server.questions) == len(set(server.questions)) == 4
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("step", ["upload", "start", "look", "fetch"])
+def test_a_reply_that_is_lost_once_is_asked_for_again_and_nothing_is_sent_twice(
+    recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch, step: str, how: str
+) -> None:
+    """The endpoint does its part, and what it says of it does not come: one upload, one batch, four questions."""
+    waits: list[float] = []
+    api = batch_api.BatchApi
+    monkeypatch.setattr(batch_job, "BatchApi", lambda url: api(url, sleep=waits.append))
+    server.spoils = (step, how)
+
+    result = drive()
+
+    assert result.code == 0, result.err
+    assert waits == [0.5]
+    assert [name for name in server.uploads if name.startswith("file-")] == ["file-1"]
+    assert len(server.questions) == len(set(server.questions)) == 4
+    assert sorted(explanations(recorded)) == [0, 1, 2, 3]
+
+
+def test_a_list_of_batches_that_does_not_come_starts_none_twice(
+    recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch was started by a command that did not live to hear of it; then the list is an error with status 200."""
+    api, add = batch_api.BatchApi, Manifest.add
+    monkeypatch.setattr(batch_job, "BatchApi", lambda url: api(url, sleep=lambda _: None))
+
+    def killed(self: Manifest, event: Event) -> None:
+        if event.event == "started":
+            raise KeyboardInterrupt
+        add(self, event)
+
+    replies = [SPOILT["error"]] * 2
+
+    async def lists(request: web.Request) -> web.Response:
+        return (
+            web.Response(text=replies.pop(), content_type="application/json")
+            if replies
+            else await BatchServer._list(server, request)
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "add", killed)
+        drive()
+    server.lists = lists
+
+    result = drive()
+
+    assert result.code == 0, result.err
+    assert replies == []
+    assert len(server.batches) == 1
+
+
+def test_wrong_settings_end_the_driving_with_the_servers_words(recorded: Path, server: Endpoint) -> None:
+    """Every line is refused since the model sees no images: one round, exit code 2; then another server setting."""
+    words = "This model does not support image input."
+    server.spoil = lambda _, asked: ("completed", [], [failed(line, 400, words) for line in asked])
+    refused = drive()
+    server.spoil = all_answered
+
+    result = drive()
+
+    said = f"{server.url}: the model does not see images ({words}); name a model with vision with --model"
+    assert (refused.code, refused.err.splitlines()[-1]) == (2, f"autointerp: {said}")
+    assert len(server.batches) == 2
+    assert result.code == 0
+    assert sorted(explanations(recorded)) == [0, 1, 2, 3]
+
+
+def test_wrong_settings_of_one_question_do_not_keep_the_answers_to_others(recorded: Path, server: Endpoint) -> None:
+    """Of four one is longer than the context: the others are recorded, and a round of that one alone ends it."""
+    words = "This model's maximum context length is 8192 tokens."
+
+    def spoil(number: int, asked: Sequence[Line]) -> tuple[str, Sequence[Line], Sequence[Line]]:
+        long = [line for line in asked if line["custom_id"] == (asked[0]["custom_id"] if number == 1 else "")]
+        long = long or list(asked)
+        return (
+            "completed",
+            [answered(line) for line in asked if line not in long],
+            [failed(x, 400, words) for x in long],
+        )
+
+    server.spoil = spoil
+
+    result = drive()
+
+    assert result.code == 2
+    assert "a request is longer than the model's context" in result.err.splitlines()[-1]
+    assert [len(server.uploads[f"file-{i}"].splitlines()) for i in (1, 2)] == [4, 1]
+    assert len(explanations(recorded)) == 3
 
 
 @pytest.mark.parametrize("step", ["upload", "start", "look", "fetch"])

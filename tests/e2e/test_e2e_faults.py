@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,9 @@ def test_each_fault_alone_ends_as_its_own_kind_or_is_overcome(
         "429 after": "rate_limited",
         "500": "http_500",
         "503": "http_503",
+        "cut": "connection",
+        "cut inside": "connection",
+        "empty": "http_200",
         "error in 200": "http_502",
         "prose": "malformed",
         "truncated": "malformed",
@@ -78,7 +82,7 @@ def test_each_fault_alone_ends_as_its_own_kind_or_is_overcome(
 
     if fault in ("fenced", "thinking"):
         assert (result.code, explanations(tmp_path / "run")[0].text[:10]) == (0, "red circle")
-    elif fault in ("cut", "cut inside", "hang", "empty", "no json"):
+    elif fault in ("no json", "hang"):
         assert result.code == 2
         assert unasked(result.err).startswith("autointerp: ")
         assert result.err.endswith("is the server up and --base-url right?\n")
@@ -210,3 +214,21 @@ def test_broken_image_counts_as_unanswered_where_a_judge_would_see_it(
     assert result.code == 0
     assert found.keys() == {0, 1, 2}
     assert [v.image for v in the_score(found[0]).verdicts if v.belief is None] == [broken]
+
+
+def test_a_question_without_an_answer_stands_under_the_scorer_that_asked_it(
+    seer: StandIn, explain: Command, score: Command, tmp_path: Path
+):
+    """Three questions in ten are refused: each scorer has as many lines of failures as answers that it lacks."""
+    assert explain("--features", "0-3").code == 0
+    seer.fault_rate, seer.fault_kinds = 0.3, ("refusal",)
+
+    assert score("--features", "0-3", "--scorers", "detection,naming,intruder", "--per-call", "1").code == 0
+
+    lines = Counter((f.feature, f.stage) for f in failures(tmp_path / "run"))
+    for name in ("naming", "intruder"):
+        lacking = {f: the_score(s).details.get("unanswered", 0) for f, s in scores(tmp_path / "run", name).items()}
+        assert {f: lines[f, f"score:{name}"] for f in lacking} == lacking
+        assert any(lacking.values())
+    judged = {f: [v.belief for v in the_score(s).verdicts].count(None) for f, s in scores(tmp_path / "run").items()}
+    assert {f: lines[f, "score:detection"] for f in judged} == judged

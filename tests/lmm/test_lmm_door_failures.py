@@ -113,7 +113,7 @@ def test_a_hopeless_error_ends_the_run_with_its_remedy(make_gateway: MakeGateway
 
 @pytest.mark.parametrize("kind", ["connection", "timeout"])
 def test_only_one_request_at_a_time_goes_to_an_endpoint_that_is_not_there(make_gateway: MakeGateway, kind: str):
-    script = Script(CallError(kind, "http://nowhere: refused", again=True))
+    script = Script(CallError(kind, "http://nowhere: refused", again=True, nobody=True))
     gateway = make_gateway(script)
 
     async def main():
@@ -240,8 +240,41 @@ def test_an_answer_without_a_reply_never_settles(make_gateway: MakeGateway):
 
 
 def test_a_server_that_never_answered_with_a_reply_ends_the_run(make_gateway: MakeGateway):
-    script = Script(CallError(BROKEN, "the endpoint answered 200 with a web page", again=True))
+    script = Script(CallError(BROKEN, "the endpoint answered 200 with a web page", again=True, nobody=True))
 
     with endpoint_error("a web page; is the server up and --base-url right"):
         ask(make_gateway(script))
     assert len(script.asked) == 3
+
+
+def test_what_was_sent_is_answered_and_kept_before_a_wrong_setting_ends_the_run(make_gateway: MakeGateway):
+    """Six questions, three at a time; the second is redirected: nothing more is sent, and two need no second asking."""
+    moved = CallError("http_307", "elsewhere", again=False, remedy="give its address")
+    first, second = Script(YES, YES, moved, YES), Script(YES)
+    gateway = make_gateway(first, ceiling=3)
+    ask(gateway, "reached")
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for i in range(6):
+                group.create_task(gateway.ask(question(str(i)), ONE))
+
+    with pytest.raises(ExceptionGroup) as caught:
+        simulate(main())
+    ask_all(make_gateway(second), [str(i) for i in range(6)])
+
+    assert {str(e) for e in caught.value.exceptions} == {"give its address"}
+    assert len(first.times) == 1 + 3
+    assert len(second.times) == 4
+
+
+@pytest.mark.parametrize("kind", ["connection", BROKEN])
+def test_answers_that_break_off_are_from_a_server_that_is_there(make_gateway: MakeGateway, kind: str):
+    """The first question fails at all its three attempts; the others are asked all the same."""
+    cut = CallError(kind, "Server disconnected", again=True)
+    script = Script(cut, cut, cut, YES)
+
+    outcomes = ask_all(make_gateway(script), [str(i) for i in range(4)])
+
+    assert [isinstance(o, Failure) for o in outcomes] == [True, False, False, False]
+    assert failure_of(outcomes[0]) == Failure(kind, "Server disconnected", 3)

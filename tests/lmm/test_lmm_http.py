@@ -128,3 +128,36 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end():
 
     with pytest.raises(aiohttp.ClientPayloadError, match="longer than 16 MB"):
         post(endless, b"{}")
+
+
+def test_an_answer_that_came_before_its_question_is_not_taken_for_its_answer():
+    """The server sends its first answer a second time, unasked; the second question gets its own all the same."""
+    connections: list[asyncio.StreamWriter] = []
+
+    def answer(text: str) -> bytes:
+        return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        while head := await reader.read(4096):
+            body = head.partition(b"\r\n\r\n")[2] or await reader.read(4096)
+            writer.write(answer(f"to {body.decode()}"))
+        writer.close()
+
+    async def main() -> list[str]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        wire = Wire(f"http://127.0.0.1:{port}/v1", "sk-secret", timeout=60, connections=2)
+        try:
+            first = await wire.post("chat/completions", b"one")
+            connections[0].write(answer("to one"))
+            await connections[0].drain()
+            await asyncio.sleep(0.05)  # it lies in the client's buffer before the next question is sent
+            return [first.text, (await wire.post("chat/completions", b"two")).text]
+        finally:
+            await wire.aclose()
+            await asyncio.gather(*(writer.wait_closed() for writer in connections))
+            server.close()
+
+    assert asyncio.run(main()) == ["to one", "to two"]
+    assert len(connections) == 2

@@ -29,6 +29,8 @@ class BatchServer:
     looks: int = 2
     """Retrievals until a batch has ended."""
     uploads: dict[str, bytes] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """The file names of uploads, by id."""
     batches: dict[str, dict[str, object]] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
     on_step: Callable[[str], None] | None = None
@@ -68,6 +70,7 @@ class BatchServer:
         self._over = asyncio.Event()
         app = web.Application(client_max_size=1 << 28, middlewares=[self._keyed])
         app.router.add_post("/v1/files", self._upload)
+        app.router.add_get("/v1/files", self._files)
         app.router.add_get("/v1/files/{id}/content", self._content)
         app.router.add_post("/v1/batches", self._start)
         app.router.add_get("/v1/batches", self._list)
@@ -99,11 +102,15 @@ class BatchServer:
         file = form["file"]
         assert isinstance(file, web.FileField)
         name = f"file-{sum(i.startswith('file-') for i in self.uploads) + 1}"
-        self.uploads[name] = file.file.read()
+        self.uploads[name], self.names[name] = file.file.read(), file.filename
         self._did("upload")
         return web.json_response(
             {"id": name, "object": "file", "bytes": 1, "created_at": 1, "filename": file.filename, "purpose": "batch"}
         )
+
+    async def _files(self, request: web.Request) -> web.Response:
+        listed = [{"id": i, "object": "file", "filename": name} for i, name in self.names.items()]
+        return web.json_response({"object": "list", "data": listed[::-1], "has_more": False})
 
     async def _start(self, request: web.Request) -> web.Response:
         asked = await request.json()

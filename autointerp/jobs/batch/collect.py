@@ -14,6 +14,7 @@ from autointerp.commands.batch_collect import BatchCollect
 from autointerp.errors import SettingsError
 from autointerp.job import Progress
 from autointerp.jobs.batch.job import Job, open_job
+from autointerp.lmm.address import OPENAI
 from autointerp.lmm.batch_replies import fault_of, put_batch_reply, read_batch_reply
 from autointerp.lmm.prices import cost
 from autointerp.lmm.request import Completion
@@ -50,6 +51,8 @@ class CollectResult:
     """Questions that the endpoint did not answer, by kind; they are written again."""
     messages: dict[str, str] = field(default_factory=dict)
     """What the endpoint said of the first of each kind."""
+    hopeless: str | None = None
+    """What to do where an endpoint answered nothing now, and said of a question that none can succeed."""
     old_errors: int = 0
     """Errors that say nothing new: read before, or of questions that a batch works on now."""
     unknown: int = 0
@@ -92,6 +95,7 @@ def run(settings: BatchCollect, *, progress: Progress | None = None) -> CollectR
             for file in job.manifest.running:
                 _look(job, file, taker, result, keep=settings.keep)
         taker.learn()
+        result.hopeless = taker.hopeless
         for file in [] if settings.keep else [f for f in job.manifest.files.values() if not f.open]:
             path = job.manifest.folder / file.name
             if path.exists():
@@ -125,10 +129,10 @@ def _look(job: Job, file: BatchFile, taker: "Taker", result: CollectResult, *, k
 def _fetch_results(job: Job, file: BatchFile, there: RemoteBatch, taker: "Taker", *, keep: bool) -> list[str]:
     """Takes in the result files of a batch; gives what is said of those that are not there any more."""
     gone: list[str] = []
-    for number, remote in enumerate(there.results, 1):
+    for number, (remote, lines) in enumerate(there.results.items(), 1):
         target = job.manifest.folder / f"{file.name.removesuffix('.jsonl')}.results-{number}.jsonl"
         try:
-            job.api(file).fetch(remote, target)
+            job.api(file).fetch(remote, target, lines)
         except GoneError as e:
             gone.append(str(e))
             continue
@@ -147,6 +151,12 @@ class Taker:
         self._result = result
         self._complaints: dict[tuple[str, str | None], tuple[BatchFile, str]] = {}
         self._understood: set[tuple[str, str | None]] = set()
+        self._remedies: dict[tuple[str, str | None], str] = {}
+
+    @property
+    def hopeless(self) -> str | None:
+        """What the first endpoint said that answered nothing, and of a question that none can succeed."""
+        return next((said for asked, said in self._remedies.items() if asked not in self._understood), None)
 
     def take(self, path: Path, of: BatchFile | None = None) -> None:
         """Puts what a file says into the cache and the manifest; `of`: the requests that an endpoint says it is of."""
@@ -202,6 +212,9 @@ class Taker:
                 continue
             failed[line.key] = line.kind
             self._result.messages.setdefault(line.kind, line.message)
+            if line.remedy is not None:
+                said = line.remedy.format(where=file.base_url or OPENAI, said=line.message)
+                self._remedies.setdefault((file.model, file.base_url), said)
             if line.complaint is not None:
                 self._complaints.setdefault((file.model, file.base_url), (file, line.complaint))
         self._result.errors.update(failed.values())

@@ -16,7 +16,7 @@ from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.score import Score
 from autointerp.errors import one_line
 from autointerp.job import Progress, Silent, refuse_unknown_dump
-from autointerp.jobs.batch.plan import FOLDER, PLAN, Stage, at_work, folder_of, read_plan
+from autointerp.jobs.batch.plan import FOLDER, PLAN, Stage, at_work, folder_of, read_plan, refuse_unknown_folders
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.prices import Price, batch_multiplier
@@ -99,9 +99,12 @@ def open_job(settings: Settings, progress: Progress | None, *, writing: bool = T
     """Opens the batch job of a run, to write in it for one command at a time.
 
     Raises:
-        RunError: there is none, it cannot be read, or another autointerp is at work on it.
+        RunError: there is none, it cannot be read, it names folders to write to that were never given on this
+            machine, or another autointerp is at work on it.
     """
     stages = read_plan(settings.run)
+    if writing:
+        refuse_unknown_folders(settings.run, stages)
     with ExitStack() as stack:
         folder = stack.enter_context(at_work(settings.run)) if writing else folder_of(settings.run)
         manifest = stack.enter_context(Manifest(folder, writing=writing))

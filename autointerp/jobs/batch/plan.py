@@ -16,10 +16,11 @@ from autointerp.batch.manifest import Event, Manifest
 from autointerp.commands.calibrate import Calibrate
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
-from autointerp.errors import RunError, SettingsError
+from autointerp.errors import RunError, SettingsError, one_line
 from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, check_urls
 from autointerp.lmm.cache import cache_folder
+from autointerp.lmm.trust import is_known_folder, remember_folder
 from autointerp.options import Command
 from autointerp.reading import in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
@@ -155,7 +156,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     name = raw.get("stage") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or name not in RECORDS:
         raise RunError(f"{where}: stage is {in_short(name)}, not one of {', '.join(RECORDS)}; {remedy}")
-    values = {key: value for key, value in raw.items() if key != "stage"}
+    values = {key: value for key, value in raw.items() if key not in ("stage", "execution")}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
     if name == "score":
@@ -163,11 +164,43 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     if name == "explain" and "settings" in values:
         values["settings"] = without_margin(values["settings"])
     try:
-        return Stage(name, RECORDS[name].model_validate(_addressed(values)))
+        return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
     except ValidationError as e:
         first = e.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise RunError(f"{where}.{field}: {first['msg']}; {remedy}") from e
+
+
+def _in_its_place(settings: Calibrate | Explain | Score, run: Path) -> Calibrate | Explain | Score:
+    """The settings with what a command writes in the folder that it was recorded for, wherever that is now."""
+    if isinstance(settings, Calibrate):
+        return settings.model_copy(update={"out": run / settings.target.name})
+    if isinstance(settings, Score):
+        # What is adopted from elsewhere is in the run before the command is recorded.
+        return settings.model_copy(update={"explanations": None, "new_run": None, "layer": None})
+    return settings
+
+
+def refuse_unknown_folders(run: str | Path, stages: Iterable[Stage]) -> None:
+    """Refuses to write where only a plan says, so that a folder from elsewhere reaches nothing beside itself.
+
+    Raises:
+        RunError: a folder that is neither in the run nor the cache of this command, and that no command of this
+            machine recorded.
+    """
+    home, own = Path(run).resolve(), cache_folder(None).resolve()
+    for stage in stages:
+        places = {"cache": stage.cache, "keep_images": getattr(stage.settings, "keep_images", None)}
+        for what, folder in places.items():
+            if folder is None or is_known_folder(folder) or home in folder.resolve().parents:
+                continue
+            if what == "cache" and folder.resolve() == own:
+                continue
+            here = f"set AUTOINTERP_CACHE={folder}, or " if what == "cache" else ""
+            raise RunError(
+                f"{folder_of(run) / PLAN}: {stage.name} would write into {one_line(str(folder))} ({what}), which was "
+                f"never given on this machine; if that is right, {here}record the command again with --batch here"
+            )
 
 
 def _addressed(value: object) -> object:
@@ -195,6 +228,9 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
     """
     stage = Stage(kind, cast("Explain", settings))
     settings = settings.model_copy(update={"cache": stage.cache}).absolute()
+    remember_folder(stage.cache)
+    if isinstance(settings, Calibrate) and settings.keep_images is not None:
+        remember_folder(settings.keep_images)
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
     order = list(RECORDS)
     with at_work(run) as folder:

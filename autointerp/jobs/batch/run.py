@@ -160,9 +160,12 @@ def _drive(settings: BatchRun, result: DriveResult, progress: Progress, sleep: C
         if submitted.complete or submitted.stopped not in (None, OVER_BUDGET):
             return
         answers = _wait(settings, result, None if submitted.sent else progress, progress, sleep)
-        if submitted.stopped is not None:
+        hopeless = result.collected[-1].hopeless
+        if submitted.stopped is not None or hopeless is not None:
             # What the answers settle is recorded; no more is asked.
             _submit(settings.model_copy(update={"budget": _NOTHING}), result, progress, files_only=True)
+            if hopeless is not None:
+                raise EndpointError(hopeless)
             return
         idle = 0 if answers else idle + 1
         if idle >= IDLE_ROUNDS:
@@ -203,7 +206,7 @@ def _wait(
             if said.get(file) != state:
                 progress.note(f"{file}: {state}")
         said = told.running
-        if not said:
+        if not said or told.hopeless is not None:
             return answers
         sleep(settings.poll)
 
