@@ -17,7 +17,7 @@ from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, pl
 from autointerp.replies import DomainReply, ExplainReply, reply_schema
 from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
-from autointerp.tiles import region_box, tile_of
+from autointerp.tiles import shown_tiles
 from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW, UNEXPLAINABLE
 
 
@@ -199,14 +199,11 @@ class Explainer:
         self, number: int, exemplar: Exemplar, images: Images, role: Role, pictures: list[ImagePart]
     ) -> ShownImage:
         image, region = images[exemplar.image], self.settings.region
-        box = region_box(exemplar, image, self.grid, region) if role == "active" else None
-        # Without a region all renderings are the same picture, which is then shown once.
-        renderings = self.settings.renderings if box is not None else ("full",)
+        renderings = self.settings.renderings if role == "active" else ("full",)
         slots: list[Slot] = []
-        for rendering in renderings:
-            tile = tile_of(exemplar, image, rendering, box, self.grid)
+        for tile in shown_tiles(exemplar, image, renderings, self.grid, region):
             picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
-            slots.append(Slot(len(pictures), rendering))
+            slots.append(Slot(len(pictures), tile.rendering))
             pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
         return ShownImage(number=number, level=self._level(exemplar) if role == "active" else "", slots=tuple(slots))
 
