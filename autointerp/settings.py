@@ -218,7 +218,10 @@ class RegionSettings(Settings):
     least: float = Field(default=0.3, ge=0, le=1)
     """The smallest side of a crop, as a fraction of the image's own side."""
     side: int = Field(default=448, ge=16, le=4096)
-    """The longest side of a picture, in pixels; pictures are never upscaled."""
+    """The longest side of a picture, in pixels."""
+    enlarge: int = Field(default=224, ge=0, le=4096)
+    """Smaller pictures of the explainer are enlarged to this longest side, in pixels, and tiles of contact sheets to
+    their cells; with 0 nothing is enlarged."""
     quality: Annotated[int, Option("--jpeg-quality")] = Field(default=85, ge=1, le=95)
     """The JPEG quality of the pictures."""
 
@@ -340,7 +343,7 @@ class ScoreSettings(Settings):
     region: Annotated[
         RegionSettings,
         Group(
-            only=("side", "quality"),
+            only=("side", "enlarge", "quality"),
             options={
                 "side": Option("--judge-side", "--side"),
                 "quality": Option("--judge-jpeg-quality"),
@@ -408,7 +411,14 @@ class ScoreSettings(Settings):
 
 def recorded(value: object) -> object:
     """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
-    return {"framing": False} | value if isinstance(value, dict) else value
+    return recorded_region({"framing": False} | value) if isinstance(value, dict) else value
+
+
+def recorded_region(value: object) -> object:
+    """Settings with a region as a file holds them: an earlier version enlarged no picture."""
+    if not isinstance(value, dict) or not isinstance(value.get("region"), dict):
+        return value
+    return value | {"region": {"enlarge": 0} | value["region"]}
 
 
 class TuneSettings(Settings):

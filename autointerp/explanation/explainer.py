@@ -202,7 +202,8 @@ class Explainer:
         renderings = self.settings.renderings if role == "active" else ("full",)
         slots: list[Slot] = []
         for tile in shown_tiles(exemplar, image, renderings, self.grid, region):
-            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
+            least = min(region.enlarge, region.side)
+            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality, least=least)
             slots.append(Slot(len(pictures), tile.rendering))
             pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
         return ShownImage(number=number, level=self._level(exemplar) if role == "active" else "", slots=tuple(slots))

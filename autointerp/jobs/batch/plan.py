@@ -23,7 +23,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
 from autointerp.reading import in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
-from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded
+from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_region
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -158,8 +158,8 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     values = {key: value for key, value in raw.items() if key != "stage"}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
-    if name == "score":
-        values["settings"] = recorded(values.get("settings"))
+    if "settings" in values:
+        values["settings"] = (recorded if name == "score" else recorded_region)(values["settings"])
     try:
         return Stage(name, RECORDS[name].model_validate(_addressed(values)))
     except ValidationError as e:
