@@ -92,7 +92,7 @@ class ExplainReply(Reply):
     verdict: Annotated[Literal["one", "mixed", "none"], AnyCase]
     """One common property, several unrelated ones, or no common property."""
     explanation: str
-    """6 to 20 words; empty where the verdict is none."""
+    """At most 20 words; empty where the verdict is none."""
     concepts: list[str]
     """The distinct concepts, one where the verdict is one."""
     lookalikes: str = Field(default="")
@@ -123,7 +123,7 @@ class DomainReply(Reply):
     found: bool
     """Whether one error is shared by most of the images."""
     error: str
-    """The shared error in 4 to 20 words; empty where none was found."""
+    """The shared error in at most 20 words; empty where none was found."""
     category: str
     """An entry of the checklist, or none."""
     images: list[Annotated[int, Whole]] = Field(default=[])

@@ -292,6 +292,8 @@ class ExplainSettings(Settings):
     """How many images of the highest activations are shown."""
     n_bands: Annotated[NonNegativeInt, Option("--bands")] = 8
     """How many images of lower activations are shown, spread evenly over the activation bands."""
+    refill: Annotated[bool, Option(negative="--no-refill")] = True
+    """Whether places for which the bands have too few images go to those of the highest activations."""
     n_contrast: Annotated[NonNegativeInt, Option("--contrast")] = 4
     """How many look-alikes on which the feature is silent are shown beside them."""
     shown: Literal["drawn", "highest"] = "drawn"
@@ -411,14 +413,18 @@ class ScoreSettings(Settings):
 
 def recorded(value: object) -> object:
     """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
-    return recorded_region({"framing": False} | value) if isinstance(value, dict) else value
+    return _with_region({"framing": False} | value) if isinstance(value, dict) else value
 
 
-def recorded_region(value: object) -> object:
+def recorded_explain(value: object) -> object:
+    """Explain settings as a file holds them: an earlier version left places of the bands empty."""
+    return _with_region({"refill": False} | value) if isinstance(value, dict) else value
+
+
+def _with_region(value: dict[str, object]) -> dict[str, object]:
     """Settings with a region as a file holds them: an earlier version enlarged no picture."""
-    if not isinstance(value, dict) or not isinstance(value.get("region"), dict):
-        return value
-    return value | {"region": {"enlarge": 0} | value["region"]}
+    region = value.get("region")
+    return value | {"region": {"enlarge": 0} | region} if isinstance(region, dict) else value
 
 
 class TuneSettings(Settings):

@@ -258,6 +258,7 @@ def _finding(reply: DomainReply, domain: str, active: Sequence[Exemplar]) -> Dom
         text=plain(reply.error) if reply.found else "",
         category=plain(reply.category) if reply.found else "none",
         images=_ids(reply.images, ids) if reply.found else (),
+        observations=plain(reply.observations),
     )
 
 

@@ -21,7 +21,9 @@ PROMPTS = ("--prompts", "prompts")
 """The templates of that time, so that better ones may be shipped."""
 THEN = ("--enlarge", "0")
 """Pictures were not enlarged then."""
-SHOWN = ("--top", "6", "--bands", "3", "--contrast", "2", "--rendering", "crop", "--side", "112", *THEN)
+SHOWN_THEN = (*THEN, "--no-refill")
+"""Places that the bands left were not filled then."""
+SHOWN = ("--top", "6", "--bands", "3", "--contrast", "2", "--rendering", "crop", "--side", "112", *SHOWN_THEN)
 EXPLAIN = (*SHOWN, "--domain", "physical-plausibility", "--n-shuffled", "2", *PROMPTS)
 CHOOSE = ("--subset", "3", "--choose-active", "6", "--choose-silent", "12")
 DIVERSE = ("--candidates", "3", "--diverse", *CHOOSE, "--embedder", "vectors")
@@ -33,7 +35,7 @@ QUESTIONS = ("--n-intruder", "2", "--n-choice", "2", "--n-naming", "1", "--n-loc
 SCORE = ("--scorers", SCORERS, *IMAGES, *QUESTIONS, *PROMPTS)
 CALIBRATION = ("--calls", "12", *PROMPTS)
 TINY = ("--rendering", "crop", "--side", "48", *THEN, *PROMPTS)
-SMALL = ("--features", "0", "--top", "2", "--bands", "1", "--contrast", "1", *TINY)
+SMALL = ("--features", "0", "--top", "2", "--bands", "1", "--contrast", "1", "--no-refill", *TINY)
 FEW = ("--active", "5", "--silent", "5", "--controls", "0")
 SMALL_SCORE = ("--scorers", "detection", *FEW, *TINY)
 """With these options the old files were made; of the diverse run only features 0 to 2 are explained."""

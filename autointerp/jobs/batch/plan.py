@@ -23,7 +23,7 @@ from autointerp.lmm.cache import cache_folder
 from autointerp.options import Command
 from autointerp.reading import in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
-from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_region
+from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -159,7 +159,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
     if "settings" in values:
-        values["settings"] = (recorded if name == "score" else recorded_region)(values["settings"])
+        values["settings"] = (recorded_explain if name == "explain" else recorded)(values["settings"])
     try:
         return Stage(name, RECORDS[name].model_validate(_addressed(values)))
     except ValidationError as e:
