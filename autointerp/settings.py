@@ -1,7 +1,7 @@
 """The settings that commands are composed of: each option once, with its type, default, bounds and help."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -421,10 +421,10 @@ def recorded_explain(value: object) -> object:
     return _with_region({"refill": False} | value) if isinstance(value, dict) else value
 
 
-def _with_region(value: dict[str, object]) -> dict[str, object]:
+def _with_region(value: Mapping[str, object]) -> dict[str, object]:
     """Settings with a region as a file holds them: an earlier version enlarged no picture."""
     region = value.get("region")
-    return value | {"region": {"enlarge": 0} | region} if isinstance(region, dict) else value
+    return {**value, "region": {"enlarge": 0} | region} if isinstance(region, dict) else {**value}
 
 
 class TuneSettings(Settings):
