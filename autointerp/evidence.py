@@ -36,6 +36,8 @@ def all_duplicate_keys(shown: Sequence[int], images: Images) -> frozenset[str]:
 def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> Shown:
     """Draws the shown exemplars by seed and feature alone, so that every run over the same dump draws the same.
 
+    With `refill` places for which the bands have no image go to the top ones, unless none of these was asked for.
+
     Exemplars without a row in `images`, such as those whose files cannot be read, are passed over: the next one in the
     order of drawing stands in. Of each stratum at most half is shown, so that the judge always has held-out images of
     the same kind; of a near-duplicate group at most one image is shown. Silent images near the threshold
@@ -52,14 +54,16 @@ def draw_shown(feature: Feature, images: Images, settings: ExplainSettings) -> S
         order = sorted(_there(by_stratum.get("top", []), images), key=lambda e: (-e.activation, e.image))
     else:
         order = drawn("top")
-    active = _take(order, settings.n_top, images, taken)
+    top = _take(order, settings.n_top, images, taken)
     bands = [drawn(b) for b in reversed(BAND_STRATA) if b in by_stratum]
     shares = spread(settings.n_bands, [_half(b) for b in bands])
-    for band, share in zip(bands, shares, strict=True):
-        active += _take(band, share, images, taken)
+    lower = [e for band, share in zip(bands, shares, strict=True) for e in _take(band, share, images, taken)]
+    if top and settings.refill:
+        unused = settings.n_bands - len(lower)
+        top += _take(order, min(unused, _half(order) - len(top)), images, taken)
     contrast = _take(drawn("guided"), settings.n_contrast, images, taken)
     contrast += _take(drawn("silent"), settings.n_contrast - len(contrast), images, taken)
-    return Shown(active=tuple(_shuffled(active, chance)), contrast=tuple(_shuffled(contrast, chance)))
+    return Shown(active=tuple(_shuffled([*top, *lower], chance)), contrast=tuple(_shuffled(contrast, chance)))
 
 
 def held_out(feature: Feature, images: Images, shown: Sequence[int]) -> tuple[Exemplar, ...]:

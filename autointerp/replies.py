@@ -13,11 +13,23 @@ MAX_WORDS = 45
 MAX_CHARACTERS = 600
 """Of an explanation, which may be written without spaces between its words."""
 
+_MARKED = r"(?:outlined|highlighted|marked|dimmed|masked|circled)"
+_PLACE = r"(?:region|area|part|section|patch|spot)(?:e?s)?"
+_PICTURE = r"(?:the|each|every|this|an?) (?:\w+ )?(?:images?|pictures?|photos?)"
 _OVERLAY = re.compile(
-    r"\b(?:outlined|highlighted|marked|dimmed|masked|circled) (?:region|area|part|section)s?\b"
-    r"|\bbounding box|\b(?:the|an?) (?:outline|highlight|overlay|dimming) (?:drawn|added|marks?|shows?|around)\b",
+    # "in the outlined area", "outlined area with a cat", yet not "the marked area of a car park" or "circled numbers".
+    rf"(?:^|\b(?:the|in|inside|within|of|from|each|every) ){_MARKED} {_PLACE}\b(?! (?:of|on|in) (?!{_PICTURE}))"
+    # "in the red outline", yet not "inside the outline of a country".
+    r"|\b(?:in|inside|within|outside|beyond|by|under) the (?:(?:thin|dark|red|white|drawn|added) )*"
+    r"(?:outline|contour|overlay|dimming)\b(?! (?:of|around|on|lines?)\b)"
+    # "the outline marks a wheel", "the outline drawn on the image".
+    r"|\bthe (?:\w+ )?(?:outline|highlight|overlay|dimming) (?:marks|shows|indicates)\b"
+    rf"|\b(?:outline|highlight|overlay|dimming) (?:was )?(?:drawn|added) (?:\w+ )?(?:{_PICTURE}|{_PLACE})\b"
+    r"|\bbounding box",
     re.IGNORECASE,
 )
+"""Talk of a mark that was added to the pictures. Such words are honest where they name what the pictures show, so that
+a mark is refused only as the place where something is, with nothing said of what it belongs to."""
 
 
 def _lower(value: object) -> object:
@@ -30,14 +42,18 @@ AnyCase = BeforeValidator(_lower)
 
 _NUMBERED = re.compile(
     r"(?:(?:the|is|answer|odd|active|silent|image|picture|photo|crop|tile|option|choice|number|item|description|explanation"
-    r"|candidate|text|word)(?![a-z])|n[or]\.|[#№(\[\"'*:_\s])*(\d{1,9})[)\].:\"'*\s]*",
+    r"|candidate|text|word)(?![a-z])|n[or]\.|[#№(\[\"'*:_\s])*(\d{1,9})(?: \((?:strong|weaker)\))?[)\].:\"'*\s]*",
     re.IGNORECASE,
 )
-"""A number with nothing around it that could deny or change it."""
+"""A number with nothing around it that could deny or change it; as the prompt writes it, an image's level too."""
 
 
 def _whole(value: object) -> object:
-    """`"Image 3"` and `3.0`, which endpoints that enforce no schema send, as whole numbers; nothing is rounded."""
+    """`"Image 3"` and `3.0`, which endpoints that enforce no schema send, as whole numbers; nothing is rounded.
+
+    A number in words, a fraction, a range and a number beside other words are left as they are, to be refused: `the odd
+    one` is no 1, and `three of them` no 3.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -92,7 +108,7 @@ class ExplainReply(Reply):
     verdict: Annotated[Literal["one", "mixed", "none"], AnyCase]
     """One common property, several unrelated ones, or no common property."""
     explanation: str
-    """6 to 20 words; empty where the verdict is none."""
+    """At most 20 words; empty where the verdict is none."""
     concepts: list[str]
     """The distinct concepts, one where the verdict is one."""
     lookalikes: str = Field(default="")
@@ -123,7 +139,7 @@ class DomainReply(Reply):
     found: bool
     """Whether one error is shared by most of the images."""
     error: str
-    """The shared error in 4 to 20 words; empty where none was found."""
+    """The shared error in at most 20 words; empty where none was found."""
     category: str
     """An entry of the checklist, or none."""
     images: list[Annotated[int, Whole]] = Field(default=[])
@@ -139,6 +155,30 @@ class DomainReply(Reply):
 
 
 Fit = Literal["yes", "unsure", "no"]
+_COMMENTED = re.compile(
+    r"(yes|unsure|no)\s*(?:[.!]+|\(([^()]*)\)[.!]*|[,;:]\s*(.*)|\s[-\u2013\u2014]+\s(.*))", re.DOTALL
+)
+_TURNS = re.compile(
+    r"\b(?:yes|no|not|unsure|but|or|if|except|maybe|may|might|could|perhaps|possibly|probably|likely|partly|somewhat"
+    r"|slightly|barely|hardly|almost|nearly|unlikely|unclear|uncertain)\b|n't|n\u2019t|\d\s*%|\d\.\d"
+)
+"""What in a comment could turn or weaken a verdict."""
+
+
+def _verdict(value: object) -> object:
+    """A verdict in any case, also with a comment after it, as in `yes (clearly)`.
+
+    The comment stands in parentheses, or after a comma, a colon, a semicolon or a dash. One that could turn the verdict
+    (`yes, but only partly`, `no (or unsure)`) leaves it as it is, to be refused.
+    """
+    said = _lower(value)
+    found = _COMMENTED.fullmatch(said) if isinstance(said, str) else None
+    if found is None or _TURNS.search("".join(part or "" for part in found.groups()[1:])):
+        return said
+    return found[1]
+
+
+Said = BeforeValidator(_verdict)
 BELIEF: dict[Fit, float] = {"yes": 1.0, "unsure": 0.5, "no": 0.0}
 """How the three answers enter the arithmetic."""
 
@@ -154,7 +194,7 @@ class JudgeReply(Reply):
 @lru_cache(maxsize=128)
 def judge_reply(n: int) -> type[JudgeReply]:
     """The reply to a judging prompt over images numbered 1…n: one key for each number, named `image_<n>`."""
-    fields = {f"image_{i}": (Annotated[Fit, AnyCase], ...) for i in range(1, n + 1)}
+    fields = {f"image_{i}": (Annotated[Fit, Said], ...) for i in range(1, n + 1)}
     return create_model(f"JudgeReply{n}", __base__=JudgeReply, **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 

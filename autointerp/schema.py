@@ -182,6 +182,8 @@ class DomainFinding(Record):
     """One of the domain's checklist, or `none`."""
     images: tuple[int, ...]
     """Image ids on which the error was seen."""
+    observations: str = ""
+    """What was seen before the checklist, in the explainer's words; empty in runs of earlier versions."""
 
 
 class Explanation(Record):

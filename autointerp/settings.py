@@ -1,7 +1,7 @@
 """The settings that commands are composed of: each option once, with its type, default, bounds and help."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -218,7 +218,10 @@ class RegionSettings(Settings):
     least: float = Field(default=0.3, ge=0, le=1)
     """The smallest side of a crop, as a fraction of the image's own side."""
     side: int = Field(default=448, ge=16, le=4096)
-    """The longest side of a picture, in pixels; pictures are never upscaled."""
+    """The longest side of a picture, in pixels."""
+    enlarge: int = Field(default=224, ge=0, le=4096)
+    """Smaller pictures of the explainer are enlarged to this longest side, in pixels, and tiles of contact sheets to
+    their cells; with 0 nothing is enlarged."""
     quality: Annotated[int, Option("--jpeg-quality")] = Field(default=85, ge=1, le=95)
     """The JPEG quality of the pictures."""
 
@@ -297,6 +300,8 @@ class ExplainSettings(MarginSettings):
     """How many images of the highest activations are shown."""
     n_bands: Annotated[NonNegativeInt, Option("--bands")] = 8
     """How many images of lower activations are shown, spread evenly over the activation bands."""
+    refill: Annotated[bool, Option(negative="--no-refill")] = True
+    """Whether places for which the bands have too few images go to those of the highest activations."""
     n_contrast: Annotated[NonNegativeInt, Option("--contrast")] = 4
     """How many look-alikes on which the feature is silent are shown beside them."""
     shown: Literal["drawn", "highest"] = "drawn"
@@ -348,7 +353,7 @@ class ScoreSettings(MarginSettings):
     region: Annotated[
         RegionSettings,
         Group(
-            only=("side", "quality"),
+            only=("side", "enlarge", "quality"),
             options={
                 "side": Option("--judge-side", "--side"),
                 "quality": Option("--judge-jpeg-quality"),
@@ -416,12 +421,18 @@ class ScoreSettings(MarginSettings):
 
 def recorded(value: object) -> object:
     """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
-    return without_margin({"framing": False} | value if isinstance(value, dict) else value)
+    return _with_region({"framing": False, "silent_below": 1.0} | value) if isinstance(value, dict) else value
 
 
-def without_margin(value: object) -> object:
-    """Settings as a file holds them: in an earlier version all images below the threshold counted as silent."""
-    return {"silent_below": 1.0} | value if isinstance(value, dict) else value
+def recorded_explain(value: object) -> object:
+    """Explain settings as a file holds them: an earlier version had no margin, and left places of the bands empty."""
+    return _with_region({"refill": False, "silent_below": 1.0} | value) if isinstance(value, dict) else value
+
+
+def _with_region(value: Mapping[str, object]) -> dict[str, object]:
+    """Settings with a region as a file holds them: an earlier version enlarged no picture."""
+    region = value.get("region")
+    return {**value, "region": {"enlarge": 0} | region} if isinstance(region, dict) else {**value}
 
 
 class TuneSettings(Settings):

@@ -3,13 +3,25 @@
 from collections.abc import Sequence
 from random import Random
 
+import numpy as np
+
 from autointerp.images.picture import Rendering, Tile
-from autointerp.images.region import region_of, tells
+from autointerp.images.region import (
+    Weights,
+    box_around,
+    region_mask,
+    region_of,
+    region_parts,
+    share_inside,
+    tells,
+)
 from autointerp.schema import Box, Exemplar, ImageRow
 from autointerp.settings import RegionSettings
 
 WHOLE = 0.8
 """A region that covers more of its image than this is shown as the whole image."""
+MOST_CROPS = 3
+"""More groups than these are shown in one crop around all of them."""
 
 
 def region_box(exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None, region: RegionSettings) -> Box | None:
@@ -18,10 +30,76 @@ def region_box(exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None
     box = region_of(exemplar, grid, size, mass=region.mass, margin=region.margin)
     if box is None:
         return None
-    x0, x1 = _widened(box.x0, box.x1, region.least, size[0])
-    y0, y1 = _widened(box.y0, box.y1, region.least, size[1])
-    if (x1 - x0) * (y1 - y0) > WHOLE * image.width * image.height:
-        return None
+    box = _at_least(box, region.least, size)
+    return None if _area(box) > WHOLE * image.width * image.height else box
+
+
+def region_boxes(
+    exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None, region: RegionSettings
+) -> tuple[Box, ...]:
+    """The regions to show to an explainer: together they hold `region.mass` of the activation that is outlined.
+
+    A box goes around each group of cells that fired, the strongest groups first, or around all where that is smaller
+    or the groups are many; `region_box` gives the peak's group alone.
+
+    Returns:
+        At most MOST_CROPS boxes; none where the whole image is to be shown.
+    """
+    if grid is None or exemplar.heat is None or not tells(exemplar.heat):
+        box = region_box(exemplar, image, grid, region)
+        return () if box is None else (box,)
+    size = (image.width, image.height)
+
+    def box_of(weights: Weights) -> Box:
+        return _at_least(box_around(weights, size, mass=region.mass, margin=region.margin), region.least, size)
+
+    parts = region_parts(exemplar.heat, grid)
+    whole = np.sum(parts, axis=0)
+    around, boxes = box_of(whole), [box_of(part) for part in parts[:MOST_CROPS]]
+    counts = range(1, len(boxes) + 1)
+    enough = next((n for n in counts if share_inside(whole, boxes[:n], size) >= region.mass - 1e-9), None)
+    if enough is not None and sum(map(_area, boxes[:enough])) < _area(around):
+        return tuple(boxes[:enough])
+    return () if _area(around) > WHOLE * image.width * image.height else (around,)
+
+
+def shown_tiles(
+    exemplar: Exemplar,
+    image: ImageRow,
+    renderings: Sequence[Rendering],
+    grid: tuple[int, int] | None,
+    region: RegionSettings,
+) -> tuple[Tile, ...]:
+    """The pictures of an image on which a feature fires, in the order of the renderings.
+
+    A crop comes for each of `region_boxes`. What fires nearly everywhere is not outlined. Without a region all
+    renderings are the same picture, the whole image, which is then shown once.
+    """
+    boxes = region_boxes(exemplar, image, grid, region)
+    marked = boxes or _marked(exemplar, image, grid)
+    tiles: list[Tile] = []
+    for rendering in renderings:
+        shown = boxes if rendering == "crop" else marked[:1]
+        tiles += [tile_of(exemplar, image, rendering, box, grid) for box in shown]
+    return tuple(tiles) or (tile_of(exemplar, image, "full", None, grid),)
+
+
+def _marked(exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None) -> tuple[Box, ...]:
+    """The whole image where a region in it can be outlined though its crop would be as good as all."""
+    if grid is None or exemplar.heat is None or not tells(exemplar.heat):
+        return ()
+    small = region_mask(exemplar.heat, grid).mean() <= WHOLE
+    return (Box(0, 0, image.width, image.height),) if small else ()
+
+
+def _area(box: Box) -> int:
+    return box.width * box.height
+
+
+def _at_least(box: Box, least: float, size: tuple[int, int]) -> Box:
+    """The box, widened to that fraction of the image's sides."""
+    x0, x1 = _widened(box.x0, box.x1, least, size[0])
+    y0, y1 = _widened(box.y0, box.y1, least, size[1])
     return Box(x0, y0, x1, y1)
 
 

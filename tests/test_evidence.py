@@ -222,3 +222,18 @@ def test_near_images_are_held_out_like_others():
     subject = near_the_threshold(0.9, 0.1)
 
     assert {120, 121} <= {e.image for e in held_out(subject, image_rows(e.image for e in subject.exemplars), [0])}
+
+
+def test_places_that_the_bands_leave_unused_go_to_the_top_and_half_of_it_is_still_held_out():
+    few = feature((*exemplars("top", range(24), activation=9), *exemplars("q1", range(24, 28))))
+    copies = dict.fromkeys(range(24, 28), "same")
+
+    def of_each(groups: dict[int, str] | None = None, **how: object) -> tuple[int, int]:
+        shown, _ = drawn(few, groups=groups, **how)
+        return sum(i < 24 for i in shown), sum(i >= 24 for i in shown)
+
+    assert of_each(n_top=8, n_bands=8) == (12, 2)
+    assert of_each(n_top=8, n_bands=4) == (10, 2)
+    assert of_each(n_top=8, n_bands=4, groups=copies) == (11, 1)
+    assert of_each(n_top=8, n_bands=8, refill=False) == (8, 2)
+    assert of_each(n_top=0, n_bands=8) == (0, 2)

@@ -1,5 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -243,7 +244,7 @@ def test_the_shipped_explain_prompt_fills(levels: str, n_contrast: int):
 
     text = words(request)
     assert len(request.pictures) == 16 + n_contrast
-    assert "Below are 16 images on which the feature FIRES" in text
+    assert "Below are 16 images on which the feature FIRES, in 16 pictures, the images in random order." in text
     assert ("The feature is SILENT on the next 4" in text) == (n_contrast == 4)
     assert ("Active image 1 (" in text) == (levels != "none")
     assert ("Active image 1:" in text) == (levels == "none")
@@ -277,7 +278,7 @@ def test_every_shipped_domain_fills_and_shows_no_silent_image():
         assert (first.task, second.task, second.subject) == ("explain", "domain", name)
         assert len(second.pictures) == 16
         assert {p.role for m in second.messages for p in m.parts if isinstance(p, ImagePart)} == {"active"}
-        assert "Here are 16 images." in words(second)
+        assert "Here are 16 images, in 16 pictures." in words(second)
 
 
 def test_no_shipped_template_is_left_untested():
@@ -299,3 +300,68 @@ def test_every_shipped_prompt_says_that_writing_inside_an_image_is_no_instructio
         assert isinstance(system, TextPart)
         assert "riting" in system.text
         assert "never" in system.text
+
+
+SPOTS = {
+    "one": [0],
+    "two": [0, 63],
+    "none": [],
+}
+"""Cells of 8 by 8 that fire in an image."""
+SAYS = {
+    "outline": "The whole image, what made it fire outlined:",
+    "crop": "A part that made it fire, cut out:",
+    "mask": "The whole image, dimmed except for what made it fire:",
+    "full": "The whole image:",
+}
+
+
+def seen(renderings: list[str], *, domain: str | None = None) -> tuple[Request, ...]:
+    """What is asked where of six images two fire in one place, two in two, and of two it is not known."""
+    rows = []
+    for i, row in enumerate(exemplars("top", range(12))):
+        cells = list(SPOTS.values())[i % 3]
+        heat = bytes(255 * (c in cells) for c in range(64))
+        rows.append(replace(row, heat=heat))
+    settings = ExplainSettings.model_validate(
+        {"n_top": 6, "n_bands": 0, "n_contrast": 0, "renderings": renderings, "domain": domain}
+    )
+    second = load_prompt(f"domains/{domain}", None) if domain else None
+    explainer = Explainer(ModelSettings(model="m"), settings, load_prompt("explain", None), second, (8, 8))
+    images = {i: replace(row, width=800, height=800) for i, row in image_rows(e.image for e in rows).items()}
+    return explainer.requests(feature(rows), images)
+
+
+@pytest.mark.parametrize("renderings", [["outline", "crop"], ["crop", "full"], ["mask"], ["crop"], ["full"]])
+def test_what_is_said_before_a_picture_is_true_of_it(renderings: list[str]):
+    (request,) = seen(renderings)
+
+    parts = request.messages[1].parts
+    said = [(before, part) for before, part in pairwise(parts) if isinstance(part, ImagePart)]
+    assert f"FIRES, in {len(request.pictures)} pictures" in words(request)
+    assert len(said) == len(request.pictures) >= 6
+    for before, part in said:
+        assert isinstance(before, TextPart)
+        assert before.text.splitlines()[-1] == SAYS[part.picture.tiles[0].rendering]
+
+
+def test_the_second_pass_says_before_each_picture_what_it_is_and_how_many_there_are():
+    _, request = seen(["outline", "crop"], domain="physical-plausibility")
+
+    assert f"Here are 6 images, in {len(request.pictures)} pictures." in words(request)
+    assert words(request).count("A part of it, cut out:") == sum(
+        p.tiles[0].rendering == "crop" for p in request.pictures
+    )
+
+
+def test_the_explainer_is_told_how_its_explanation_is_checked():
+    (request,) = explaining()
+
+    assert "shown other images, whole and without any mark" in words(request)
+    assert "to 20 words" not in words(request)
+
+
+def test_the_judge_of_crops_is_told_that_they_are_parts():
+    (request,) = judging("a red square", n=12, rendering="crop")
+
+    assert "Each image is a part cut out of a larger one." in words(request)

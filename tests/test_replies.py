@@ -51,7 +51,7 @@ def test_a_verdict_that_is_missing_or_none_of_the_three_is_refused(value: dict[s
         ({"explanation": "word " * 46}, "explanation has 46 words; at most 20 were asked for"),
         (
             {"explanation": "cats inside the outlined region"},
-            r"a mark that was added to the images \('outlined region'\)",
+            r"a mark that was added to the images \('the outlined region'\)",
         ),
         ({"explanation": "a bounding box around a cat"}, "a mark that was added"),
         ({"verdict": "maybe"}, "verdict"),
@@ -77,7 +77,7 @@ def test_an_unusable_explanation_is_refused_with_the_reason(change: dict[str, ob
         {"explanation": "road signs with an outline"},
         {"explanation": "", "verdict": "none", "concepts": []},
         {"extra": 1},
-        {"misfits": ["2", 3, "Active image 4", 5.0]},
+        {"misfits": ["2", 3, "Active image 4", 5.0, "Active image 6 (weaker)"]},
         {"explanation": "x" * 600},
     ],
 )
@@ -88,6 +88,84 @@ def test_a_usable_explanation_is_taken(change: dict[str, object]):
 def test_the_case_of_a_verdict_does_not_matter():
     assert judge_reply(2).model_validate({"image_1": "Yes", "image_2": " NO "}).fits() == ("yes", "no")
     assert ExplainReply.model_validate(explain(verdict="Mixed")).verdict == "mixed"
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("yes (clearly)", "yes"),
+        ("Yes.", "yes"),
+        ("yes, clearly", "yes"),
+        ("no - only a dog", "no"),
+        ("NO (only a dog).", "no"),
+        ("unsure: too small", "unsure"),
+    ],
+)
+def test_a_verdict_may_be_followed_by_a_comment(said: str, read: str):
+    assert judge_reply(1).model_validate({"image_1": said}).fits() == (read,)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "yes and no",
+        "yes (or no)",
+        "yes, but only a part",
+        "no (unsure)",
+        "yes (not really)",
+        "yes (isn't clear)",
+        "yes, probably",
+        "yes (40 %)",
+        "yesterday",
+        "yes no",
+        "no idea",
+        "not no",
+        "no-one",
+    ],
+)
+def test_a_verdict_that_its_comment_could_turn_is_refused(said: str):
+    with pytest.raises(ValidationError):
+        judge_reply(1).model_validate({"image_1": said})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the outline around a country",
+        "maps with the outline of a state",
+        "white fill inside the outline of a sign",
+        "an outline drawn in chalk",
+        "highlighted button",
+        "highlighted area of a glossy button",
+        "highlighted text in a document",
+        "circled number",
+        "a circled area on a map",
+        "the marked area of a football pitch",
+        "the masked part of a face",
+        "a red circle around a face",
+    ],
+)
+def test_honest_words_that_a_mark_would_have_as_well_are_taken(said: str):
+    assert ExplainReply.model_validate(explain(explanation=said)).explanation == said
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fur in the red outline",
+        "the thing inside the outline",
+        "whatever is within the drawn outline",
+        "outlined area with a cat",
+        "the highlighted region of the image",
+        "the outlined part of each picture",
+        "objects in outlined areas",
+        "the red outline shows a wheel",
+        "an outline drawn on the image",
+    ],
+)
+def test_words_that_point_at_the_mark_are_refused(said: str):
+    with pytest.raises(ValidationError, match="a mark that was added"):
+        ExplainReply.model_validate(explain(explanation=said))
 
 
 def test_a_domain_finding_needs_words():

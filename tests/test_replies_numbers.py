@@ -45,6 +45,10 @@ def test_a_number_is_understood_in_any_dress(said: object):
         "all but 2",
         "2%",
         "2/3",
+        "two",
+        "the odd one",
+        "one of them",
+        "1-2",
     ],
 )
 def test_what_is_no_number_of_the_question_is_refused(said: object):

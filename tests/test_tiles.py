@@ -1,11 +1,13 @@
 from random import Random
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autointerp.images.region import region_parts, share_inside
 from autointerp.schema import Box, Exemplar, ImageRow
 from autointerp.settings import RegionSettings
-from autointerp.tiles import borrowed_box, region_box, tile_of
+from autointerp.tiles import borrowed_box, region_box, region_boxes, shown_tiles, tile_of
 
 GRID = (2, 2)
 
@@ -95,3 +97,57 @@ def test_an_all_zero_heat_map_tells_of_no_region_and_is_not_drawn():
 
     assert region_box(nowhere, image(), GRID, RegionSettings()) is None
     assert tile_of(nowhere, image(), "outline", Box(0, 0, 9, 9), GRID).heat is None
+
+
+def spots(*cells: tuple[int, int], side: int = 16) -> Exemplar:
+    """Cells of a square grid that fire equally."""
+    heat = bytearray(side * side)
+    for row, column in cells:
+        heat[side * row + column] = 255
+    return exemplar(heat=bytes(heat))
+
+
+FINE = (16, 16)
+TIGHT = RegionSettings(margin=0.0, least=0.0)
+
+
+def test_of_two_regions_each_has_its_crop_and_one_around_near_ones_is_enough():
+    far, near = spots((1, 1), (14, 14)), spots((1, 1), (1, 3))
+    size = image(1600, 1600)
+
+    assert region_boxes(far, size, FINE, TIGHT) == (Box(100, 100, 200, 200), Box(1400, 1400, 1500, 1500))
+    assert region_boxes(near, size, FINE, TIGHT) == (Box(100, 100, 400, 200),)
+    assert region_box(far, size, FINE, TIGHT) == Box(100, 100, 200, 200)
+
+
+def test_of_many_regions_one_crop_goes_around_all():
+    four = spots((1, 1), (1, 9), (9, 1), (9, 9))
+
+    assert region_boxes(four, image(1600, 1600), FINE, TIGHT) == (Box(100, 100, 1000, 1000),)
+
+
+@settings(deadline=None)
+@given(st.binary(min_size=64, max_size=64), st.floats(0.5, 1.0))
+def test_crops_hold_the_share_of_what_is_outlined_that_is_asked_for(heat: bytes, mass: float):
+    region = RegionSettings(mass=mass)
+
+    boxes = region_boxes(exemplar(heat=heat), image(80, 80), (8, 8), region)
+
+    parts = region_parts(heat, (8, 8))
+    assert len(boxes) <= 3
+    assert not boxes or share_inside(np.sum(parts, axis=0), boxes, (80, 80)) >= mass - 1e-6
+
+
+def test_an_image_is_shown_whole_with_its_regions_outlined_and_then_each_of_them():
+    two, many = spots((1, 1), (14, 14)), spots((0, 0), (0, 15), (15, 0), (15, 15))
+    everywhere = exemplar(heat=bytes([255] * 256))
+    size, how = image(1600, 1600), ("outline", "crop")
+
+    def kinds(shown: Exemplar) -> list[str]:
+        return [tile.rendering for tile in shown_tiles(shown, size, how, FINE, TIGHT)]  # pyright: ignore[reportArgumentType]
+
+    assert kinds(two) == ["outline", "crop", "crop"]
+    assert kinds(many) == ["outline"]
+    assert kinds(everywhere) == ["full"]
+    assert kinds(exemplar()) == ["full"]
+    assert kinds(exemplar(box=Box(0, 0, 100, 100))) == ["outline", "crop"]

@@ -17,7 +17,7 @@ from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, pl
 from autointerp.replies import DomainReply, ExplainReply, reply_schema
 from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
-from autointerp.tiles import region_box, tile_of
+from autointerp.tiles import shown_tiles
 from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW, UNEXPLAINABLE
 
 
@@ -201,14 +201,12 @@ class Explainer:
         self, number: int, exemplar: Exemplar, images: Images, role: Role, pictures: list[ImagePart]
     ) -> ShownImage:
         image, region = images[exemplar.image], self.settings.region
-        box = region_box(exemplar, image, self.grid, region) if role == "active" else None
-        # Without a region all renderings are the same picture, which is then shown once.
-        renderings = self.settings.renderings if box is not None else ("full",)
+        renderings = self.settings.renderings if role == "active" else ("full",)
         slots: list[Slot] = []
-        for rendering in renderings:
-            tile = tile_of(exemplar, image, rendering, box, self.grid)
-            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality)
-            slots.append(Slot(len(pictures), rendering))
+        for tile in shown_tiles(exemplar, image, renderings, self.grid, region):
+            least = min(region.enlarge, region.side)
+            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality, least=least)
+            slots.append(Slot(len(pictures), tile.rendering))
             pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
         level = self._level(exemplar) if role == "active" else self._silent_level(exemplar)
         return ShownImage(number=number, level=level, slots=tuple(slots))
@@ -272,6 +270,7 @@ def _finding(reply: DomainReply, domain: str, active: Sequence[Exemplar]) -> Dom
         text=plain(reply.error) if reply.found else "",
         category=plain(reply.category) if reply.found else "none",
         images=_ids(reply.images, ids) if reply.found else (),
+        observations=plain(reply.observations),
     )
 
 

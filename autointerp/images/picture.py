@@ -15,6 +15,8 @@ JudgeRendering = Literal["full", "zoom", "crop", "outline", "mask"]
 
 RENDERER = 1
 """Raised whenever the same recipe would give other pixels, so that cached answers of the old ones are not used."""
+OUTLINE = 2
+"""The same of outlines alone, so that answers about pictures without one stay in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,41 @@ class Tile:
         return [self.sha256, self.rendering, box, heat, list(self.grid) if heat and self.grid else None]
 
 
+def longest(tile: Tile) -> int:
+    """Pixels that the source has on the longest side of what the tile shows."""
+    region = shown_part(tile)
+    return max(region.width, region.height)
+
+
+def shown_part(tile: Tile) -> Box:
+    """The part of the source that the tile shows, one pixel at least."""
+    return clipped(tile.box if tile.rendering == "crop" else None, tile.size)
+
+
+def clipped(box: Box | None, size: tuple[int, int]) -> Box:
+    """The part of the box inside an image of that size, one pixel at least; the whole image for None."""
+    width, height = size
+    if box is None:
+        return Box(0, 0, width, height)
+    x0, y0 = min(max(box.x0, 0), width - 1), min(max(box.y0, 0), height - 1)
+    return Box(x0, y0, min(max(box.x1, x0 + 1), width), min(max(box.y1, y0 + 1), height))
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One JPEG: a single tile, or a numbered sheet of several."""
 
     tiles: tuple[Tile, ...]
     side: int
-    """Longest side in pixels of each tile; never upscaled past the source's own pixels."""
+    """Longest side in pixels of each tile, at most."""
     quality: int
     """JPEG quality, 1–95."""
     columns: int = 0
     """0: a single unnumbered tile. Else the columns of a sheet whose tiles are numbered from 1, row by row."""
     per_number: int = 1
     """How many tiles of a sheet follow each other under one number: with 2, an image and a part of it."""
+    least: int = 0
+    """Longest side in pixels of each tile, at least: what has fewer pixels is enlarged. At most `side`."""
     recipe: str = field(init=False, compare=False, repr=False)
     """All that decides the pixels, as text; it stands for the picture in a request's key."""
 
@@ -64,9 +88,13 @@ class Picture:
         assert self.tiles
         assert self.columns or len(self.tiles) == 1
         assert len(self.tiles) % self.per_number == 0
+        assert self.least <= self.side
         recipe = [RENDERER, [t.recipe() for t in self.tiles], self.side, self.quality, self.columns]
         # Left out where each tile has its own number, so that the keys of such sheets stay what they were.
         recipe += [self.per_number] if self.per_number > 1 else []
+        # The same holds of pictures that nothing is enlarged in, and that no outline is drawn in.
+        recipe += ["least", self.least] if any(longest(t) < self.least for t in self.tiles) else []
+        recipe += ["outline", OUTLINE] if any(t.rendering == "outline" for t in self.tiles) else []
         # Lists, texts, whole numbers and None: repr writes them one way only, and in a tenth of the time of JSON.
         object.__setattr__(self, "recipe", repr(recipe))
 

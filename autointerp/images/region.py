@@ -1,6 +1,7 @@
 """From heat maps to regions: the cells that fired, the box around them, and their outline."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 from autointerp.schema import Box, Exemplar
 
 Mask = NDArray[np.bool_]
+Weights = NDArray[np.float64]
 Point = tuple[int, int]
 
 FIRED = 0.3
@@ -50,8 +52,67 @@ def box_from_heat(
     seed = np.zeros(grid, dtype=np.bool_)
     seed.flat[peak] = True
     region = _grow(seed, lifted >= FIRED)
-    cells = _trim(np.where(region, lifted, 0.0), (peak // grid[1], peak % grid[1]), mass)
-    return _widen(_to_pixels(cells, grid, size), size, margin)
+    return box_around(np.where(region, lifted, 0.0), size, mass=mass, margin=margin)
+
+
+def box_around(weights: Weights, size: tuple[int, int], *, mass: float, margin: float) -> Box:
+    """The box that holds `mass` of the weights and their peak, trimmed and widened as in `box_from_heat`.
+
+    Args:
+        weights: activation above the background by cell, shape (rows, cols), not all zero.
+        size: width and height of the image in pixels.
+        mass: see `box_from_heat`.
+        margin: see `box_from_heat`.
+    """
+    rows, cols = weights.shape
+    peak = int(weights.argmax())
+    cells = _trim(weights, (peak // cols, peak % cols), mass)
+    return _widen(_to_pixels(cells, (rows, cols), size), size, margin)
+
+
+def region_parts(heat: bytes, grid: tuple[int, int]) -> tuple[Weights, ...]:
+    """The groups of `region_mask`, each as the activation above the background in it and 0 elsewhere.
+
+    Args:
+        heat: rows·cols bytes, row-major, 0–255.
+        grid: rows and columns of `heat`.
+
+    Returns:
+        Arrays of shape `grid`, the one with the most activation first; none for a map of zeros.
+    """
+    lifted, left = _lift(heat, grid), region_mask(heat, grid)
+    parts: list[Weights] = []
+    while left.any():
+        seed = np.zeros(grid, dtype=np.bool_)
+        seed.flat[int(left.argmax())] = True
+        group = _grow(seed, left)
+        parts.append(np.where(group, lifted, 0.0))
+        left = left & ~group
+    return tuple(sorted(parts, key=lambda part: -part.sum()))
+
+
+def share_inside(weights: Weights, boxes: Sequence[Box], size: tuple[int, int]) -> float:
+    """The share of the weights that lies in at least one of the boxes, a cell counting by the pixels inside.
+
+    Args:
+        weights: by cell, shape (rows, cols), not all zero.
+        boxes: in pixels of the image.
+        size: width and height of the image in pixels.
+    """
+    rows, cols = weights.shape
+    across, column, wide = _pieces([x for b in boxes for x in (b.x0, b.x1)], cols, size[0])
+    down, row, high = _pieces([y for b in boxes for y in (b.y0, b.y1)], rows, size[1])
+    inside = np.zeros((len(down), len(across)), dtype=np.bool_)
+    for box in boxes:
+        inside |= np.outer((box.y0 < down) & (down < box.y1), (box.x0 < across) & (across < box.x1))
+    return float((weights[np.ix_(row, column)] * np.outer(high, wide) * inside).sum() / weights.sum())
+
+
+def _pieces(cuts: Sequence[int], cells: int, length: int) -> tuple[Weights, NDArray[np.int64], Weights]:
+    """A side cut at its cells' edges and at `cuts`: each piece's middle, its cell, and its share of that cell."""
+    edges = np.unique([*np.linspace(0, length, cells + 1), *np.clip(cuts, 0, length)])
+    middle = (edges[:-1] + edges[1:]) / 2
+    return middle, (middle * cells / length).astype(np.int64), np.diff(edges) * cells / length
 
 
 def tells(heat: bytes | None) -> bool:

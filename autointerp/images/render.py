@@ -1,21 +1,26 @@
 """From decoded pixels to what is sent: crops, outlines, masks, and numbered sheets of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from autointerp.images.decode import shrink_for
-from autointerp.images.picture import Picture, Tile
-from autointerp.images.region import contours, region_mask
+from autointerp.images.picture import Picture, Tile, clipped, longest, shown_part
+from autointerp.images.region import Mask, region_mask
 from autointerp.schema import Box
 
 GROUND = (226, 226, 226)
 STRIP = (58, 58, 58)
 INK = (255, 255, 255)
-STROKE = (235, 20, 20)
+STROKE = (150, 0, 0)
 HALO = (255, 255, 255)
+"""The two lines of an outline. Every colour contrasts with one of them by 3:1 at least, as WCAG 2 asks of marks."""
+OUTLINE_WIDTH = 220
+"""An outlined picture is so many times as long as each line of its outline is wide."""
 DIMMED = 0.25
 """Brightness outside the region of a `mask`."""
 LEAST_CELL = 112
@@ -77,16 +82,22 @@ def picture_size(picture: Picture) -> tuple[int, int]:
     """Width and height in pixels of the encoded picture, without touching one."""
     if picture.columns:
         return sheet_layout(len(picture.tiles), picture.columns, picture.side).size
-    return tile_size(picture.tiles[0], picture.side)
+    return tile_size(picture.tiles[0], picture.side, picture.least)
 
 
-def tile_size(tile: Tile, side: int) -> tuple[int, int]:
-    """Width and height in pixels of a rendered tile: longest side at most `side`, never more than its own."""
-    region = _shown(tile)
-    longest = max(region.width, region.height)
-    if longest <= side:
+def tile_size(tile: Tile, side: int, least: int = 0) -> tuple[int, int]:
+    """Width and height in pixels of a rendered tile.
+
+    Args:
+        tile: what is drawn.
+        side: longest side in pixels, at most.
+        least: longest side in pixels, at least; at most `side`. With 0 a tile has never more pixels than its own.
+    """
+    region, own = shown_part(tile), longest(tile)
+    wanted = min(max(own, least), side)
+    if wanted == own:
         return region.width, region.height
-    return max(1, round(region.width * side / longest)), max(1, round(region.height * side / longest))
+    return max(1, round(region.width * wanted / own)), max(1, round(region.height * wanted / own))
 
 
 def snug_side(tiles: Sequence[Tile], side: int) -> int:
@@ -96,17 +107,15 @@ def snug_side(tiles: Sequence[Tile], side: int) -> int:
         tiles: of one sheet.
         side: longest side that a tile may have.
     """
-    longest = max(max(tile_size(tile, side)) for tile in tiles)
-    return min(side, max(longest, LEAST_CELL))
+    return min(side, max(*(longest(tile) for tile in tiles), LEAST_CELL))
 
 
 def tile_shrink(tile: Tile, side: int) -> int:
     """The coarsest decoding scale (1, 2, 4 or 8) that has all the pixels that the tile shows."""
-    region = _shown(tile)
-    return shrink_for(max(region.width, region.height), side)
+    return shrink_for(longest(tile), side)
 
 
-def render_tile(tile: Tile, image: Image.Image, scale: int, side: int) -> Image.Image:
+def render_tile(tile: Tile, image: Image.Image, scale: int, side: int, least: int = 0) -> Image.Image:
     """Draws the picture of one tile.
 
     Args:
@@ -114,14 +123,15 @@ def render_tile(tile: Tile, image: Image.Image, scale: int, side: int) -> Image.
         image: the source, upright, RGB.
         scale: full-size pixels per pixel of `image`, each way.
         side: longest side of the result in pixels, at most.
+        least: longest side of the result in pixels, at least; marks are drawn after the enlargement.
 
     Returns:
-        A new RGB image of size `tile_size(tile, side)`.
+        A new RGB image of size `tile_size(tile, side, least)`.
     """
-    shown = _resample(image, _shown(tile), scale, tile_size(tile, side))
+    shown = _resample(image, shown_part(tile), scale, tile_size(tile, side, least))
     if tile.rendering == "outline":
-        _stroke(shown, _polygons(tile, shown.size))
-    elif tile.rendering == "mask":
+        return _outlined(shown, tile)
+    if tile.rendering == "mask":
         dim = shown.point([int(v * DIMMED) for v in range(256)] * 3)
         return Image.composite(shown, dim, _soft_mask(tile, shown.size))
     return shown
@@ -168,19 +178,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 
-def _clip(box: Box | None, size: tuple[int, int]) -> Box:
-    """The part of the box inside the image, one pixel at least; the whole image for None."""
-    width, height = size
-    if box is None:
-        return Box(0, 0, width, height)
-    x0, y0 = min(max(box.x0, 0), width - 1), min(max(box.y0, 0), height - 1)
-    return Box(x0, y0, min(max(box.x1, x0 + 1), width), min(max(box.y1, y0 + 1), height))
-
-
-def _shown(tile: Tile) -> Box:
-    return _clip(tile.box if tile.rendering == "crop" else None, tile.size)
-
-
 def _resample(image: Image.Image, box: Box, scale: int, size: tuple[int, int]) -> Image.Image:
     """The box alone at the given size."""
     x0, y0 = box.x0 // scale, box.y0 // scale
@@ -189,8 +186,9 @@ def _resample(image: Image.Image, box: Box, scale: int, size: tuple[int, int]) -
     if scale == 1 and size == part.size:
         return part
     exact = (box.x0 / scale - x0, box.y0 / scale - y0, box.x1 / scale - x0, box.y1 / scale - y0)
-    # Hamming costs half of bicubic; made smaller, the two look alike.
-    return part.resize(size, Image.Resampling.HAMMING, box=exact)
+    # Hamming costs half of bicubic; made smaller, the two look alike. Made larger, it would show squares.
+    smooth = Image.Resampling.LANCZOS if max(size) > max(part.size) else Image.Resampling.HAMMING
+    return part.resize(size, smooth, box=exact)
 
 
 def _region_mask(tile: Tile) -> Image.Image | None:
@@ -203,48 +201,50 @@ def _region_mask(tile: Tile) -> Image.Image | None:
 
 def _marked(tile: Tile, size: tuple[int, int]) -> tuple[float, float, float, float]:
     """The box to mark in pixels of the rendered tile."""
-    box = _clip(tile.box, tile.size)
+    box = clipped(tile.box, tile.size)
     across, down = size[0] / tile.size[0], size[1] / tile.size[1]
     return box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down
 
 
-def _polygons(tile: Tile, size: tuple[int, int]) -> list[list[tuple[float, float]]]:
-    """What to outline, in pixels of the rendered tile."""
-    if tile.heat is not None and tile.grid is not None:
-        mask = region_mask(tile.heat, tile.grid)
-        if mask.any():
-            across, down = size[0] / tile.grid[1], size[1] / tile.grid[0]
-            return [[(x * across, y * down) for x, y in polygon] for polygon in contours(mask)]
+def _marked_area(tile: Tile, size: tuple[int, int]) -> Image.Image:
+    """What is to be marked as an L image of `size`, 0 or 255."""
+    cells = _region_mask(tile)
+    if cells is not None:
+        return cells.resize(size, Image.Resampling.NEAREST)
+    area = Image.new("L", size, 0)
     x0, y0, x1, y1 = _marked(tile, size)
-    return [[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]]
+    ImageDraw.Draw(area).rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), fill=255)
+    return area
 
 
 def _soft_mask(tile: Tile, size: tuple[int, int]) -> Image.Image:
     """Which part keeps its brightness, as an L image of `size` whose edge is soft."""
-    cells = _region_mask(tile)
-    if cells is not None:
-        mask = cells.resize(size, Image.Resampling.NEAREST)
-    else:
-        mask = Image.new("L", size, 0)
-        x0, y0, x1, y1 = _marked(tile, size)
-        ImageDraw.Draw(mask).rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), fill=255)
+    mask = _marked_area(tile, size)
     return mask.filter(ImageFilter.GaussianBlur(max(size) / 80))
 
 
-def _stroke(image: Image.Image, polygons: Iterable[Sequence[tuple[float, float]]]) -> None:
-    """Draws rectilinear polygons as a coloured line between two light ones, readable on dark and on light."""
-    draw = ImageDraw.Draw(image)
-    core = max(1.0, max(image.size) / 220)
-    halo = core + max(1.0, core * 0.7)
-    edges = [(p, polygon[i - 1]) for polygon in polygons for i, p in enumerate(polygon)]
-    for half, colour in ((halo, HALO), (core, STROKE)):
-        for a, b in edges:
-            # Lines along the image's own edge are moved inside it.
-            (ax, ay), (bx, by) = (_inside(p, image.size, halo) for p in (a, b))
-            corners = (min(ax, bx) - half, min(ay, by) - half, max(ax, bx) + half, max(ay, by) + half)
-            draw.rectangle([round(c) for c in corners], fill=colour)
+def _outlined(image: Image.Image, tile: Tile) -> Image.Image:
+    """Draws a light line around the region and a dark one around that, which leave the region itself as it is.
+
+    Along the image's own edge, where there is no outside, the lines lie inside.
+    """
+    width = max(1, round(max(image.size) / OUTLINE_WIDTH))
+    region = np.asarray(_marked_area(tile, image.size)) > 0
+    inner = np.zeros_like(region)
+    rim = 2 * width if min(image.size) > 4 * width else 0
+    within = np.s_[rim : image.height - rim, rim : image.width - rim]
+    inner[within] = region[within]
+    light = _grown(inner, width)
+    dark = _grown(light, width)
+    pixels = np.array(image)
+    pixels[dark & ~light] = STROKE
+    pixels[light & ~inner] = HALO
+    return Image.fromarray(pixels)
 
 
-def _inside(point: tuple[float, float], size: tuple[int, int], by: float) -> tuple[float, float]:
-    x, y = (max(min(max(p, by), s - 1 - by), 0.0) for p, s in zip(point, size, strict=True))
-    return x, y
+def _grown(area: Mask, by: int) -> Mask:
+    """The area and all pixels at most `by` from it, across, down or both."""
+    for axis in (0, 1):
+        padded = np.pad(area, [(by, by) if axis == i else (0, 0) for i in (0, 1)])
+        area = sliding_window_view(padded, 2 * by + 1, axis=axis).any(axis=-1)
+    return area

@@ -25,8 +25,8 @@ T = TypeVar("T")
 MAX_FAILURES = 65_536
 """Broken sources remembered at most, oldest forgotten first."""
 
-TileKey = tuple[Tile, int]
-"""A tile and its side."""
+TileKey = tuple[Tile, int, int]
+"""A tile, and its longest side at most and at least."""
 
 
 class Renderer:
@@ -88,7 +88,9 @@ class Renderer:
         groups = _by_source(missing.values())
         parts = await asyncio.gather(*(self._run(partial(self._render_group, group)) for group in groups))
         tiles = {key: image for part in parts for key, image in part.items()}
-        jobs = (partial(self._encode, p, lambda p=p: [tiles[t, p.side] for t in p.tiles]) for p in missing.values())
+        jobs = (
+            partial(self._encode, p, lambda p=p: [tiles[t, p.side, p.least] for t in p.tiles]) for p in missing.values()
+        )
         made = dict(zip(missing, await asyncio.gather(*(self._run(job) for job in jobs)), strict=True))
         return [ready[p.digest] or made[p.digest] for p in pictures]
 
@@ -98,16 +100,16 @@ class Renderer:
         Raises:
             ImageError: a source of it cannot be read or decoded.
         """
-        return self._encode(picture, lambda: [self.tile_now(t, picture.side) for t in picture.tiles])
+        return self._encode(picture, lambda: [self.tile_now(t, picture.side, picture.least) for t in picture.tiles])
 
-    def tile_now(self, tile: Tile, side: int) -> Image.Image:
-        """One tile as RGB pixels of the caller's own, made in the calling thread.
+    def tile_now(self, tile: Tile, side: int, least: int = 0) -> Image.Image:
+        """One tile as RGB pixels of the caller's own, longest side from `least` to `side`, made in the calling thread.
 
         Raises:
             ImageError: its source cannot be read or decoded.
         """
         source = self._source(tile, tile_shrink(tile, side))
-        return render_tile(tile, source.image, source.shrink, side)
+        return render_tile(tile, source.image, source.shrink, side, least)
 
     async def _run(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, job)
@@ -117,8 +119,9 @@ class Renderer:
 
     def _render_group(self, group: Sequence[TileKey]) -> dict[TileKey, Image.Image]:
         """Renders tiles that share a source and its scale, holding the source for as long as it takes."""
-        source = self._source(group[0][0], tile_shrink(*group[0]))
-        return {(tile, side): render_tile(tile, source.image, source.shrink, side) for tile, side in group}
+        first, side, _ = group[0]
+        source = self._source(first, tile_shrink(first, side))
+        return {key: render_tile(key[0], source.image, source.shrink, *key[1:]) for key in group}
 
     def _source(self, tile: Tile, shrink: int) -> Decoded:
         try:
@@ -167,7 +170,7 @@ def _by_source(pictures: Iterable[Picture]) -> list[list[TileKey]]:
     for picture in pictures:
         for tile in picture.tiles:
             key = (tile.sha256, tile_shrink(tile, picture.side))
-            groups.setdefault(key, {})[tile, picture.side] = None
+            groups.setdefault(key, {})[tile, picture.side, picture.least] = None
     return [list(group) for group in groups.values()]
 
 

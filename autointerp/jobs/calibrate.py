@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autointerp.batch.client import Outbox
@@ -25,7 +25,7 @@ from autointerp.prompts import load_prompt
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import Calibration, save_calibration, weaknesses
 from autointerp.scoring.error_rates import CheckedAnswer, Form, findings_of
-from autointerp.scoring.judge import Judge, Judgements, Look
+from autointerp.scoring.judge import Judge, Judgements
 from autointerp.session.gateway import open_gateway, resolve_model
 from autointerp.settings import ModelSettings
 from autointerp.synthetic.evidence import write_dump
@@ -150,8 +150,8 @@ class _Told:
 
 
 async def _ask(question: Asked, judge: Judge, gateway: Gateway, told: _Told) -> None:
-    settings, form = judge.settings, question.form
-    look = Look(form.layout, form.per_call, settings.columns, settings.region.side)
+    form = question.form
+    look = replace(judge.look, layout=form.layout, per_call=form.per_call)
     said = await judge.judgements(question.concept.text, question.items, gateway, look)
     if isinstance(said, Failure):
         told.failure(said)

@@ -19,7 +19,7 @@ from autointerp.runs.index import ExplanationIndex, Ints, keys
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.runs.option_names import option_of
 from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, without_margin
+from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, recorded_explain
 from autointerp.unexplainable import UNEXPLAINABLE
 
 FORMAT = "autointerp-run/1"
@@ -54,7 +54,7 @@ class ExplainStage(Record):
     """How the explanations of a run came about."""
 
     model: ModelSettings
-    settings: Annotated[ExplainSettings, BeforeValidator(without_margin)]
+    settings: Annotated[ExplainSettings, BeforeValidator(recorded_explain)]
     prompts: dict[str, str]
     """Template name to the first 12 hex digits of its SHA-256."""
 

@@ -100,7 +100,9 @@ def _worth(judged: Columns, counts: dict[str, int], pool: Pool, f1: float) -> di
 async def _screened(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Judgements | Failure:
     """Judges in two phases: many images on contact sheets, then a weighted part of them one by one."""
     s = judge.settings
-    sheets = Look("sheet", s.screen_per_call, max(1, round(s.screen_per_call**0.5)), s.screen_side)
+    sheets = Look(
+        "sheet", s.screen_per_call, max(1, round(s.screen_per_call**0.5)), s.screen_side, s.region.enlarge > 0
+    )
     items = pool.without_margin.draw(s.n_active, max(s.n_screen, s.n_silent)).items
     first = await judge.screener.judgements(text, items, gateway, sheets)
     if isinstance(first, Failure):

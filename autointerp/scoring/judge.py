@@ -45,6 +45,8 @@ class Look:
     """The most columns of a sheet."""
     side: int
     """The longest side of an image, in pixels."""
+    fill: bool = True
+    """Whether smaller images are enlarged to their cells of a sheet, which costs no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def board(
     variables: dict[str, Value] = {"n": n, "layout": "sheet" if sheet else "separate", "rows": rows, "columns": columns}
     if sheet:
         return Board(
-            (_sheet(cells, look.side, quality, columns, role),),
+            (_sheet(cells, look, quality, columns, role),),
             variables | {"images": [ShownImage(0, "", (Slot(0, "sheet"),))]},
         )
     pictures, images = [], []
@@ -95,10 +97,11 @@ def board(
     return Board(tuple(pictures), variables | {"images": images})
 
 
-def _sheet(cells: Sequence[Sequence[Tile]], side: int, quality: int, columns: int, role: Role) -> ImagePart:
+def _sheet(cells: Sequence[Sequence[Tile]], look: Look, quality: int, columns: int, role: Role) -> ImagePart:
     """One picture of all images; the tiles of each stand side by side under one number."""
     tiles, per_number = tuple(tile for cell in cells for tile in cell), len(cells[0])
-    picture = Picture(tiles, snug_side(tiles, side), quality, columns * per_number, per_number)
+    side = snug_side(tiles, look.side)
+    picture = Picture(tiles, side, quality, columns * per_number, per_number, side if look.fill else 0)
     return ImagePart(picture, role, tuple(n for n, cell in enumerate(cells, 1) for _ in cell))
 
 
@@ -180,7 +183,7 @@ class Judge:
     def look(self) -> Look:
         """How images are usually put before the judge."""
         s = self.settings
-        return Look(s.layout, s.per_call, s.columns, s.region.side)
+        return Look(s.layout, s.per_call, s.columns, s.region.side, s.region.enlarge > 0)
 
     def look_again(self, said: Judgements) -> Look:
         """How images that were judged are shown for further texts: one by one where they were screened first."""

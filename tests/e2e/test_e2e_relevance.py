@@ -56,7 +56,8 @@ def test_an_explainer_that_always_finds_an_error_is_found_out(
     seer: StandIn, explain: Command, score: Command, tmp_path: Path
 ):
     def credulous(question: Question, value: dict[str, object]) -> str:
-        more = {"found": True, "error": "six fingers", "category": "fingers"} if question.task == "domain" else {}
+        claim = {"observations": "hands everywhere", "found": True, "error": "six fingers", "category": "fingers"}
+        more = claim if question.task == "domain" else {}
         return as_text(value | more)
 
     seer.text_of = credulous
@@ -67,6 +68,8 @@ def test_an_explainer_that_always_finds_an_error_is_found_out(
     rate = false_positive_rate(open_run(tmp_path / "run").scores())
     assert rate is not None
     assert (rate.found.value, rate.shuffled.value, rate.p) == (1.0, 1.0, 1.0)
+    seen = {e.domain.observations for e in explanations(tmp_path / "run").values() if e.domain}
+    assert seen == {"hands everywhere"}
 
 
 def test_only_so_many_features_have_a_shuffled_set_and_none_without_a_domain(

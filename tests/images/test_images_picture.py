@@ -1,5 +1,7 @@
 """The recipe of a picture, which stands for its pixels in a request's key."""
 
+from dataclasses import replace
+
 import pytest
 from builders import picture
 
@@ -12,6 +14,23 @@ def test_tiles_that_share_a_number_make_another_recipe_and_one_number_each_leave
 
     assert Picture(two.tiles, 224, 85, 2, 1).recipe == two.recipe
     assert Picture(two.tiles, 224, 85, 2, 2).recipe != two.recipe
+
+
+def test_only_what_is_enlarged_makes_another_recipe():
+    small = picture(0)
+    own = max(small.tiles[0].size)
+
+    assert Picture(small.tiles, 448, 85, least=own).recipe == Picture(small.tiles, 448, 85).recipe
+    assert Picture(small.tiles, 448, 85, least=own + 1).recipe != Picture(small.tiles, 448, 85).recipe
+
+
+def test_a_new_version_of_outlines_leaves_pictures_without_one_as_they_are(monkeypatch: pytest.MonkeyPatch):
+    plain, outlined = picture(0), Picture((replace(picture(0).tiles[0], rendering="outline"),), 448, 85)
+
+    monkeypatch.setattr(module, "OUTLINE", module.OUTLINE + 1)
+
+    assert Picture(plain.tiles, plain.side, plain.quality).recipe == plain.recipe
+    assert Picture(outlined.tiles, 448, 85).recipe != outlined.recipe
 
 
 def test_a_new_version_of_the_renderer_gives_new_recipes(monkeypatch: pytest.MonkeyPatch):

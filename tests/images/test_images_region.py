@@ -1,10 +1,20 @@
 """Regions: which cells count, how tight the box is, and that it never leaves the image."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.images.region import MIN_SIDE, Mask, box_from_heat, contours, region_mask, region_of
+from autointerp.images.region import (
+    MIN_SIDE,
+    Mask,
+    box_from_heat,
+    contours,
+    region_mask,
+    region_of,
+    region_parts,
+    share_inside,
+)
 from autointerp.schema import Box, Exemplar
 
 
@@ -206,3 +216,29 @@ def test_contours_enclose_as_many_cells_as_the_mask_has(drawn: tuple[bytes, tupl
         area += sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in zip(polygon, polygon[1:] + polygon[:1], strict=True))
 
     assert area == 2 * int(mask.sum())
+
+
+def test_the_groups_of_what_is_outlined_come_with_the_most_activation_first():
+    rows = [[0] * 8 for _ in range(8)]
+    rows[0][0] = 255
+    rows[7][6] = rows[7][7] = 204
+
+    parts = region_parts(heat(rows), (8, 8))
+
+    assert [float(part.sum()) for part in parts] == pytest.approx([1.6, 1.0])
+    assert [np.argwhere(part).tolist() for part in parts] == [[[7, 6], [7, 7]], [[0, 0]]]
+
+
+@given(maps())
+def test_the_groups_together_are_what_is_outlined(drawn: tuple[bytes, tuple[int, int]]):
+    parts = region_parts(*drawn)
+
+    assert np.array_equal(sum(((part > 0).astype(int) for part in parts), np.zeros(drawn[1], int)), region_mask(*drawn))
+
+
+def test_boxes_that_overlap_count_a_cell_once_and_half_a_cell_half():
+    weights = np.array([[1.0, 3.0], [0.0, 0.0]])
+
+    assert share_inside(weights, [Box(0, 0, 50, 50)], (100, 100)) == pytest.approx(0.25)
+    assert share_inside(weights, [Box(50, 0, 75, 100), Box(60, 0, 75, 50)], (100, 100)) == pytest.approx(0.375)
+    assert share_inside(weights, [], (100, 100)) == 0

@@ -48,9 +48,22 @@ def tiles(draw: st.DrawFn) -> Tile:
     return tile((width, height), rendering, box, heat, (3, 4))
 
 
+@given(tiles(), st.integers(1, 150), st.integers(0, 150))
+@settings(deadline=None)
+def test_tile_has_the_size_foretold_and_its_longest_side_between_the_bounds(drawn: Tile, side: int, least: int):
+    shrink = tile_shrink(drawn, side)
+    decoded = Image.new("RGB", (-(-drawn.size[0] // shrink), -(-drawn.size[1] // shrink)), GREY)
+
+    rendered = render_tile(drawn, decoded, shrink, side, min(least, side))
+
+    assert rendered.mode == "RGB"
+    assert rendered.size == tile_size(drawn, side, min(least, side))
+    assert min(least, side) <= max(rendered.size) <= side
+
+
 @given(tiles(), st.integers(1, 150))
 @settings(deadline=None)
-def test_tile_has_the_size_foretold_and_never_more_than_its_own_pixels(drawn: Tile, side: int):
+def test_tile_has_never_more_than_its_own_pixels_where_nothing_is_to_be_enlarged(drawn: Tile, side: int):
     shrink = tile_shrink(drawn, side)
     decoded = Image.new("RGB", (-(-drawn.size[0] // shrink), -(-drawn.size[1] // shrink)), GREY)
 
@@ -120,21 +133,36 @@ def test_full_picture_is_a_copy_of_the_source():
     assert source.getcolors() == [(1200, GREY)]
 
 
-@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (235, 20, 20)])
-def test_outline_runs_along_the_hot_cells_in_two_colours(ground: tuple[int, int, int]):
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255, 255, 255), (235, 20, 20), STROKE])
+def test_an_outline_is_a_light_and_a_dark_line_around_the_hot_cells_which_stay_as_they_are(
+    ground: tuple[int, int, int],
+):
     hot = bytes([0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     source = Image.new("RGB", (400, 400), ground)
 
-    outlined = render_tile(tile((400, 400), "outline", heat=hot, grid=(4, 4)), source, 1, 400)
+    outlined = np.asarray(render_tile(tile((400, 400), "outline", heat=hot, grid=(4, 4)), source, 1, 400))
 
-    for on_line in ((100, 150), (300, 150), (200, 100), (200, 200)):
-        assert outlined.getpixel(on_line) == STROKE
-    column = [outlined.getpixel((200, y)) for y in range(90, 111)]
-    assert column[0] == column[-1] == ground
-    assert HALO in column[:10]
-    assert HALO in column[11:]
-    assert outlined.getpixel((200, 150)) == ground
-    assert outlined.getpixel((200, 300)) == ground
+    assert (outlined[100:200, 100:300] == ground).all()
+    assert [tuple(p) for p in outlined[95:100, 150].tolist()] == [ground, STROKE, STROKE, HALO, HALO]
+    assert [tuple(p) for p in outlined[150, 300:305].tolist()] == [HALO, HALO, STROKE, STROKE, ground]
+    assert [tuple(p) for p in outlined[95:100, 299].tolist()] == [ground, STROKE, STROKE, HALO, HALO]
+    assert (outlined[205:] == ground).all()
+    assert (outlined[:, 305:] == ground).all()
+
+
+def test_every_colour_contrasts_with_a_line_of_an_outline_by_three_to_one():
+    steps = np.arange(0, 256, 15)
+    colours = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(-1, 3)
+
+    def luminance(rgb: np.ndarray) -> np.ndarray:
+        part = rgb / 255
+        return (
+            np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722] + 0.05
+        )
+
+    ground, dark, light = luminance(colours), luminance(np.array(STROKE)), luminance(np.array(HALO))
+    best = np.maximum(light / ground, np.maximum(ground / dark, dark / ground))
+    assert best.min() >= 3
 
 
 def test_outline_of_a_region_at_the_edge_of_the_image_is_seen_whole():
@@ -142,10 +170,10 @@ def test_outline_of_a_region_at_the_edge_of_the_image_is_seen_whole():
 
     outlined = np.asarray(render_tile(tile((400, 400), "outline", heat=bytes([255]), grid=(1, 1)), source, 1, 400))
 
-    strokes = (outlined == STROKE).all(axis=2)
-    assert (outlined[[0, -1]] == HALO).all()
-    assert (outlined[:, [0, -1]] == HALO).all()
-    assert all(strokes[side].sum() > 300 for side in (np.s_[:5], np.s_[-5:], np.s_[:, :5], np.s_[:, -5:]))
+    for rows in (outlined, outlined[::-1], outlined.swapaxes(0, 1), outlined.swapaxes(0, 1)[::-1]):
+        assert (rows[:2] == STROKE).all()
+        assert (rows[2:4, 4:-4] == HALO).all()
+    assert (outlined[4:-4, 4:-4] == 0).all()
 
 
 @pytest.mark.parametrize("heat", [None, bytes(4)])
@@ -155,8 +183,33 @@ def test_outline_without_heat_runs_along_the_box(heat: bytes | None):
     outlined = render_tile(drawn, Image.new("RGB", (400, 200), GREY), 1, 200)
 
     assert outlined.size == (200, 100)
-    for on_line in ((50, 50), (150, 50), (100, 25), (100, 75)):
-        assert outlined.getpixel(on_line) == STROKE
+    assert np.asarray(outlined.crop((50, 25, 150, 75))).reshape(-1, 3).tolist() == [list(GREY)] * 5000
+    for on_line in ((49, 50), (150, 50), (100, 24), (100, 75)):
+        assert outlined.getpixel(on_line) == HALO
+    for outside in ((48, 50), (151, 50), (100, 23), (100, 76)):
+        assert outlined.getpixel(outside) == STROKE
+
+
+def test_a_small_image_is_enlarged_before_it_is_outlined_and_its_patch_stays_whole():
+    hot = bytearray(16 * 16)
+    hot[16 * 8 + 8] = 255
+    drawn = tile((64, 64), "outline", heat=bytes(hot), grid=(16, 16))
+
+    outlined = np.asarray(render_tile(drawn, Image.new("RGB", (64, 64), GREY), 1, 448, 224))
+
+    assert outlined.shape == (224, 224, 3)
+    assert (outlined[112:126, 112:126] == GREY).all()
+    assert (outlined != GREY).any(axis=2).sum() == 18 * 18 - 14 * 14
+
+
+def test_what_is_enlarged_is_smooth_and_not_of_squares():
+    pixels = np.zeros((20, 20, 3), dtype=np.uint8)
+    pixels[:, 10:] = 200
+
+    enlarged = np.asarray(render_tile(tile((20, 20), "full"), Image.fromarray(pixels), 1, 100, 100))
+
+    assert enlarged.shape == (100, 100, 3)
+    assert len(set(enlarged[50, :, 0].tolist())) > 5
 
 
 @pytest.mark.parametrize(
@@ -207,8 +260,8 @@ def test_cells_are_equal_and_hold_strip_and_frame_apart(n: int, columns: int, si
 @given(st.lists(tiles(), min_size=1, max_size=7), st.integers(0, 4), st.integers(1, 150))
 @settings(deadline=None)
 def test_picture_has_the_size_foretold(drawn: list[Tile], columns: int, side: int):
-    picture = Picture(tuple(drawn if columns else drawn[:1]), side, 80, columns)
-    rendered = [render_tile(t, Image.new("RGB", t.size), 1, side) for t in picture.tiles]
+    picture = Picture(tuple(drawn if columns else drawn[:1]), side, 80, columns, least=side // 2)
+    rendered = [render_tile(t, Image.new("RGB", t.size), 1, side, side // 2) for t in picture.tiles]
 
     image = render_sheet(rendered, columns, side) if columns else rendered[0]
 

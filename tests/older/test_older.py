@@ -19,19 +19,23 @@ PILLOW = "13.0.0"
 
 PROMPTS = ("--prompts", "prompts")
 """The templates of that time, so that better ones may be shipped."""
-SHOWN = ("--top", "6", "--bands", "3", "--contrast", "2", "--rendering", "crop", "--side", "112")
+THEN = ("--enlarge", "0")
+"""Pictures were not enlarged then."""
+SHOWN_THEN = (*THEN, "--no-refill")
+"""Places that the bands left were not filled then."""
+SHOWN = ("--top", "6", "--bands", "3", "--contrast", "2", "--rendering", "crop", "--side", "112", *SHOWN_THEN)
 EXPLAIN = (*SHOWN, "--domain", "physical-plausibility", "--n-shuffled", "2", *PROMPTS)
 CHOOSE = ("--subset", "3", "--choose-active", "6", "--choose-silent", "12")
 DIVERSE = ("--candidates", "3", "--diverse", *CHOOSE, "--embedder", "vectors")
 SCORERS = "detection,accuracy,relevance,intruder,choice,naming,localisation,embedding"
-AS_THEN = ("--judge-rendering", "crop", "--no-framing")
+AS_THEN = ("--judge-rendering", "crop", "--no-framing", *THEN)
 """What was the default then."""
 IMAGES = ("--active", "6", "--silent", "10", "--side", "112", "--controls", "2", *AS_THEN)
 QUESTIONS = ("--n-intruder", "2", "--n-choice", "2", "--n-naming", "1", "--n-localisation", "5")
 SCORE = ("--scorers", SCORERS, *IMAGES, *QUESTIONS, *PROMPTS)
 CALIBRATION = ("--calls", "12", *PROMPTS)
-TINY = ("--rendering", "crop", "--side", "48", *PROMPTS)
-SMALL = ("--features", "0", "--top", "2", "--bands", "1", "--contrast", "1", *TINY)
+TINY = ("--rendering", "crop", "--side", "48", *THEN, *PROMPTS)
+SMALL = ("--features", "0", "--top", "2", "--bands", "1", "--contrast", "1", "--no-refill", *TINY)
 FEW = ("--active", "5", "--silent", "5", "--controls", "0")
 SMALL_SCORE = ("--scorers", "detection", *FEW, *TINY)
 """With these options the old files were made; of the diverse run only features 0 to 2 are explained."""

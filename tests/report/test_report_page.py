@@ -18,7 +18,7 @@ def rows_of(page: Page) -> list[dict[str, str | None]]:
 
 
 def hostile_world(text: str) -> World:
-    finding = DomainFinding(domain=text, found=True, text=text, category=text, images=())
+    finding = DomainFinding(domain=text, found=True, text=text, category=text, images=(), observations=text)
     return World(
         title=text,
         notes=(text,),
@@ -261,7 +261,8 @@ def test_where_an_open_file_cannot_be_given_a_name_the_page_is_the_same(
 
 def test_relevance_is_a_share_of_features_and_a_models_word_has_no_axis(world: World, tmp_path: Path):
     # By the model: 1 of 2. By label: 1 of 2 at 95 % or more.
-    finding = DomainFinding(domain="physics", found=True, text="it floats", category="gravity", images=())
+    seen = {"observations": "a cup without a table"}
+    finding = DomainFinding(domain="physics", found=True, text="it floats", category="gravity", images=(), **seen)
     nothing = DomainFinding(domain="physics", found=False, text="", category="none", images=())
     world.explanations = [explained(1, domain=finding), explained(2, domain=nothing)]
     world.scores = [
@@ -274,6 +275,7 @@ def test_relevance_is_a_share_of_features_and_a_models_word_has_no_axis(world: W
     assert page.text.count("1 of 2 features") == 2
     assert page.text.count("50.0 %") == 2
     assert "mean over 2 features" in page.text
+    assert page.text.count("a cup without a table") == 1
     titles = [cell["title"] for cell in page.all("td") if "score" in str(cell.get("class"))]
     assert titles == ["the second pass's word", "the second pass's word"]
 

@@ -24,7 +24,7 @@ from autointerp.lmm.trust import is_known_folder, remember_folder
 from autointerp.options import Command
 from autointerp.reading import in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
-from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, without_margin
+from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -159,10 +159,8 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     values = {key: value for key, value in raw.items() if key not in ("stage", "execution")}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
-    if name == "score":
-        values["settings"] = recorded(values.get("settings"))
-    if name == "explain" and "settings" in values:
-        values["settings"] = without_margin(values["settings"])
+    if "settings" in values:
+        values["settings"] = (recorded_explain if name == "explain" else recorded)(values["settings"])
     try:
         return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
     except ValidationError as e:

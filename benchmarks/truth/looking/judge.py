@@ -107,7 +107,7 @@ def cells_of(picture: Picture, sent: Pixels) -> list[Pixels]:
     layout = sheet_layout(len(picture.tiles), picture.columns, picture.side)
     out: list[Pixels] = []
     for tile, cell in zip(picture.tiles, layout.cells, strict=True):
-        w, h = tile_size(tile, picture.side)
+        w, h = tile_size(tile, picture.side, picture.least)
         x, y = cell.frame.x0 + (cell.frame.width - w) // 2, cell.frame.y0 + (cell.frame.height - h) // 2
         out.append(sent[y : y + h, x : x + w])
     return out
