@@ -246,5 +246,5 @@ def _grown(area: Mask, by: int) -> Mask:
     """The area and all pixels at most `by` from it, across, down or both."""
     for axis in (0, 1):
         padded = np.pad(area, [(by, by) if axis == i else (0, 0) for i in (0, 1)])
-        area = sliding_window_view(padded, 2 * by + 1, axis=axis).any(axis=-1)
+        area = np.any(sliding_window_view(padded, 2 * by + 1, axis=axis), axis=-1)
     return area
