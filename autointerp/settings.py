@@ -331,6 +331,10 @@ class ScoreSettings(MarginSettings):
 
     panel: ClassVar[str] = "What the judge is shown and asked"
 
+    silent_below: float = Field(default=1.0, gt=0, le=1)
+    """The share of its threshold up to which a feature is silent; with less than 1, images on which it reaches more
+    without firing stay out of the headline, and F1 with and without them is given."""
+
     scorers: Names = ("detection", "accuracy", "relevance")
     """The scorers that run, with commas between them."""
     n_active: Annotated[PositiveInt, Option("--active")] = 24

@@ -332,13 +332,10 @@ def models(settings: Score) -> list[ModelSettings]:
 
 
 def _resolved(settings: Score, made: RunInfo) -> Score:
-    """The settings with the judge named, with the regions that the explainer was shown, and with its margin."""
+    """The settings with the judge named, and with the regions that the explainer was shown."""
     given = settings.settings.region
     regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
     scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
-    if "silent_below" not in settings.settings.model_fields_set:
-        # Contrast images were drawn below the explainer's margin, so that weights are exact for this one alone.
-        scoring = scoring.model_copy(update={"silent_below": made.explain.settings.silent_below})
     judge = settings.judge.of(judge_name(made, settings.judge.model))
     return settings.model_copy(update={"judge": judge, "settings": scoring})
 

@@ -368,5 +368,5 @@ def test_a_run_from_before_the_margin_counts_all_images_below_the_threshold_as_s
 
     assert now.score is not None
     assert before.score is not None
-    assert (now.explain.settings.silent_below, now.score.settings.silent_below) == (0.5, 0.5)
+    assert (now.explain.settings.silent_below, now.score.settings.silent_below) == (0.5, 1.0)
     assert (before.explain.settings.silent_below, before.score.settings.silent_below) == (1.0, 1.0)

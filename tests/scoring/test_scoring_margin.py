@@ -42,7 +42,7 @@ def has_a_hard_boundary(image: int) -> str:
 
 
 def score_of(cache: Cache, judge: ByImage, about: Feature | None = None, **settings: object) -> Scored:
-    case = make_case(cache, judge, about=about or subject(), settings={"n_silent": 60, **settings})
+    case = make_case(cache, judge, about=about or subject(), settings={"n_silent": 60, "silent_below": 0.5, **settings})
     return scored(outcomes(case)["detection"])
 
 
@@ -141,7 +141,8 @@ def test_a_screening_leaves_the_margin_out(cache: Cache):
 def test_where_too_few_images_are_clearly_silent_the_reason_names_the_option(cache: Cache):
     nearly = subject(dict.fromkeys(FAR[3:], 0.8 * THRESHOLD))
 
-    outcome = outcomes(make_case(cache, ByImage(fires_softly), about=nearly))["detection"]
+    case = make_case(cache, ByImage(fires_softly), about=nearly, settings={"silent_below": 0.5})
+    outcome = outcomes(case)["detection"]
 
     assert isinstance(outcome, Unscored)
     assert outcome.reason.startswith("3 held-out silent images, 5 are needed; ")
@@ -152,7 +153,7 @@ def test_where_too_few_images_are_clearly_silent_the_reason_names_the_option(cac
 def test_no_other_scorer_takes_an_image_near_the_threshold_for_silent(cache: Cache, scorer: str, reply: dict):
     judge = ByRule(lambda request: reply)
 
-    outcome_of(scorer, cache, judge, about=subject(), settings={"n_choice": 60, "n_intruder": 40})
+    outcome_of(scorer, cache, judge, about=subject(), settings={"silent_below": 0.5, "n_choice": 60, "n_intruder": 40})
 
     asked = {image for request in judge.requests for image in shown(request)}
     assert asked & set(FAR)
@@ -184,7 +185,7 @@ def test_totals_with_and_without_the_margin_are_those_of_the_population():
     """Over 120 harvests of which four images below the margin were shown; four standard errors are allowed."""
     reached, _, fits = population()
     near = reached > 0.5 * THRESHOLD
-    settings = ScoreSettings(n_active=5, n_silent=48)
+    settings = ScoreSettings(n_active=5, n_silent=48, silent_below=0.5)
     found = []
     for seed in range(120):
         rows = (*exemplars("top", range(20), activation=5), *drawn_rows(seed))

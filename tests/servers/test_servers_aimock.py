@@ -161,19 +161,20 @@ def test_the_same_command_goes_on_where_it_stopped(aimock: Aimock, planted: Path
     assert there.pending() == []
 
 
-def test_a_server_that_cuts_every_connection_ends_the_run(aimock: Aimock, planted: Path, tmp_path: Path) -> None:
-    """Exit code 2 and one line; nothing is recorded, and with the server mended the same command succeeds."""
+def test_a_server_that_cuts_every_connection_leaves_failures_that_a_rerun_mends(
+    aimock: Aimock, planted: Path, tmp_path: Path
+) -> None:
+    """Each feature is a recorded failure of the connection; with the server mended the same command succeeds."""
     aimock.answers(says(EXPLAINER, EXPLANATION))
     aimock.chaos(disconnectRate=1)
 
     cut, _ = explain(planted, tmp_path / "run", aimock, "--attempts", "2")
+    failed = [(f.feature, f.kind) for f in open_run(tmp_path / "run").failures()]
     aimock.chaos()
     mended, told = explain(planted, tmp_path / "run", aimock, "--attempts", "2")
 
-    last = cut.err.strip().splitlines()[-1]
-    assert cut.code == 2
-    assert last.startswith(f"autointerp: {aimock.url}: ")
-    assert last.endswith("is the server up and --base-url right?")
+    assert cut.code == 1
+    assert sorted(failed) == [(0, "connection"), (1, "connection"), (2, "connection")]
     assert (mended.code, told["before"], told["done"]) == (0, 0, 3)
 
 
