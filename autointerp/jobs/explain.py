@@ -44,7 +44,7 @@ from autointerp.session.candidate_judges import asker, embedder_of_candidates, e
 from autointerp.session.embedder import open_embedder
 from autointerp.session.gateway import open_gateway, resolve_model
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
-from autointerp.shards.dealing import Crew, Spread, gather, here_or_spread, shard_of
+from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
@@ -66,9 +66,7 @@ class _Explaining:
     shuffler: Shuffler
     recorder: Recorder
     result: JobResult
-    progress: Progress
-    stop: Stop
-    outbox: Outbox | None
+    attempt: Attempt
 
     async def one(self, feature: Feature, gateway: Gateway) -> None:
         """Explains one feature and records what came of it."""
@@ -85,16 +83,17 @@ class _Explaining:
         """Explains what is left, broad features before narrow ones."""
         if not len(self.left):
             return
-        o, say, n = self.o, self.progress.note, len(self.place.ids)
+        o, attempt, n = self.o, self.attempt, len(self.place.ids)
+        say = attempt.progress.note
         opening = partial(open_gateway, o.model, o.engine, self.dump, cache=o.cache, prices=o.prices, say=say)
         async with (
-            opening(outbox=self.outbox, others=judges(self.asks)) as gateway,
+            opening(outbox=attempt.outbox, others=judges(self.asks)) as gateway,
             open_embedder(self.embedder, o.engine, self.dump, cache=o.cache, say=say) as embedder,
         ):
             self.asks = with_embedder(self.asks, embedder)
             self.result.tally = gateway.tally
-            with self.progress.show("explain", gateway, n, n - len(self.left)), self.stop.on_interrupt(say):
-                announce(self.progress, o.model, o.engine, self.embedder, outbox=self.outbox)
+            with attempt.progress.show("explain", gateway, n, n - len(self.left)), attempt.stop.on_interrupt(say):
+                announce(attempt.progress, o.model, o.engine, self.embedder, outbox=attempt.outbox)
                 # What a batch job has not answered yet is told to narrower features.
                 for wave in takewhile(lambda _: not self.result.deferred, self.ancestry.waves(self.left)):
                     await self._wave(wave, gateway)
@@ -103,62 +102,49 @@ class _Explaining:
     async def _wave(self, wave: Ints, gateway: Gateway) -> None:
         # Half as many again as are in flight: their pictures are made while others wait for answers.
         window = self.o.engine.concurrency + self.o.engine.concurrency // 2 + 1
-        await drive(self.dump.features(only(wave)), lambda f: self.one(f, gateway), window=window, stop=self.stop)
+        features, stop = self.dump.features(only(wave)), self.attempt.stop
+        await drive(features, lambda f: self.one(f, gateway), window=window, stop=stop)
 
-    def here_or_spread(self, crew: Crew | None) -> None:
+    def here_or_spread(self) -> None:
         """Does the work in this process, or deals it to the crew."""
         o, place = self.o, self.place
         call = partial(_piece, o.model_copy(update={"cache": cache_folder(o.cache)}).absolute())
         asks_of = tuple(asking(o.model, o.engine, self.embedder))
-        what = Spread("explain", place.run, self.dump, len(place.ids), o.engine, self.progress, self.stop, asks_of)
-        here_or_spread(self.all, crew, call, self.ancestry.waves(self.left), what, self.result)
-        note_address(place.writer, "explain", o.model, o.cache, outbox=self.outbox)
-        self.result.stopped = self.result.stopped or self.stop.reason
+        what = Spread("explain", place.run, self.dump, len(place.ids), o.engine, self.attempt, asks_of)
+        here_or_spread(self.all, call, self.ancestry.waves(self.left), what, self.result)
+        note_address(place.writer, "explain", o.model, o.cache, outbox=self.attempt.outbox)
+        self.result.stopped = self.result.stopped or self.attempt.stop.reason
 
 
-def explain_features(
-    o: Explain,
-    run: Path,
-    *,
-    progress: Progress | None = None,
-    outbox: Outbox | None = None,
-    shard: Shard | None = None,
-    crew: Crew | None = None,
-    stop: Stop | None = None,
-) -> JobResult:
+def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
     """Explains features; run again with the same settings, it goes on where it stopped.
 
     Args:
         o: the settings of the command, the explainer with its servers.
         run: folder of the run, made if missing.
-        progress: shows how far it is.
-        outbox: where questions go that a batch job is to answer; see docs/batch.md.
-        shard: works on this piece of the features alone, into a part of the run that `merge` merges.
-        crew: several processes that work on pieces, which are merged at the end.
-        stop: asked from outside to end when what is in flight is done.
+        attempt: where and how it is worked on.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
     o = o.model_copy(update={"settings": _as_begun(o.settings, run)})
-    _refuse_hierarchy(shard, o.settings)
+    _refuse_hierarchy(attempt.shard, o.settings)
     dump = named_dump(o.dump, allow_outside=o.allow_outside)
     explainer = make_explainer(dump, o.model, o.settings, o.prompts)
     asks = asker(explainer, dump, o.prompts)
     chosen = choose(dump, o.features, width=o.width, sample=o.sample, seed=o.seed)
     stage = ExplainStage(model=o.model, settings=o.settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
     info = RunInfo(version=__version__, created=now(), dump=reference(dump), explain=stage)
-    progress, stop = progress or Silent(), stop or Stop()
     result = JobResult(run=run, selected=0, before=0)
-    gather(run, crew, progress)
-    with shard_writer(run, "explain", info, chosen, dump, shard, result) as place:
+    gather(run, attempt.crew, attempt.progress)
+    with shard_writer(run, "explain", info, chosen, dump, attempt.shard, result) as place:
         left = _left(place, result)
-        if o.execution.batch and outbox is None:
+        if o.execution.batch and attempt.outbox is None:
             return result
         if o.engine.budget is not None and len(left):
             # Of a shard that is dealt it goes unheard.
-            progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
+            attempt.progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
         near_copies = NearCopies(dump, cache_folder(o.cache))
         _Explaining(
             o=o,
@@ -170,12 +156,10 @@ def explain_features(
             ancestry=ancestry_of(dump, place.run, explainer.settings),
             near_copies=near_copies,
             shuffler=Shuffler(dump, chosen, explainer.settings, near_copies),
-            recorder=Recorder(place.writer, result, progress, stop, outbox),
+            recorder=Recorder(place.writer, result, attempt.progress, attempt.stop, attempt.outbox),
             result=result,
-            progress=progress,
-            stop=stop,
-            outbox=outbox,
-        ).here_or_spread(crew)
+            attempt=attempt,
+        ).here_or_spread()
     result.seconds = time.monotonic() - started
     return result
 
@@ -192,7 +176,7 @@ def _left(place: ShardWriter, result: JobResult) -> Ints:
 def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
-    return explain_features(o, Path(o.run), progress=progress, shard=shard, stop=stop)
+    return explain_features(o, Path(o.run), Attempt(progress, shard=shard, stop=stop))
 
 
 def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
@@ -227,7 +211,7 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox |
         check_models(models(settings), settings.engine)
     settings = _placed(settings, given=given_here(shard, outbox))
     with work_at("explain", settings.run, settings.execution, settings.cache, shard) as folder:
-        result = explain_features(settings, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
+        result = explain_features(settings, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
             record(folder, "explain", settings)
         result.run = url_of(result.run, folder, settings.run)

@@ -56,7 +56,7 @@ from autointerp.settings import (
     ScoreSettings,
 )
 from autointerp.shards.budget_shares import after
-from autointerp.shards.dealing import Crew, Spread, gather, here_or_spread, shard_of
+from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
@@ -81,9 +81,7 @@ class _Scoring:
     embedder: ModelSettings | None
     recorder: Recorder
     result: JobResult
-    progress: Progress
-    stop: Stop
-    outbox: Outbox | None
+    attempt: Attempt
 
     async def one(self, feature: Feature, cases: Cases, gateway: Gateway) -> None:
         """Asks the scorers that have not scored a feature yet, and records what they found."""
@@ -96,64 +94,50 @@ class _Scoring:
         """Scores all features that are left."""
         if not len(self.left):
             return
-        o, engine, say, cases = self.o, self.o.engine, self.progress.note, self.open_cases()
+        o, engine, attempt, cases = self.o, self.o.engine, self.attempt, self.open_cases()
+        say = attempt.progress.note
         opening = partial(open_gateway, self.judge, engine, self.dump, cache=o.cache, prices=o.prices, say=say)
         async with (
-            opening(outbox=self.outbox, others=screeners(o.settings)) as gateway,
+            opening(outbox=attempt.outbox, others=screeners(o.settings)) as gateway,
             embedder_on(cases, self.embedder, engine, self.dump, cache=o.cache, say=say),
         ):
             self.result.tally = gateway.tally
-            shown = self.progress.show("score", gateway, len(self.place.ids), self.result.before)
-            with shown, self.stop.on_interrupt(say):
-                announce(self.progress, self.judge, engine, self.embedder, outbox=self.outbox)
+            shown = attempt.progress.show("score", gateway, len(self.place.ids), self.result.before)
+            with shown, attempt.stop.on_interrupt(say):
+                announce(attempt.progress, self.judge, engine, self.embedder, outbox=attempt.outbox)
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
                 window, features = engine.concurrency // 2 + 2, self.dump.features(only(self.left))
-                await drive(features, lambda f: self.one(f, cases, gateway), window=window, stop=self.stop)
+                await drive(features, lambda f: self.one(f, cases, gateway), window=window, stop=attempt.stop)
             self.result.spent = gateway.spent
 
-    def here_or_spread(self, crew: Crew | None) -> None:
+    def here_or_spread(self) -> None:
         """Does the work in this process, or deals it to the crew."""
         o, engine, place = self.o, self.o.engine, self.place
         known = {"dump": str(self.dump.path), "cache": cache_folder(o.cache), "run": str(self.run)}
         call = partial(_piece, o.model_copy(update=known).absolute(), self.judge)
         asks_of = tuple(asking(self.judge, engine, self.embedder))
-        what = Spread("score", place.run, self.dump, len(place.ids), engine, self.progress, self.stop, asks_of)
-        here_or_spread(self.all, crew, call, [self.left], what, self.result)
-        note_address(place.writer, "score", self.judge, o.cache, outbox=self.outbox)
-        self.result.stopped = self.result.stopped or self.stop.reason
+        what = Spread("score", place.run, self.dump, len(place.ids), engine, self.attempt, asks_of)
+        here_or_spread(self.all, call, [self.left], what, self.result)
+        note_address(place.writer, "score", self.judge, o.cache, outbox=self.attempt.outbox)
+        self.result.stopped = self.result.stopped or self.attempt.stop.reason
 
 
-def score_features(
-    o: Score,
-    judge: ModelSettings,
-    run: Path,
-    *,
-    progress: Progress | None = None,
-    outbox: Outbox | None = None,
-    shard: Shard | None = None,
-    crew: Crew | None = None,
-    stop: Stop | None = None,
-) -> JobResult:
+def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) -> JobResult:
     """Scores the explanations of a run; run again with the same settings, it goes on where it stopped.
 
     Args:
         o: the settings of the command.
         judge: who judges.
         run: folder that `explain` made.
-        progress: shows how far it is.
-        outbox: where questions go that a batch job is to answer; see docs/batch.md.
-        shard: works on this piece of the features alone, into a part of the run that `merge` merges.
-        crew: several processes that work on pieces, which are merged at the end.
-        stop: asked from outside to end when what is in flight is done.
+        attempt: where and how it is worked on.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     started = time.monotonic()
-    progress, stop = progress or Silent(), stop or Stop()
-    gather(run, crew, progress)
+    gather(run, attempt.crew, attempt.progress)
     there = open_run(run)
-    dump = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=shard is not None and shard.ids is not None)
+    dump = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=attempt.is_dealt)
     result = JobResult(run=run, selected=0, before=0)
     scorers = _scorers(o.settings, there, dump, result)
     refuse_screener(o.settings, judge)
@@ -163,12 +147,12 @@ def score_features(
     index = there.index()
     named = choose(dump, o.features, width=None, sample=None, seed=0)
     chosen = np.intersect1d(named, index.features)
-    with shard_writer(run, "score", info, chosen, dump, shard, result) as place:
+    with shard_writer(run, "score", info, chosen, dump, attempt.shard, result) as place:
         _keep(known, place.writer.run.path)
         done = {name: place.scored(name) for name in scorers}
         left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
         result.selected, result.before = len(place.ids), len(place.ids) - len(left)
-        if o.execution.batch and outbox is None:
+        if o.execution.batch and attempt.outbox is None:
             return result
         if not len(chosen):
             result.notes.append(_none_explained(there, named))
@@ -185,12 +169,10 @@ def score_features(
             done=done,
             open_cases=lambda: Cases(dump, index, trial, scorers, carry, rates, near_copies=near_copies),
             embedder=embedder_of(o.settings, scorers),
-            recorder=Recorder(place.writer, result, progress, stop, outbox),
+            recorder=Recorder(place.writer, result, attempt.progress, attempt.stop, attempt.outbox),
             result=result,
-            progress=progress,
-            stop=stop,
-            outbox=outbox,
-        ).here_or_spread(crew)
+            attempt=attempt,
+        ).here_or_spread()
     result.seconds = time.monotonic() - started
     return result
 
@@ -209,7 +191,7 @@ def _piece(
 ) -> JobResult:
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
-    return score_features(o, judge, Path(o.run), progress=progress, shard=shard, stop=stop)
+    return score_features(o, judge, Path(o.run), Attempt(progress, shard=shard, stop=stop))
 
 
 def _none_explained(run: Run, named: Ints) -> str:
@@ -290,7 +272,7 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
             check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
         settings = _placed(settings, there, given=given_here(shard, outbox))
         judge = ModelSettings.model_validate(settings.judge)
-        result = score_features(settings, judge, folder, progress=progress, outbox=outbox, shard=shard, crew=crew)
+        result = score_features(settings, judge, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
             record(folder, "score", settings)
             return result
@@ -409,7 +391,7 @@ def _score_random(
         }
         judge = ModelSettings.model_validate(settings.judge)
         random = settings.model_copy(update=changed)
-        both.append(score_features(random, judge, folder / FOLDER, progress=progress, outbox=outbox))
+        both.append(score_features(random, judge, folder / FOLDER, Attempt(progress or Silent(), outbox)))
     for part in both:
         result.stopped = result.stopped or part.stopped
         result.spent += part.spent

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from autointerp.batch.client import Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.job import N_KEPT, WORKER_FAILED, JobResult, Progress
+from autointerp.job import N_KEPT, WORKER_FAILED, JobResult, Progress, Silent
 from autointerp.lmm.gateway import Tally
 from autointerp.pipeline import Stop, run_async
 from autointerp.runs.folder import Run
@@ -163,6 +164,27 @@ class Crew(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a stage of a run: who is told of it, where its questions go, and what part of it is done here."""
+
+    progress: Progress = field(default_factory=Silent)
+    """Shows how far it is."""
+    outbox: Outbox | None = None
+    """Where questions go that a batch job is to answer; see docs/batch.md."""
+    shard: Shard | None = None
+    """The piece of the features that is worked on alone, into a part of the run that `merge` merges."""
+    crew: Crew | None = None
+    """Several processes that work on pieces, which are merged at the end."""
+    stop: Stop = field(default_factory=Stop)
+    """Is asked from outside to end when what is in flight is done."""
+
+    @property
+    def is_dealt(self) -> bool:
+        """Whether another process, which has chosen the features, deals the work."""
+        return self.shard is not None and self.shard.ids is not None
+
+
 def added(tallies: Iterable[Tally]) -> Tally:
     """Adds two tallies field by field."""
     out = Tally()
@@ -199,25 +221,23 @@ class Spread:
     total: int
     """Features chosen."""
     engine: EngineSettings
-    progress: Progress
-    stop: Stop
+    attempt: Attempt
     asking: tuple[str, ...] = ()
     """Who is asked, and where, in lines."""
 
 
 def here_or_spread(
     main: Callable[[], Coroutine[None, None, None]],
-    crew: Crew | None,
     call: Call,
     waves: Iterable[Ints],
     what: Spread,
     result: JobResult,
 ) -> None:
     """Does the work in this process, by `main`, or where there is a crew in several."""
-    if crew is None:
+    if what.attempt.crew is None:
         run_async(main)
     else:
-        spread(crew, call, waves, what, result)
+        spread(what.attempt.crew, call, waves, what, result)
 
 
 def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: JobResult) -> None:
@@ -229,13 +249,13 @@ def spread(crew: Crew, call: Call, waves: Iterable[Ints], what: Spread, result: 
     through = result.before + result.n_unexplainable
 
     async def main() -> None:
-        board = Board(what.engine, what.progress, what.stop, result)
-        shown = what.progress.show(what.stage, board, what.total, through)
-        with shown, what.stop.on_interrupt(what.progress.note):
+        board = Board(what.engine, what.attempt.progress, what.attempt.stop, result)
+        shown = what.attempt.progress.show(what.stage, board, what.total, through)
+        with shown, what.attempt.stop.on_interrupt(what.attempt.progress.note):
             for line in what.asking:
-                what.progress.note(line)
+                what.attempt.progress.note(line)
             for wave in waves:
-                if what.stop.reason is not None or result.stopped is not None:
+                if what.attempt.stop.reason is not None or result.stopped is not None:
                     return
                 n = n_pieces(len(wave), crew.size, what.engine.concurrency)
                 pieces = [ids for ids in cut(what.dump, wave, n) if len(ids)]
