@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from autointerp.images.decode import shrink_for
@@ -244,7 +243,12 @@ def _outlined(image: Image.Image, tile: Tile) -> Image.Image:
 
 def _grown(area: Mask, by: int) -> Mask:
     """The area and all pixels at most `by` from it, across, down or both."""
-    for axis in (0, 1):
-        padded = np.pad(area, [(by, by) if axis == i else (0, 0) for i in (0, 1)])
-        area = np.any(sliding_window_view(padded, 2 * by + 1, axis=axis), axis=-1)
-    return area
+    return _grown_across(_grown_across(area, by).T, by).T
+
+
+def _grown_across(area: Mask, by: int) -> Mask:
+    wide = area.copy()
+    for step in range(1, by + 1):
+        wide[:, step:] |= area[:, :-step]
+        wide[:, :-step] |= area[:, step:]
+    return wide

@@ -88,6 +88,8 @@ def _number(tile: Pixels, spread: npt.NDArray[np.int16]) -> int | None:
     ground = tile[spread < VIVID - 15]
     if len(ground) < LEAST:
         return None
+    # The median of some thousand pixels is that of all, and much sooner found.
+    ground = ground[:: max(1, len(ground) // 2000)]
     steps = np.rint((np.median(ground, axis=0) - FIRST_LEVEL) / STEP).astype(int)
     if steps.min() < 0 or steps.max() >= LEVELS:
         return None
@@ -105,7 +107,8 @@ def cells(sheet: Pixels, n: int, rows: int, columns: int) -> list[Pixels]:
         cell = sheet[y : y + height, x : x + width]
         # Under the strip with the number, all that is not paper is the tile.
         body = cell[height // 8 :]
-        rows_of, columns_of = np.nonzero((np.abs(body - PAPER) > 24).any(axis=2))
+        r, g, b = (np.abs(body[..., i] - PAPER) > 24 for i in range(3))
+        rows_of, columns_of = np.nonzero(r | g | b)
         assert len(rows_of), f"cell {i + 1} of the sheet is empty"
         out.append(body[rows_of.min() : rows_of.max() + 1, columns_of.min() : columns_of.max() + 1])
     return out
