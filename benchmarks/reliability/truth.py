@@ -76,8 +76,10 @@ def posing(now: Held, clean: Held, *, whole: bool = True) -> int:
 
 
 def unaccounted(now: Held, expected: Set[Key]) -> int:
-    """What is neither done nor on record as failed."""
-    return len(expected - now.data.keys() - now.on_record)
+    """What is neither done nor on record as failed; a score waits for its feature's explanation, whose failure is."""
+    failed = {feature for feature, stage in now.on_record if stage == "explain"}
+    left = expected - now.data.keys() - now.on_record
+    return sum(stage == "explain" or feature not in failed for feature, stage in left)
 
 
 def undone(now: Held, expected: Set[Key]) -> int:

@@ -51,6 +51,13 @@ def test_a_failure_on_record_is_accounted_for_and_yet_to_be_done():
     assert unaccounted(replace(now, on_record=frozenset()), CLEAN.data.keys()) == 1
 
 
+def test_a_failed_explanation_stands_for_the_scores_that_wait_for_it():
+    now = Held({}, {}, frozenset({(0, "explain")}), 0)
+
+    assert unaccounted(now, CLEAN.data.keys()) == 0
+    assert undone(now, CLEAN.data.keys()) == len(CLEAN.data)
+
+
 FINE = Cell("500", 0.3, "score", 9, 0, 0, 0, 0, 1, 0, "")
 
 
