@@ -1,6 +1,7 @@
 """The world in which the judge looks: its decoder, its judge, and what the benchmark's pages say."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -91,6 +92,18 @@ def test_a_short_sighted_judge_misses_what_is_small_on_the_picture():
     # The thing has 27, 30 and 42 pixels, its dot a third of them; 28 and 14 are needed.
     assert [sees(side) for side in (135, 150, 210)] == [(False, False), (True, False), (True, True)]
     assert Errs("sees all").sees(thing, 10) is thing
+
+
+def test_without_images_near_the_threshold_what_is_too_broad_scores_as_what_is_true():
+    """Why the headline counts them: here the feature comes near to firing where a too broad explanation fits."""
+    counted = showing("full")
+    apart = replace(counted, name="apart", settings=counted.settings.model_copy(update={"silent_below": 0.5}))
+
+    records, _ = run(Plan(WORLD, "object", 0.1, 0, (counted, apart), SIZE, texts=("true", "too broad")))
+
+    found = {(r.showing, r.text): r.score for r in records}
+    assert found["full", "true"] == found["apart", "true"] == found["apart", "too broad"] == 1.0
+    assert found["full", "too broad"] == pytest.approx(1 / 3, abs=0.1)
 
 
 def test_a_judge_that_sees_whole_images_says_what_is_true_and_on_crops_overrates_what_is_too_broad():
