@@ -13,6 +13,7 @@ AutointerpError
 """
 
 import re
+import shlex
 
 _MOST = 2000
 """Characters of a message."""
@@ -58,6 +59,11 @@ class EndpointError(AutointerpError):
 
 class ImageError(AutointerpError):
     """One image cannot be decoded; the feature that needs it records a failure."""
+
+
+def typed(place: object) -> str:
+    """Writes a path as it is typed in a command, quoted where a shell would split it."""
+    return shlex.quote(str(place))
 
 
 def one_line(text: str) -> str:

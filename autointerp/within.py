@@ -14,7 +14,7 @@ def leaves(name: str) -> str | None:
     """
     if "\0" in name:
         return "it holds a NUL"
-    # Of a name that begins with a backslash Python 3.13 no longer says that it is absolute on Windows.
+    # A name that begins with a backslash is not absolute to `ntpath` of Python 3.13 and later.
     if name.startswith(("/", "\\")) or ntpath.isabs(name) or ntpath.splitdrive(name)[0]:
         return "it is absolute"
     inside = [path.normpath(name).replace("\\", "/").split("/")[0] for path in (posixpath, ntpath)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autointerp.cli.terminal import say, say_json
+from autointerp.errors import typed
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) ->
     """Says that a command was recorded for a batch job, and what comes next; returns the exit code 0."""
     lines = (
         f"recorded for a batch job: {command}, {what}; nothing was asked",
-        f"next: autointerp batch run {run}, which sends, waits and goes on to the end; or step by step:",
-        f"autointerp batch submit {run}, later autointerp batch collect {run}, and so on",
+        f"next: autointerp batch run {typed(run)}, which sends, waits and goes on to the end; or step by step:",
+        f"autointerp batch submit {typed(run)}, later autointerp batch collect {typed(run)}, and so on",
     )
     return tell(lines, {"run": str(run), "recorded": command}, as_json=as_json)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.commands.compare import Compare
-from autointerp.errors import RunError, SettingsError
+from autointerp.errors import RunError, SettingsError, typed
 from autointerp.job import Progress
 from autointerp.record import Record
 from autointerp.remote.path import as_path
@@ -156,7 +156,7 @@ class _Side:
         self.run = run
         self.index = ScoreIndex(run.path / "scores.jsonl")
         if not self.index.scorers:
-            raise RunError(f"{run.path}: nothing is scored yet; `autointerp score {run.path}` does that")
+            raise RunError(f"{run.path}: nothing is scored yet; `autointerp score {typed(run.path)}` does that")
 
     def verdicts(self, score: Scored) -> tuple[Verdict, ...]:
         """The judgements behind a score: its own, or those of the scorer whose line holds them for it."""

@@ -5,6 +5,7 @@ from functools import partial
 
 from autointerp.clock import now
 from autointerp.dump.reader import Dump
+from autointerp.errors import typed
 from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
 from autointerp.reports.labels import capital, interval, number
@@ -95,7 +96,7 @@ def _not_merged(run: Run) -> tuple[str, ...]:
     if not n:
         return ()
     what = f"{n:,} parts of this run are" if n > 1 else "A part of this run is"
-    return (f"{what} not merged and not shown here: “autointerp merge {run.path}”, then make the report anew.",)
+    return (f"{what} not merged and not shown here: “autointerp merge {typed(run.path)}”, then make the report anew.",)
 
 
 def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ import filelock
 import numpy as np
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from autointerp.errors import RunError
+from autointerp.errors import RunError, typed
 from autointerp.reading import in_short, read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
@@ -151,7 +151,7 @@ def open_run(path: str | Path) -> Run:
     except FileNotFoundError as e:
         why = "no run.json here; name a folder that `autointerp explain --run` made"
         if any((path / "parts").glob("*-of-*")):
-            why = f"its shards are not merged yet: autointerp merge {path}"
+            why = f"its shards are not merged yet: autointerp merge {typed(path)}"
         raise RunError(f"{path}: {why}") from e
     except (OSError, ValueError) as e:
         raise RunError(f"{file}: cannot be read ({e}); name a folder that `autointerp explain --run` made") from e

@@ -10,7 +10,7 @@ import numpy as np
 
 from autointerp.dump.checks import ints
 from autointerp.dump.reader import Dump
-from autointerp.errors import RunError, SettingsError
+from autointerp.errors import RunError, SettingsError, typed
 from autointerp.job import JobResult
 from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, open_run
 from autointerp.runs.index import Ints, holds
@@ -163,7 +163,7 @@ def refuse_unmerged(path: Path, stages: Sequence[Stage]) -> None:
     found = [place for place in places(path) if place.stage in stages]
     if found:
         n = f"{len(found)} parts" if len(found) > 1 else "a part"
-        raise RunError(f"{path}: holds {n} that should be merged first: autointerp merge {path}")
+        raise RunError(f"{path}: holds {n} that should be merged first: autointerp merge {typed(path)}")
 
 
 def _agreeing(path: Path, info: RunInfo) -> Run:

@@ -1,6 +1,7 @@
 """Commands that are interrupted twice, killed, or lose their folder: each ends at once, as what it is."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -107,7 +108,7 @@ def test_one_interrupt_ends_a_report_whose_pictures_cannot_be_read(pipes: Path, 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=BOUND)
 
-    again = f"autointerp report {tmp_path / 'run'} --dump {pipes}"
+    again = shlex.join(["autointerp", "report", str(tmp_path / "run"), "--dump", str(pipes)])
     assert (process.returncode, err) == (3, f"autointerp: interrupted; run the same command again to go on: {again}\n")
     assert not (tmp_path / "run" / "report.html").exists()
 

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import shlex
 import shutil
 import signal
 import subprocess
@@ -149,7 +150,7 @@ def test_a_report_has_nothing_to_finish_and_leaves_nothing(which: signal.Signals
     )
 
     assert (said.returncode, said.stdout) == (3, "")
-    again = f"autointerp report {tmp_path}/run"
+    again = f"autointerp report {shlex.quote(str(tmp_path / 'run'))}"
     assert said.stderr.startswith(f"autointerp: interrupted; run the same command again to go on: {again}")
     assert said.stderr.count("\n") == 1
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == before

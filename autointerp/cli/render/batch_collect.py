@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from autointerp.cli.printing import dollars, plural, tell
 from autointerp.commands.batch_collect import BatchCollect
+from autointerp.errors import typed
 from autointerp.jobs.batch.collect import CollectResult
 
 
@@ -31,7 +32,8 @@ def _lines(result: CollectResult) -> Iterator[str]:
         yield f"{plural(result.unanswered, 'question')} without an answer, to be written again by the next submit"
     if not result.running:
         option = " --files-only" if result.from_files else ""
-        yield f"next: autointerp batch submit {result.run}{option}, which records answers and writes what is left;"
+        submit = f"autointerp batch submit {typed(result.run)}{option}"
+        yield f"next: {submit}, which records answers and writes what is left;"
         yield "or the recorded command without --batch, which asks what is left at once"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from autointerp.cli.printing import dollars, exit_code, plural, tell
 from autointerp.cli.render.batch import stage_lines, stages_as_json
 from autointerp.commands.batch_run import BatchRun
+from autointerp.errors import typed
 from autointerp.jobs.batch.run import DriveResult, next_step
 
 
@@ -30,6 +31,6 @@ def _lines(result: DriveResult) -> Iterator[str]:
     yield f"{plural(answers, 'answer')} in {plural(result.rounds, 'round')}{cost}"
     if result.stopped:
         yield f"stopped: {result.stopped}"
-        yield f"next: autointerp batch run {result.run}"
+        yield f"next: autointerp batch run {typed(result.run)}"
     else:
         yield f"next: {next_step(result.run, [], finished=True, left=result.left)}"

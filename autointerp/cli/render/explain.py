@@ -2,6 +2,7 @@
 
 from autointerp.cli.printing import finish, show_recorded
 from autointerp.commands.explain import Explain
+from autointerp.errors import typed
 from autointerp.job import JobResult
 
 
@@ -12,5 +13,7 @@ def show(result: JobResult, settings: Explain, *, as_json: bool) -> int:
         what = f"{result.selected - result.before:,} features to explain"
         return show_recorded("explain", what, run, as_json=as_json)
     whole = settings.execution.shard is None
-    next_step = f"autointerp score {run}" if whole else f"autointerp merge {run}, once all shards are done"
+    next_step = (
+        f"autointerp score {typed(run)}" if whole else f"autointerp merge {typed(run)}, once all shards are done"
+    )
     return finish("explained", result, as_json=as_json, next_step=next_step)

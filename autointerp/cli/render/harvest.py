@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from autointerp.cli.printing import tell
 from autointerp.commands.harvest import Harvest
+from autointerp.errors import typed
 from autointerp.jobs.harvest import HarvestResult
 
 
@@ -25,4 +26,4 @@ def _lines(result: HarvestResult, store: str) -> Iterator[str]:
             f"{d.n_images:,} images, {d.n_stored:,} of them stored -> {d.dump}"
         )
     outside = " --allow-outside" if store == "paths" else ""
-    yield f"next: autointerp explain {result.dumps[0].dump} --run RUN --model MODEL{outside}"
+    yield f"next: autointerp explain {typed(result.dumps[0].dump)} --run RUN --model MODEL{outside}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from autointerp.cli.printing import tell
 from autointerp.commands.import_folder import ImportFolder
 from autointerp.dump.importers.folder import Imported
+from autointerp.errors import typed
 
 
 def show(result: Imported, settings: ImportFolder, *, as_json: bool) -> int:
@@ -19,4 +20,4 @@ def _lines(result: Imported, settings: ImportFolder) -> Iterator[str]:
     if result.population_note is not None:
         yield f"{result.population_note}; if you know, give --population"
     outside = " --allow-outside" if settings.link else ""
-    yield f"next: autointerp explain {settings.dump} --run RUN --model MODEL{outside}"
+    yield f"next: autointerp explain {typed(settings.dump)} --run RUN --model MODEL{outside}"

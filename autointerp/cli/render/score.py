@@ -2,6 +2,7 @@
 
 from autointerp.cli.printing import finish, show_recorded
 from autointerp.commands.score import Score
+from autointerp.errors import typed
 from autointerp.job import JobResult
 
 
@@ -11,5 +12,7 @@ def show(result: JobResult, settings: Score, *, as_json: bool) -> int:
     if settings.execution.batch:
         return show_recorded("score", "the features that are explained by then", run, as_json=as_json)
     whole = settings.execution.shard is None
-    next_step = f"autointerp report {run}" if whole else f"autointerp merge {run}, once all shards are done"
+    next_step = (
+        f"autointerp report {typed(run)}" if whole else f"autointerp merge {typed(run)}, once all shards are done"
+    )
     return finish("scored", result, as_json=as_json, next_step=next_step)

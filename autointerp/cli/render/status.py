@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from autointerp.cli.printing import dollars, tell
 from autointerp.commands.status import Status
+from autointerp.errors import typed
 from autointerp.jobs.status import RunStatus
 from autointerp.unexplainable import in_words
 
@@ -42,6 +43,6 @@ def _open_ends(s: RunStatus) -> Iterator[str]:
     if s.unexplainable:
         yield f"  settled     {in_words(s.unexplainable)}"
     if s.unmerged:
-        yield f"  shards      {s.unmerged:,} not merged yet: autointerp merge {s.run}"
+        yield f"  shards      {s.unmerged:,} not merged yet: autointerp merge {typed(s.run)}"
     if s.batch:
-        yield f"  batch jobs  autointerp batch status {s.run}"
+        yield f"  batch jobs  autointerp batch status {typed(s.run)}"

@@ -141,7 +141,7 @@ def _raw_stages(run: str | Path) -> list[object]:
         raise RunError(
             f"{run}: no batch is planned here; give the `explain`, `score` or `calibrate` command with --batch first"
         ) from e
-    except (OSError, ValueError, RecursionError) as e:
+    except (OSError, ValueError) as e:
         raise RunError(f"{file}: cannot be read ({e}); give the command with --batch again") from e
     if not isinstance(raw, dict) or raw.get("format") != FORMAT or not isinstance(raw.get("stages"), list):
         found = raw.get("format") if isinstance(raw, dict) else None

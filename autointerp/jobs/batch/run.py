@@ -11,7 +11,7 @@ from autointerp.commands.batch_collect import BatchCollect
 from autointerp.commands.batch_run import BatchRun
 from autointerp.commands.batch_status import BatchJob
 from autointerp.commands.batch_submit import BatchSubmit
-from autointerp.errors import AutointerpError, EndpointError
+from autointerp.errors import AutointerpError, EndpointError, typed
 from autointerp.job import OVER_BUDGET, Progress, Silent
 from autointerp.jobs.batch import collect, submit
 from autointerp.jobs.batch.collect import CollectResult
@@ -89,26 +89,30 @@ def next_step(
     run: str | Path, files: list[BatchFile], *, finished: bool, left: Mapping[str, Mapping[str, int]] | None = None
 ) -> str:
     """What to do next, in a line."""
-    unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {run}"
+    unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {typed(run)}"
     if unsent:
         first = folder_of(run) / unsent[0].name
         if is_openai(unsent[0].base_url):
-            return f"autointerp batch submit {run}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
+            return (
+                f"autointerp batch submit {typed(run)}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
+            )
         more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
         return (
-            f"vllm run-batch -i {first} -o OUT --model {unsent[0].model}{more}, then "
-            f"{taking} OUT; or autointerp batch submit {run}, which sends what is not sent"
+            f"vllm run-batch -i {typed(first)} -o OUT --model {unsent[0].model}{more}, then "
+            f"{taking} OUT; or autointerp batch submit {typed(run)}, which sends what is not sent"
         )
     if any(f.running for f in files):
-        return f"{taking} when the batches have ended, or autointerp batch run {run}, which waits"
+        return f"{taking} when the batches have ended, or autointerp batch run {typed(run)}, which waits"
     if not finished:
-        return f"autointerp batch submit {run}"
+        return f"autointerp batch submit {typed(run)}"
     if left:
         return f"the recorded command {' and '.join(left)} without --batch, which asks again what failed"
     if not (Path(run) / "run.json").exists():
         return "nothing, all is done"
     scored = "score" in planned(run)
-    return f"autointerp report {run}" if scored else f"autointerp score {run}, with --batch for a batch job"
+    return (
+        f"autointerp report {typed(run)}" if scored else f"autointerp score {typed(run)}, with --batch for a batch job"
+    )
 
 
 @dataclass
