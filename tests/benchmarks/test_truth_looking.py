@@ -1,6 +1,7 @@
 """The world in which the judge looks: its decoder, its judge, and what the benchmark's pages say."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 
@@ -19,7 +20,7 @@ from benchmarks.truth.looking.population import KINDS, World, plant
 from benchmarks.truth.looking.running import Plan, belief, f1, run
 from benchmarks.truth.looking.things import Concept, Things, fits
 
-Looks = list[tuple[int, int, int]]
+Looks = list[tuple[int, ...]]
 WORLD = World(10_000, 0.15, "anywhere", 0)
 
 
@@ -28,7 +29,7 @@ def looks(things: Things, row: int = 0) -> Looks:
     return sorted(tuple(int(c[row, at]) for c in (things.hue, things.texture, things.dot)) for at in there)
 
 
-def sent(tiles: list[Tile], sources: list[Image.Image], side: int) -> list[np.ndarray]:
+def sent(tiles: list[Tile], sources: Sequence[Image.Image], side: int) -> list[np.ndarray]:
     """What is left of the tiles after they were put on a sheet, encoded and cut out again."""
     picture = Picture(tuple(tiles), side, 85, 4)
     drawn = [render_tile(tile, source, 1, side) for tile, source in zip(tiles, sources, strict=True)]
