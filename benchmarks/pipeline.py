@@ -169,11 +169,17 @@ def main() -> None:
     for name, runs in took.items():
         slopes = [1000 * (a.cpu - f.cpu) / (n - m) for a, n, f, m in runs]
         print(f"{name}: {runs[0][1]} requests; CPU a request, start-up left out, ms: {stated(slopes)}")
-        print(f"{name}: CPU of start-up, s: {stated([f.cpu - m * s / 1000 for (_, _, f, m), s in zip(runs, slopes, strict=True)], 2)}")
-        print(f"{name}: requests/s: {stated([n / a.seconds for a, n, _, _ in runs])}; memory, MB: {stated([a.memory for a, *_ in runs], 0)}")
+        print(
+            f"{name}: CPU of start-up, s: {stated([f.cpu - m * s / 1000 for (_, _, f, m), s in zip(runs, slopes, strict=True)], 2)}"
+        )
+        print(
+            f"{name}: requests/s: {stated([n / a.seconds for a, n, _, _ in runs])}; memory, MB: {stated([a.memory for a, *_ in runs], 0)}"
+        )
         print(verdict(f"{name}: CPU a request, ms", slopes, 8, at_least=False))
         print(verdict(f"{name}: requests/s", [n / a.seconds for a, n, _, _ in runs], 150, at_least=True, digits=0))
-    both = [options.features / (e[0].seconds + s[0].seconds) for e, s in zip(took["explain"], took["score"], strict=True)]
+    both = [
+        options.features / (e[0].seconds + s[0].seconds) for e, s in zip(took["explain"], took["score"], strict=True)
+    ]
     print(verdict("features/s explained and scored", both, 36, at_least=True, digits=1))
 
 
