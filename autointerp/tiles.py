@@ -55,7 +55,9 @@ def region_boxes(
 
     parts = region_parts(exemplar.heat, grid)
     whole = np.sum(parts, axis=0)
-    around, boxes = box_of(whole), [box_of(part) for part in parts[:MOST_CROPS]]
+    around = box_of(whole)
+    # The box of the only group is the one around all.
+    boxes = [box_of(part) for part in parts[:MOST_CROPS]] if len(parts) > 1 else []
     counts = range(1, len(boxes) + 1)
     enough = next((n for n in counts if share_inside(whole, boxes[:n], size) >= region.mass - 1e-9), None)
     if enough is not None and sum(map(_area, boxes[:enough])) < _area(around):

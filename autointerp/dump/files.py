@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatch
-
-import pyarrow.dataset as ds
+from typing import TYPE_CHECKING
 
 from autointerp.dump.format import EXEMPLARS_FILE, part_name
 from autointerp.errors import DumpError
 from autointerp.remote.errors import RemoteError
 from autointerp.remote.path import AnyPath, RemotePath
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 
 def exemplar_paths(folder: AnyPath) -> list[AnyPath]:
@@ -53,8 +55,11 @@ def _found_names(folder: RemotePath) -> list[str]:
     return names
 
 
-def dataset_of(paths: Sequence[AnyPath]) -> ds.Dataset:
+def dataset_of(paths: Sequence[AnyPath]) -> "ds.Dataset":
     """Parquet files as one table, not yet read."""
+    # Imported here, since it imports pandas where that is installed, which takes longer than all that a command imports.
+    import pyarrow.dataset as ds
+
     remote = [path for path in paths if isinstance(path, RemotePath)]
     system = remote[0].filesystem() if remote else None
     # Without a file system PyArrow would take a URL for one of its own.

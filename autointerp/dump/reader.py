@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from threading import RLock
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from autointerp.dump.checks import Fault, exemplar_faults, feature_faults, ints
 from autointerp.dump.files import dataset_of, exemplar_paths
@@ -32,6 +32,9 @@ from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
 from autointerp.remote.path import AnyPath, Location, as_path
 from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 Ints = npt.NDArray[np.int64]
 
@@ -170,7 +173,7 @@ class Dump:
         """features.parquet as it is, in memory, with any columns beyond the format."""
         return dataset_of([self.path / FEATURES_FILE]).to_table()
 
-    def exemplars_dataset(self) -> ds.Dataset:
+    def exemplars_dataset(self) -> "ds.Dataset":
         """exemplars.parquet as it is, all parts as one, not yet read."""
         return dataset_of(self.exemplar_parts.paths)
 

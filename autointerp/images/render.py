@@ -190,35 +190,50 @@ def _resample(image: Image.Image, box: Box, scale: int, size: tuple[int, int]) -
     return part.resize(size, smooth, box=exact)
 
 
-def _region_mask(tile: Tile) -> Image.Image | None:
-    """The heat map's region as an L image, one pixel a cell, 0 or 255; None where the box is to be marked."""
+def _region(tile: Tile) -> Mask | None:
+    """The heat map's region by cell; None where the box is to be marked."""
     if tile.heat is None or tile.grid is None:
         return None
     mask = region_mask(tile.heat, tile.grid)
-    return Image.fromarray(mask.astype("uint8") * 255) if mask.any() else None
+    return mask if mask.any() else None
 
 
-def _marked(tile: Tile, size: tuple[int, int]) -> tuple[float, float, float, float]:
+def _marked(tile: Tile, size: tuple[int, int]) -> Box:
     """The box to mark in pixels of the rendered tile."""
     box = clipped(tile.box, tile.size)
     across, down = size[0] / tile.size[0], size[1] / tile.size[1]
-    return box.x0 * across, box.y0 * down, box.x1 * across, box.y1 * down
+    x0, y0 = box.x0 * across, box.y0 * down
+    return Box(int(x0), int(y0), int(max(x0, box.x1 * across - 1)) + 1, int(max(y0, box.y1 * down - 1)) + 1)
 
 
-def _marked_area(tile: Tile, size: tuple[int, int]) -> Image.Image:
-    """What is to be marked as an L image of `size`, 0 or 255."""
-    cells = _region_mask(tile)
-    if cells is not None:
-        return cells.resize(size, Image.Resampling.NEAREST)
-    area = Image.new("L", size, 0)
-    x0, y0, x1, y1 = _marked(tile, size)
-    ImageDraw.Draw(area).rectangle((x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)), fill=255)
-    return area
+def _marked_parts(tile: Tile, size: tuple[int, int]) -> list[Box]:
+    """What is to be marked in pixels of a picture of `size`: boxes that together are the region and never overlap."""
+    mask = _region(tile)
+    if mask is None:
+        return [_marked(tile, size)]
+    down, across = (_cell_edges(n, length) for n, length in zip(mask.shape, (size[1], size[0]), strict=True))
+    # A run of cells in a row begins where the mask rises and ends where it falls.
+    steps = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
+    rows, first = np.nonzero(steps == 1)
+    past = np.nonzero(steps == -1)[1]
+    runs = zip(rows.tolist(), first.tolist(), past.tolist(), strict=True)
+    boxes = (Box(across[x0], down[y], across[x1], down[y + 1]) for y, x0, x1 in runs)
+    return [box for box in boxes if box.width and box.height]
+
+
+@lru_cache(maxsize=256)
+def _cell_edges(cells: int, length: int) -> list[int]:
+    """The first pixel of each cell of a side that Pillow enlarges or shrinks to `length`, and `length` itself."""
+    numbers = Image.fromarray(np.arange(cells, dtype=np.int32)[None, :])
+    of = np.asarray(numbers.resize((length, 1), Image.Resampling.NEAREST))[0]
+    return np.searchsorted(of, np.arange(cells + 1)).tolist()
 
 
 def _soft_mask(tile: Tile, size: tuple[int, int]) -> Image.Image:
     """Which part keeps its brightness, as an L image of `size` whose edge is soft."""
-    mask = _marked_area(tile, size)
+    mask = Image.new("L", size, 0)
+    for box in _marked_parts(tile, size):
+        mask.paste(255, (box.x0, box.y0, box.x1, box.y1))
     return mask.filter(ImageFilter.GaussianBlur(max(size) / 80))
 
 
@@ -228,27 +243,18 @@ def _outlined(image: Image.Image, tile: Tile) -> Image.Image:
     Along the image's own edge, where there is no outside, the lines lie inside.
     """
     width = max(1, round(max(image.size) / OUTLINE_WIDTH))
-    region = np.asarray(_marked_area(tile, image.size)) > 0
-    inner = np.zeros_like(region)
     rim = 2 * width if min(image.size) > 4 * width else 0
-    within = np.s_[rim : image.height - rim, rim : image.width - rim]
-    inner[within] = region[within]
-    light = _grown(inner, width)
-    dark = _grown(light, width)
-    pixels = np.array(image)
-    pixels[dark & ~light] = STROKE
-    pixels[light & ~inner] = HALO
-    return Image.fromarray(pixels)
+    inner = [part for box in _marked_parts(tile, image.size) if (part := _inset(box, image.size, rim))]
+    out = image.copy()
+    for by, colour in ((2 * width, STROKE), (width, HALO)):
+        for x0, y0, x1, y1 in inner:
+            out.paste(colour, (max(0, x0 - by), max(0, y0 - by), x1 + by, y1 + by))
+    for box in inner:
+        out.paste(image.crop(box), box)
+    return out
 
 
-def _grown(area: Mask, by: int) -> Mask:
-    """The area and all pixels at most `by` from it, across, down or both."""
-    return _grown_across(_grown_across(area, by).T, by).T
-
-
-def _grown_across(area: Mask, by: int) -> Mask:
-    wide = area.copy()
-    for step in range(1, by + 1):
-        wide[:, step:] |= area[:, :-step]
-        wide[:, :-step] |= area[:, step:]
-    return wide
+def _inset(box: Box, size: tuple[int, int], rim: int) -> tuple[int, int, int, int] | None:
+    """The part of the box that is at least `rim` pixels from the picture's edge."""
+    x0, y0, x1, y1 = max(box.x0, rim), max(box.y0, rim), min(box.x1, size[0] - rim), min(box.y1, size[1] - rim)
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None

@@ -116,7 +116,9 @@ def all_pairs(looks: list[Look]) -> list[int]:
 
 
 @pytest.mark.parametrize("distance", [0, 3, 8])
-def test_bands_miss_no_close_pair(distance: int):
+@pytest.mark.parametrize("few", [0, 512])
+def test_bands_miss_no_close_pair(distance: int, few: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.images.near_duplicates.FEW", few)
     chance = np.random.default_rng(1)
     walk = [0]
     for _ in range(200):
