@@ -20,6 +20,7 @@ from autointerp.images.render import render_sheet, render_tile, tile_shrink
 from autointerp.images.store import Store
 from autointerp.remote.path import AnyPath
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 MAX_FAILURES = 65_536
@@ -49,6 +50,7 @@ class Renderer:
             max_pixels: width times height of a source at most.
         """
         self._read = read
+        self._workers = workers
         self._max_pixels = max_pixels
         self._decoded: Store[tuple[str, int], Decoded] = Store(decoded_mb << 20, lambda d: d.nbytes)
         self._encoded: Store[str, bytes] = Store(encoded_mb << 20, len)
@@ -85,13 +87,13 @@ class Renderer:
         """
         ready = {p.digest: self._encoded.peek(p.digest) for p in pictures}
         missing = {p.digest: p for p in pictures if ready[p.digest] is None}
-        groups = _by_source(missing.values())
-        parts = await asyncio.gather(*(self._run(partial(self._render_group, group)) for group in groups))
+        parts = await self._each(self._render_group, _by_source(missing.values()))
         tiles = {key: image for part in parts for key, image in part.items()}
-        jobs = (
-            partial(self._encode, p, lambda p=p: [tiles[t, p.side, p.least] for t in p.tiles]) for p in missing.values()
-        )
-        made = dict(zip(missing, await asyncio.gather(*(self._run(job) for job in jobs)), strict=True))
+
+        def encoded(picture: Picture) -> bytes:
+            return self._encode(picture, lambda: [tiles[t, picture.side, picture.least] for t in picture.tiles])
+
+        made = dict(zip(missing, await self._each(encoded, list(missing.values())), strict=True))
         return [ready[p.digest] or made[p.digest] for p in pictures]
 
     def jpeg_now(self, picture: Picture) -> bytes:
@@ -110,6 +112,13 @@ class Renderer:
         """
         source = self._source(tile, tile_shrink(tile, side))
         return render_tile(tile, source.image, source.shrink, side, least)
+
+    async def _each(self, do: Callable[[S], T], things: Sequence[S]) -> list[T]:
+        """What is done with each thing, in order; a thread takes many, since a change of threads costs as much as one."""
+        n = self._workers
+        jobs = [partial(lambda part: [do(thing) for thing in part], things[i::n]) for i in range(min(n, len(things)))]
+        done = await asyncio.gather(*(self._run(job) for job in jobs))
+        return [done[i % n][i // n] for i in range(len(things))]
 
     async def _run(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, job)
