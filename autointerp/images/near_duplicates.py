@@ -58,8 +58,8 @@ def near_duplicates(looks: Sequence[Look]) -> Ints:
 
     Two pictures are near-duplicates if their hashes and their small pictures are close, and groups are the connected
     components. All pairs with close hashes are found, among many pictures without comparing all pairs: of k + 1 bands
-    of the hash, one at least is the same where at most k bits differ. With the limits above, resized and re-encoded copies and crops of up
-    to 1 or 2 % on each side are found; tighter crops mostly are not.
+    of the hash, one at least is the same where at most k bits differ. With the limits above, resized and re-encoded
+    copies and crops of up to 1 or 2 % on each side are found; tighter crops mostly are not.
     """
     if not looks:
         return np.zeros(0, np.int64)

@@ -114,7 +114,7 @@ class Renderer:
         return render_tile(tile, source.image, source.shrink, side, least)
 
     async def _each(self, do: Callable[[S], T], things: Sequence[S]) -> list[T]:
-        """What is done with each thing, in order; a thread takes many, since a change of threads costs as much as one."""
+        """Does something with each thing, in order; a thread takes several, since a change of threads costs time."""
         n = self._workers
         jobs = [partial(lambda part: [do(thing) for thing in part], things[i::n]) for i in range(min(n, len(things)))]
         done = await asyncio.gather(*(self._run(job) for job in jobs))
