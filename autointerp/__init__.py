@@ -48,47 +48,20 @@ if TYPE_CHECKING:
     )
     from autointerp.shards.remote_runs import run_at
 
-_HOME = {
+_ELSEWHERE = {
     "AutointerpError": "autointerp.errors",
-    "CandidateSettings": "autointerp.settings",
-    "EngineSettings": "autointerp.settings",
-    "Execution": "autointerp.settings",
-    "ExplainSettings": "autointerp.settings",
-    "ModelSettings": "autointerp.settings",
-    "RegionSettings": "autointerp.settings",
-    "ScoreSettings": "autointerp.settings",
-    "TuneSettings": "autointerp.settings",
     "adopt": "autointerp.jobs.adopt",
     "batch_calibrate": "autointerp.deprecated",
-    "batch_collect": "autointerp.commands.batch_collect",
     "batch_explain": "autointerp.deprecated",
-    "batch_run": "autointerp.commands.batch_run",
     "batch_score": "autointerp.deprecated",
-    "batch_status": "autointerp.commands.batch_status",
-    "batch_submit": "autointerp.commands.batch_submit",
-    "calibrate": "autointerp.commands.calibrate",
-    "compare": "autointerp.commands.compare",
     "draw_feature": "autointerp.jobs.inspect",
-    "estimate": "autointerp.commands.estimate",
-    "explain": "autointerp.commands.explain",
-    "harvest": "autointerp.commands.harvest",
-    "import_folder": "autointerp.commands.import_folder",
-    "inspect": "autointerp.commands.inspect",
-    "merge": "autointerp.commands.merge",
     "open_dump": "autointerp.dump.reader",
     "open_run": "autointerp.runs.folder",
-    "report": "autointerp.commands.report",
     "run_at": "autointerp.shards.remote_runs",
     "run_demo": "autointerp.deprecated",
-    "score": "autointerp.commands.score",
     "show": "autointerp.jobs.show",
-    "status": "autointerp.commands.status",
-    "train_activations": "autointerp.commands.train_activations",
-    "train_classifier": "autointerp.commands.train_classifier",
-    "train_evaluate": "autointerp.commands.train_evaluate",
-    "train_transcoder": "autointerp.commands.train_transcoder",
-    "tune": "autointerp.commands.tune",
 }
+"""Where the names are defined that are neither settings nor commands; of these each has a module of its own name."""
 
 __all__ = [
     "AutointerpError",
@@ -136,6 +109,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Loads a public name from the module that defines it."""
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'autointerp' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+    own = "autointerp.settings" if name[0].isupper() else f"autointerp.commands.{name}"
+    return getattr(importlib.import_module(_ELSEWHERE.get(name, own)), name)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
 
 from autointerp.batch.client import Outbox
@@ -14,8 +14,9 @@ from autointerp.dump.selection import Selection, parse_features
 from autointerp.errors import RunError, SettingsError
 from autointerp.evidence import Images
 from autointerp.lmm.gateway import Tally
+from autointerp.lmm.limits import Limiter
 from autointerp.lmm.outcomes import DEFERRED, Failure
-from autointerp.lmm.trust import is_known_dump, remember_dump
+from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path
 from autointerp.runs.folder import DumpReference, Run, RunWriter
@@ -24,28 +25,17 @@ from autointerp.schema import Explanation, FailureRecord, Feature
 from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
 
 
-class Load(Protocol):
-    """Requests in flight, of one process or of all."""
+@dataclass(frozen=True)
+class Load:
+    """States the requests in flight, of one process or of all."""
 
-    @property
-    def in_flight(self) -> int:
-        """Returns how many requests are in flight."""
-        ...
-
-    @property
-    def limit(self) -> float:
-        """Returns how many requests may be in flight."""
-        ...
-
-    @property
-    def endpoints(self) -> tuple[int, int] | None:
-        """Servers that are up, of how many; None for a single one."""
-        ...
-
-    @property
-    def pause(self) -> float:
-        """Seconds that the endpoint still asks all requests to wait."""
-        ...
+    in_flight: int = 0
+    limit: float = 0.0
+    """How many may be."""
+    endpoints: tuple[int, int] | None = None
+    """Servers that are up, of how many; None for a single one."""
+    pause: float = 0.0
+    """Seconds that the endpoint still asks all requests to wait."""
 
 
 class Watched(Protocol):
@@ -59,7 +49,7 @@ class Watched(Protocol):
         ...
 
     @property
-    def limiter(self) -> Load:
+    def limiter(self) -> Limiter | Load:
         """For the requests in flight."""
         ...
 
@@ -164,36 +154,34 @@ N_KEPT = 20
 """Failures that a result lists."""
 
 
+@dataclass(frozen=True)
 class Recorder:
     """Writes what became of each feature, and counts it."""
 
-    def __init__(
-        self, writer: RunWriter, result: JobResult, progress: Progress, stop: Stop, outbox: Outbox | None = None
-    ) -> None:
-        self._early = outbox is not None and not outbox.final
-        self._writer = writer
-        self._result = result
-        self._progress = progress
-        self._stop = stop
+    writer: RunWriter
+    result: JobResult
+    progress: Progress
+    stop: Stop
+    outbox: Outbox | None = None
 
     def failure(self, record: FailureRecord) -> None:
         """A call failed: the feature stays pending."""
-        self._writer.failure(record)
-        if len(self._result.failures) < N_KEPT:
-            self._result.failures.append(record)
+        self.writer.failure(record)
+        if len(self.result.failures) < N_KEPT:
+            self.result.failures.append(record)
         if record.kind == "over_budget":
-            self._stop.ask(OVER_BUDGET)
+            self.stop.ask(OVER_BUDGET)
 
     def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
         """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
         if isinstance(outcome, Explanation):
-            self._writer.explanation(outcome)
+            self.writer.explanation(outcome)
             for gap in gaps:
                 self.gap(gap)
         elif outcome.kind == UNEXPLAINABLE:
-            self._writer.failure(outcome)
-            self._result.unexplainable[outcome.message] += 1
-            self._progress.advance(failed=False)
+            self.writer.failure(outcome)
+            self.result.unexplainable[outcome.message] += 1
+            self.progress.advance(failed=False)
             return
         elif self.postponed([outcome]):
             return
@@ -207,32 +195,33 @@ class Recorder:
         Its answers are still to come, or some failed and the stage will be gone through once more.
         """
         kinds = {failure.kind for failure in failures}
-        if not (DEFERRED in kinds or (kinds and self._early)):
+        early = self.outbox is not None and not self.outbox.final
+        if not (DEFERRED in kinds or (kinds and early)):
             return False
         if "over_budget" in kinds:
-            self._stop.ask(OVER_BUDGET)
+            self.stop.ask(OVER_BUDGET)
         if DEFERRED in kinds:
-            self._result.deferred += 1
+            self.result.deferred += 1
         else:
-            self._result.failed += 1
-        self._progress.advance(failed=False)
+            self.result.failed += 1
+        self.progress.advance(failed=False)
         return True
 
     def gap(self, record: FailureRecord) -> None:
         """A judgement stayed unanswered, though its feature was scored without it."""
-        self._writer.failure(record)
+        self.writer.failure(record)
         if record.stage == REPLACED:
-            self._result.replaced += 1
+            self.result.replaced += 1
         else:
-            self._result.gaps += 1
+            self.result.gaps += 1
 
     def through(self, *, failed: bool) -> None:
         """Counts one feature that is done."""
         if failed:
-            self._result.failed += 1
+            self.result.failed += 1
         else:
-            self._result.done += 1
-        self._progress.advance(failed=failed)
+            self.result.done += 1
+        self.progress.advance(failed=failed)
 
 
 def choose(dump: Dump, features: str | Iterable[int], *, width: int | None, sample: int | None, seed: int) -> Ints:
@@ -280,10 +269,7 @@ def refuse_overlap(dump: Location, run: Location) -> None:
     one, other = as_path(dump), as_path(run)
     if isinstance(one, Path) != isinstance(other, Path):
         return
-    if isinstance(one, Path) and isinstance(other, Path):
-        first, second = [one.resolve(), *one.resolve().parents], [other.resolve(), *other.resolve().parents]
-    else:
-        first, second = (_above(str(place)) for place in (one, other))
+    first, second = _and_above(one), _and_above(other)
     if first[0] == second[0] or _same(one, other):
         why = "is the dump itself"
     elif first[0] in second:
@@ -302,11 +288,10 @@ def _same(one: AnyPath, other: AnyPath) -> bool:
     return one.samefile(other)
 
 
-def _above(url: str) -> list[str]:
-    """A URL, and every shorter one above it."""
-    scheme, _, rest = url.partition("://")
-    parts = [part for part in rest.split("/") if part]
-    return [f"{scheme}://{'/'.join(parts[:n])}" for n in range(len(parts), 0, -1)]
+def _and_above(place: AnyPath) -> list[PurePath]:
+    """A folder or a URL, and each that it lies in."""
+    path = place.resolve() if isinstance(place, Path) else PurePosixPath(str(place))
+    return [path, *path.parents]
 
 
 def named_dump(where: Location, *, allow_outside: bool) -> Dump:
@@ -316,7 +301,7 @@ def named_dump(where: Location, *, allow_outside: bool) -> Dump:
         DumpError: it cannot be read.
     """
     if isinstance(place := as_path(where), RemotePath):
-        remember_dump(place.url)
+        remember_place("dumps", place.url)
     return open_dump(place, allow_outside=allow_outside)
 
 
@@ -333,7 +318,7 @@ def refuse_unknown_dump(where: AnyPath, named_by: str, remedy: str) -> None:
     Raises:
         RunError: it is one that was never given on this machine.
     """
-    if isinstance(where, RemotePath) and not is_known_dump(where.url):
+    if isinstance(where, RemotePath) and not is_known_place("dumps", where.url):
         raise RunError(f"{named_by} names the dump {where}, a URL that was never given on this machine; {remedy}")
 
 

@@ -439,8 +439,9 @@ class Work(Generic[R]):
 
     Args:
         record: the settings of the command.
-        where: the module and the function, as `package.module:function`. The function takes the record, and what is
-            handed on as keywords.
+        where: the module and the function, as `package.module:function`. The function takes the record and, as
+            keywords, who shows how far it is (`progress`), where questions go that a batch job is to answer (`outbox`;
+            see docs/batch.md), or who asks it to end (`stop`). It raises AutointerpError for what a user can mend.
         needs: what the work is called, the modules it needs, and the extra that brings them.
         shown_by: the module that prints the result, where it is not named as the command's.
     """

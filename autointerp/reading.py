@@ -1,7 +1,11 @@
-"""JSON and TOML from outside: whatever is wrong with it is a ValueError, however deep it is nested."""
+"""JSON and TOML from outside: whatever is wrong with it is a ValueError, however deep it is nested, and is told."""
 
 import json
 import tomllib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _TOO_DEEP = "it is nested too deeply"
 
@@ -27,3 +31,9 @@ def in_short(value: object) -> str:
     if isinstance(value, str):
         return repr(value) if len(value) <= 40 else f"{value[:40]!r}…"
     return repr(value) if value is None or isinstance(value, (bool, float)) else f"a {type(value).__name__}"
+
+
+def first_fault(error: "ValidationError", whole: str = "line") -> str:
+    """The first thing that is wrong with a record, after the dotted name of its field, or `whole` for the record."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"

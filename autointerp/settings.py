@@ -1,7 +1,7 @@
 """The settings that commands are composed of: each option once, with its type, default, bounds and help."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -133,18 +133,20 @@ class FeatureSelection(str):
 
 def split_at_commas(value: object) -> object:
     """Texts such as `a,b` as one tuple of their parts; anything else as it is."""
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
-        return value
-    return tuple(part.strip() for text in texts for part in text.split(",") if part.strip())
+    return _split(value, lambda text: [part.strip() for part in text.split(",") if part.strip()])
 
 
 def all_addresses(value: object) -> object:
     """Each address once, in order; also from texts with commas or spaces, as an environment variable holds them."""
+    found = _split(value, lambda text: text.replace(",", " ").split())
+    return tuple(dict.fromkeys(found)) if isinstance(found, tuple) else found
+
+
+def _split(value: object, parts: Callable[[str], list[str]]) -> object:
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
         return value
-    return tuple(dict.fromkeys(url for text in texts for url in text.replace(",", " ").split()))
+    return tuple(part for text in texts for part in parts(text))
 
 
 def first_address(value: object) -> object:

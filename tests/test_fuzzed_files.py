@@ -17,8 +17,8 @@ from autointerp.jobs.batch.plan import read_plan, record
 from autointerp.lmm.prices import read_prices
 from autointerp.runs.description_csv import open_foreign
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
+from autointerp.runs.index import ScoreIndex
 from autointerp.runs.parts import PartInfo, Split, parts_of, read_splits, write_part, write_splits
-from autointerp.runs.scores import ScoreIndex
 from autointerp.schema import FailureRecord, Unscored, Usage
 from autointerp.scoring.calibration import Calibration, load_calibration, save_calibration
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
@@ -147,7 +147,7 @@ CASES: list[tuple[str, Callable[[Path], object]]] = [
     ("calibration.json", lambda folder: load_calibration(folder / "calibration.json")),
     ("prices.toml", lambda folder: read_prices(folder / "prices.toml")),
     ("prices.json", lambda folder: read_prices(folder / "prices.json")),
-    ("foreign.csv", lambda folder: list(open_foreign(folder / "foreign.csv", layer=None, n_latents=8).descriptions())),
+    ("foreign.csv", lambda folder: list(open_foreign(folder / "foreign.csv", layer=None, n_latents=8).descriptions)),
 ]
 """Files of the folder of a run, and what reads each of them, given the folder."""
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from autointerp.errors import EndpointError
-from autointerp.loop_thread import Background
+from autointerp.pipeline import Background
 
 
 class Log(list[str]):

@@ -1,5 +1,6 @@
 """The Files and Batches API of an endpoint, through the openai package: the one place that talks HTTP."""
 
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -10,9 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from autointerp.batch.lines import PATH, readable, without_keys
 from autointerp.errors import EndpointError, RunError, one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
-from autointerp.lmm.keys import api_key
 from autointerp.lmm.response import retry_after
-from autointerp.lmm.route import headers_for, proxy_for, trusted_certificates
+from autointerp.lmm.route import api_key, headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ENDED = ("completed", "failed", "expired", "cancelled")
 """States that a batch never leaves."""
-_MOST_LISTED = 1000
+_MOST_LISTED = 1001
 _MAX_MESSAGE = 300
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each further attempt at a call that failed, or whose reply broke off or was none of this API."""
@@ -104,15 +104,10 @@ class BatchApi:
         return self._tried(send)
 
     def _uploaded(self, name: str) -> str | None:
-        """The file of this name, if the endpoint lists one."""
         import openai
 
         try:
-            for number, file in enumerate(_items(self._client.files.list(limit=100, order="desc"))):
-                if file.filename == name:
-                    return _text(file.id)
-                if number >= _MOST_LISTED:
-                    break
+            return _id_of(self._client.files.list(limit=100, order="desc"), lambda file: file.filename == name)
         except openai.APIStatusError as e:
             if _may_pass(e):
                 raise
@@ -140,11 +135,7 @@ class BatchApi:
         import openai
 
         try:
-            for number, batch in enumerate(_items(self._client.batches.list(limit=100))):
-                if batch.input_file_id == upload:
-                    return _text(batch.id)
-                if number >= _MOST_LISTED:
-                    break
+            return _id_of(self._client.batches.list(limit=100), lambda batch: batch.input_file_id == upload)
         except openai.APIStatusError as e:
             if _may_pass(e) or 300 <= e.status_code < 400:
                 raise
@@ -286,11 +277,16 @@ def _may_pass(error: BaseException | None) -> bool:
 
 
 def _asked_pause(error: BaseException | None) -> float:
-    """Seconds that a refusal asks to wait."""
     import openai
 
     asked = retry_after(error.response.headers) if isinstance(error, openai.APIStatusError) else None
     return min(_LONGEST_PAUSE, asked or 0.0)
+
+
+def _id_of(page: "SyncCursorPage[T]", wanted: Callable[[T], bool]) -> str | None:
+    """The id of the first wanted one of those that an endpoint lists, of very many among the first."""
+    found = next(filter(wanted, itertools.islice(_items(page), _MOST_LISTED)), None)
+    return None if found is None else _text(getattr(found, "id", None))
 
 
 def _items(page: "SyncCursorPage[T]") -> Iterator[T]:

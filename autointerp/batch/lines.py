@@ -10,10 +10,10 @@ from typing import Literal
 
 from autointerp.errors import one_line
 from autointerp.lmm.endpoint_errors import Meaning, status_of, verdict, words_of
-from autointerp.lmm.keys import VARIABLES
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Request
 from autointerp.lmm.response import body_of, encodable, error_within, read_completion
+from autointerp.lmm.route import KEY_VARIABLES
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
 MOST_LINES = 50_000
@@ -142,7 +142,7 @@ def _errored(key: str, status: int | None, said: object) -> Answered | Errored:
 
 def without_keys(text: str) -> str:
     """The text with every key of the environment taken out: endpoints repeat a wrong one."""
-    for name in VARIABLES:
+    for name in KEY_VARIABLES:
         if key := os.environ.get(name, "").strip():
             text = text.replace(key, "[key]")
     return text

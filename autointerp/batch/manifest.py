@@ -14,8 +14,8 @@ from pydantic import SerializerFunctionWrapHandler, TypeAdapter, model_serialize
 
 from autointerp.errors import RunError, one_line
 from autointerp.lmm.address import checked_url, identity
+from autointerp.lmm.body import Dialect, first_dialect, known_dialect
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, first_dialect, known_dialect
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.record import Record
 from autointerp.runs.jsonl import Appender, read_lines

@@ -54,7 +54,7 @@ def adopt(
     with RunWriter(Path(run), _info(opened, foreign)) as writer:
         left = np.setdiff1d(chosen, writer.run.index().features)
         result = JobResult(run=Path(run), selected=len(chosen), before=len(chosen) - len(left))
-        for described in foreign.descriptions():
+        for described in foreign.descriptions:
             if holds(left, described.feature):
                 writer.explanation(_explanation(foreign, described.feature, described.text))
                 result.done += 1

@@ -14,8 +14,7 @@ from autointerp.job import Progress
 from autointerp.record import Record
 from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run, RunInfo, open_run
-from autointerp.runs.index import holds
-from autointerp.runs.scores import ScoreIndex
+from autointerp.runs.index import ScoreIndex, holds
 from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.scoring.common_images import matched
 from autointerp.scoring.scorer_list import SCORERS

@@ -27,11 +27,7 @@ def demo_dump() -> Path:
 
 
 def run(settings: Demo, *, progress: Progress | None = None) -> Demonstrated:
-    """Explains, scores and reports the bundled dump.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
+    """Explains, scores and reports the bundled dump."""
     folder, cache, dump = str(settings.out / "run"), settings.out / "cache", str(demo_dump())
     chosen = settings.model_dump(include={"features", "width", "sample"})
     same = {"engine": settings.engine, "cache": cache}

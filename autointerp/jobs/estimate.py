@@ -1,6 +1,7 @@
 """`autointerp estimate`: tokens and dollars of the planned requests, by model, before anything is sent."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autointerp.commands.estimate import Estimate
@@ -105,21 +106,22 @@ def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[
         )
 
 
+@dataclass(frozen=True)
 class _Sums:
-    """Adds up rehearsed questions."""
+    """Adds up rehearsed questions for each model."""
 
-    def __init__(self, rehearsal: Rehearsal, n_features: int, prices: Path | None, base_url: str | None) -> None:
-        self._rehearsal = rehearsal
-        self._n = n_features
-        self._prices = prices
-        self._base_url = base_url
+    rehearsal: Rehearsal
+    n: int
+    """Features."""
+    prices: Path | None
+    base_url: str | None
 
     def of_model(self, name: str, plan: Plan) -> ModelEstimate:
         """The whole job with one model."""
         price, asked = self._price(name), self._asked(plan, convinced=True)
         each = self._a_feature(name, plan, asked, price)
         most = self._most(name, plan, price)
-        n, multiplier = self._n, batch_multiplier(name)
+        n, multiplier = self.n, batch_multiplier(name)
         in_images, exact = self._images(name, plan, asked)
         return ModelEstimate(
             model=name,
@@ -151,13 +153,13 @@ class _Sums:
         return out
 
     def _price(self, name: str) -> Price | None:
-        return find_price(ModelSettings(model=ModelName(name), base_url=self._base_url), self._prices)
+        return find_price(ModelSettings(model=ModelName(name), base_url=self.base_url), self.prices)
 
     def _asked(self, plan: Plan, *, convinced: bool) -> Questions:
-        asked = self._rehearsal.explaining(plan.explain)
+        asked = self.rehearsal.explaining(plan.explain)
         if plan.score is None:
             return asked
-        return asked + self._rehearsal.scoring(plan.explain, plan.score, convinced=convinced)
+        return asked + self.rehearsal.scoring(plan.explain, plan.score, convinced=convinced)
 
     def _most(self, name: str, plan: Plan, price: Price | None) -> Amount | None:
         if plan.score is None or plan.score.interval is None:
@@ -165,17 +167,16 @@ class _Sums:
         return self._a_feature(name, plan, self._asked(plan, convinced=False), price)
 
     def _share(self, part: Part, plan: Plan) -> float:
-        """Share of the features that are asked this part."""
         if part == "shuffled":
-            return min(plan.explain.n_shuffled, self._n) / self._n
+            return min(plan.explain.n_shuffled, self.n) / self.n
         if part == "control" and plan.score is not None:
-            return min(plan.score.n_controls, self._n) / self._n
+            return min(plan.score.n_controls, self.n) / self.n
         return 1.0
 
     def _a_feature(self, name: str, plan: Plan, asked: Questions, price: Price | None) -> Amount:
         requests = tokens_in = tokens_out = dollars = 0.0
         for question, times in asked.items():
-            often = times * self._share(question.part, plan) / len(self._rehearsal.features)
+            often = times * self._share(question.part, plan) / len(self.rehearsal.features)
             whole = question.words + sum(t for t, _ in _images_of(name, plan, question))
             requests += often
             tokens_in += often * whole
@@ -194,13 +195,12 @@ class _Sums:
         for question, times in asked.items():
             found = _images_of(name, plan, question)
             share = self._share(question.part, plan)
-            total += times * share * sum(t for t, _ in found) / len(self._rehearsal.features)
+            total += times * share * sum(t for t, _ in found) / len(self.rehearsal.features)
             exact = exact and all(e for _, e in found)
         return total, exact
 
 
 def _images_of(model: str, plan: Plan, question: Question) -> list[tuple[int, bool]]:
-    """Tokens of each picture, and whether that is exact."""
     detail = "high" if plan.detail == "auto" else plan.detail
     counted = [image_tokens(model, *size, detail) for size in question.pictures]
     return [(c.tokens, c.exact) for c in counted]
@@ -223,11 +223,7 @@ def _relative(each: Amount, plan: Amount) -> float | None:
 
 
 def run(settings: Estimate, *, progress: Progress | None = None) -> Forecast:
-    """Builds the requests of a sample of the chosen features and adds them up for each model.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
+    """Builds the requests of a sample of the chosen features and adds them up for each model."""
     if settings.models is not None and not settings.models:
         raise SettingsError("--models: no model is named; leave it out for some well-known ones")
     names = settings.models or MODELS

@@ -41,8 +41,7 @@ from autointerp.runs.folder import ExplainStage, RunInfo, open_run
 from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
-from autointerp.session.embedder import open_embedder
-from autointerp.session.gateway import open_gateway, resolve_model
+from autointerp.session.gateway import open_embedder, open_gateway, resolve_model
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
 from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
@@ -117,19 +116,11 @@ class _Explaining:
 
 
 def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
-    """Explains features; run again with the same settings, it goes on where it stopped.
-
-    Args:
-        o: the settings of the command, the explainer with its servers.
-        run: folder of the run, made if missing.
-        attempt: where and how it is worked on.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
+    """Explains features into a folder, which is made if missing; the explainer of the settings has its servers."""
     started = time.monotonic()
     o = o.model_copy(update={"settings": _as_begun(o.settings, run)})
-    _refuse_hierarchy(attempt.shard, o.settings)
+    if attempt.shard is not None and not attempt.is_dealt and o.settings.hierarchy:
+        raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --engine ray")
     dump = named_dump(o.dump, allow_outside=o.allow_outside)
     explainer = make_explainer(dump, o.model, o.settings, o.prompts)
     asks = asker(explainer, dump, o.prompts)
@@ -174,7 +165,6 @@ def _left(place: ShardWriter, result: JobResult) -> Ints:
 
 
 def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
-    """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
     return explain_features(o, Path(o.run), Attempt(progress, shard=shard, stop=stop))
 
@@ -189,22 +179,8 @@ def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
     return settings.model_copy(update={"silent_below": there.info.explain.settings.silent_below})
 
 
-def _refuse_hierarchy(shard: Shard | None, settings: ExplainSettings) -> None:
-    if shard is not None and shard.ids is None and settings.hierarchy:
-        raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --engine ray")
-
-
 def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
-    """Explains; run again with the same settings, it goes on where it stopped.
-
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
-        outbox: where questions go that a batch job is to answer; see docs/batch.md.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
+    """Explains; run again with the same settings, it goes on where it stopped."""
     refuse_overlap(settings.dump, settings.run)
     shard, crew = shard_of(settings.execution), crew_of(settings.execution)
     if settings.execution.batch:
@@ -219,7 +195,6 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox |
 
 
 def _placed(settings: Explain, *, given: bool) -> Explain:
-    """The settings with the servers of the models that are asked."""
     model, engine = explainer_at(resolve_model(settings.model), settings.engine, given=given)
     asked = candidates_at(settings.settings, model, given=given)
     return settings.model_copy(update={"model": model, "engine": engine, "settings": asked})

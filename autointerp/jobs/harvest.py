@@ -30,10 +30,6 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
 
     Called again with the same settings after a stop, it goes on from the last checkpoint and ends in the same dumps.
 
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
-
     Raises:
         SettingsError: an image folder, a coder or the backbone cannot be used.
         DumpError: the dump exists, or cannot be made.

@@ -50,11 +50,7 @@ def _calibration(run: Run) -> Calibration | None:
 
 
 def run(settings: Report, *, progress: Progress | None = None) -> Path | str:
-    """Writes the report and returns its path, or its URL for a run at a URL.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
+    """Writes the report and returns its path, or its URL for a run at a URL."""
     place = as_path(settings.run)
     with read_run(place) if settings.out else run_at(place) as folder:
         made = write_report(settings, folder)

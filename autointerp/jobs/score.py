@@ -30,7 +30,7 @@ from autointerp.jobs.endpoints import (
     scorers_at,
 )
 from autointerp.jobs.explain import run as explain
-from autointerp.lmm.address import check_urls
+from autointerp.lmm.address import checked_url
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure, failed
@@ -46,8 +46,7 @@ from autointerp.scoring.judge_calibration import Known, calibrated
 from autointerp.scoring.random_weights_control import FOLDER, sample_size, separations_of, settings_of_random
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.settings_checks import named_scorers, refuse_screener, refuse_too_few, screeners
-from autointerp.session.embedder import embedder_of, embedder_on
-from autointerp.session.gateway import open_gateway, resolve_model
+from autointerp.session.gateway import embedder_of, open_embedder, open_gateway, resolve_model
 from autointerp.settings import (
     EngineSettings,
     FeatureSelection,
@@ -55,8 +54,7 @@ from autointerp.settings import (
     RegionSettings,
     ScoreSettings,
 )
-from autointerp.shards.budget_shares import after
-from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
+from autointerp.shards.dealing import Attempt, Spread, after, gather, here_or_spread, shard_of
 from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
@@ -99,7 +97,7 @@ class _Scoring:
         opening = partial(open_gateway, self.judge, engine, self.dump, cache=o.cache, prices=o.prices, say=say)
         async with (
             opening(outbox=attempt.outbox, others=screeners(o.settings)) as gateway,
-            embedder_on(cases, self.embedder, engine, self.dump, cache=o.cache, say=say),
+            open_embedder(self.embedder, engine, self.dump, cache=o.cache, say=say) as cases.embedder,
         ):
             self.result.tally = gateway.tally
             shown = attempt.progress.show("score", gateway, len(self.place.ids), self.result.before)
@@ -286,7 +284,7 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
 
 def _placed(settings: Score, there: Run, *, given: bool) -> Score:
     """The settings with the servers of the models that are asked."""
-    check_urls((settings.settings.embedder.base_url,), "--embedder-base-url")
+    checked_url(settings.settings.embedder.base_url, "--embedder-base-url")
     named, trust = ModelSettings.model_validate(settings.judge), settings.trust_address
     judge, engine = judge_at(resolve_model(named), settings.engine, there, trust=trust, given=given)
     admit_random(there, settings.random_dump, trust=trust)

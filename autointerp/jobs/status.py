@@ -12,8 +12,7 @@ from autointerp.jobs.batch.plan import FOLDER as BATCH
 from autointerp.record import Record
 from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run
-from autointerp.runs.parts import places
-from autointerp.runs.unmerged import open_with_parts
+from autointerp.runs.parts import open_with_parts, places
 from autointerp.schema import Scored, Usage
 from autointerp.scoring.control_tests import Separation, headline
 from autointerp.scoring.fdr import discoveries, false_positive_rate

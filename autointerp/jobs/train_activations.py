@@ -1,6 +1,7 @@
 """`autointerp train activations`: a folder of images to a store of a backbone's activations, in one pass."""
 
 import csv
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,10 +46,6 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     Near-duplicates form groups, which a coder's held-out split keeps on one side. A pass that was stopped leaves a
     folder without a manifest, which nothing takes for a store; called again, it begins anew.
 
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
-
     Raises:
         SettingsError: a folder, a hookpoint or an image list cannot be used, or `out` holds something already.
     """
@@ -69,7 +66,7 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
             progress=counted(progress, "images run"),
         )
         # Before the manifest, without which there is no store.
-        _write_images(folder / IMAGES_FILE, population)
+        write_table(folder / IMAGES_FILE, ("image", "path", "sha256", "group"), _image_rows(population))
     shards = ActivationStore(folder).manifest
     return Stored(
         folder=folder,
@@ -124,14 +121,20 @@ def _clear(folder: Path) -> None:
         raise SettingsError(f"{folder}: cannot be cleared: {e.strerror}") from e
 
 
-def _write_images(path: Path, population: Population) -> None:
+def _image_rows(population: Population) -> Iterator[tuple[object, ...]]:
     """One row an image, by the ids that the store's tokens name."""
+    for image, group in zip(population.images, population.groups.tolist(), strict=True):
+        yield image.image, image.path.relative_to(population.root).as_posix(), image.sha256, group
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV file.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
     try:
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("image", "path", "sha256", "group"))
-            for image, group in zip(population.images, population.groups.tolist(), strict=True):
-                name = image.path.relative_to(population.root).as_posix()
-                writer.writerow((image.image, name, image.sha256, group))
+            csv.writer(file).writerows((columns, *rows))
     except OSError as e:
         raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e

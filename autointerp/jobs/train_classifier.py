@@ -1,8 +1,7 @@
 """`autointerp train classifier`: labelled images to a stored head with its figures on held-out groups."""
 
-import csv
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +11,11 @@ from autointerp.clock import now
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
-from autointerp.statistics.rates import Bools, Floats
+from autointerp.jobs.train_activations import write_table
+from autointerp.statistics.rates import Bools, Floats, Ints
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
-from autointerp.transcoder.classification_metrics import quality
+from autointerp.transcoder.classification_metrics import Quality, quality
 from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, Counted, save_classifier
 from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.features import image_vectors
@@ -37,14 +37,23 @@ class Classified(NamedTuple):
     seconds: float
 
 
+class _Asked(NamedTuple):
+    """What a head is trained on."""
+
+    settings: ClassifierSettings
+    model: Backbone
+    hookpoint: str
+    whole: Population
+    population: Population
+    """The labelled images of the whole."""
+    truth: Bools
+    parts: Parts
+
+
 def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Classified:
     """Trains a head on a frozen backbone, and measures it on groups of images that no choice has seen.
 
     The backbone's vectors stay in a folder, by image: a second call, or one after a stop, computes only missing ones.
-
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
 
     Raises:
         SettingsError: a folder, a label, a hookpoint or an image list cannot be used.
@@ -68,9 +77,11 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
     found = image_vectors(model, hookpoint, population.images, place, counted(progress, "images through the backbone"))
     trained = train_head(found, truth, parts, how, _telling(progress))
     logits = trained.classifier(found).logits.double().numpy()
-    info = _info(model, hookpoint, whole, population, truth, parts, logits, trained, how)
+    asked = _Asked(how, model, hookpoint, whole, population, truth, parts)
+    info = _info(asked, trained, logits)
     save_classifier(folder, trained.classifier, info)
-    _write_predictions(folder / PREDICTIONS_FILE, population, truth, parts, logits)
+    columns = ("path", "part", "label", "log_odds", "group")
+    write_table(folder / PREDICTIONS_FILE, columns, _predictions(asked, logits))
     return Classified(folder, info, time.monotonic() - began)
 
 
@@ -109,56 +120,41 @@ def _labelled(whole: Population, progress: Counting) -> Population:
     return population
 
 
-def _info(
-    model: Backbone,
-    hookpoint: str,
-    whole: Population,
-    population: Population,
-    truth: Bools,
-    parts: Parts,
-    logits: Floats,
-    trained: Trained,
-    settings: ClassifierSettings,
-) -> ClassifierInfo:
-    groups = population.groups
+def _info(asked: _Asked, trained: Trained, logits: Floats) -> ClassifierInfo:
+    """What is stored beside the head; the figures of each part are of its own images."""
+    settings, truth, parts, groups = asked.settings, asked.truth, asked.parts, asked.population.groups
     rate = float(truth[parts.train].mean())
     constant = np.full(len(truth), np.log(rate) - np.log1p(-rate))
     train, validation = (
         Counted(n=len(p), n_positive=int(truth[p].sum()), n_groups=len(np.unique(groups[p]))) for p in parts[:2]
     )
-    test, seed = parts.test, settings.seed
+
+    def measured(log_odds: Floats, part: Ints) -> Quality:
+        return quality(log_odds[part], truth[part], groups[part], seed=settings.seed)
+
     return ClassifierInfo(
         created=now(),
         created_by=f"autointerp {__version__}",
-        images=str(population.root),
-        backbone=model.name,
-        backbone_digest=model.digest,
+        images=str(asked.population.root),
+        backbone=asked.model.name,
+        backbone_digest=asked.model.digest,
         settings=settings,
-        hookpoint=hookpoint,
+        hookpoint=asked.hookpoint,
         width=len(trained.classifier.mean),
         train=train,
         validation=validation,
-        n_unlabelled=len(whole.images) - len(population.images),
-        n_broken=len(whole.broken),
+        n_unlabelled=len(asked.whole.images) - len(asked.population.images),
+        n_broken=len(asked.whole.broken),
         best_epoch=trained.best.number,
         epochs_run=trained.epochs_run,
-        validation_quality=quality(
-            logits[parts.validation], truth[parts.validation], groups[parts.validation], seed=seed
-        ),
-        test_quality=quality(logits[test], truth[test], groups[test], seed=seed),
-        constant_quality=quality(constant[test], truth[test], groups[test], seed=seed),
+        validation_quality=measured(logits, parts.validation),
+        test_quality=measured(logits, parts.test),
+        constant_quality=measured(constant, parts.test),
     )
 
 
-def _write_predictions(path: Path, population: Population, truth: Bools, parts: Parts, logits: Floats) -> None:
-    """One row an image: path, part, label, log odds."""
-    part_of = {i: name for name, part in zip(Parts._fields, parts, strict=True) for i in part.tolist()}
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("path", "part", "label", "log_odds", "group"))
-            for i, image in enumerate(population.images):
-                name = image.path.relative_to(population.root).as_posix()
-                writer.writerow((name, part_of[i], int(truth[i]), f"{logits[i]:.4f}", int(population.groups[i])))
-    except OSError as e:
-        raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e
+def _predictions(asked: _Asked, logits: Floats) -> Iterator[tuple[object, ...]]:
+    part_of = {i: name for name, part in zip(Parts._fields, asked.parts, strict=True) for i in part.tolist()}
+    for i, image in enumerate(asked.population.images):
+        name, group = image.path.relative_to(asked.population.root).as_posix(), int(asked.population.groups[i])
+        yield name, part_of[i], int(asked.truth[i]), f"{logits[i]:.4f}", group

@@ -45,9 +45,7 @@ class _Question(NamedTuple):
 def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluation:
     """Measures coders of one backbone: on a store's held-out tokens, and on images if some are given.
 
-    Args:
-        settings: all that was asked for; the images need not be those of the store.
-        progress: shows how far it is.
+    The images need not be those of the store.
 
     Raises:
         SettingsError: a folder or a label cannot be used, or things do not fit together.

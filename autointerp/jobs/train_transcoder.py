@@ -17,7 +17,6 @@ from autointerp.transcoder.population import read_population
 from autointerp.transcoder.settings import BackboneName
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.stream import StoreSource
-from autointerp.transcoder.tokens import Splitting, TokenSource
 from autointerp.transcoder.trainer import Report, train
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -49,10 +48,6 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
 
     The figures are of image groups held out. With a backbone each image is run again in each epoch; nothing is stored.
 
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
-
     Raises:
         SettingsError: the store, images, backbone, hookpoints, the folder or the form cannot be used.
     """
@@ -65,17 +60,7 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     )
     stop = Stop()
     with stop.on_interrupt_without_loop():
-        return train_from(
-            source,
-            settings.out,
-            config=sized(settings.trained, source.d_in, source.d_out),
-            settings=settings.settings,
-            origin=origin,
-            test=source,
-            resume=settings.resume,
-            progress=_telling(progress or Uncounted()),
-            stopping=lambda: stop.reason is not None,
-        )
+        return _trained(settings, source, origin, progress or Uncounted(), stop)
 
 
 def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
@@ -120,61 +105,32 @@ def _telling(progress: Counting) -> Callable[[Report], None]:
     return tell
 
 
-def train_from(
-    source: TokenSource,
-    out: str | Path,
-    *,
-    config: CoderConfig,
-    settings: TrainSettings,
-    origin: Origin,
-    test: Splitting | None = None,
-    resume: bool = False,
-    progress: Callable[[Report], None] | None = None,
-    stopping: Callable[[], bool] = lambda: False,
+def _trained(
+    settings: TrainTranscoder, source: StoreSource | ImageSource, origin: Origin, progress: Counting, stop: Stop
 ) -> Trained:
-    """Trains a coder on any source of tokens, such as a backbone that makes them on the way.
-
-    Args:
-        source: Tokens to learn from.
-        out: Folder to write.
-        config: What to train.
-        settings: How.
-        origin: What the tokens are of.
-        test: Where held-out tokens come from; None measures nothing.
-        resume: Go on from the checkpoint in `out`, or begin where there is none.
-        progress: Told every so many steps.
-        stopping: Asked after each step whether to write a checkpoint and end.
-
-    Raises:
-        KeyboardInterrupt: it was to end.
-        SettingsError: the folder or a setting cannot be used.
-    """
-    folder = Path(out)
-    if not resume and ((folder / INFO).exists() or (folder / CHECKPOINT).exists()):
+    """The coder of a source of tokens, written into the folder; a finished one as it is there."""
+    folder, how = settings.out, settings.settings
+    config = _sized(settings.trained, source.d_in, source.d_out)
+    if not settings.resume and ((folder / INFO).exists() or (folder / CHECKPOINT).exists()):
         raise SettingsError(f"{folder}: holds a coder already; give another folder, or --resume to go on with it")
     if (folder / INFO).exists():
-        return _finished(folder, config, settings)
+        return _finished(folder, config, how)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be made: {error}") from error
-    coder = train(config, source, settings, checkpoint=folder / CHECKPOINT, progress=progress, stopping=stopping)
-    held_out = None
-    if test is not None and settings.held_out:
-        held_out = measure(coder, test.held_out(settings.batch, MEASURED))
-    training = Training(source=origin.source, settings=settings, held_out=held_out)
+    checkpoint = folder / CHECKPOINT
+    told, stopping = _telling(progress), lambda: stop.reason is not None
+    coder = train(config, source, how, checkpoint=checkpoint, progress=told, stopping=stopping)
+    held_out = measure(coder, source.held_out(how.batch, MEASURED)) if how.held_out else None
+    training = Training(source=origin.source, settings=how, held_out=held_out)
     info = describe(config, model=origin.model, reads=origin.reads, writes=origin.writes, training=training)
     save_coder(coder, info, folder)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
+    checkpoint.unlink(missing_ok=True)
     return Trained(folder, info)
 
 
-def sized(form: CoderForm, d_in: int, d_out: int) -> CoderConfig:
-    """The form with the model's sizes.
-
-    Raises:
-        SettingsError: the form does not go with them.
-    """
+def _sized(form: CoderForm, d_in: int, d_out: int) -> CoderConfig:
     if form.kind == "sae" and d_in != d_out:
         raise SettingsError(f"--kind sae: writes what it reads, but the source has {d_in} and {d_out} channels")
     return CoderConfig(d_in=d_in, d_out=d_out, **dict(form))

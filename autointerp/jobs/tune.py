@@ -22,19 +22,14 @@ from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_pol
 from autointerp.job import OVER_BUDGET, choose, reference
 from autointerp.jobs.endpoints import asking, embedder_at, judge_at
 from autointerp.lmm.gateway import Tally
-from autointerp.loop_thread import Background
-from autointerp.pipeline import Stop
+from autointerp.pipeline import Background, Stop
 from autointerp.prompts import load_prompt
 from autointerp.scoring.cases import make_judge
-from autointerp.session.embedder import open_embedder
-from autointerp.session.gateway import open_gateway, open_renderer, resolve_model
+from autointerp.session.gateway import open_embedder, open_gateway, open_renderer, resolve_model
 from autointerp.settings import (
-    CandidateSettings,
-    EngineSettings,
     ExplainSettings,
     ModelName,
     ModelSettings,
-    TuneSettings,
 )
 from autointerp.tuning.features import parted, schedule, usable_features
 from autointerp.tuning.folder import Features, Measure, TuneFolder, TuneInfo, measured
@@ -87,42 +82,28 @@ class TuneResult:
 class _Work:
     """All that is settled before the model is loaded."""
 
+    o: Tune
+    """The judge and the embedder with their servers."""
     dump: Dump
     source: str
-    settings: TuneSettings
-    choosing: CandidateSettings
-    judge: ModelSettings
-    engine: EngineSettings
-    prompts: Path | None
-    cache: Path | None
-    prices: Path | None
+    """Of the model: the folder that it is in, or its name."""
     say: Callable[[str], None]
 
 
 def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) -> TuneResult:
     """Trains an explainer; called again with the same settings, it goes on from the last checkpoint.
 
-    Args:
-        o: the settings of the command.
-        progress: shows how far it is.
-        stop: asked from outside to end after the step that is being done.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
+    A wish to stop is heeded after the step that is being done.
     """
-    started, settings, stop, choosing = time.monotonic(), o.settings, stop or Stop(), o.choosing
+    started, settings, stop = time.monotonic(), o.settings, stop or Stop()
     refuse(settings)
-    asked, engine = judge_at(resolve_model(o.judge), o.engine)
-    if choosing.embedder is not None:
-        embedder = embedder_at(resolve_model(choosing.embedder), asked)
-        choosing = choosing.model_copy(update={"embedder": embedder})
+    o = _placed(o)
     opened = open_dump(o.dump, allow_outside=o.allow_outside)
     source = str(Path(o.model).resolve()) if Path(o.model).is_dir() else o.model
-    say = (progress or Uncounted()).note
-    work = _Work(opened, source, settings, choosing, asked, engine, o.prompts, o.cache, o.prices, say)
+    work = _Work(o, opened, source, (progress or Uncounted()).note)
     renderer = open_renderer(opened)
     try:
-        scenes = _scenes(work, _explaining(o), renderer, eyes=sees(source))
+        scenes = _scenes(work, renderer, eyes=sees(source))
         chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=settings.seed)
         usable, broken = usable_features(opened, chosen.tolist(), scenes)
         parts = parted(usable, settings)
@@ -138,26 +119,36 @@ def run(o: Tune, *, progress: Counting | None = None, stop: Stop | None = None) 
     return result
 
 
+def _placed(o: Tune) -> Tune:
+    judge, engine = judge_at(resolve_model(o.judge), o.engine)
+    choosing = o.choosing
+    if choosing.embedder is not None:
+        embedder = embedder_at(resolve_model(choosing.embedder), judge)
+        choosing = choosing.model_copy(update={"embedder": embedder})
+    return o.model_copy(update={"judge": judge, "engine": engine, "choosing": choosing})
+
+
 def _explaining(o: Tune) -> ExplainSettings:
     """What the explainer is shown; where nothing is said of it, images are drawn by the seed of the training."""
     told = "explaining" in o.model_fields_set
     return o.explaining if told else o.explaining.model_copy(update={"seed": o.settings.seed})
 
 
-def _scenes(work: _Work, explaining: ExplainSettings, renderer: Renderer, *, eyes: bool) -> Scenes:
+def _scenes(work: _Work, renderer: Renderer, *, eyes: bool) -> Scenes:
+    explaining = _explaining(work.o)
     if not eyes:  # a label once an image, not once a rendering
         explaining = explaining.model_copy(update={"renderings": explaining.renderings[:1]})
     explaining = explaining.model_copy(update={"candidates": None, "hierarchy": False, "domain": None})
-    explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.prompts)
+    explainer = make_explainer(work.dump, ModelSettings(model=ModelName(work.source)), explaining, work.o.prompts)
     below = explaining.silent_below
-    looking = judging_settings(work.choosing, seed=work.settings.seed, silent_below=below)
+    looking = judging_settings(work.o.choosing, seed=work.o.settings.seed, silent_below=below)
     return Scenes(work.dump, explainer, looking, renderer, eyes=eyes)
 
 
 def _info(work: _Work, scenes: Scenes, parts: Features) -> TuneInfo:
-    same = load_prompt("same", work.prompts)
-    judge = make_judge(work.judge, scenes.judging, (), work.prompts)
-    ours = work.choosing.model_dump(mode="json", include={"n_active", "n_silent", "embedder", "same", "different"})
+    same = load_prompt("same", work.o.prompts)
+    judge = make_judge(work.o.judge, scenes.judging, (), work.o.prompts)
+    ours = work.o.choosing.model_dump(mode="json", include={"n_active", "n_silent", "embedder", "same", "different"})
     if isinstance(ours["embedder"], dict):
         ours["embedder"] = ours["embedder"]["model"]
     return TuneInfo(
@@ -168,9 +159,9 @@ def _info(work: _Work, scenes: Scenes, parts: Features) -> TuneInfo:
         features=parts,
         settings={
             "model": work.source,
-            **work.settings.model_dump(mode="json"),
+            **work.o.settings.model_dump(mode="json"),
             "explain": scenes.explaining.model_dump(mode="json"),
-            "judge": work.judge.model_dump(mode="json", exclude={"base_url"}),
+            "judge": work.o.judge.model_dump(mode="json", exclude={"base_url"}),
             "judging": ours,
             "prompts": {p.name: p.digest[:12] for p in (*scenes.prompts, *judge.prompts, same)},
         },
@@ -200,7 +191,7 @@ def _result(folder: TuneFolder, parts: Features, *, left_out: int, steps: int) -
 
 
 def _train(work: _Work, scenes: Scenes, folder: TuneFolder, result: TuneResult, progress: Counting, stop: Stop) -> None:
-    settings = work.settings
+    settings = work.o.settings
     folder.begin(result.step)
 
     def step_done(step: int, figures: Mapping[str, float]) -> None:
@@ -244,14 +235,16 @@ async def _rewarder(work: _Work, scenes: Scenes, folder: TuneFolder) -> AsyncIte
     """The judge, and the embedder where there is one, for as long as the context lasts."""
     async with AsyncExitStack() as stack:
         gateway = await stack.enter_async_context(
-            open_gateway(work.judge, work.engine, work.dump, cache=work.cache, prices=work.prices, say=work.say)
+            open_gateway(work.o.judge, work.o.engine, work.dump, cache=work.o.cache, prices=work.o.prices, say=work.say)
         )
         embedder = await stack.enter_async_context(
-            open_embedder(work.choosing.embedder, work.engine, work.dump, cache=work.cache, say=work.say)
+            open_embedder(work.o.choosing.embedder, work.o.engine, work.dump, cache=work.o.cache, say=work.say)
         )
-        for line in asking(work.judge, work.engine, work.choosing.embedder):
+        for line in asking(work.o.judge, work.o.engine, work.o.choosing.embedder):
             work.say(line)
         # A pair that the judge refuses counts as the same: were it different, refusals would pay for paraphrase.
-        meanings = Meanings(work.judge, load_prompt("same", work.prompts), work.choosing, embedder, unanswered=1.0)
-        judge = make_judge(work.judge, scenes.judging, (), work.prompts)
+        meanings = Meanings(
+            work.o.judge, load_prompt("same", work.o.prompts), work.o.choosing, embedder, unanswered=1.0
+        )
+        judge = make_judge(work.o.judge, scenes.judging, (), work.o.prompts)
         yield Rewarder(scenes, judge, meanings, gateway, folder.failure)

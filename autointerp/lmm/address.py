@@ -1,7 +1,7 @@
 """Addresses of endpoints: checked before anything is sent to them or written of them, and put together in one place."""
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from autointerp.errors import SettingsError, one_line
@@ -59,21 +59,6 @@ def _check_host(text: str) -> None:
         raise ValueError(f"the host name has more than {_LONGEST_HOST} characters")
 
 
-def check_urls(base_urls: Iterable[str | None], option: str = "--base-url") -> None:
-    """Refuses addresses that cannot be used or may hold a key, before they are recorded.
-
-    Raises:
-        SettingsError: as `checked_url`.
-    """
-    for base_url in base_urls:
-        checked_url(base_url, option)
-
-
-def split_addresses(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each address once, in order; also from texts with commas or spaces, as an environment variable holds them."""
-    return tuple(dict.fromkeys(url for text in texts for url in text.replace(",", " ").split()))
-
-
 def forms(address: str) -> tuple[str, ...]:
     """Where the paths of the API may begin, in the order of trying: as given, then beneath /v1."""
     return (address,) if address.endswith(_VERSION) else (address, address + _VERSION)
@@ -82,11 +67,6 @@ def forms(address: str) -> tuple[str, ...]:
 def same_place(first: str, second: str) -> bool:
     """Whether two addresses are one, but for /v1 at the end."""
     return first.removesuffix(_VERSION) == second.removesuffix(_VERSION)
-
-
-def joined(base_url: str, path: str) -> str:
-    """The address of a path of the API, such as `chat/completions`."""
-    return f"{base_url}/{path}"
 
 
 def is_openai(base_url: str | None) -> bool:

@@ -1,7 +1,5 @@
 """Completions that came by batch: kept beside the answers in the cache until the question that they answer is asked."""
 
-from dataclasses import dataclass
-
 from pydantic import Field, ValidationError
 
 from autointerp.lmm.cache import Cache
@@ -17,8 +15,8 @@ def reply_key(key: str) -> str:
     return f"completion:{key}"
 
 
-class StoredReply(Record):
-    """A completion as the cache holds it: raw, since only the gateway knows what was asked for."""
+class BatchReply(Record):
+    """A completion that came by batch, as the cache holds it: raw, since only the gateway knows what was asked for."""
 
     text: str
     input_tokens: int = Field(ge=0)
@@ -30,42 +28,30 @@ class StoredReply(Record):
     dollars: float | None
     """At the price of a batch job; None where it is not known."""
 
+    @property
+    def completion(self) -> Completion:
+        """Returns the completion itself."""
+        return Completion(**self.model_dump(exclude={"dollars"}))
 
-@dataclass(frozen=True, slots=True)
-class BatchReply:
-    """A completion that came by batch, and what it used."""
-
-    completion: Completion
-    usage: Usage
+    @property
+    def usage(self) -> Usage:
+        """Returns what it used."""
+        return Usage(calls=1, **self.model_dump(include={"input_tokens", "output_tokens", "cached_tokens", "dollars"}))
 
 
 async def put_batch_reply(cache: Cache, key: str, completion: Completion, dollars: float | None) -> None:
     """Keeps a completion for the question with this key; returns once it is on disk."""
-    stored = StoredReply(
-        text=completion.text,
-        input_tokens=completion.input_tokens,
-        output_tokens=completion.output_tokens,
-        cached_tokens=completion.cached_tokens,
-        finish=completion.finish,
-        refusal=completion.refusal,
-        model=completion.model,
-        dollars=dollars,
-    )
-    await cache.put(reply_key(key), stored.model_dump())
+    said = {name: getattr(completion, name) for name in BatchReply.model_fields if name != "dollars"}
+    await cache.put(reply_key(key), BatchReply(**said, dollars=dollars).model_dump())
 
 
 def read_batch_reply(cache: Cache, key: str) -> BatchReply | None:
     """The completion that came for a question; None where none did, or one of another version."""
-    stored = cache.get(reply_key(key))
-    if stored is None:
-        return None
     try:
-        held = StoredReply.model_validate(stored)
+        stored = cache.get(reply_key(key))
+        return None if stored is None else BatchReply.model_validate(stored)
     except ValidationError:
         return None
-    said = held.model_dump(exclude={"dollars"})
-    tokens = {name: said[name] for name in ("input_tokens", "output_tokens", "cached_tokens")}
-    return BatchReply(Completion(**said), Usage(calls=1, dollars=held.dollars, **tokens))
 
 
 class BatchReplies:

@@ -33,19 +33,6 @@ class Ticket:
     grains: int
 
 
-@dataclass(slots=True)
-class Totals:
-    """Says what the calls so far used."""
-
-    dollars: float | None = 0.0
-    """None once a model of unknown price has answered."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    """Part of the input."""
-    calls: int = 0
-
-
 class Ledger:
     """Reserves before each call and settles after it; no reservation takes spent and reserved past the limit.
 
@@ -62,7 +49,6 @@ class Ledger:
 
     def __init__(self, budget: Budget | None, prices: Mapping[str, Price | None]) -> None:
         self.budget = budget
-        self.totals = Totals()
         self._prices = dict(prices)
         self._learned = {model: _Correction() for model in prices}
         self._open: set[Ticket] = set()
@@ -81,11 +67,6 @@ class Ledger:
     def spent(self) -> float:
         """Returns what settled calls used, in the budget's unit (tokens without a budget)."""
         return self._spent / GRAINS[self._unit]
-
-    @property
-    def reserved(self) -> float:
-        """Returns what open tickets hold, in the budget's unit."""
-        return self._reserved / GRAINS[self._unit]
 
     @property
     def in_flight(self) -> int:
@@ -127,16 +108,7 @@ class Ledger:
             (input_tokens, output_tokens), cached_tokens = ticket.held, 0
         self._spent += self._grains(ticket.model, input_tokens, output_tokens, cached_tokens)
         price = self._prices[ticket.model]
-        dollars = None if price is None else cost(price, input_tokens, output_tokens, cached_tokens)
-        before = self.totals
-        self.totals = Totals(
-            dollars=None if dollars is None or before.dollars is None else before.dollars + dollars,
-            input_tokens=before.input_tokens + input_tokens,
-            output_tokens=before.output_tokens + output_tokens,
-            cached_tokens=before.cached_tokens + cached_tokens,
-            calls=before.calls + 1,
-        )
-        return dollars
+        return None if price is None else cost(price, input_tokens, output_tokens, cached_tokens)
 
     def charge(self, model: str, estimate: tuple[int, int]) -> None:
         """Counts as spent what is under way elsewhere, within the limit or not."""

@@ -267,7 +267,6 @@ def _opened(place: Path) -> diskcache.Cache:
 
 
 def _fetched(store: diskcache.Cache, key: str) -> tuple[bytes | None, object]:
-    """The value of a row and what stands beside it."""
     found: object = store.get(key, tag=True)
     assert isinstance(found, tuple)
     value: object = found[0]

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -224,16 +225,7 @@ class EmbeddingsClient:
                 f"{self._where}: {request.model} embeds no images there ({error.message}); name a multimodal embedding "
                 "model, as vLLM serves them, with --embedder and --embedder-base-url, or use --embedder local"
             )
-        return CallError(
-            error.kind,
-            error.message,
-            again=error.again and remedy is None,
-            overload=error.overload,
-            retry_after=error.retry_after,
-            remedy=remedy,
-            limits=error.limits,
-            nobody=error.nobody,
-        )
+        return replace(error, again=error.again and remedy is None, remedy=remedy)
 
 
 def _own_options(message: str) -> str:

@@ -1,15 +1,13 @@
-"""What an endpoint's error means: closed lists of statuses, codes and words, of which the first that fits counts.
-
-The spellings are those of OpenAI, Azure, vLLM, SGLang, llama.cpp, Ollama, LM Studio, text-generation-inference,
-LiteLLM, OpenRouter, Groq, Mistral, DeepSeek, xAI, Together, Fireworks, DashScope, Zhipu, Moonshot, MiniMax, and of the
-compatible endpoints of Gemini and Anthropic.
-"""
+"""What an endpoint's error means, by the statuses, codes and words of data/endpoint_errors.toml."""
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from importlib.resources import files
 
 _WORDY = ("message", "msg", "detail", "details", "error", "errors", "error_msg", "error_message", "status_msg", "raw")
 _WORDY += ("reason", "reasons", "title", "description", "innererror", "inner_error", "metadata", "base_resp", "cause")
@@ -17,6 +15,8 @@ _WORDY += ("reason", "reasons", "title", "description", "innererror", "inner_err
 _CODED = ("code", "type", "status", "error_code", "status_code", "reason", "object")
 _DEPTH = 6
 _MOST_WORDS = 4000
+_NEVER = "$."
+"""A pattern that nothing fits."""
 
 
 class Meaning(Enum):
@@ -42,15 +42,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
+    """A row of data/endpoint_errors.toml, which explains the columns."""
+
     meaning: Meaning
-    remedy: str | None = None
-    always: frozenset[int] = frozenset()
-    """Statuses that say it by themselves."""
-    codes: str = "$."
-    """Codes and types that say it with any status, without case and punctuation."""
-    words: str = "$."
-    """Words that say it with one of `statuses`, or within a 200."""
-    statuses: frozenset[int] = frozenset((400, 403, 404, 413, 415, 422, 500, 501))
+    remedy: str | None
+    always: frozenset[int]
+    codes: str
+    words: str
+    busy: str
+    statuses: frozenset[int]
 
     def fits(self, status: int | None, codes: list[str], words: str) -> bool:
         if status in self.always or any(re.fullmatch(self.codes, code) for code in codes):
@@ -58,150 +58,25 @@ class _Rule:
         return (status is None or status in self.statuses) and re.search(self.words, words, re.IGNORECASE) is not None
 
 
-_FEWER = (
-    "show fewer images with --top, --bands and --contrast, each once with a single --rendering, judge fewer at once "
-    "with --per-call or on one picture with --layout sheet"
-)
-_BUSY = r"rate.?limit|too many requests|throttl|overload|capacity|queue is full|\bbusy\b|loading (?:the )?model"
-_BUSY += r"|model\b.{0,60}\bloading|slow down|繁忙|频率|限流"
-_RULES = (
-    _Rule(
-        Meaning.HOPELESS,
-        "{where}: the account has no credit left ({said}); add some, then run the same command again",
-        always=frozenset((402,)),
-        codes="insufficientquota|insufficientbalance|insufficientcredits?|billing(?:hardlimitreached|notactive|error)"
-        "|arrearage|paymentrequired|outofcredits?|1113|1008",
-        words=r"insufficient (?:balance|credits?|quota|funds)|credit balance is too low|out of credits?"
-        r"|no credits? left"
-        r"|requires more credits|purchase credits|billing (?:hard )?limit|payment required|欠费|余额不足",
-        statuses=frozenset((400, 401, 403, 422, 429)),
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        "{where} refuses the API key ({said}); set AUTOINTERP_API_KEY or OPENAI_API_KEY",
-        always=frozenset((401,)),
-        codes="invalidapikey|incorrectapikey|apikeyinvalid|invalidauthentication|authentication(?:error)?"
-        "|unauthenticated"
-        "|unauthorized|accountdeactivated|accountsuspended",
-        words=r"(?:api.?key|token|credentials?)\b.{0,20}\b(?:not valid|invalid|expired|revoked|missing|incorrect)"
-        r"|(?:incorrect|invalid|missing|no|wrong|expired) (?:api.?key|credentials?|authentication)"
-        r"|account .{0,40}(?:suspended|deactivated|disabled|banned)|organization has been (?:restricted|disabled)",
-        statuses=frozenset((400, 403)),
-    ),
-    _Rule(
-        Meaning.REFUSED,
-        codes="contentfilter(?:ed|error)?|(?:output|prompt|input)?blocked|(?:text|image)?safety(?:error|violations?)?"
-        "|(?:image)?prohibitedcontent|blocklist|recitation|spii|(?:content|image)?policyviolation(?:error)?"
-        "|(?:content|cyber|usage|safety)policyviolation(?:error)?|responsibleaipolicyviolation|datainspectionfailed"
-        "|(?:content)?moderation(?:blocked|error|failed|flagged)?|\\w*sensitivecontentdetected|sensitive"
-        "|sensitivewordsdetected|guardrail\\w*|1301|1026|1027|flagged",
-        words=r"content[ _-]?(?:management )?(?:filter|polic(?:y|ies)|moderation)|\bmoderat(?:ion|ed)\b|\bflagged\b"
-        r"|safety (?:system|filter|polic|reason|guideline|violation|check)|usage (?:polic|guideline)"
-        r"|violat\w* .{0,60}(?:polic|guideline|terms)|inappropriate content|content exists risk|considered high risk"
-        r"|sensitive (?:content|words?|information|material)|prohibited content|responsible.?ai|guardrail"
-        r"|unsafe content|data.?inspection|敏感|违规|违禁",
-        statuses=frozenset((400, 403, 422, 451)),
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        "{where}: the model does not see images ({said}); name a model with vision with --model",
-        words=r"(?:images?|vision|pictures?|image[ _]urls?|multi.?modal|media)\W?(?: inputs?| contents?| data)? "
-        r"(?:is|are) (?:not supported|unsupported|only supported)"
-        r"|not a (?:multi.?modal|vision)\b|(?:does not|doesn't|cannot|do not) (?:support|accept|take|process|see) "
-        r"(?:image|vision|multi.?modal|picture)s?(?! (?:format|type|size|url|of))|at most 0 image|image=0\b"
-        r"|only (?:supports? )?text"
-        r"|text.?only model|no vision|mmproj|unsupported content type.*image|required for image input"
-        r"|no endpoints found that support image|unknown variant .?image_url"
-        r"|content\W.{0,40}(?:must|should) be a (?:valid )?string",
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        f"{{where}}: a request has too many images ({{said}}); {_FEWER}, or raise the server's own limit "
-        "(vLLM: --limit-mm-per-prompt)",
-        codes="toomanyimages|imagelimitexceeded|maximagesexceeded",
-        words=r"at most \d+ (?:image|multi.?modal)|limit.mm.per.prompt|too many (?:images|pictures|image)"
-        r"|(?:number|count|amount) of (?:images|pictures|image).{0,60}(?:exceed|max|limit|at most|more than|less)"
-        r"|(?:exceed|max|limit|more than|fewer than|up to|less than)\w*.{0,40}\b\d+ (?:images|pictures)\b"
-        r"|(?:max|limit)\w*.{0,20} images? (?:per|in a|in one|allowed)",
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        f"{{where}}: a request is longer than the model's context ({{said}}); {_FEWER}, make pictures smaller with "
-        "--side, or raise the server's own limit (vLLM: --max-model-len, SGLang: --context-length, llama.cpp: "
-        "--ctx-size, Ollama: OLLAMA_CONTEXT_LENGTH)",
-        codes="contextlengthexceeded|contextwindowexceeded(?:error)?|modelcontextwindowexceeded"
-        "|exceedcontextsize(?:error)?"
-        "|stringabovemaxlength|(?:prompt|input)toolong|inputlengthexceeded|tokenlimitexceeded|1261",
-        words=r"context.?(?:length|window|size|limit)"
-        r"|(?:max|maximum) ?(?:prompt|model|input|sequence|total|token)*\W?len"
-        r"|maximum model length|(?:prompt|input|message)s? (?:is|are) too (?:long|large)"
-        r"|too many (?:input |total |prompt )?tokens"
-        r"|(?<!rate )token limit|tokens?\b.{0,60}\bexceed(?!.{0,80}(?:per|a) min)"
-        r"|exceed\w*\b.{0,60}\btokens?\b(?!.{0,20}(?:per|a) min)"
-        r"|max_model_len|reduce (?:the|your) (?:length|prompt|input)|longer than the (?:maximum )?(?:model|context)"
-        r"|`?inputs?`?.{0,40}must (?:have|be) (?:less|<)|range of input length|context the overflows|超长",
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        f"{{where}}: the body of a request is too large ({{said}}); {_FEWER}, make pictures smaller with --side, or "
-        "raise "
-        "the limit of the server or of the proxy before it (nginx: client_max_body_size)",
-        always=frozenset((413,)),
-        codes="request(?:entity)?toolarge|payloadtoolarge(?:error)?|bodytoolarge|imagetoolarge",
-        words=r"(?:payload|request|entity|body|image)s?(?: \w+){0,3} (?:is |are )?too (?:large|big)|request too large"
-        r"|(?:payload|request|body|image)s?\b.{0,40}\b(?:exceed|larger than|bigger than)\w*.{0,60}"
-        r"(?:byte|size|[kmg]i?b\b|limit)"
-        r"|max\w* bytes|length limit exceeded",
-        statuses=frozenset((400, 403, 413, 422, 429, 500)),
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        "{where} does not write as many tokens as --max-tokens says ({said}); give fewer",
-        words=r"max_?(?:completion_|output_|new_)?tokens\b.{0,80}(?:too (?:large|big|high)|at most|less than"
-        r"|greater than|exceed|maximum|should be \[| > |<=|valid range)|range of max_tokens",
-        statuses=frozenset((400, 422)),
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        "{where} has no such model or path ({said}); check --model and --base-url (it ends in /v1)",
-        always=frozenset((404, 405, 410)),
-        codes="modelnotfound|invalidmodel|unknownmodel|modelnotexists?|deploymentnotfound|modeldecommissioned|1211",
-        words=r"\bmodel\b(?!s? (?:runner|process)).{0,80}(?:not found|not exist|not a valid model"
-        r"|not available to|decommissioned|no longer available)|(?:invalid|unknown|no such|unable to access) model"
-        r"|not a valid model|no models? (?:is |are )?loaded|try pulling it",
-        statuses=frozenset((400, 403, 422)),
-    ),
-    _Rule(
-        Meaning.NO_JSON,
-        codes="jsonvalidatefailed|jsonvalidationfailed|outputparsefailed|jsongenerationfailed|failedgeneration",
-        words=r"failed to (?:generate|produce|output|validate|parse) (?:\w+ )?json|json_validate_failed"
-        r"|(?:did not|could not|cannot) (?:generate|produce|output|return) (?:\w+ )?json"
-        r"|(?:generated|model(?:'s)?) (?:output|json|response) (?:is|was|does|did) not (?:valid|match)",
-        statuses=frozenset((400, 422, 424, 500)),
-    ),
-    _Rule(
-        Meaning.PASSING,
-        always=frozenset((408, 409, 421, 423, 424, 425, 429, 460, 498, 499))
-        | (frozenset(range(500, 600)) - {501, 505, 510, 511}),
-        codes="overloaded(?:error)?|engineoverloaded(?:error)?|ratelimit\\w*|toomanyrequests|resourceexhausted"
-        "|throttling\\w*"
-        "|unavailable(?:error)?|serviceunavailable(?:error)?|servererror|internalerror|internalservererror"
-        "|deadlineexceeded"
-        "|timeout(?:error)?|modelloading|modelnotready|upstreamerror|provider(?:error|unavailable)|apiconnectionerror"
-        "|userratelimitexceeded|aborted",
-        words=_BUSY
-        + r"|again (?:later|in |shortly|after)|please retry|temporar(?:y|ily)|unavailable|timed? ?out\b|upstream"
-        r"|connection (?:reset|error|refused|closed)|disconnected|internal (?:server )?error|warming up|starting up"
-        r"|not (?:yet )?ready|稍后|重试",
-        statuses=frozenset((400, 403, 422)),
-    ),
-    _Rule(
-        Meaning.HOPELESS,
-        "{where} refuses access ({said}); check the API key's rights, --model and --base-url",
-        always=frozenset((403, 407)),
-        codes="permission(?:denied|error|deniederror)|accessdenied|forbidden|unsupportedcountryregionterritory",
-    ),
-)
+@cache
+def rules() -> tuple[_Rule, ...]:
+    """Returns the rows of the data table, in the order in which they are tried."""
+    table = tomllib.loads(files("autointerp.lmm").joinpath("data/endpoint_errors.toml").read_text("utf-8"))
+    out: list[_Rule] = []
+    for row in table["rule"]:
+        always = [said if isinstance(said, list) else [said, said] for said in row.get("always", ())]
+        busy, remedy = row.get("busy", []), row.get("remedy")
+        rule = _Rule(
+            meaning=Meaning[row["meaning"]],
+            remedy=remedy and remedy.replace("{fewer}", table["fewer"]),
+            always=frozenset(status for first, last in always for status in range(first, last + 1)),
+            codes="|".join(row.get("codes", ())) or _NEVER,
+            words="|".join([*busy, *row.get("words", ())]) or _NEVER,
+            busy="|".join(busy) or _NEVER,
+            statuses=frozenset(row.get("statuses", table["usual"])),
+        )
+        out.append(rule)
+    return tuple(out)
 
 
 def verdict(status: int | None, error: object) -> Verdict:
@@ -212,11 +87,11 @@ def verdict(status: int | None, error: object) -> Verdict:
         error: as `error_of` gives it.
     """
     codes, words = [re.sub(r"[\W_]+", "", code).lower() for code in _codes(error)], words_of(error)
-    rule = next((rule for rule in _RULES if rule.fits(status, codes, words)), None)
+    rule = next((rule for rule in rules() if rule.fits(status, codes, words)), None)
     if rule is None:
         return Verdict(Meaning.PASSING if status is None else Meaning.UNUSABLE)
     busy = rule.meaning is Meaning.PASSING and (
-        status in (429, 498, 503, 529) or re.search(_BUSY, f"{words} {' '.join(codes)}", re.IGNORECASE) is not None
+        status in (429, 498, 503, 529) or re.search(rule.busy, f"{words} {' '.join(codes)}", re.IGNORECASE) is not None
     )
     return Verdict(rule.meaning, busy, rule.remedy)
 

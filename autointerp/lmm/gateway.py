@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -58,12 +58,11 @@ class Gateway:
     Args:
         client: who answers.
         cache: usable answers by key.
-        limiter: of all requests of the run.
+        limiter: of all requests of the run; it also waits before a call is made again.
         ledger: the budget.
         images: where pictures come from.
         attempts: calls for one question before it fails.
         estimate: (input, output) tokens that a request may use.
-        sleep: waits that many seconds.
     """
 
     def __init__(
@@ -76,11 +75,10 @@ class Gateway:
         *,
         attempts: int,
         estimate: Callable[[Request], TokenEstimate],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
         self._cache = cache
-        self._limiter = limiter
+        self.limiter = limiter
         self._ledger = ledger
         self._images = images
         self._attempts = attempts
@@ -88,7 +86,6 @@ class Gateway:
         self._budget_moved = asyncio.Event()
         self._sent: set[object] = set()
         self._came_back = asyncio.Event()
-        self._sleep = sleep
         self._asked: dict[str, asyncio.Future[object]] = {}
         self._reached = False
         self._lost = 0
@@ -96,11 +93,6 @@ class Gateway:
         self._first_contact = asyncio.Lock()
         self.batch_replies = BatchReplies(cache)
         self.tally = Tally()
-
-    @property
-    def limiter(self) -> Limiter:
-        """Returns the limiter, which the progress line shows."""
-        return self._limiter
 
     @property
     def spent(self) -> float:
@@ -233,7 +225,7 @@ class Gateway:
                     return Failure(e.kind, e.message, attempt)
                 if attempt < self._attempts:
                     self.tally.retries[e.kind] += 1
-                    await self._sleep(_backoff(attempt, e.retry_after, chance))
+                    await self.limiter.sleep(_backoff(attempt, e.retry_after, chance))
         assert error is not None
         return Failure(error.kind, error.message, self._attempts)
 
@@ -248,7 +240,7 @@ class Gateway:
             self._hopeless = f"{error.message}; is the server up and {option} right?"
         elif last or not error.again:
             self._lost += 1
-        if self._lost > max(_PATIENCE, self._limiter.ceiling):
+        if self._lost > max(_PATIENCE, self.limiter.ceiling):
             self._hopeless = (
                 f"the endpoint answers no more ({self._lost} requests in a row failed, last: {error.message}); "
                 "what was done is kept: run the same command again to go on"
@@ -259,7 +251,7 @@ class Gateway:
     async def _call(self, request: Request) -> tuple[Completion, Usage]:
         estimate = self._estimate(request)
         ticket = await self._reserve(request, estimate)
-        slot = self._limiter.slot(estimate.input_tokens + estimate.output_tokens, self._sending)
+        slot = self.limiter.slot(estimate.input_tokens + estimate.output_tokens, self._sending)
         try:
             completion = await self._send(request, slot)
         except BaseException:
@@ -290,11 +282,11 @@ class Gateway:
             if e.kind in UNASKED:
                 self.tally.requests -= 1
             if e.overload:
-                self._limiter.overloaded(slot.began, e.retry_after, e.limits)
+                self.limiter.overloaded(slot.began, e.retry_after, e.limits)
             raise
         self._reached = True
         self._lost = 0
-        self._limiter.succeeded(slot, completion.limits)
+        self.limiter.succeeded(slot, completion.limits)
         return completion
 
     def _sending(self) -> None:

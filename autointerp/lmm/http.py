@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from autointerp.lmm.address import OPENAI, joined
+from autointerp.lmm.address import OPENAI
 from autointerp.lmm.route import Proxy, headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Wire:
         # aiohttp times each read; a server that drips bytes would hold the slot for ever.
         async with (
             asyncio.timeout(self._timeout),
-            session.post(joined(at or self._base_url, path), data=data, allow_redirects=False) as response,
+            session.post(f"{at or self._base_url}/{path}", data=data, allow_redirects=False) as response,
         ):
             return Sent(response.status, response.headers, response.raw_headers, await _content(response))
 

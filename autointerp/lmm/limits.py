@@ -4,10 +4,11 @@ import asyncio
 import collections
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import TracebackType
 
-from autointerp.lmm.endpoint_state import Gate
-from autointerp.lmm.rate_limit_headers import Limits, Pace
+from autointerp.lmm.adaptive_concurrency import Adaptive
+from autointerp.lmm.rate_limit_headers import Limits, Pace, Quota
 
 
 class Limiter:
@@ -39,7 +40,7 @@ class Limiter:
         self._waiting: collections.deque[asyncio.Future[None]] = collections.deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock = clock or self._loop_time
-        self._sleep = sleep
+        self.sleep = sleep
         rates = (requests_per_minute, tokens_per_minute)
         self._paces = [Pace(rate / 60 if rate else None, 1.0) for rate in rates]
 
@@ -139,7 +140,7 @@ class Limiter:
         self._gate.kept_back += 1
         try:
             while (wait := max(due, self._gate.not_before) - self._clock()) > 0:
-                await self._sleep(wait)
+                await self.sleep(wait)
         finally:
             self._gate.kept_back -= 1
 
@@ -160,32 +161,108 @@ class Limiter:
                 turn.set_result(None)
 
 
+@dataclass(eq=False)
 class Slot:
     """Holds one place among the requests in flight."""
 
-    def __init__(self, limiter: Limiter, tokens: int, entered: Callable[[], None] | None = None) -> None:
-        self._limiter = limiter
-        self._entered = entered
-        self.tokens = tokens
-        """As the request is estimated."""
-        self.began = float("-inf")
-        """Clock time at which the slot was entered."""
-        self.ended = float("-inf")
-        """Clock time at which it was left."""
-        self.load = 0
-        """Requests in flight when it was entered, this one included."""
+    limiter: Limiter
+    tokens: int
+    """As the request is estimated."""
+    entered: Callable[[], None] | None = None
+    began: float = float("-inf")
+    """Clock time at which the slot was entered."""
+    ended: float = float("-inf")
+    """Clock time at which it was left."""
+    load: int = 0
+    """Requests in flight when it was entered, this one included."""
 
     async def __aenter__(self) -> "Slot":
-        await self._limiter._enter(self)
-        if self._entered is not None:
+        await self.limiter._enter(self)
+        if self.entered is not None:
             try:
-                self._entered()
+                self.entered()
             except BaseException:
-                self._limiter._exit(self)
+                self.limiter._exit(self)
                 raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._limiter._exit(self)
+        self.limiter._exit(self)
+
+
+CATCHING_UP = 2.0
+"""Starts after a pause, relative to the rate that keeps the limit in flight."""
+
+
+class Gate:
+    """Counts who is in, and says when the next may start. Nobody waits here.
+
+    Args:
+        ceiling: most requests in flight.
+    """
+
+    def __init__(self, ceiling: int) -> None:
+        self.adaptive = Adaptive(ceiling)
+        self.places = 0
+        """Taken, by requests in flight and by those whose pace keeps them back."""
+        self.kept_back = 0
+        self.not_before = float("-inf")
+        """End of the pause that the endpoint asked for."""
+        self._requests = Quota()
+        self._tokens = Quota()
+        self._recovery = Pace(None, 0.0)
+        self._usual_tokens = 0
+
+    @property
+    def limit(self) -> float:
+        """Requests that may be in flight now."""
+        return self.adaptive.limit
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that the endpoint has."""
+        return self.places - self.kept_back
+
+    @property
+    def full(self) -> bool:
+        """Whether no place is free."""
+        return self.places >= int(self.adaptive.limit)
+
+    def ready_at(self, now: float) -> float:
+        """When the next may start, seconds; nothing is taken."""
+        paces = (self._recovery, self._requests.pace, self._tokens.pace)
+        return max(self.not_before, *(pace.due(now) for pace in paces))
+
+    def paced(self, now: float, tokens: int) -> float:
+        """When one that wants to start now may do so; the next is due later by its share."""
+        self._usual_tokens = tokens
+        due = max(self._recovery.take(now, 1), self._requests.pace.take(now, 1))
+        return max(self.not_before, due, self._tokens.pace.take(now, tokens))
+
+    def answered(self, began: float, now: float, load: int, limits: Limits | None) -> None:
+        """An answer came, after its place was left."""
+        self.adaptive.answered(began=began, now=now, load=load, used=self.in_flight + 1 >= int(self.adaptive.limit))
+        self.told(now, limits)
+
+    def refused(self, began: float, now: float, retry_after: float | None) -> None:
+        """The endpoint asked for less, and perhaps for a pause of `retry_after` seconds."""
+        pause = self.adaptive.refused(began=began, now=now)
+        if retry_after is not None:
+            pause = max(pause, retry_after)
+            self.not_before = max(self.not_before, now + retry_after)
+        if pause:
+            # Or all that waited would start at once, into the next refusals.
+            interval = self.adaptive.interval
+            rate = CATCHING_UP / interval
+            self._recovery.hold(now + pause, rate, now + pause + interval * self.adaptive.limit)
+
+    def told(self, now: float, limits: Limits | None) -> None:
+        """The endpoint stated its limits."""
+        if limits is None:
+            return
+        if limits.requests is not None:
+            self._requests.told(now, limits.requests, self.in_flight)
+        if limits.tokens is not None:
+            self._tokens.told(now, limits.tokens, self.in_flight * self._usual_tokens)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
-from autointerp.lmm.endpoint_state import Gate
-from autointerp.lmm.limits import Limiter, Slot
+from autointerp.lmm.limits import Gate, Limiter, Slot
 from autointerp.lmm.openai_client import OpenAIClient
 from autointerp.lmm.outcomes import BROKEN, CallError
 from autointerp.lmm.request import Completion, Images, Request
@@ -111,7 +110,7 @@ class Balancer:
         now = self._clock()
         up = [e for e in self._endpoints if e.open(now)]
         if not up:
-            raise _again(self._last)
+            raise CallError(self._last.kind, self._last.message, again=True, nobody=self._last.nobody)
         free = [e for e in up if e.free(now)]
         if failed := self._avoided.get(wish.key):
             # Or one request would spend all its attempts on the probes of a dead endpoint.
@@ -246,8 +245,3 @@ class _Endpoint:
         elif self.aside or self._strikes < STRIKES:
             return
         self._back_at = now + self._pause
-
-
-def _again(error: CallError) -> CallError:
-    """The last error, for one more request that meets it."""
-    return CallError(error.kind, error.message, again=True, nobody=error.nobody)

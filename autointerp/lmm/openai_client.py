@@ -1,25 +1,30 @@
-"""A client of any OpenAI-compatible endpoint: pre-serialised bodies through aiohttp."""
+"""Clients of any OpenAI-compatible endpoint: pre-serialised bodies through aiohttp."""
 
 import asyncio
 import hashlib
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import NamedTuple
 
+from PIL import Image
+
 from autointerp.errors import one_line
+from autointerp.images.picture import Picture, Tile
 from autointerp.lmm.address import OPENAI, checked_url, forms
-from autointerp.lmm.body import build_body
+from autointerp.lmm.body import Dialect, build_body, dialect_key, first_dialect, known_dialect
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect, known_dialect
 from autointerp.lmm.endpoint_errors import Meaning, error_of, kind_of, status_of, verdict, words_of
 from autointerp.lmm.http import Sent, Wire
-from autointerp.lmm.keys import NO_KEY, api_key
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.rate_limit_headers import Limits, read_limits
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.lmm.response import body_of, encodable, error_within, read_completion, retry_after
+from autointerp.lmm.route import NO_KEY, api_key
 
 _MAX_NEGOTIATIONS = 6
 _RENDERING = max(2, os.cpu_count() or 2)
@@ -257,11 +262,85 @@ class Posted(NamedTuple):
     limits: Limits | None
 
 
+@dataclass(eq=False)
 class ComplaintError(Exception):
     """A 400 or 422 that may be about an optional field, or a reply that did not keep to the schema."""
 
-    def __init__(self, error: CallError, text: str, *, no_json: bool) -> None:
-        super().__init__(text)
-        self.error = error
-        self.text = text
-        self.no_json = no_json
+    error: CallError
+    text: str
+    no_json: bool
+
+
+REMEMBERED = 200_000
+"""Digests kept in memory, some 30 MB; those not used for longest go first."""
+GIVE_UP = 3
+"""Refusals in a row, with no named picture accepted between, after which bytes are sent for the rest of the run."""
+UNKNOWN = "image_uuid"
+"""Kind of the failure, which is tried again with the bytes."""
+
+
+class UuidClient(OpenAIClient):
+    """Answers over HTTP; a picture that the server has seen is neither made nor sent again.
+
+    vLLM keeps what it made of a picture under the `uuid` that came with it, and takes null for the picture itself as
+    long as it has it. Its store is bounded: what it has dropped it refuses, and then the bytes are sent again. The uuid
+    is the digest of the picture's recipe, so that equal ones are equal pixels. A server that takes null for a picture
+    that it never had would answer blindly: for vLLM only.
+    """
+
+    _build = staticmethod(partial(build_body, uuids=True))
+    _refusals = 0
+
+    @cached_property
+    def _there(self) -> OrderedDict[str, None]:
+        """Digests of pictures that the server should have, those used last at the end."""
+        return OrderedDict()
+
+    async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
+        """Asks once, naming the pictures that the server should have.
+
+        Raises:
+            CallError: the call failed; where pictures were named it may be tried again, and then sends their bytes.
+            ImageError: a picture cannot be made.
+        """
+        digests = [p.digest for p in request.pictures]
+        named = frozenset(d for d in digests if d in self._there) if self._refusals < GIVE_UP else frozenset()
+        try:
+            completion = await super().complete(request, _Unnamed(images, named), slot)
+        except CallError as e:
+            if not named or e.remedy is not None or not _about_pictures(e):
+                raise
+            self._refusals += 1
+            for digest in named:
+                self._there.pop(digest, None)
+            raise CallError(UNKNOWN, e.message, again=True, retry_after=0.0) from e
+        self._refusals = 0 if named else self._refusals
+        for digest in digests:
+            self._there[digest] = None
+            self._there.move_to_end(digest)
+        while len(self._there) > REMEMBERED:
+            self._there.popitem(last=False)
+        return completion
+
+
+class _Unnamed:
+    """Makes the pictures that are not named; those that are stand as no bytes."""
+
+    def __init__(self, images: Images, named: frozenset[str]) -> None:
+        self._images = images
+        self._named = named
+
+    async def jpeg(self, picture: Picture) -> bytes:
+        return (await self.jpegs([picture]))[0]
+
+    async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:
+        made = iter(await self._images.jpegs([p for p in pictures if p.digest not in self._named]))
+        return [b"" if p.digest in self._named else next(made) for p in pictures]
+
+    async def tile(self, tile: Tile, side: int) -> Image.Image:
+        return await self._images.tile(tile, side)
+
+
+def _about_pictures(error: CallError) -> bool:
+    """A refusal that the bytes may mend: to an unknown uuid vLLM says 400, or 500 as to other errors of its input."""
+    return error.kind in ("http_400", "http_422", "http_500")

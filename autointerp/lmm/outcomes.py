@@ -1,6 +1,6 @@
 """What can become of one call, and of one question after all its calls."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Generic, TypeVar
 
 from autointerp.clock import now
@@ -18,42 +18,31 @@ BROKEN = "http_200"
 model, so the same call may succeed later."""
 
 
+@dataclass(eq=False)
 class CallError(Exception):
-    """Says why one call failed.
+    """Says why one call failed."""
 
-    Args:
-        kind: as in failures.jsonl: refused, malformed, rate_limited, timeout, http_<code>, connection.
-        message: one line for people, without keys or image data.
-        again: whether the same call may succeed later.
-        overload: whether the endpoint asks for less.
-        retry_after: seconds that the endpoint asks to wait, if it does.
-        remedy: not None if no request of this run can succeed: what the user should do.
-        limits: what the endpoint stated of its rate limits.
-        nobody: whether it looks as if no such server were at the address: no connection could be made, nothing came,
-            or something came that is no such API. An answer that broke off is from a server that is there.
-    """
+    kind: str
+    """As in failures.jsonl: refused, malformed, rate_limited, timeout, http_<code>, connection."""
+    message: str
+    """One line for people, without keys or image data."""
+    _: KW_ONLY
+    again: bool
+    """Whether the same call may succeed later."""
+    overload: bool = False
+    """Whether the endpoint asks for less."""
+    retry_after: float | None = None
+    """Seconds that the endpoint asks to wait, if it does."""
+    remedy: str | None = None
+    """Not None if no request of this run can succeed: what the user should do."""
+    limits: Limits | None = None
+    """What the endpoint stated of its rate limits."""
+    nobody: bool = False
+    """Whether it looks as if no such server were at the address: no connection could be made, nothing came, or
+    something came that is no such API. An answer that broke off is from a server that is there."""
 
-    def __init__(
-        self,
-        kind: str,
-        message: str,
-        *,
-        again: bool,
-        overload: bool = False,
-        retry_after: float | None = None,
-        remedy: str | None = None,
-        limits: Limits | None = None,
-        nobody: bool = False,
-    ) -> None:
-        super().__init__(f"{kind}: {message}")
-        self.kind = kind
-        self.message = message
-        self.again = again
-        self.overload = overload
-        self.retry_after = retry_after
-        self.remedy = remedy
-        self.limits = limits
-        self.nobody = nobody
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from autointerp.lmm.request import Completion
+from autointerp.reading import first_fault
 from autointerp.replies import Reply
 
 R = TypeVar("R", bound=Reply)
@@ -123,9 +124,7 @@ def parse_reply(text: str, reply: type[R]) -> R:
     try:
         return reply.model_validate(_last(found, reply))
     except ValidationError as e:
-        first = e.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the object"
-        raise ReplyError(f"{where}: {first['msg']}") from e
+        raise ReplyError(first_fault(e, "the object")) from e
 
 
 def _last(found: Sequence[dict[str, object]], reply: type[Reply]) -> dict[str, object]:

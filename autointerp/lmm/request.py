@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -167,4 +167,13 @@ class Client(Protocol):
             CallError: the call failed; says of which kind and whether to try again.
             ImageError: a picture of the request cannot be made.
         """
+        ...
+
+
+@runtime_checkable
+class Connected(Protocol):
+    """A client that keeps connections or files open."""
+
+    async def aclose(self) -> None:
+        """Closes them."""
         ...

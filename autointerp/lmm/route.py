@@ -1,4 +1,4 @@
-"""How an endpoint is reached: headers, proxy and certificates, of the environment what docs/configuration.md names."""
+"""How an endpoint is reached: key, headers, proxy and certificates, from the variables that the documentation names."""
 
 import os
 import ssl
@@ -97,3 +97,33 @@ def trusted_certificates() -> ssl.SSLContext:
         raise SettingsError(
             f"{variable} {where}: no certificates can be read there ({e.strerror or e}); name a PEM file, or unset it"
         ) from e
+
+
+KEY_VARIABLES = ("AUTOINTERP_API_KEY", "OPENAI_API_KEY")
+NO_KEY = "none"
+"""Sent where there is no key: local servers ask for none, some refuse a request without any."""
+
+
+def api_key_name() -> str | None:
+    """The variable that holds the key; None where there is no key."""
+    return next((name for name in KEY_VARIABLES if os.environ.get(name, "").strip()), None)
+
+
+def api_key(base_url: str | None) -> str:
+    """The key, without white space around it, as files and secrets have it.
+
+    Raises:
+        SettingsError: OpenAI itself is meant and there is none, or the key cannot stand in a header.
+    """
+    name = api_key_name()
+    if name is not None:
+        key = os.environ[name].strip()
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise SettingsError(f"{name} has white space, a line break or another odd character inside; set it anew")
+        return key
+    if is_openai(base_url):
+        raise SettingsError(
+            "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), name your own server with --base-url, "
+            "or use --model local, which needs neither"
+        )
+    return NO_KEY

@@ -3,18 +3,17 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.lmm.address import checked_url, identity, is_loopback, same_place, split_addresses
-from autointerp.lmm.keys import api_key_name
+from autointerp.lmm.address import checked_url, identity, is_loopback, same_place
+from autointerp.lmm.route import api_key_name
 
 VARIABLES = ("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL", "OPENAI_BASE_URL")
 """Environment variables that give addresses."""
 TRUST = "--trust-address"
 _FILE = "addresses"
-_DUMPS = "dumps"
-"""Apart from the addresses: where a dump is read from, no key goes."""
-_FOLDERS = "folders"
+"""Apart from the dumps, since where one is read from no key goes."""
 
 
 def from_environment(names: Sequence[str]) -> tuple[str, ...]:
@@ -24,7 +23,7 @@ def from_environment(names: Sequence[str]) -> tuple[str, ...]:
         SettingsError: one of them cannot be used.
     """
     for name in names:
-        if urls := split_addresses([os.environ.get(name, "")]):
+        if urls := dict.fromkeys(os.environ.get(name, "").replace(",", " ").split()):
             return tuple(checked_url(url, name) or "" for url in urls)
     return ()
 
@@ -88,26 +87,19 @@ def admit(
             )
 
 
-def remember_dump(url: str) -> None:
-    """Notes the URL of a dump that was given on this machine, as `remember` does addresses."""
-    if not is_known_dump(url):
-        _note(_DUMPS, [url])
+def remember_place(kind: Literal["dumps", "folders"], place: str | Path) -> None:
+    """Notes the URL of a dump that was given on this machine, or a folder that commands of it write to."""
+    if not is_known_place(kind, place):
+        _note(kind, [_spelt(place)])
 
 
-def is_known_dump(url: str) -> bool:
-    """Whether the URL of a dump was given on this machine."""
-    return url in _lines(_DUMPS)
+def is_known_place(kind: Literal["dumps", "folders"], place: str | Path) -> bool:
+    """Whether the URL of a dump was given on this machine, or a command of it was told to write to a folder."""
+    return _spelt(place) in _lines(kind)
 
 
-def remember_folder(folder: Path) -> None:
-    """Notes a folder that commands of this machine write to, as `remember` does addresses."""
-    if not is_known_folder(folder):
-        _note(_FOLDERS, [str(folder.absolute())])
-
-
-def is_known_folder(folder: Path) -> bool:
-    """Whether a command of this machine was told to write to this folder."""
-    return str(folder.absolute()) in _lines(_FOLDERS)
+def _spelt(place: str | Path) -> str:
+    return str(place.absolute()) if isinstance(place, Path) else place
 
 
 def _noted(base_url: str) -> bool:

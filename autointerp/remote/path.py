@@ -170,11 +170,6 @@ def local_path(path: str | Path) -> Path:
     return Path(path)
 
 
-def local_paths(*paths: str | Path | None) -> tuple[Path | None, ...]:
-    """The same as paths, None where there is none; raises SettingsError as `local_path`."""
-    return tuple(None if path is None else local_path(path) for path in paths)
-
-
 def is_remote(where: Location) -> bool:
     """Whether it names a place at a URL. Raises SettingsError as `as_path`."""
     return isinstance(as_path(where), RemotePath)

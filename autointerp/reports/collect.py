@@ -10,7 +10,8 @@ from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
 from autointerp.reports.labels import capital, interval, number
 from autointerp.reports.parents import parent_pairs
-from autointerp.runs.folder import EXPLANATION, FAILURE, SCORE, Run, RunInfo
+from autointerp.runs.folder import Run, RunInfo
+from autointerp.runs.index import EXPLANATION, FAILURE, SCORE
 from autointerp.runs.jsonl import JsonLines
 from autointerp.runs.parts import places
 from autointerp.schema import Score

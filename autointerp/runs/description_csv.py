@@ -2,10 +2,12 @@
 
 import csv
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,8 +43,7 @@ KINDS = (
 """The first one whose columns are all there holds: Oikarinen & Weng 2023; Hernandez et al. 2022; Bykov et al. 2023."""
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(NamedTuple):
     """What a method says of one feature."""
 
     feature: int
@@ -53,70 +54,28 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """How to read one file."""
-
-    path: Path
-    kind: Kind
-    delimiter: str
-    header: tuple[str, ...]
-    """Names in lower case."""
-
-    @property
-    def layered(self) -> bool:
-        """Whether rows name a layer."""
-        return "layer" in self.header
-
-    def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """First line and fields of each row below the header, empty lines left out.
-
-        Raises:
-            SettingsError: a row has not as many fields as the header, or the file is not UTF-8 or not CSV.
-        """
-        reader = _records(self.path, self.delimiter)
-        next(reader)
-        for line, fields in reader:
-            if len(fields) != len(self.header):
-                raise SettingsError(
-                    f"{self.path}:{line}: {len(fields)} fields where the header has {len(self.header)}; "
-                    "put a text that holds the delimiter in double quotes"
-                )
-            yield line, fields
-
-
-@dataclass(frozen=True, slots=True)
 class Foreign:
     """A checked file of descriptions, of which one layer is read."""
 
-    table: Table
-    layer: str | None
-    """None where the file has no layers."""
+    method: str
+    """`clip-dissect`, `milan`, `invert` or `descriptions`."""
+    name: str
+    """Method, layer and file, as it stands for the explainer: `clip-dissect layer4 (resnet50.csv)`."""
     digest: str
     """SHA-256 of the file, hex."""
-    features: Ints
-    """Those described, ascending."""
+    descriptions: tuple[Description, ...]
+    """In the order of the file, of each feature one."""
     empty: int
     """Rows of the layer without a description."""
 
     @property
-    def method(self) -> str:
-        """`clip-dissect`, `milan`, `invert` or `descriptions`."""
-        return self.table.kind.method
-
-    @property
-    def name(self) -> str:
-        """Method, layer and file, as it stands for the explainer: `clip-dissect layer4 (resnet50.csv)`."""
-        return " ".join(one_line(p) for p in (self.method, self.layer, f"({self.table.path.name})") if p)
-
-    def descriptions(self) -> Iterator[Description]:
-        """In the order of the file, read anew."""
-        for line, unit, text in _of_layer(self.table, self.layer):
-            if text:
-                yield Description(_number(self.table, line, unit), text, line)
+    def features(self) -> Ints:
+        """Those described, ascending."""
+        return np.sort(np.array([d.feature for d in self.descriptions], np.int64))
 
 
 def open_foreign(path: Path, *, layer: str | None, n_latents: int) -> Foreign:
-    """Recognises a file by its header and checks every row of the layer.
+    """Recognises a file by its header and reads the layer, each row of which it checks.
 
     The header's case does not matter, nor the order of the columns or further ones; fields are separated by commas,
     semicolons or tabs.
@@ -129,42 +88,41 @@ def open_foreign(path: Path, *, layer: str | None, n_latents: int) -> Foreign:
     Raises:
         SettingsError: the file cannot be read or used; names the line and the remedy.
     """
-    table = _open(path)
-    layer = _pick(table, layer)
-    line_of = np.zeros(n_latents, np.int64)
+    kind, delimiter, header = _header(path)
+    rows = list(_rows(path, delimiter, header))
+    layer = _picked(path, rows, layer, layered="layer" in header)
+    found: dict[int, Description] = {}
     empty = 0
-    for line, unit, text in _of_layer(table, layer):
-        feature = _number(table, line, unit)
-        if feature >= n_latents:
-            raise SettingsError(
-                f"{path}:{line}: {table.kind.feature} {feature} does not exist: this dump has 0 to {n_latents - 1}; "
-                "give the dump that the descriptions are of, or the right --layer"
-            )
-        if not text:
+    for line, row in rows:
+        if layer is not None and row["layer"] != layer:
+            continue
+        feature, text = _number(f"{path}:{line}: {kind.feature}", row[kind.feature], n_latents), row[kind.text]
+        if not one_line(text):
             empty += 1
             continue
-        if line_of[feature]:
+        if feature in found:
             raise SettingsError(
-                f"{path}:{line}: {table.kind.feature} {feature} is described in line {line_of[feature]} already; "
+                f"{path}:{line}: {kind.feature} {feature} is described in line {found[feature].line} already; "
                 "delete one of the two rows"
             )
-        line_of[feature] = line
-    features = np.flatnonzero(line_of)
-    if not len(features):
+        found[feature] = Description(feature, text, line)
+    if not found:
         raise SettingsError(f"{path}: no feature is described; give a file with a row for each")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Foreign(table, layer, digest, features, empty)
+    name = " ".join(one_line(part) for part in (kind.method, layer, f"({path.name})") if part)
+    return Foreign(kind.method, name, digest, tuple(found.values()), empty)
 
 
-def _open(path: Path) -> Table:
+def _header(path: Path) -> tuple[Kind, str, list[str]]:
+    """The kind of a file, what separates its fields, and its header in lower case."""
     found: list[str] = []
     for delimiter in DELIMITERS:
         first = next(_records(path, delimiter, strict=False), (1, []))
         header = [name.strip().lower() for name in first[1]]
         for kind in KINDS:
             if {kind.feature, kind.text, *filter(None, [kind.also])} <= set(header):
-                return Table(path, kind, delimiter, tuple(header))
+                return kind, delimiter, header
         found = max(found, header, key=len)
     if not found:
         raise SettingsError(f"{path}: is empty; its first line must name the columns")
@@ -174,38 +132,41 @@ def _open(path: Path) -> Table:
     )
 
 
-def _pick(table: Table, asked: str | None) -> str | None:
-    if not table.layered:
-        if asked is not None:
-            raise SettingsError(f"--layer {asked}: {table.path} has no column layer; leave the option out")
-        return None
-    at = table.header.index("layer")
-    there = list(dict.fromkeys(fields[at].strip() for _, fields in table.rows()))
+def _rows(path: Path, delimiter: str, header: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """First line and fields of each row below the header; of two columns of one name the first counts."""
+    for line, fields in itertools.islice(_records(path, delimiter), 1, None):
+        if len(fields) != len(header):
+            raise SettingsError(
+                f"{path}:{line}: {len(fields)} fields where the header has {len(header)}; "
+                "put a text that holds the delimiter in double quotes"
+            )
+        yield line, {name: field.strip() for name, field in zip(reversed(header), reversed(fields), strict=True)}
+
+
+def _picked(path: Path, rows: list[tuple[int, dict[str, str]]], asked: str | None, *, layered: bool) -> str | None:
+    """The layer to read; None where the file has none."""
+    if not layered and asked is not None:
+        raise SettingsError(f"--layer {asked}: {path} has no column layer; leave the option out")
+    there = list(dict.fromkeys(row["layer"] for _, row in rows)) if layered else []
     if asked is not None and asked not in there:
-        raise SettingsError(f"--layer {asked}: {table.path} has the layers {_some(there)}")
+        raise SettingsError(f"--layer {asked}: {path} has the layers {_some(there)}")
     if asked is None and len(there) > 1:
-        raise SettingsError(f"{table.path}: has the layers {_some(there)}; choose the dump's with --layer")
+        raise SettingsError(f"{path}: has the layers {_some(there)}; choose the dump's with --layer")
     return asked if asked is not None else next(iter(there), None)
 
 
-def _of_layer(table: Table, layer: str | None) -> Iterator[tuple[int, str, str]]:
-    """Line, number and text of each row of the layer."""
-    unit, text = table.header.index(table.kind.feature), table.header.index(table.kind.text)
-    at = table.header.index("layer") if table.layered else None
-    for line, fields in table.rows():
-        if at is None or fields[at].strip() == layer:
-            said = fields[text].strip()
-            yield line, fields[unit].strip(), said if one_line(said) else ""
-
-
-def _number(table: Table, line: int, unit: str) -> int:
+def _number(where: str, unit: str, n_latents: int) -> int:
     match = _ID.fullmatch(unit)
     if match is None:
         raise SettingsError(
-            f"{table.path}:{line}: {table.kind.feature} {one_line(unit)!r} is not a number from 0; "
-            "give the feature's index in the dictionary"
+            f"{where} {one_line(unit)!r} is not a number from 0; give the feature's index in the dictionary"
         )
-    return int(match[1])
+    if (feature := int(match[1])) >= n_latents:
+        raise SettingsError(
+            f"{where} {feature} does not exist: this dump has 0 to {n_latents - 1}; give the dump that the "
+            "descriptions are of, or the right --layer"
+        )
+    return feature
 
 
 def _records(path: Path, delimiter: str, *, strict: bool = True) -> Iterator[tuple[int, list[str]]]:

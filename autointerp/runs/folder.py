@@ -8,17 +8,16 @@ from types import TracebackType
 from typing import Annotated, Literal, NamedTuple
 
 import filelock
-import numpy as np
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from autointerp.errors import RunError, typed
-from autointerp.reading import in_short, read_json
+from autointerp.reading import first_fault, in_short, read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
-from autointerp.runs.index import ExplanationIndex, Ints, keys
+from autointerp.runs.index import EXPLANATION, FAILURE, SCORE, ExplanationIndex, Ints, ScoreIndex
 from autointerp.runs.jsonl import Appender, read_lines
 from autointerp.runs.option_names import option_of
-from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
+from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, recorded_explain
 from autointerp.unexplainable import UNEXPLAINABLE
 
@@ -30,10 +29,6 @@ _REMEDY = {
     "explain": "use the same, or name another folder with --run",
     "score": "use the same, or score a copy of the folder from which you removed scores.jsonl",
 }
-
-EXPLANATION = TypeAdapter[Explanation](Explanation)
-SCORE = TypeAdapter[Scored | Unscored](Score)
-FAILURE = TypeAdapter[FailureRecord](FailureRecord)
 
 
 class DumpReference(Record):
@@ -115,8 +110,7 @@ class Run:
 
     def scored(self, scorer: str) -> Ints:
         """Ids of the features that have a score, or a reason for none, by this scorer; ascending."""
-        lines = keys(self.path / "scores.jsonl")
-        return np.unique(np.fromiter((f for f, name, _ in lines if name == scorer), np.int64))
+        return ScoreIndex(self.path / "scores.jsonl").features(scorer)
 
     def pending(self) -> list[FailureRecord]:
         """The latest failure of every (feature, stage) that has not succeeded since and is tried again."""
@@ -161,9 +155,26 @@ def open_run(path: str | Path) -> Run:
     try:
         return Run(path, RunInfo.model_validate(raw))
     except ValidationError as e:
-        first = e.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{file}: {where}: {first['msg']}") from e
+        raise RunError(f"{file}: {first_fault(e)}") from e
+
+
+def locked(file: Path, busy: str, patience: float = 0.0) -> filelock.BaseFileLock:
+    """Takes a lock, which is to be released.
+
+    Args:
+        file: of the lock; its folder is there.
+        busy: what is said where another process holds it.
+        patience: seconds to wait for that process.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    lock = filelock.FileLock(file, timeout=patience)
+    try:
+        lock.acquire()
+    except filelock.Timeout as e:
+        raise RunError(busy) from e
+    return lock
 
 
 class RunWriter:
@@ -179,13 +190,11 @@ class RunWriter:
 
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.run = Run(local_path(path), info)
-        self._lock = filelock.FileLock(path / ".lock", timeout=0)
         self._new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except filelock.Timeout as e:
-            raise RunError(f"{path}: another autointerp is writing this run; wait for it, or name another --run") from e
+            busy = f"{path}: another autointerp is writing this run; wait for it, or name another --run"
+            self._lock = locked(path / ".lock", busy)
         except OSError as e:
             raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
         try:

@@ -1,5 +1,6 @@
-"""Which features a JSON-lines file speaks of and where: a few bytes a line, however many lines."""
+"""The lines of a run by feature: which a file speaks of, and where; a few bytes of memory for each line."""
 
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +10,15 @@ import numpy.typing as npt
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
-from autointerp.runs.jsonl import opened
-from autointerp.schema import Explanation
+from autointerp.runs.jsonl import JsonLines, opened
+from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
 
 Ints = npt.NDArray[np.int64]
+NONE: Ints = np.zeros(0, np.int64)
+"""No features."""
+EXPLANATION = TypeAdapter[Explanation](Explanation)
+SCORE = TypeAdapter[Scored | Unscored](Score)
+FAILURE = TypeAdapter[FailureRecord](FailureRecord)
 
 
 class _Key(BaseModel):
@@ -52,6 +58,24 @@ def holds(ids: Ints, feature: int) -> bool:
     return at < len(ids) and int(ids[at]) == feature
 
 
+def last_lines(path: Path) -> dict[str, tuple[Ints, Ints]]:
+    """By scorer: the features that have a line, ascending, and the byte offset of the last line of each.
+
+    Raises:
+        RunError: a line is not JSON or names no feature.
+    """
+    found: dict[str, array[int]] = {}
+    for feature, scorer, offset in keys(path):
+        found.setdefault(scorer, array("q")).extend((feature, offset))
+    return {scorer: _last(np.array(pairs, np.int64).reshape(-1, 2)[::-1]) for scorer, pairs in found.items()}
+
+
+def _last(lines: Ints) -> tuple[Ints, Ints]:
+    """Of features and offsets, shape [lines, 2], the last line first."""
+    features, at = np.unique(lines[:, 0], return_index=True)
+    return features, lines[at, 1]
+
+
 class ExplanationIndex:
     """Random access to explanations.jsonl; of a feature explained twice the last line holds.
 
@@ -63,26 +87,47 @@ class ExplanationIndex:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        found = np.fromiter((pair for f, _, at in keys(path) for pair in (f, at)), np.int64).reshape(-1, 2)
-        order = np.lexsort((found[:, 1], found[:, 0]))
-        features = found[order, 0]
-        last = np.append(features[1:] != features[:-1], True) if len(features) else np.zeros(0, bool)
-        self.features: Ints = features[last]
-        """Ids, ascending, each once."""
-        self._offsets: Ints = found[order, 1][last]
+        self._records = JsonLines(path, EXPLANATION)
+        self.features, self._offsets = last_lines(path).get("", (NONE, NONE))
+        """Ids, ascending, each once; and where their lines begin."""
 
     def __getitem__(self, feature: int) -> Explanation:
         """The explanation of a feature. Raises KeyError where there is none, RunError where its line is broken."""
         if not holds(self.features, feature):
             raise KeyError(feature)
-        at = int(np.searchsorted(self.features, feature))
-        with opened(self._path) as file:
-            file.seek(int(self._offsets[at]))
-            line = file.readline()
-        try:
-            return Explanation.model_validate_json(line)
-        except ValidationError as e:
-            first = e.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RunError(f"{self._path}: the explanation of feature {feature}: {where}: {first['msg']}") from e
+        at = int(self._offsets[np.searchsorted(self.features, feature)])
+        return next(self._records.read([(at, f"the explanation of feature {feature}")]))
+
+
+class ScoreIndex:
+    """Random access to scores.jsonl: the lines of each scorer by feature; of a feature scored twice the last one holds.
+
+    Args:
+        path: the file, which may be missing.
+
+    Raises:
+        RunError: a line is not JSON or names no feature.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._records = JsonLines(path, SCORE)
+        self._lines = last_lines(path)
+
+    @property
+    def scorers(self) -> list[str]:
+        """In the order in which they first appear."""
+        return list(self._lines)
+
+    def features(self, scorer: str) -> Ints:
+        """Features with a line of this scorer, ascending; none for a scorer without lines."""
+        return self._lines.get(scorer, (NONE, NONE))[0]
+
+    def scores(self, scorer: str, among: Ints) -> Iterator[Scored | Unscored]:
+        """The last line of each of these features, in this order; each must be one of `features(scorer)`.
+
+        Raises:
+            RunError: a line is no score; names the file and the feature.
+        """
+        features, offsets = self._lines[scorer]
+        places = offsets[np.searchsorted(features, among)].tolist()
+        return self._records.read((at, f"feature {f}, {scorer}") for f, at in zip(among.tolist(), places, strict=True))

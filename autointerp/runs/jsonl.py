@@ -1,13 +1,14 @@
 """Append-only JSON lines: flushed line by line, a torn last line is dropped when the file is opened again."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
+from autointerp.reading import first_fault
 
 T = TypeVar("T")
 
@@ -134,23 +135,26 @@ class JsonLines(Generic[T]):
                 yield place, self._record(line, f"{self._path}:{number}")
                 place += len(line)
 
-    def __getitem__(self, place: int) -> T:
-        """The record whose line begins at a byte.
+    def read(self, places: Iterable[tuple[int, str]]) -> Iterator[T]:
+        """The records whose lines begin at these bytes; beside each byte stands how a message names the record.
 
         Raises:
             RunError: no such record begins there, e.g. since the file was rewritten meanwhile.
         """
         with opened(self._path) as file:
-            file.seek(place)
-            return self._record(file.readline(), f"{self._path}: byte {place}")
+            for place, name in places:
+                file.seek(place)
+                yield self._record(file.readline(), f"{self._path}: {name}")
+
+    def __getitem__(self, place: int) -> T:
+        """The record whose line begins at a byte; raises RunError as `read`."""
+        return next(self.read([(place, f"byte {place}")]))
 
     def _record(self, line: bytes, where: str) -> T:
         try:
             return self._adapter.validate_json(line)
         except ValidationError as e:
-            first = e.errors(include_url=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"]) or "line"
-            raise RunError(f"{where}: {field}: {first['msg']}; mend or delete the line") from e
+            raise RunError(f"{where}: {first_fault(e)}; mend or delete the line") from e
 
 
 def read_lines(path: Path, adapter: TypeAdapter[T]) -> Iterator[T]:

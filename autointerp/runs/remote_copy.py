@@ -1,24 +1,27 @@
 """A run at a URL, worked on in a folder of this machine: fetched first, then sent back as whole files.
 
 An object store has neither appending nor locks. What takes the lock's place is a note of who works on the run, which
-holds while it is renewed (`autointerp.runs.worker_note`); two that begin in the same moment can both miss it.
+holds while it is renewed; two that begin in the same moment can both miss it.
 """
 
+import os
 import posixpath
 import shutil
 import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from autointerp.errors import RunError, one_line
+from autointerp.processes import is_running, machine
+from autointerp.record import Record
 from autointerp.remote.errors import RemoteError
 from autointerp.remote.path import RemotePath
 from autointerp.runs.parts import PARTS
-from autointerp.runs.worker_note import WorkerNote, written_by
 from autointerp.within import leaves, within
 
 NOTE = "working.json"
@@ -30,25 +33,54 @@ Signature = tuple[int, int]
 """Size in bytes and time of the last change in nanoseconds."""
 
 
+BEAT = 30.0
+"""Seconds between two renewals."""
+MISSED = 4
+"""Renewals that did not come, after which whoever wrote it on another machine is taken for dead."""
+FRESH = 900.0
+"""Seconds after which a note is void even if a process of its number runs: that may be another one by now."""
+
+
+class WorkerNote(Record):
+    """Who works on a run, and the last sign that they do; a later version may say more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    owner: str
+    at: float
+    """Seconds since 1970."""
+    beat: float = FRESH / MISSED
+    """Seconds between two renewals; earlier versions did not state it."""
+    machine: str | None = None
+    """Where `pid` counts."""
+    pid: int | None = None
+
+    def is_dead(self, now: float) -> bool:
+        """Whether they are known to work on it no more.
+
+        Args:
+            now: seconds since 1970.
+        """
+        age = now - self.at
+        if self.machine is None or self.pid is None or self.machine != machine():
+            return age >= MISSED * self.beat
+        return age >= FRESH or not is_running(self.pid)
+
+
+@dataclass
 class Mirror:
-    """The working copy of a run.
+    """The working copy of a run."""
 
-    Args:
-        place: the run.
-        folder: the working copy; what an interrupted command left there is gone on with.
-        part: name of the part that is written, where it is one shard's; lines of other parts are not fetched.
-        clock: seconds since 1970.
-    """
-
-    def __init__(
-        self, place: RemotePath, folder: Path, part: str | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.place = place
-        self.folder = folder
-        self._part = part
-        self._clock = clock
-        self._sent: dict[str, Signature] = {}
-        self._there: set[str] = set()
+    place: RemotePath
+    """The run."""
+    folder: Path
+    """The working copy; what an interrupted command left there is gone on with."""
+    part: str | None = None
+    """Name of the part that is written, where it is one shard's; lines of other parts are not fetched."""
+    clock: Callable[[], float] = time.time
+    """Seconds since 1970."""
+    _sent: dict[str, Signature] = field(default_factory=dict)
+    _there: set[str] = field(default_factory=set)
 
     @property
     def owner(self) -> str:
@@ -91,7 +123,7 @@ class Mirror:
             for name in names:
                 now = _signature(self.folder / name)
                 # A part may have been merged and removed meanwhile, so it is sent whole.
-                own = last and self._part is not None and name.startswith(f"{PARTS}/{self._part}/")
+                own = last and self.part is not None and name.startswith(f"{PARTS}/{self.part}/")
                 if own or self._sent.get(name) != now:
                     self._put(name)
                     self._sent[name] = now
@@ -103,41 +135,46 @@ class Mirror:
                 f"{self.folder}: mend that, then run the same command again"
             ) from error
 
-    def claim(self, owner: str) -> None:
+    def claim(self) -> None:
         """Notes who works on the run, or on the part; takes over from one that is known to be dead.
 
         Raises:
             RunError: somebody else does.
         """
         held = self._held()
-        if held is not None and held.owner != owner and not held.is_dead(self._clock()):
+        if held is not None and held.owner != self.owner and not held.is_dead(self.clock()):
             raise RunError(
                 f"{self.place}: {held.owner} is working on it; wait for it, or remove {self._note()} if it was killed"
             )
-        self.renew(owner)
+        self.renew()
 
-    def renew(self, owner: str) -> None:
+    def renew(self) -> None:
         """Keeps others off for a while. Raises RunError if it cannot be written."""
         note = self._note()
-        content = written_by(owner, self._clock()).model_dump_json().encode()
+        said = WorkerNote(owner=self.owner, at=self.clock(), beat=BEAT, machine=machine(), pid=os.getpid())
         try:
-            note.run(lambda fs: fs.pipe_file(note.url, content))
+            note.run(lambda fs: fs.pipe_file(note.url, said.model_dump_json().encode()))
         except (FileNotFoundError, RemoteError, NotImplementedError) as error:
             raise RunError(
                 f"{self.place}: cannot be written: {error or 'no such URL can'}; name another run"
             ) from error
 
-    def confirm(self, owner: str) -> None:
+    def confirm(self) -> None:
         """Makes sure that nobody has taken over, e.g. while this machine slept.
 
         Raises:
             RunError: somebody has; nothing may be sent.
         """
         held = self._held()
-        if held is not None and held.owner != owner:
+        if held is not None and held.owner != self.owner:
             raise RunError(
                 f"{self.place}: {held.owner} has taken it over meanwhile; what was done here is kept in {self.folder}"
             )
+
+    def send(self, *, last: bool = False) -> None:
+        """Sends what changed, as `push`, unless somebody has taken over; raises RunError as `confirm` and `push`."""
+        self.confirm()
+        self.push(last=last)
 
     def release(self) -> None:
         """Lets others work on the run; leaves alone the note of one who has taken over."""
@@ -163,7 +200,7 @@ class Mirror:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _note(self) -> RemotePath:
-        return self.place / (f"{PARTS}/{self._part}/{NOTE}" if self._part else NOTE)
+        return self.place / (f"{PARTS}/{self.part}/{NOTE}" if self.part else NOTE)
 
     def _names(self) -> list[str]:
         if self.place.scheme in ("http", "https"):
@@ -189,7 +226,7 @@ class Mirror:
     def _wanted(self, name: str) -> bool:
         if name.rpartition("/")[2] == NOTE:
             return False
-        others = self._part and name.startswith(f"{PARTS}/") and not name.startswith(f"{PARTS}/{self._part}/")
+        others = self.part and name.startswith(f"{PARTS}/") and not name.startswith(f"{PARTS}/{self.part}/")
         return not (others and name.endswith(".jsonl"))
 
     def _fetch(self, name: str, folder: Path) -> bool:

@@ -12,7 +12,7 @@ from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.meanings import Meanings
 from autointerp.explanation.replacement import with_readable_images
 from autointerp.explanation.sampler import Explained, Sampler
-from autointerp.lmm.address import check_urls
+from autointerp.lmm.address import checked_url
 from autointerp.lmm.embedding import GatewayEmbedder
 from autointerp.lmm.gateway import Gateway
 from autointerp.prompts import load_prompt
@@ -64,7 +64,7 @@ def embedder_of_candidates(settings: ExplainSettings) -> ModelSettings | None:
     plan = settings.candidates
     if plan is None or not plan.diverse or plan.embedder is None:
         return None
-    check_urls((plan.embedder.base_url,), "--embedder-base-url")
+    checked_url(plan.embedder.base_url, "--embedder-base-url")
     try:
         return resolve_model(plan.embedder)
     except AutointerpError as e:

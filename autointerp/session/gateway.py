@@ -1,32 +1,48 @@
-"""Opens the gateway to the LMM for one command: renderer, cache, limiter, ledger and client, put together."""
+"""Opens the gateway to the LMM for one command: tasks, renderer, cache, limiter, ledger and client, put together."""
 
 import datetime
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
 from autointerp.batch.client import BatchClient, Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
+from autointerp.explanation.explainer import DOMAIN, EXPLAIN
+from autointerp.explanation.meanings import SAME
 from autointerp.images.decode import MAX_PIXELS
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
-from autointerp.lmm.address import is_private
+from autointerp.lmm.address import checked_url, is_private
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache, cache_folder
+from autointerp.lmm.embedding import EmbeddingsClient, GatewayEmbedder
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.load_balancer import Balancer
-from autointerp.lmm.openai_client import OpenAIClient
+from autointerp.lmm.local.model import LocalAnswerer
+from autointerp.lmm.openai_client import OpenAIClient, UuidClient
 from autointerp.lmm.prices import Price, Rates, price_of
-from autointerp.lmm.request import Client, Request
-from autointerp.lmm.uuid_client import UuidClient
-from autointerp.session.tasks import LOCAL_ANSWERERS, TASKS
-from autointerp.settings import LOCAL, EngineSettings, ModelSettings
+from autointerp.lmm.request import Client, Connected, Request
+from autointerp.lmm.task import Task
+from autointerp.replies import Reply
+from autointerp.scoring.judge import JUDGE
+from autointerp.scoring.scorer_list import SCORERS
+from autointerp.settings import LOCAL, EngineSettings, ModelSettings, ScoreSettings
 
 DECODED_MB, ENCODED_MB = 128, 64
+
+
+TASKS: Mapping[str, Task] = {
+    t.name: t for t in (EXPLAIN, DOMAIN, SAME, JUDGE, *(s.task for s in SCORERS.values() if s.task))
+}
+REPLIES: Mapping[str, type[Reply]] = {name: task.reply for name, task in TASKS.items()}
+"""The type of reply of each task."""
+LOCAL_ANSWERERS: Mapping[str, LocalAnswerer] = {name: task.local for name, task in TASKS.items() if task.local}
+"""How the embedded model answers each task that it can answer."""
 
 
 def expected_output(request: Request) -> int:
@@ -108,48 +124,101 @@ async def open_gateway(
         SettingsError: no key, no price for a budget in dollars, or a cache that cannot be written.
     """
     asked = [model.of(name) for name in (model.model, *others)]
-    known: dict[str, Price | None] = {m.model: find_price(m, prices, engine.more_base_urls) for m in asked}
-    ledger = Ledger(engine.budget, known)
+    ledger = Ledger(engine.budget, {m.model: find_price(m, prices, engine.more_base_urls) for m in asked})
+    client = partial(_client, model, engine, outbox, say)
+    async with _opened(client, engine, dump, ledger, estimate, cache=cache, say=say) as gateway:
+        yield gateway
+        if outbox is None or outbox.final:
+            await gateway.batch_replies.forget_unusable()
+
+
+def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSettings | None:
+    """Who embeds, the embedded model by its full name; None where no scorer wants it.
+
+    Raises:
+        AutointerpError: the embedded model is not installed.
+    """
+    return resolve_model(settings.embedder) if any(SCORERS[name].needs_embedder for name in scorers) else None
+
+
+@asynccontextmanager
+async def open_embedder(
+    model: ModelSettings | None,
+    engine: EngineSettings,
+    dump: Dump,
+    *,
+    cache: Path | None,
+    say: Callable[[str], None] | None = None,
+) -> AsyncIterator[GatewayEmbedder | None]:
+    """The way to an embedder; None where `model` is None.
+
+    It has a limiter of its own, since it may be another server than the judge's, and no share in the budget.
+
+    Raises:
+        SettingsError: the address cannot be used, there is no key, or the cache cannot be written.
+    """
+    if model is None:
+        yield None
+        return
+    client, ledger = partial(_embedding_client, model, engine, say), Ledger(None, {model.model: None})
+    tokens = partial(estimate_request, picture_size=picture_size, output_tokens=0)
+    async with _opened(client, engine, dump, ledger, tokens, cache=cache, say=say) as gateway:
+        yield GatewayEmbedder(gateway, model.model)
+
+
+@asynccontextmanager
+async def _opened(
+    client: Callable[[Cache, Limiter], Client],
+    engine: EngineSettings,
+    dump: Dump,
+    ledger: Ledger,
+    tokens: Callable[[Request], TokenEstimate],
+    *,
+    cache: Path | None,
+    say: Callable[[str], None] | None,
+) -> AsyncIterator[Gateway]:
+    """A gateway to whom `client` makes; closes all that it opened."""
     limiter = Limiter(
         engine.concurrency,
         requests_per_minute=engine.requests_per_minute,
         tokens_per_minute=engine.tokens_per_minute,
     )
-    renderer = open_renderer(dump)
-    try:
-        with Cache(cache_folder(cache), say) as store:
-            client, close = _client(model, engine, store, limiter, outbox, say)
-            gateway = Gateway(client, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=estimate)
-            try:
-                yield gateway
-                if outbox is None or outbox.final:
-                    await gateway.batch_replies.forget_unusable()
-            finally:
-                if close is not None:
-                    await close.aclose()
-    finally:
-        renderer.close()
+    async with AsyncExitStack() as stack:
+        renderer = stack.enter_context(closing(open_renderer(dump)))
+        store = stack.enter_context(Cache(cache_folder(cache), say))
+        asked = client(store, limiter)
+        if isinstance(asked, Connected):
+            stack.push_async_callback(asked.aclose)
+        yield Gateway(asked, store, limiter, ledger, renderer, attempts=engine.attempts, estimate=tokens)
 
 
 def _client(
     model: ModelSettings,
     engine: EngineSettings,
-    cache: Cache,
-    limiter: Limiter,
     outbox: Outbox | None,
     say: Callable[[str], None] | None,
-) -> tuple[Client, OpenAIClient | Balancer | BatchClient | None]:
+    cache: Cache,
+    limiter: Limiter,
+) -> Client:
     if outbox is not None:
-        deferring = outbox.client(model.base_url, cache)
-        return deferring, deferring
+        return BatchClient(outbox, checked_url(model.base_url), cache)
     if model.model.is_local:
         from autointerp.lmm.local.client import LocalClient
 
-        return LocalClient(LOCAL_ANSWERERS), None
+        return LocalClient(LOCAL_ANSWERERS)
     urls = tuple(dict.fromkeys((model.base_url, *engine.more_base_urls)))
     if engine.image_uuids and len(urls) > 1:
         raise SettingsError("--image-uuids: what one server has seen another has not; name a single --base-url with it")
     kind = UuidClient if engine.image_uuids else OpenAIClient
     clients = [kind(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say) for url in urls]
-    remote = clients[0] if len(clients) == 1 else Balancer(clients, limiter)
-    return remote, remote
+    return clients[0] if len(clients) == 1 else Balancer(clients, limiter)
+
+
+def _embedding_client(
+    model: ModelSettings, engine: EngineSettings, say: Callable[[str], None] | None, cache: Cache, limiter: Limiter
+) -> Client:
+    if model.model.is_local:
+        from autointerp.lmm.local.embedding import LocalEmbeddings
+
+        return LocalEmbeddings()
+    return EmbeddingsClient(model, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say)

@@ -8,13 +8,13 @@ from typing import Protocol
 from autointerp.batch.client import Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.job import N_KEPT, WORKER_FAILED, JobResult, Progress, Silent
+from autointerp.job import N_KEPT, WORKER_FAILED, JobResult, Load, Progress, Silent
 from autointerp.lmm.gateway import Tally
 from autointerp.pipeline import Stop, run_async
 from autointerp.runs.folder import Run
 from autointerp.runs.index import Ints
 from autointerp.runs.parts import PARTS, Stage, places
-from autointerp.settings import EngineSettings, Execution
+from autointerp.settings import Budget, EngineSettings, Execution
 from autointerp.shards.merge import MergeResult, held, merge, merging
 from autointerp.shards.shards import Shard, cut, parse_shard
 
@@ -33,32 +33,16 @@ class Call(Protocol):
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Load):
     """How far one process is with its shard."""
 
     tally: Tally = field(default_factory=Tally)
-    in_flight: int = 0
-    limit: float = 0.0
     spent: float = 0.0
     """Of its share of the budget, in the budget's unit."""
     before: int = 0
     """Features of the shard that an earlier holder of it had done."""
     done: int = 0
     failed: int = 0
-    endpoints: tuple[int, int] | None = None
-    """Servers that are up for it, of how many; None for a single one."""
-    pause: float = 0.0
-    """Seconds that its endpoint still asks it to wait."""
-
-
-@dataclass
-class Gauge:
-    """Requests in flight, and how many may be, over all processes."""
-
-    in_flight: int = 0
-    limit: float = 0.0
-    endpoints: tuple[int, int] | None = None
-    pause: float = 0.0
 
 
 class Board:
@@ -68,7 +52,7 @@ class Board:
         self.engine = engine
         self.stop = stop
         self.tally = Tally()
-        self.limiter = Gauge()
+        self.limiter = Load()
         self.result = result
         self._progress = progress
         self._now: dict[int, Report] = {}
@@ -139,12 +123,14 @@ class Board:
     def _sum(self) -> None:
         self.tally = self.result.tally = added([*self._past, *(r.tally for r in self._now.values())])
         self._past = [added(self._past)]
-        self.limiter.in_flight = sum(r.in_flight for r in self._now.values())
-        self.limiter.limit = sum(r.limit for r in self._now.values()) or self.limiter.limit
-        # Each finds out for itself; whoever sees the fewest up has asked last.
-        seen = [r.endpoints for r in self._now.values() if r.endpoints is not None]
-        self.limiter.endpoints = min(seen, default=self.limiter.endpoints)
-        self.limiter.pause = min((r.pause for r in self._now.values()), default=0.0)
+        now = self._now.values()
+        self.limiter = Load(
+            in_flight=sum(r.in_flight for r in now),
+            limit=sum(r.limit for r in now) or self.limiter.limit,
+            # Each finds out for itself; whoever sees the fewest up has asked last.
+            endpoints=min((r.endpoints for r in now if r.endpoints is not None), default=self.limiter.endpoints),
+            pause=min((r.pause for r in now), default=0.0),
+        )
 
 
 class Crew(Protocol):
@@ -297,3 +283,36 @@ def shard_of(execution: Execution) -> Shard | None:
     if execution.batch:
         raise SettingsError("--batch: one batch job asks for all features; leave out --shard")
     return parse_shard(execution.shard)
+
+
+LEAST = {"usd": 1e-9, "tokens": 1.0}
+"""What is left of a budget below this is nothing."""
+
+
+def share_of(engine: EngineSettings, index: int, n: int) -> EngineSettings:
+    """What the `index`-th of `n` processes may use: an n-th of the requests in flight and of the rates.
+
+    The budget stays whole, since it does not come back as the others do.
+    """
+
+    def part(rate: float | None) -> float | None:
+        return None if rate is None else rate / n
+
+    return engine.model_copy(
+        update={
+            "concurrency": max(1, (engine.concurrency + index) // n),
+            "requests_per_minute": part(engine.requests_per_minute),
+            "tokens_per_minute": part(engine.tokens_per_minute),
+        }
+    )
+
+
+def after(engine: EngineSettings, spent: float) -> EngineSettings:
+    """What may still be used once so much of the budget is spent, in its unit.
+
+    A budget of nothing cannot be stated: the least one covers no request, only what the cache holds.
+    """
+    if engine.budget is None:
+        return engine
+    left = max(engine.budget.limit - spent, LEAST[engine.budget.unit])
+    return engine.model_copy(update={"budget": Budget.of(left, engine.budget.unit)})

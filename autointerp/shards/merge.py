@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import filelock
 import numpy as np
 
 from autointerp.commands.merge import Merge
@@ -27,10 +26,11 @@ from autointerp.runs.folder import (
     RunWriter,
     difference,
     joined,
+    locked,
     open_run,
     replace_file,
 )
-from autointerp.runs.index import Ints, holds, keys
+from autointerp.runs.index import NONE, Ints, holds, keys, last_lines
 from autointerp.runs.jsonl import LineFile, opened
 from autointerp.runs.parts import (
     MERGED,
@@ -129,7 +129,9 @@ def held(run: Path, patience: float) -> Iterator[list[Part]]:
         with ExitStack() as locks:
             parts: list[Part] = []
             for place in places(run):
-                locks.enter_context(_lock(part_path(run, place), patience))
+                path = part_path(run, place)
+                busy = f"{path}: another autointerp is writing this part; wait for it, then merge"
+                locks.callback(locked(path / ".lock", busy, patience).release)
                 if (part := open_part(run, place)) is None:
                     put_away(run, place, keep=False)
                 else:
@@ -193,20 +195,11 @@ def merging(run: Run, parts: Sequence[Part], result: MergeResult, *, keep: bool)
     result.missing = {s: _missing(split) for s, split in splits.items() if _missing(split)}
 
 
-def _lock(part: Path, patience: float) -> filelock.BaseFileLock:
-    lock = filelock.FileLock(part / ".lock", timeout=patience)
-    try:
-        lock.acquire()
-    except filelock.Timeout as e:
-        raise RunError(f"{part}: another autointerp is writing this part; wait for it, then merge") from e
-    return lock
-
-
 def _append(run: Run, parts: Sequence[Part], result: MergeResult) -> Iterator[str]:
     for name in ("explanations", "scores"):
         file, seen = run.path / f"{name}.jsonl", None
         for part in (p for p in parts if _size(p.path / file.name)):
-            seen = _seen(file) if seen is None else seen
+            seen = {s: f for s, (f, _) in last_lines(file).items()} if seen is None else seen
             for n in _copied(_new_lines(part.path / file.name, seen), file):
                 setattr(result, name, getattr(result, name) + n)
                 yield f"{part.place.name}: {name}"
@@ -231,31 +224,18 @@ def _copied(lines: Iterator[bytes], file: Path) -> Iterator[int]:
         target.close()
 
 
-def _seen(file: Path) -> Seen:
-    table, names = _table(file)
-    return {name: np.unique(table[table[:, 1] == i, 0]) for i, name in enumerate(names)}
-
-
-def _table(file: Path) -> tuple[Ints, list[str]]:
-    """Feature, number of the scorer and offset of each line, shape [lines, 3]; and the scorers."""
-    names: dict[str, int] = {}
-    rows = ((f, names.setdefault(scorer, len(names)), at) for f, scorer, at in keys(file))
-    table = np.fromiter((n for row in rows for n in row), np.int64).reshape(-1, 3)
-    return table, list(names)
-
-
 def _new_lines(file: Path, seen: Seen) -> Iterator[bytes]:
     """A part's lines that the run has not, in the order of features; of a feature's several the last one holds."""
-    table, names = _table(file)
-    table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
-    last = np.append((np.diff(table[:, :2], axis=0) != 0).any(axis=1), True) if len(table) else np.zeros(0, bool)
+    found = last_lines(file)
+    columns = [np.stack([own, np.full(len(own), i), at], axis=1) for i, (own, at) in enumerate(found.values())]
+    table, names = np.concatenate([np.zeros((0, 3), np.int64), *columns]), list(found)
     with opened(file) as lines:
-        for feature, scorer, at in table[last].tolist():
-            if not holds(seen.get(names[scorer], np.zeros(0, np.int64)), feature):
+        for feature, scorer, at in table[np.lexsort((table[:, 1], table[:, 0]))].tolist():
+            if not holds(seen.get(names[scorer], NONE), feature):
                 lines.seek(at)
                 yield lines.readline()
-    for i, name in enumerate(names):
-        seen[name] = np.union1d(seen.get(name, np.zeros(0, np.int64)), table[table[:, 1] == i, 0])
+    for name, (features, _) in found.items():
+        seen[name] = np.union1d(seen.get(name, NONE), features)
 
 
 def _counted(failures: Iterator[bytes], result: MergeResult) -> Iterator[bytes]:
@@ -273,14 +253,14 @@ def _new_failures(file: Path, run: Path) -> Iterator[bytes]:
 
     Of a feature that is settled one line is enough, whenever and by whomever it was found.
     """
-    table, _ = _table(file)
+    table = np.fromiter((n for feature, _, at in keys(file) for n in (feature, at)), np.int64).reshape(-1, 2)
     if not len(table):
         return
     with file.open("rb") as lines:
         missing = Counter(_digest(line) for line in lines if line.endswith(b"\n"))
         with run.open("rb") as there:
             missing.subtract(d for line in there if (d := _digest(line)) in missing)
-        for _, _, at in table[np.lexsort((table[:, 2], table[:, 0]))].tolist():
+        for _, at in table[np.lexsort((table[:, 1], table[:, 0]))].tolist():
             lines.seek(at)
             line = lines.readline()
             if missing[digest := _digest(line)] > 0:

@@ -1,24 +1,26 @@
 """Shards on a Ray cluster: Ray Data deals them, our own engine works on each, and only ids, paths and counts travel."""
 
 import asyncio
+import importlib.util
 import logging
+import os
 import pickle
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from autointerp.errors import AutointerpError, EndpointError, SettingsError, one_line
-from autointerp.job import JobResult
+from autointerp.extras import how_to_install
+from autointerp.job import JobResult, Watched
 from autointerp.pipeline import Stop
 from autointerp.settings import Budget, EngineSettings, Execution
-from autointerp.shards.budget_shares import LEAST, after, share_of
-from autointerp.shards.dealing import Board, Call, Report
-from autointerp.shards.progress_reporter import ProgressReporter
-from autointerp.shards.ray_cluster import connected, here
+from autointerp.shards.dealing import LEAST, Board, Call, Report, after, share_of
 from autointerp.shards.shards import Shard
-from autointerp.signals import told
+from autointerp.signals import told, unchanged
 
 if TYPE_CHECKING:
     from ray.actor import ActorHandle  # pyright: ignore[reportMissingImports]
@@ -29,6 +31,8 @@ ACTORS = 2
 """Actors where no number is given."""
 TRIES = 3
 """Workers that may be lost over one shard."""
+_PATIENCE = 5.0
+"""Seconds for a cluster's address to answer."""
 
 Batch = dict[str, list[object]]
 
@@ -115,6 +119,47 @@ class Mailbox:
         return new
 
 
+class ProgressReporter:
+    """Tells the parent of a process, which has no display, how far it is: every `EVERY` seconds, and at the end.
+
+    Args:
+        send: takes a report; must not wait.
+    """
+
+    def __init__(self, send: Callable[[Report], None]) -> None:
+        self._send = send
+        self._done = {True: 0, False: 0}
+
+    @contextmanager
+    def show(self, stage: str, gateway: Watched, total: int, before: int) -> Iterator[None]:
+        """Reports while the context lasts, from the job's own event loop; for use inside a running loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell() -> None:
+            now, done = gateway.limiter, self._done
+            load = (now.in_flight, now.limit, now.endpoints, now.pause)
+            self._send(Report(*load, deepcopy(gateway.tally), gateway.spent, before, done[False], failed=done[True]))
+
+        def again() -> None:
+            nonlocal handle
+            tell()
+            handle = loop.call_later(EVERY, again)
+
+        handle = loop.call_soon(again)
+        try:
+            yield
+        finally:
+            handle.cancel()
+            tell()
+
+    def advance(self, *, failed: bool) -> None:
+        """One more feature is through."""
+        self._done[failed] += 1
+
+    def note(self, text: str) -> None:
+        """Nothing: what there is to say concerns all processes, and the parent says it."""
+
+
 class ShardWorker:
     """What Ray Data makes one of for each worker: runs our own engine, an event loop of its own, over one shard a call.
 
@@ -153,7 +198,7 @@ class ShardWorker:
             waiting.append(self._mailbox.tell.remote(order.shard.index, report))
 
         try:
-            engine, reporter = order.left(begin.spent), ProgressReporter(send, EVERY)
+            engine, reporter = order.left(begin.spent), ProgressReporter(send)
             # A node that is shut down lets its workers finish what is in flight.
             with told(lambda: stop.ask("interrupted")):
                 result = self._call(shard=order.shard, engine=engine, progress=reporter, stop=stop)
@@ -273,3 +318,68 @@ def crew_of(execution: Execution) -> RayCluster | None:
     if execution.batch:
         raise SettingsError("--batch: one batch job asks for all features; leave out --engine")
     return RayCluster(execution.actors or ACTORS, execution.ray_address)
+
+
+@contextmanager
+def connected(address: str | None, size: int) -> Iterator[None]:
+    """In touch with a cluster: the one at the address, one begun here, or the one that the caller is in touch with.
+
+    Raises:
+        SettingsError: Ray is not installed, or no cluster is there.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise SettingsError(f"--engine ray: Ray is not installed; {how_to_install('ray')}")
+    _reach(address)
+    # Before Ray is loaded: it would report its use over the network.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What its core says of restarted actors is no concern of the user's; lost workers are reported by name.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    with unchanged():
+        import ray  # pyright: ignore[reportMissingImports]
+
+    if ray.is_initialized():
+        yield
+        return
+    here = {"num_cpus": size + 1, "include_dashboard": False} if address is None else {}
+    try:
+        # Ray would end the process at SIGTERM.
+        with _muted(), unchanged():
+            ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **here)
+    except (ConnectionError, ValueError, RuntimeError) as e:
+        raise SettingsError(f"--ray-address {address}: no Ray cluster can be reached: {one_line(str(e))}") from e
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    """Ray itself tries for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except OSError as e:
+        raise SettingsError(f"--ray-address {address}: nothing answers there ({e.strerror or e})") from e
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keeps from stderr what Ray's core says about its own log level; errors are raised all the same."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def here() -> object:
+    """Where the display is: a lost node shall not take the mailbox with it."""
+    import ray  # pyright: ignore[reportMissingImports]
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyright: ignore[reportMissingImports]
+
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import filelock
-
 from autointerp.errors import RunError, SettingsError
 from autointerp.lmm.cache import cache_folder
 from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
+from autointerp.runs.folder import locked
 from autointerp.runs.parts import Place, Stage
-from autointerp.runs.remote_copy import Mirror
-from autointerp.runs.worker_note import BEAT
+from autointerp.runs.remote_copy import BEAT, Mirror
 from autointerp.settings import Execution
 from autointerp.shards.shards import Shard
 
@@ -65,13 +63,8 @@ def run_at(where: Location, *, cache: str | Path | None = None, part: str | None
     digest = hashlib.sha256(f"{place}\0{part or ''}".encode()).hexdigest()[:16]
     home = (cache_folder(cache) / RUNS).absolute()
     home.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(home / f"{digest}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise RunError(
-            f"{place}: another autointerp is writing this run; wait for it, or name another --run"
-        ) from error
+    busy = f"{place}: another autointerp is writing this run; wait for it, or name another --run"
+    lock = locked(home / f"{digest}.lock", busy)
     try:
         mirror = Mirror(place, home / digest, part)
         with _named(place, mirror.folder):
@@ -116,26 +109,19 @@ def part_name(stage: Stage, shard: Shard | None) -> str | None:
 
 
 def _worked_on(mirror: Mirror) -> Iterator[Path]:
-    me = mirror.owner
-    mirror.claim(me)
+    mirror.claim()
     try:
         mirror.pull()
         try:
-            with _now_and_then(BEAT, lambda: mirror.renew(me)), _now_and_then(EVERY, lambda: _send(mirror, me)):
+            with _now_and_then(BEAT, mirror.renew), _now_and_then(EVERY, mirror.send):
                 yield mirror.folder
         finally:
             # A signal that comes now waits until all is sent; a second one ends at once.
             with Stop().on_interrupt_without_loop():
-                mirror.confirm(me)
-                mirror.push(last=True)
+                mirror.send(last=True)
                 mirror.forget()
     finally:
         mirror.release()
-
-
-def _send(mirror: Mirror, me: str) -> None:
-    mirror.confirm(me)
-    mirror.push()
 
 
 @contextmanager

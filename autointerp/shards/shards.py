@@ -71,34 +71,31 @@ def cut(dump: Dump, ids: Ints, n: int) -> list[Ints]:
     return np.split(ids, np.minimum(edges, len(ids))) if whole else np.array_split(ids, n)
 
 
+@dataclass(frozen=True)
 class ShardWriter:
-    """Where one process works on its features: the folder it writes, and what of them is done.
+    """Where one process works on its features: the folder it writes, and what of them is done."""
 
-    Args:
-        writer: of the part, or of the run itself.
-        run: the run itself, from which explanations are read.
-        ids: features to be worked on here, ascending.
-        sources: in which lines of these features may stand.
-    """
-
-    def __init__(self, writer: RunWriter, run: Run, ids: Ints, sources: Sequence[Run]) -> None:
-        self.writer = writer
-        self.run = run
-        self.ids = ids
-        self._sources = sources
+    writer: RunWriter
+    """Of the part, or of the run itself."""
+    run: Run
+    """The run itself, from which explanations are read."""
+    ids: Ints
+    """Features to be worked on here, ascending."""
+    sources: Sequence[Run]
+    """In which lines of these features may stand."""
 
     def explained(self) -> Ints:
         """Features that have an explanation, ascending."""
-        return np.unique(np.concatenate([run.index().features for run in self._sources]))
+        return np.unique(np.concatenate([run.index().features for run in self.sources]))
 
     def unexplainable(self) -> dict[int, str]:
         """Those of the features here that can never be explained, and why."""
-        found = {feature: why for run in self._sources for feature, why in run.unexplainable().items()}
+        found = {feature: why for run in self.sources for feature, why in run.unexplainable().items()}
         return {feature: why for feature, why in found.items() if holds(self.ids, feature)}
 
     def scored(self, scorer: str) -> Ints:
         """Features that this scorer is through with, ascending."""
-        return np.unique(np.concatenate([run.scored(scorer) for run in self._sources]))
+        return np.unique(np.concatenate([run.scored(scorer) for run in self.sources]))
 
 
 @contextmanager

@@ -10,8 +10,7 @@ from typing import cast
 import pytest
 from builders import question
 
-from autointerp.batch.client import BatchClient, Outbox
-from autointerp.batch.files import is_whole
+from autointerp.batch.client import BatchClient, Outbox, is_whole
 from autointerp.batch.manifest import Manifest
 from autointerp.errors import RunError
 from autointerp.lmm.budget import Ledger

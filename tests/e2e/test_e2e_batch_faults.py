@@ -21,8 +21,7 @@ from standin.records import explanations, failures
 from standin.server import StandIn
 
 from autointerp.batch import api as batch_api
-from autointerp.batch.client import BatchClient
-from autointerp.batch.files import RequestFile
+from autointerp.batch.client import BatchClient, RequestFile
 from autointerp.batch.manifest import Event, Manifest
 from autointerp.jobs.batch import job as batch_job
 

@@ -101,7 +101,7 @@ def test_labels_list_the_images_and_put_groups_together(images: Path):
 def test_a_pass_that_was_cut_off_is_no_store_and_begins_anew(images: Path, monkeypatch: pytest.MonkeyPatch):
     whole = stored(images, "whole")
     with monkeypatch.context() as patch:
-        patch.setattr("autointerp.jobs.train_activations._write_images", _cut)
+        patch.setattr("autointerp.jobs.train_activations.write_table", _cut)
         with pytest.raises(InterruptedError):
             stored(images, "cut")
     Path("cut/shard-00007.safetensors").write_bytes(b"of a longer pass")

@@ -78,7 +78,7 @@ def ask(plan: Plan, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     def run(fit: Fit) -> CalibrationResult:
         client = Judging(plan, fit)
-        monkeypatch.setattr(session, "_client", lambda *_: (client, None))
+        monkeypatch.setattr(session, "_client", lambda *_: client)
         engine = EngineSettings(concurrency=4, attempts=1)
         return calibrate(model="judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)
 
@@ -252,7 +252,7 @@ def test_a_judge_that_refuses_everything_is_an_error_in_one_line(ask: Run):
 
 def test_a_budget_stops_it_and_says_so(drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plan: Plan):
     client = Judging(plan, truly)
-    monkeypatch.setattr(session, "_client", lambda *_: (client, None))
+    monkeypatch.setattr(session, "_client", lambda *_: client)
     engine = EngineSettings(concurrency=1, budget="4k tokens")
 
     result = calibrate(model="judge", out=tmp_path / "judge.json", calls=CALLS, engine=engine, keep_images=drawn)

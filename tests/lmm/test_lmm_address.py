@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.lmm.address import checked_url, forms, is_loopback, is_openai, is_private, joined, listed, same_place
+from autointerp.lmm.address import checked_url, forms, is_loopback, is_openai, is_private, listed, same_place
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,6 @@ def test_what_is_no_address_is_refused_in_a_printable_line_without_its_password(
 
     assert "pw" not in str(caught.value)
     assert str(caught.value).isprintable()
-
-
-def test_the_path_of_a_request_never_changes_the_host():
-    assert joined("https://api.deepseek.com", "chat/completions") == "https://api.deepseek.com/chat/completions"
-    assert joined("http://gpu1:8000/v1", "embeddings") == "http://gpu1:8000/v1/embeddings"
 
 
 def test_v1_is_tried_beneath_what_does_not_end_in_it():

@@ -7,8 +7,7 @@ from builders import picture, question
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autointerp.lmm.body import build_body
-from autointerp.lmm.capabilities import Dialect
+from autointerp.lmm.body import Dialect, build_body
 from autointerp.lmm.request import ImagePart, Message, TextPart
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from autointerp.lmm.body import Dialect, dialect_key, first_dialect, known_dialect
 from autointerp.lmm.cache import Cache
-from autointerp.lmm.capabilities import Dialect, dialect_key, first_dialect, known_dialect
 
 FULL = Dialect()
 

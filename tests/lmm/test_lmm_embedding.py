@@ -70,7 +70,7 @@ def embed(
         client = EmbeddingsClient(model, timeout=120, connections=4, cache=cache)
         ledger = Ledger(None, {"clip": None})
         gateway = Gateway(
-            client, cache, Limiter(4), ledger, Pictures(), attempts=3, estimate=lambda r: TokenEstimate(1, 0), sleep=nap
+            client, cache, Limiter(4, sleep=nap), ledger, Pictures(), attempts=3, estimate=lambda r: TokenEstimate(1, 0)
         )
         embedder: Embedder = GatewayEmbedder(gateway, "clip")
         assert isinstance(embedder, GatewayEmbedder)

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from autointerp.lmm.event_stream import is_stream, read_stream
-from autointerp.lmm.response import read_completion
+from autointerp.lmm.response import is_stream, read_completion, read_stream
 
 
 def chunk(finish: str | None = None, **delta: object) -> str:

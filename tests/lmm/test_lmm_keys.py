@@ -2,7 +2,7 @@ import pytest
 
 from autointerp.batch.lines import without_keys
 from autointerp.errors import SettingsError
-from autointerp.lmm.keys import api_key
+from autointerp.lmm.route import api_key
 
 OWN = "http://localhost:8000/v1"
 

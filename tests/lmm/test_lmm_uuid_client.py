@@ -8,9 +8,9 @@ from aiohttp import web
 from builders import question
 from exchange import KEY, Exchange, Handler, answering, at, error, exchange, reply
 
+from autointerp.lmm.openai_client import UuidClient
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion
-from autointerp.lmm.uuid_client import UuidClient
 
 
 @pytest.fixture(autouse=True)

@@ -116,14 +116,14 @@ def test_a_run_that_somebody_else_works_on_is_refused_until_the_note_is_old(memo
     now = [1000.0]
     first = Mirror(RemotePath(memory), tmp_path / "first", clock=lambda: now[0])
     second = Mirror(RemotePath(memory), tmp_path / "second", clock=lambda: now[0])
-    first.claim(first.owner)
+    first.claim()
     now[0] += 899
 
     with pytest.raises(RunError, match="first is working on it; wait for it, or remove"):
-        second.claim(second.owner)
-    first.claim(first.owner)
+        second.claim()
+    first.claim()
     now[0] += 901
-    second.claim(second.owner)
+    second.claim()
     second.release()
 
     assert names(memory) == []
@@ -322,7 +322,7 @@ def two(memory: str, folder: Path) -> tuple[Mirror, Mirror, list[float]]:
     """One that has claimed a run, one that has not, and their clock."""
     now = [1000.0]
     first, second = (Mirror(RemotePath(memory), folder / n, clock=lambda: now[0]) for n in ("first", "second"))
-    first.claim(first.owner)
+    first.claim()
     return first, second, now
 
 
@@ -332,12 +332,12 @@ def test_the_note_of_a_process_that_is_gone_from_this_machine_is_taken_over_at_o
     gone.wait()
     note_of(first, pid=gone.pid)
 
-    second.claim(second.owner)
+    second.claim()
 
     with pytest.raises(RunError, match="second has taken it over meanwhile; what was done here is kept in"):
-        first.confirm(first.owner)
+        first.confirm()
     first.release()
-    second.confirm(second.owner)
+    second.confirm()
     assert names(memory) == ["working.json"]
 
 
@@ -347,9 +347,9 @@ def test_on_another_machine_four_beats_that_did_not_come_are_a_death(memory: str
     now[0] += 119
 
     with pytest.raises(RunError, match="first is working on it"):
-        second.claim(second.owner)
+        second.claim()
     now[0] += 1
-    second.claim(second.owner)
+    second.claim()
 
 
 def test_the_note_of_an_earlier_version_holds_for_its_quarter_of_an_hour(memory: str, tmp_path: Path):
@@ -359,9 +359,9 @@ def test_the_note_of_an_earlier_version_holds_for_its_quarter_of_an_hour(memory:
     now[0] += 899
 
     with pytest.raises(RunError, match="first is working on it"):
-        second.claim(second.owner)
+        second.claim()
     now[0] += 1
-    second.claim(second.owner)
+    second.claim()
 
 
 def test_whoever_works_on_a_run_keeps_saying_so(memory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -369,8 +369,8 @@ def test_whoever_works_on_a_run_keeps_saying_so(memory: str, tmp_path: Path, mon
     renewed, often = threading.Event(), itertools.count()
     renew = Mirror.renew
 
-    def counted(mirror: Mirror, owner: str) -> None:
-        renew(mirror, owner)
+    def counted(mirror: Mirror) -> None:
+        renew(mirror)
         if next(often) == 3:
             renewed.set()
 

@@ -22,7 +22,7 @@ def read(file: Path, *, layer: str | None = None, n_latents: int = 16) -> Foreig
 
 
 def said(foreign: Foreign) -> dict[int, str]:
-    return {d.feature: d.text for d in foreign.descriptions()}
+    return {d.feature: d.text for d in foreign.descriptions}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_text_keeps_its_commas_quotes_and_lines(tmp_path: Path):
 
     found = read(file)
 
-    assert [(d.feature, d.text, d.line) for d in found.descriptions()] == [
+    assert [(d.feature, d.text, d.line) for d in found.descriptions] == [
         (1, 'red, or "blue"', 2),
         (2, "two\nlines", 3),
         (4, 'schräg 5" tall', 6),

@@ -6,8 +6,7 @@ import pytest
 from builders import explanation
 
 from autointerp.errors import RunError
-from autointerp.runs.folder import EXPLANATION
-from autointerp.runs.index import ExplanationIndex, holds, keys
+from autointerp.runs.index import EXPLANATION, ExplanationIndex, holds, keys
 from autointerp.runs.jsonl import Appender, JsonLines, read_lines
 
 

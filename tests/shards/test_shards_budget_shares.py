@@ -1,7 +1,7 @@
 import pytest
 
 from autointerp.settings import EngineSettings
-from autointerp.shards.budget_shares import after, share_of
+from autointerp.shards.dealing import after, share_of
 
 
 def test_three_processes_together_have_as_many_in_flight_and_the_same_rates_as_one():

@@ -35,8 +35,8 @@ def ended(*, before: int, done: int, failed: int, requests: int) -> JobResult:
 def test_what_two_processes_report_is_summed():
     board = board_of(Counted())
 
-    board.heard(0, Report(tally(3), in_flight=2, limit=16.0, done=2))
-    board.heard(1, Report(tally(4), in_flight=1, limit=8.0, done=3))
+    board.heard(0, Report(tally=tally(3), in_flight=2, limit=16.0, done=2))
+    board.heard(1, Report(tally=tally(4), in_flight=1, limit=8.0, done=3))
 
     assert (board.tally.requests, board.tally.usage.input_tokens) == (7, 700)
     assert (board.limiter.in_flight, board.limiter.limit) == (3, 24.0)
@@ -46,7 +46,7 @@ def test_a_report_that_comes_after_the_end_counts_no_more():
     board = board_of(Counted())
     board.ended(0, ended(before=0, done=5, failed=0, requests=5))
 
-    board.heard(0, Report(tally(4), done=4))
+    board.heard(0, Report(tally=tally(4), done=4))
 
     assert board.tally.requests == 5
 
@@ -68,9 +68,9 @@ def test_features_that_cannot_be_explained_are_through_and_summed_by_why():
 def test_the_features_of_a_lost_process_are_counted_once():
     progress = Counted()
     board = board_of(progress)
-    board.heard(0, Report(tally(3), done=3))
+    board.heard(0, Report(tally=tally(3), done=3))
     board.lost(0)
-    board.heard(0, Report(tally(1), before=3, done=1))
+    board.heard(0, Report(tally=tally(1), before=3, done=1))
     board.ended(0, ended(before=3, done=2, failed=0, requests=2))
 
     board.fold()

@@ -19,7 +19,7 @@ from autointerp.lmm.batch_replies import fault_of, put_batch_reply, read_batch_r
 from autointerp.lmm.prices import cost
 from autointerp.lmm.request import Completion
 from autointerp.pipeline import run_async
-from autointerp.session.tasks import REPLIES
+from autointerp.session.gateway import REPLIES
 
 GONE = "gone"
 """How a batch ended that the endpoint does not know any more, or whose results it has lost."""
@@ -188,7 +188,6 @@ class Taker:
                 self._manifest.add(Event(event="learnt", model=model, base_url=base_url, dialect=simpler))
 
     def _lines(self, path: Path) -> Iterator[tuple[Answered | Errored, str]]:
-        """What each line says, and its digest."""
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 if not line.strip():

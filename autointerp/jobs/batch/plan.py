@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-import filelock
 from pydantic import ValidationError
 
 from autointerp.batch.client import Outbox
@@ -18,12 +17,13 @@ from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
 from autointerp.errors import RunError, SettingsError, one_line
 from autointerp.job import Progress
-from autointerp.lmm.address import OPENAI, check_urls
+from autointerp.lmm.address import OPENAI, checked_url
 from autointerp.lmm.cache import cache_folder
-from autointerp.lmm.trust import is_known_folder, remember_folder
+from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.options import Command
-from autointerp.reading import in_short, read_json
+from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
+from autointerp.runs.folder import locked, replace_file
 from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
@@ -109,7 +109,8 @@ def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> Non
         SettingsError: the embedded model, an address that cannot be used or holds a password, or several addresses.
     """
     urls = {*(model.base_url for model in models[:1]), *engine.more_base_urls}
-    check_urls(urls)
+    for url in urls:
+        checked_url(url)
     if any(model.model.is_local for model in models):
         raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
     if len(urls) > 1:
@@ -164,9 +165,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     try:
         return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
     except ValidationError as e:
-        first = e.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise RunError(f"{where}.{field}: {first['msg']}; {remedy}") from e
+        raise RunError(f"{where}.{first_fault(e)}; {remedy}") from e
 
 
 def _in_its_place(settings: Calibrate | Explain | Score, run: Path) -> Calibrate | Explain | Score:
@@ -190,7 +189,7 @@ def refuse_unknown_folders(run: str | Path, stages: Iterable[Stage]) -> None:
     for stage in stages:
         places = {"cache": stage.cache, "keep_images": getattr(stage.settings, "keep_images", None)}
         for what, folder in places.items():
-            if folder is None or is_known_folder(folder) or home in folder.resolve().parents:
+            if folder is None or is_known_place("folders", folder) or home in folder.resolve().parents:
                 continue
             if what == "cache" and folder.resolve() == own:
                 continue
@@ -226,9 +225,9 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
     """
     stage = Stage(kind, cast("Explain", settings))
     settings = settings.model_copy(update={"cache": stage.cache}).absolute()
-    remember_folder(stage.cache)
+    remember_place("folders", stage.cache)
     if isinstance(settings, Calibrate) and settings.keep_images is not None:
-        remember_folder(settings.keep_images)
+        remember_place("folders", settings.keep_images)
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
     order = list(RECORDS)
     with at_work(run) as folder:
@@ -241,22 +240,17 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
             for file in unsent:
                 (folder / file.name).unlink(missing_ok=True)
         plan = {"format": FORMAT, "version": __version__, "stages": stages}
-        _write(folder / PLAN, json.dumps(plan, indent=2, ensure_ascii=False) + "\n")
+        try:
+            replace_file(folder / PLAN, json.dumps(plan, indent=2, ensure_ascii=False).encode() + b"\n")
+        except OSError as e:
+            raise RunError(
+                f"{folder / PLAN}: cannot be written ({e.strerror}); mend that, then give the command again"
+            ) from e
 
 
 def _name(raw: Mapping[str, object]) -> str:
     kind = str(raw.get("stage"))
     return f"{kind} {Path(str(raw['out'])).name}" if "out" in raw else kind
-
-
-def _write(file: Path, text: str) -> None:
-    draft = file.with_name(f"{file.name}.draft")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
-    except OSError as e:
-        draft.unlink(missing_ok=True)
-        raise RunError(f"{file}: cannot be written ({e.strerror}); mend that, then give the command again") from e
 
 
 @contextmanager
@@ -267,12 +261,9 @@ def at_work(run: str | Path) -> Iterator[Path]:
         RunError: another autointerp holds it, or it cannot be written.
     """
     folder = folder_of(run)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except filelock.Timeout as e:
-        raise RunError(f"{folder}: another autointerp is at work on this batch; wait for it") from e
+        lock = locked(folder / ".lock", f"{folder}: another autointerp is at work on this batch; wait for it")
     except OSError as e:
         raise RunError(f"{folder}: cannot be written ({e.strerror})") from e
     try:

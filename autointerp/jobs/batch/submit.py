@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autointerp.batch.client import Outbox
-from autointerp.batch.files import is_whole
+from autointerp.batch.client import Outbox, is_whole
 from autointerp.batch.manifest import BatchFile, Event
 from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, RunError, SettingsError
@@ -15,10 +14,9 @@ from autointerp.jobs.batch.plan import StageResult
 from autointerp.lmm.batch_replies import read_batch_reply
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.image_tokens import TokenEstimate
-from autointerp.lmm.keys import api_key
 from autointerp.lmm.prices import cost
-from autointerp.session.gateway import estimate
-from autointerp.session.tasks import REPLIES
+from autointerp.lmm.route import api_key
+from autointerp.session.gateway import REPLIES, estimate
 from autointerp.settings import Budget
 
 

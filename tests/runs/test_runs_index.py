@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from autointerp.errors import RunError
-from autointerp.runs.folder import SCORE
-from autointerp.runs.scores import ScoreIndex
+from autointerp.runs.index import SCORE, ScoreIndex
 from autointerp.schema import Unscored
 
 
