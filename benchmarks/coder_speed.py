@@ -14,12 +14,11 @@ from pathlib import Path
 import torch
 from figures import machine, stated, verdict
 
-from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
+from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.stream import StoreSource
 from autointerp.transcoder.tokens import TokenBatch, TokenSource
-from autointerp.transcoder.trainer import fit, learn
-from autointerp.transcoder.training_state import TrainingState, started
+from autointerp.transcoder.trainer import TrainingState, fit, learn, started
 
 CHANNELS = 384
 PLANTED = 3072

@@ -17,18 +17,17 @@ import torch
 from figures import machine, stated
 from torch import Tensor
 
-from autointerp.dump.writer import digest_of
+from autointerp.images.decode import digest_of
 from autointerp.images.near_duplicates import Look
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.harvest.silent_sampling import draw_lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.writing import Harvest, dump_info, write_dump
 from autointerp.transcoder.population import Population, PopulationImage
-from autointerp.transcoder.settings import HarvestSettings
+from autointerp.transcoder.settings import CoderConfig, HarvestSettings
 
 BATCH, GRID, D_IN, K = 16, 16, 384, 32
 SETTINGS = HarvestSettings()

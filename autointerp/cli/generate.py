@@ -81,18 +81,25 @@ def made(name: str, module: str) -> TyperCommand:
     """The command as the command line has it."""
     loaded = importlib.import_module(f"{COMMANDS}.{module}")
     work = work_of(loaded)
-    record, shown_by = work.record, f"{RENDER}.{work.shown_by or module}"
+    record, shown_by = work.record, _shown_by(work.shown_by or module)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-    has_json = find_spec(shown_by) is not None
     app.command(name, help=inspect.getdoc(record), context_settings={"help_option_names": ["-h", "--help"]})(
-        _function(record, loaded, shown_by, has_json)
+        _function(record, loaded, shown_by)
     )
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
     return command
 
 
-def _function(record: "type[Command]", loaded: "ModuleType", shown_by: str, has_json: bool) -> Callable[..., None]:
+def _shown_by(module: str) -> tuple[str, str]:
+    """The module that prints a command's result, and its function; those of a group's commands lie in one module."""
+    if find_spec(f"{RENDER}.{module}") is not None:
+        return f"{RENDER}.{module}", "show"
+    group, _, command = module.partition("_")
+    return f"{RENDER}.{group}", f"show_{command}"
+
+
+def _function(record: "type[Command]", loaded: "ModuleType", shown_by: tuple[str, str]) -> Callable[..., None]:
     """What Typer calls: from the options that were given to the record, to the work, to what is printed."""
     from autointerp.options import leaves
     from autointerp.settings import PANELS
@@ -117,14 +124,14 @@ def _function(record: "type[Command]", loaded: "ModuleType", shown_by: str, has_
                 values.setdefault(now.key, values.pop(key))
             settings = record.given(values)
             result = work_of(loaded).run(settings, progress=progress)
-        code = importlib.import_module(shown_by).show(result, settings, as_json=as_json)
+        code = getattr(importlib.import_module(shown_by[0]), shown_by[1])(result, settings, as_json=as_json)
         if code:
             raise typer.Exit(code)
 
     parameters = [inspect.Parameter("context", _KEYWORD, annotation=typer.Context)]
     parameters += [_parameter(leaf) for leaf in options]
     parameters += [_hidden(key, leaf) for key, leaf in former.items()]
-    parameters += _output(has_json=has_json)
+    parameters += _output()
     function.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess] - Typer reads it
     function.__annotations__ = {p.name: p.annotation for p in parameters}
     return function
@@ -157,15 +164,15 @@ def _place(leaf: "Leaf", context: typer.Context) -> str | None:
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def _output(*, has_json: bool) -> list[inspect.Parameter]:
+def _output() -> list[inspect.Parameter]:
     """The options of every command that say what becomes of its output, and are no part of its record."""
     text = "A file that all lines of stderr are added to, with times; with --json as events."
     log = typer.Option("--log", envvar="AUTOINTERP_LOG", help=text, show_default=False, rich_help_panel="Output")
-    parameters = [inspect.Parameter("log", _KEYWORD, default=None, annotation=Annotated[Path | None, log])]
-    if has_json:
-        json = typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel="Output")
-        parameters.append(inspect.Parameter("json", _KEYWORD, default=False, annotation=Annotated[bool, json]))
-    return parameters
+    json = typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel="Output")
+    return [
+        inspect.Parameter("log", _KEYWORD, default=None, annotation=Annotated[Path | None, log]),
+        inspect.Parameter("json", _KEYWORD, default=False, annotation=Annotated[bool, json]),
+    ]
 
 
 def _parameter(leaf: "Leaf") -> inspect.Parameter:

@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.generate import Lazy, defaults, lazy
-from autointerp.cli.printing import EXIT_INPUT, EXIT_STOPPED, same_again
-from autointerp.cli.terminal import say, say_aside
+from autointerp.cli.printing import EXIT_INPUT, EXIT_STOPPED, same_again, say, say_aside
 from autointerp.errors import AutointerpError, SettingsError, one_line
 from autointerp.reading import read_toml
 from autointerp.signals import Ending, heed

@@ -1,19 +1,75 @@
-"""Turns results into what is printed: lines, tables or JSON, and the exit code."""
+"""Prints lines, tables and JSON, foreign words as text that cannot steer a terminal, addresses without keys."""
 
+import json
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autointerp.cli.terminal import say, say_json
-from autointerp.errors import typed
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from autointerp.errors import printable, typed, without_secrets
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from autointerp.job import JobResult
+
+
+def shown(text: str) -> str:
+    """A line as a terminal may have it."""
+    return printable(without_secrets(text))
+
+
+def say(line: str) -> None:
+    """Writes one line to stdout."""
+    sys.stdout.write(shown(line) + "\n")
+
+
+def say_aside(line: str) -> None:
+    """One line on stderr, at once."""
+    sys.stderr.write(shown(line) + "\n")
+    sys.stderr.flush()
+
+
+def as_json(value: object, indent: int | None = None) -> str:
+    """A value as JSON in which every character that is not printable is escaped."""
+    text = without_secrets(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def say_json(value: object) -> None:
+    """One JSON object on stdout."""
+    sys.stdout.write(as_json(value, indent=2) + "\n")
+
+
+def say_json_aside(value: object) -> None:
+    """One JSON object on stderr, in one line, at once."""
+    sys.stderr.write(as_json(value) + "\n")
+    sys.stderr.flush()
+
+
+class Terminal(Console):
+    """Draws tables and bars; what stands in them is text, and neither markup nor a word to the terminal.
+
+    Args:
+        stderr: whether it draws on stderr.
+        highlight: whether numbers and the like are coloured.
+        width: least characters of a line, since rich takes 80 where stdout is no terminal, which would cut figures.
+    """
+
+    def __init__(self, *, stderr: bool = False, highlight: bool = True, width: int = 0) -> None:
+        super().__init__(stderr=stderr, highlight=highlight, markup=False, emoji=False)
+        self.width = max(self.width, width)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What is drawn, piece by piece."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment("\n".join(map(shown, piece.text.split("\n"))), piece.style)
+
 
 EXIT_FAILURES = 1
 """Failures were recorded that a rerun may mend."""
@@ -36,14 +92,7 @@ def dollars(value: float | None) -> str:
 
 
 def tell(lines: "Iterable[str | Table]", value: object, *, as_json: bool, code: int = 0) -> int:
-    """Prints a result on stdout and returns the exit code.
-
-    Args:
-        lines: the result in words and tables, which are made only if they are printed.
-        value: the result as JSON values.
-        as_json: whether the one or the other is printed.
-        code: the exit code.
-    """
+    """Prints a result on stdout and returns the exit code."""
     if as_json:
         say_json(value)
         return code
@@ -51,14 +100,8 @@ def tell(lines: "Iterable[str | Table]", value: object, *, as_json: bool, code: 
         if isinstance(line, str):
             say(line)
         else:
-            _print_table(line)
+            Terminal(width=LEAST_WIDTH).print(line)
     return code
-
-
-def _print_table(made: "Table") -> None:
-    from autointerp.cli.terminal import Terminal
-
-    Terminal(width=LEAST_WIDTH).print(made)
 
 
 def table(
@@ -89,12 +132,7 @@ def finish(did: str, result: "JobResult", *, as_json: bool, next_step: str) -> i
 
 
 def exit_code(*, complete: bool, halted: bool) -> int:
-    """Returns the exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left.
-
-    Args:
-        complete: whether nothing is left to do.
-        halted: whether the budget or a signal stopped the work.
-    """
+    """Returns the exit code: 3 if the budget or a signal stopped the work, else 1 if a rerun may mend what is left."""
     if halted:
         return EXIT_STOPPED
     return 0 if complete else EXIT_FAILURES

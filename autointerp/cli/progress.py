@@ -3,8 +3,10 @@
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.live import Live as RichLive
@@ -12,11 +14,77 @@ from rich.text import Text
 
 from autointerp.cli.counts import Counted, Counts
 from autointerp.cli.log import log
-from autointerp.cli.printing import same_again
-from autointerp.cli.rate import Recent, Sample
-from autointerp.cli.terminal import Terminal, say_aside, say_json_aside
+from autointerp.cli.printing import Terminal, same_again, say_aside, say_json_aside
 from autointerp.job import Watched
 from autointerp.lmm.outcomes import DEFERRED
+
+SPAN = 30.0
+"""Seconds that rates look back at least."""
+LEAST = 16
+"""Features that they look back on at least, where features are slow."""
+APART = 1.0
+"""Seconds between two samples kept."""
+
+
+class Sample(NamedTuple):
+    """The counts at one moment."""
+
+    at: float
+    """Seconds."""
+    through: int
+    """Features."""
+    requests: int
+    answered: int
+    """Questions answered by the endpoint."""
+    cached: int
+    """Questions answered from the cache."""
+
+
+class Recent:
+    """Keeps samples of the counts.
+
+    A resumed run begins with features whose answers are all in the cache, many in a second. What they say of the time
+    left is forgotten with the first answer of the endpoint.
+    """
+
+    def __init__(self, first: Sample) -> None:
+        self._samples = deque([first])
+        self._replaying = False
+
+    def take(self, now: Sample) -> None:
+        """Adds the counts of this moment."""
+        last = self._samples[-1]
+        if self._replaying and now.answered > last.answered:
+            self._samples = deque([last])
+            self._replaying = False
+        elif now.answered == self._samples[0].answered and now.cached > last.cached:
+            self._replaying = True
+        if len(self._samples) > 1 and last.at - self._samples[-2].at < APART:
+            self._samples.pop()
+        self._samples.append(now)
+        while len(self._samples) > 2 and self._suffices(self._samples[1], now):
+            self._samples.popleft()
+
+    def _suffices(self, first: Sample, last: Sample) -> bool:
+        return last.at - first.at >= SPAN and last.through - first.through >= LEAST
+
+    @property
+    def features_per_second(self) -> float:
+        """Features through a second; 0 while none is."""
+        first, last = self._samples[0], self._samples[-1]
+        return (last.through - first.through) / (last.at - first.at) if last.at > first.at else 0.0
+
+    @property
+    def requests_per_second(self) -> float:
+        """Returns how many calls were sent a second."""
+        first, last = self._samples[0], self._samples[-1]
+        return (last.requests - first.requests) / (last.at - first.at) if last.at > first.at else 0.0
+
+    def left(self, features: int) -> float | None:
+        """Seconds that so many more features take at this rate; None where there is none yet."""
+        rate = self.features_per_second
+        return features / rate if rate else None
+
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines."""
@@ -235,12 +303,8 @@ def display(watch: Watch) -> Group:
     head.append(f" {watch.through:,}/{watch.total:,} features ({int(100 * share)} %)")
     if left is not None and watch.through < watch.total:
         head.append(f", {_time(left)} left")
-    below = [Text(f"  {text}", style="dim", no_wrap=True, overflow="ellipsis") for text in _below(watch, per_second)]
-    return Group(head, *below)
-
-
-def _below(watch: Watch, per_second: float) -> list[str]:
-    return [text for text in (busy(watch, per_second), fates(watch)) if text]
+    texts = filter(None, (busy(watch, per_second), fates(watch)))
+    return Group(head, *(Text(f"  {text}", style="dim", no_wrap=True, overflow="ellipsis") for text in texts))
 
 
 def _short(n: int) -> str:

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Group, Option, Work
-from autointerp.transcoder.config import RELEASED, CoderForm, TrainSettings
-from autointerp.transcoder.settings import BackboneName, StoreSettings
+from autointerp.transcoder.settings import RELEASED, BackboneName, CoderForm, StoreSettings, TrainSettings
 
 FORM = tuple(name for name in CoderForm.model_fields if name not in ("decoder", "l1_weight", "jump"))
 TRAINING = tuple(name for name in TrainSettings.model_fields if name not in ("fit_tokens", "report_every"))

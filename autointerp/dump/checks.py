@@ -1,6 +1,6 @@
 """What a row of each table must satisfy, checked a row group at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from autointerp.dump.format import EXEMPLARS, FEATURES, HISTOGRAM_BINS, IMAGES, DumpInfo
+from autointerp.errors import DumpError
 from autointerp.schema import SILENT_STRATA, STRATA
 
 Ints = npt.NDArray[np.int64]
@@ -52,6 +53,12 @@ def faults(bad: Mask, field: str, values: pa.ChunkedArray, expected: str) -> Ite
     if count:
         row = int(np.argmax(bad))
         yield Fault(row, field, f"is {values[row].as_py()!r}; expected {expected}", count)
+
+
+def stop_at(found: Iterator[Fault], where: Callable[[int], str]) -> None:
+    """Raises DumpError for the first fault, if there is one."""
+    for fault in found:
+        raise DumpError(f"{where(fault.row)}: {fault.field} {fault.message}")
 
 
 def matches(column: pa.ChunkedArray, pattern: str) -> Mask:

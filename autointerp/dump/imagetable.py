@@ -9,7 +9,7 @@ from threading import RLock
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.checks import KnownImages, image_faults, ints, matches
+from autointerp.dump.checks import KnownImages, image_faults, ints, matches, stop_at
 from autointerp.dump.format import IMAGES
 from autointerp.dump.parts import Parts
 from autointerp.errors import DumpError
@@ -40,8 +40,7 @@ class ImageTable:
     def __init__(self, folder: AnyPath, parts: Parts, *, allow_outside: bool) -> None:
         self.parts = parts
         self.table = parts.read_all(COLUMNS)
-        for fault in image_faults(self.table):
-            raise DumpError(f"{parts.paths[0]}: row {fault.row}: {fault.field} {fault.message}")
+        stop_at(image_faults(self.table), f"{parts.paths[0]}: row {{}}".format)
         self.known = KnownImages(*(ints(self.table[name]) for name in ("image", "width", "height")))
         self._root = folder.resolve()
         self._folder = folder

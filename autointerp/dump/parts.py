@@ -14,10 +14,97 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from autointerp.dump.footer import Chunk, Footer, FooterError, read_footer
-from autointerp.dump.kinds import KindError, as_kind, may_hold
 from autointerp.errors import DumpError
-from autointerp.remote.errors import RemoteError
-from autointerp.remote.path import AnyPath, RemotePath
+from autointerp.remote.path import AnyPath, RemoteError, RemotePath
+
+
+class KindError(ValueError):
+    """A value cannot be read as the format has it."""
+
+    def __init__(self, row: int, message: str) -> None:
+        super().__init__(message)
+        self.row = row
+        """Counted from 0 in the column."""
+
+
+def may_hold(found: pa.DataType, field: pa.Field) -> bool:
+    """Whether a column of this type may hold nothing but values of the field's type."""
+    types, wanted = pa.types, field.type
+    if types.is_dictionary(found):
+        found = found.value_type
+    if types.is_null(found):
+        return field.nullable
+    if types.is_list(wanted):
+        lists = types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found)
+        return lists and (_is_number(found.value_type) or types.is_null(found.value_type))
+    if _is_number(wanted):
+        return _is_number(found)
+    if types.is_boolean(wanted):
+        return types.is_boolean(found) or _is_number(found)
+    # Where all texts are missing, pandas has a column of NaN.
+    missing = field.nullable and types.is_floating(found)
+    if types.is_string(wanted):
+        return missing or types.is_string(found) or types.is_large_string(found) or types.is_string_view(found)
+    plain = types.is_binary(found) or types.is_large_binary(found)
+    return missing or plain or types.is_binary_view(found) or types.is_fixed_size_binary(found)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def as_kind(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """Casts a column to a kind.
+
+    Raises:
+        KindError: a value would change.
+        ArrowException: the column is damaged.
+    """
+    types = pa.types
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_list(kind) and not types.is_null(column.type):
+        return _lists(column, kind)
+    if types.is_floating(column.type) and not types.is_floating(kind):
+        return _from_floats(column, kind)
+    if types.is_boolean(kind) and types.is_integer(column.type):
+        return _from_floats(column.cast(pa.float64(), safe=False), kind)
+    return column.cast(kind)
+
+
+def _from_floats(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    """NaN as null, and other numbers where they are whole, or truth values."""
+    values: npt.NDArray[np.float64] = np.asarray(column.to_numpy(), np.float64)
+    there = ~np.isnan(values)
+    if pa.types.is_integer(kind):
+        bad, expected = (values != np.trunc(values)) | (np.abs(values) > 2.0**53), "a whole number of at most 2^53"
+    elif pa.types.is_boolean(kind):
+        bad, expected = (values != 0) & (values != 1), "true or false"
+    else:
+        bad, expected = np.ones(len(values), np.bool_), "a text, or nothing"
+    wrong = there & bad
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise KindError(row, f"is {float(values[row])!r}; expected {expected}")
+    if not there.any():
+        return pa.chunked_array([pa.nulls(len(values), kind)])
+    whole = np.where(there, values, 0).astype(np.int64)
+    return pa.chunked_array([pa.array(whole, mask=~there)]).cast(kind)
+
+
+def _lists(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if not pa.types.is_floating(column.type.value_type):
+        return column.cast(kind)
+    owner = pc.call_function("list_parent_indices", [column])
+    try:
+        whole = as_kind(pc.call_function("list_flatten", [column]), kind.value_type)
+    except KindError as error:
+        raise KindError(owner[error.row].as_py(), f"holds one that {error}") from error
+    if whole.null_count:
+        row = int(np.argmax(np.asarray(whole.is_null())))
+        raise KindError(owner[row].as_py(), "holds NaN; expected whole numbers")
+    return column.cast(kind)
+
 
 Ints = npt.NDArray[np.int64]
 
@@ -49,7 +136,7 @@ class Parts:
 
     Columns beyond the schema are ignored; a nullable column that is not there reads as nulls; integers read as int64
     and other types as the schema has them, whenever that loses nothing (a float64 column stays float64), also where
-    another program wrote them otherwise (see `autointerp.dump.kinds`).
+    another program wrote them otherwise (see `autointerp.dump.parts`).
 
     Args:
         paths: The files, in the order of their rows.
@@ -102,7 +189,7 @@ class Parts:
                 table = file.read_row_group(group, columns=present)
                 arrays = {f.name: self._column(table, f, part, group) for f in wanted}
             except _BROKEN as error:
-                raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
+                raise _unreadable(self.paths[part], group, error) from error
         return pa.table(arrays)
 
     def n_null(self, at: int, column: str) -> int:
@@ -112,10 +199,8 @@ class Parts:
             DumpError: the file is damaged.
         """
         part, group = int(self.index.part[at]), int(self.index.group[at])
-        stated = self._nulls.get((part, column))
-        if stated is not None and stated[group] >= 0:
-            return int(stated[group])
-        return self.read(at, [column])[column].null_count
+        stated = int(self._nulls[part, column][group])
+        return stated if stated >= 0 else self.read(at, [column])[column].null_count
 
     def read_all(self, columns: Sequence[str]) -> pa.Table:
         """Columns of the whole table, in memory."""
@@ -169,10 +254,9 @@ class Parts:
         for part, path in enumerate(self.paths):
             footer, row = _checked_footer(path), 0
             file = self._first_open(part, footer)
-            key = footer.leaf(self.key)
             for group, described in enumerate(footer.groups):
                 if described.rows:
-                    low, high = self._span(part, file, group, described.chunks[key] if key is not None else None)
+                    low, high = self._span(part, file, group, described.chunks.get(self.key))
                     found.append((part, group, row, described.rows, low, high))
                 row += described.rows
         table = np.array(found, dtype=np.int64).reshape(-1, 6)
@@ -190,10 +274,8 @@ class Parts:
         file = _parquet(path, footer)
         _check_columns(path, file.schema_arrow, self.schema)
         for name in self.schema.names:
-            leaf = footer.leaf(name)
-            if leaf is not None:
-                nulls = (group.chunks[leaf].n_null for group in footer.groups)
-                self._nulls[part, name] = np.array([-1 if n is None else n for n in nulls], dtype=np.int64)
+            stated = (group.chunks[name].n_null if name in group.chunks else None for group in footer.groups)
+            self._nulls[part, name] = np.array([-1 if n is None else n for n in stated], dtype=np.int64)
         self._files[part] = file
         return self._open(part)
 
@@ -204,7 +286,7 @@ class Parts:
         try:
             column = self._column(file.read_row_group(group, columns=[self.key]), self.schema.field(0), part, group)
         except _BROKEN as error:
-            raise DumpError(f"{self.paths[part]}: row group {group} cannot be read: {_line(error)}") from error
+            raise _unreadable(self.paths[part], group, error) from error
         span = pc.call_function("min_max", [column]).as_py()
         if span["min"] is None:
             raise DumpError(f"{self.paths[part]}: row group {group}: {self.key} is null throughout; expected a value")
@@ -221,6 +303,11 @@ def _checked_footer(path: AnyPath) -> Footer:
         raise DumpError(f"{path}: not a Parquet file: {error}; harvest or import the dump again") from error
     except (OSError, RemoteError) as error:
         raise DumpError(f"{path}: cannot be read: {_line(error)}") from error
+
+
+def _unreadable(path: AnyPath, group: int, error: Exception) -> DumpError:
+    remedy = "copy the file, harvest or import the dump again"
+    return DumpError(f"{path}: row group {group} cannot be read: {_line(error)}; {remedy}")
 
 
 def _line(error: Exception) -> str:

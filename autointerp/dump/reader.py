@@ -3,17 +3,18 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from fnmatch import fnmatch
+from functools import cached_property, partial
+from itertools import chain, groupby
+from operator import itemgetter
 from threading import RLock
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autointerp.dump.checks import Fault, exemplar_faults, feature_faults, ints
-from autointerp.dump.files import dataset_of, exemplar_paths
+from autointerp.dump.checks import exemplar_faults, feature_faults, ints, stop_at
 from autointerp.dump.format import (
     EXEMPLARS,
     EXEMPLARS_FILE,
@@ -24,17 +25,72 @@ from autointerp.dump.format import (
     INFO_FILE,
     DumpInfo,
     load_info,
+    part_name,
 )
 from autointerp.dump.imagetable import ImageTable
 from autointerp.dump.parts import Parts
 from autointerp.dump.records import exemplars_of, feature_rows_of, with_silent_activations
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
-from autointerp.remote.path import AnyPath, Location, as_path
+from autointerp.remote.path import AnyPath, Location, RemoteError, RemotePath, as_path
 from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
+
+
+def exemplar_paths(folder: AnyPath) -> list[AnyPath]:
+    """exemplars.parquet, or exemplars-00000.parquet and so on in their order.
+
+    Raises:
+        DumpError: both are there, or a part in between is not.
+    """
+    whole = folder / EXEMPLARS_FILE
+    parts = _part_names(folder)
+    if not parts:
+        return [whole]
+    if whole.exists():
+        raise DumpError(f"{whole}: there is also {parts[0]}; expected one file or parts, so remove what is stale")
+    for number, part in enumerate(parts):
+        if part != part_name(number):
+            raise DumpError(f"{folder / part_name(number)}: there is no such file, but {part} follows it")
+    return [folder / part for part in parts]
+
+
+def _part_names(folder: AnyPath) -> list[str]:
+    """Returns the names of the exemplar files, ascending."""
+    if not isinstance(folder, RemotePath):
+        return sorted(part.name for part in folder.glob("exemplars-*.parquet"))
+    try:
+        names = folder.listing()
+        if names is not None:
+            return [name for name in names if fnmatch(name, "exemplars-*.parquet")]
+        return _found_names(folder)
+    except (FileNotFoundError, RemoteError) as error:
+        raise DumpError(f"{folder}: its files cannot be listed: {error}") from error
+
+
+def _found_names(folder: RemotePath) -> list[str]:
+    """Where there is no list: parts as long as they follow each other, and one that is left after a gap."""
+    names: list[str] = []
+    number = 0
+    while number < len(names) + 2:
+        if (folder / part_name(number)).exists():
+            names.append(part_name(number))
+        number += 1
+    return names
+
+
+def dataset_of(paths: Sequence[AnyPath]) -> "ds.Dataset":
+    """Parquet files as one table, not yet read."""
+    # Imported here, since it imports pandas where that is installed, which takes as long as all other imports.
+    import pyarrow.dataset as ds
+
+    remote = [path for path in paths if isinstance(path, RemotePath)]
+    system = remote[0].filesystem() if remote else None
+    # Without a file system PyArrow would take a URL for one of its own.
+    return ds.dataset([str(path) for path in paths], format="parquet", filesystem=system)
+
 
 Ints = npt.NDArray[np.int64]
 
@@ -72,9 +128,7 @@ class Dump:
     def __enter__(self) -> "Dump":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -195,31 +249,27 @@ class Dump:
         index = self.feature_parts.index
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_features(at)
-            yield from feature_rows_of(table.filter(_among(chosen, ints(table["feature"]))))
+            yield from feature_rows_of(table.filter(among(chosen, ints(table["feature"]))))
 
     def _feature(self, row: FeatureRow, exemplars: Sequence[Exemplar]) -> Feature:
         return Feature(row, with_silent_activations(exemplars), self.info.active_above)
 
     def _evidence(self, chosen: Ints) -> Iterator[tuple[int, tuple[Exemplar, ...]]]:
         """Each chosen feature that has exemplars, with them."""
+        for number, pieces in groupby(self._pieces(chosen), key=itemgetter(0)):
+            yield number, tuple(chain.from_iterable(exemplars for _, exemplars in pieces))
+
+    def _pieces(self, chosen: Ints) -> Iterator[tuple[int, tuple[Exemplar, ...]]]:
+        """What each row group holds of each chosen feature."""
         index = self.exemplar_parts.index
-        pending: tuple[int, list[Exemplar]] | None = None
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_exemplars(at)
             self._refuse_unknown(table, at)
-            own = table.filter(_among(chosen, ints(table["feature"])))
+            own = table.filter(among(chosen, ints(table["feature"])))
             # A row group in range may hold no row of a chosen feature.
             numbers, starts, counts = np.unique(ints(own["feature"]), return_index=True, return_counts=True)
             for number, start, count in zip(numbers.tolist(), starts.tolist(), counts.tolist(), strict=True):
-                exemplars = exemplars_of(own.slice(start, count))
-                if pending is not None and pending[0] == number:
-                    pending[1].extend(exemplars)
-                    continue
-                if pending is not None:
-                    yield pending[0], tuple(pending[1])
-                pending = (number, list(exemplars))
-        if pending is not None:
-            yield pending[0], tuple(pending[1])
+                yield number, exemplars_of(own.slice(start, count))
 
     def _checked(self, name: str, at: int) -> pa.Table:
         with self._lock:
@@ -233,25 +283,20 @@ class Dump:
 
     def _read_features(self, at: int) -> pa.Table:
         table = self.feature_parts.read(at)
-        _stop_at(feature_faults(table, self.info), self.feature_parts, at)
+        stop_at(feature_faults(table, self.info), partial(self.feature_parts.where, at))
         return table
 
     def _read_exemplars(self, at: int) -> pa.Table:
         table = self.exemplar_parts.read(at)
-        _stop_at(exemplar_faults(table, self.info, self.image_table.known), self.exemplar_parts, at)
+        stop_at(exemplar_faults(table, self.info, self.image_table.known), partial(self.exemplar_parts.where, at))
         return table
 
     def _refuse_unknown(self, table: pa.Table, at: int) -> None:
-        known = _among(self.feature_ids, ints(table["feature"]))
+        known = among(self.feature_ids, ints(table["feature"]))
         if not known.all():
             row = int(np.argmin(known))
             where = self.exemplar_parts.where(at, row)
             raise DumpError(f"{where}: feature is {table['feature'][row]}; expected a feature of {FEATURES_FILE}")
-
-
-def _stop_at(found: Iterator[Fault], parts: Parts, at: int) -> None:
-    for fault in found:
-        raise DumpError(f"{parts.where(at, fault.row)}: {fault.field} {fault.message}")
 
 
 def _overlapping(first: Ints, last: Ints, chosen: Ints) -> list[int]:
@@ -261,7 +306,7 @@ def _overlapping(first: Ints, last: Ints, chosen: Ints) -> list[int]:
     return np.flatnonzero(ended > begun).tolist()
 
 
-def _among(chosen: Ints, features: Ints) -> npt.NDArray[np.bool_]:
+def among(chosen: Ints, features: Ints) -> npt.NDArray[np.bool_]:
     """Which of `features` are chosen; `chosen` ascends."""
     if not len(chosen):
         return np.zeros(len(features), np.bool_)

@@ -1,7 +1,6 @@
 """What a dump holds, in numbers."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,7 @@ import pyarrow.compute as pc
 
 from autointerp.dump.checks import ints
 from autointerp.dump.format import Population
-from autointerp.dump.reader import Dump
+from autointerp.dump.reader import Dump, among
 from autointerp.errors import DumpError
 from autointerp.record import Record
 from autointerp.schema import SILENT_STRATA, STRATA
@@ -91,23 +90,6 @@ class DumpSummary(Record):
     """What a user may not expect, one sentence each."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Tally:
-    """Counts the exemplars of all features."""
-
-    per_feature: tuple[Counts, ...]
-    """For each stratum, how many features have 0, 1, 2, … of it."""
-    n_box: int
-    n_heat: int
-    n_silent: int
-    n_silent_known: int
-    """Silent exemplars, and those of which it is known what the feature reached on them."""
-    n_without: int
-    """Features with no exemplars, with some but none silent, and with some but few active."""
-    n_without_silent: int
-    n_few_active: int
-
-
 def summarise(dump: Dump) -> DumpSummary:
     """Counts what is in a dump, a row group at a time.
 
@@ -115,10 +97,13 @@ def summarise(dump: Dump) -> DumpSummary:
         DumpError: a file is damaged, or a stratum is not one of the format's.
     """
     info, images = dump.info, dump.images_table()
-    table = dump.feature_parts.read_all(["n_active", "width"])
+    table = dump.feature_parts.read_all(["feature", "n_active", "width"])
     n_active, width = ints(table["n_active"]), ints(table["width"])
     density = n_active / max(info.n_images, 1) if info.population != "unknown" else np.zeros(0)
-    tally = _tally(dump)
+    counts, parts = _counts(dump, np.unique(ints(table["feature"]))), dump.exemplar_parts
+    n_silent_known = _silent_known(dump)
+    # Heat maps are most of a dump, so they are counted without being read where that can be.
+    no_box, no_heat = (sum(parts.n_null(at, name) for at in range(len(parts.index.rows))) for name in ("x0", "heat"))
     return DumpSummary(
         path=str(dump.path),
         digest=dump.digest,
@@ -135,13 +120,13 @@ def summarise(dump: Dump) -> DumpSummary:
         n_images_labelled=len(images) - images["label"].null_count,
         attribute=info.attribute.name if info.attribute else None,
         n_images_with_attribute=int((ints(images["attribute"].cast(pa.int8())) == 1).sum()),
-        n_exemplars=dump.exemplar_parts.n_rows,
-        n_exemplars_with_box=tally.n_box,
-        n_exemplars_with_heat=tally.n_heat,
-        n_silent_known=tally.n_silent_known,
+        n_exemplars=parts.n_rows,
+        n_exemplars_with_box=parts.n_rows - no_box,
+        n_exemplars_with_heat=parts.n_rows - no_heat,
+        n_silent_known=n_silent_known,
         patch_grid=info.patch_grid,
-        strata=_strata(tally),
-        odd=tuple(_odd(dump, tally, int((n_active == 0).sum()))),
+        strata=tuple(_stratum(name, own) for name, own in zip(STRATA, counts.T, strict=True) if own.any()),
+        odd=tuple(_odd(dump, counts, int((n_active == 0).sum()), n_silent_known)),
     )
 
 
@@ -150,30 +135,19 @@ def _density_histogram(density: npt.NDArray[np.float64]) -> tuple[int, ...]:
     return tuple(np.histogram(inside, DENSITY_EDGES)[0].tolist())
 
 
-def _counts_by_feature(dump: Dump) -> Iterator[tuple[Counts, int, int]]:
-    """Exemplars by feature and stratum, shape [features of a row group, strata]; rows with a box; rows with heat."""
-    parts, pending, pending_feature = dump.exemplar_parts, np.zeros((0, len(STRATA)), np.int64), -1
-    names = pa.array(STRATA)
+def _counts(dump: Dump, features: Counts) -> Counts:
+    """Exemplars by feature and stratum, shape [features, strata]; `features` ascends."""
+    parts, names = dump.exemplar_parts, pa.array(STRATA)
+    counts = np.zeros((len(features), len(STRATA)), np.int64)
     for at in range(len(parts.index.rows)):
         table = parts.read(at, ["feature", "stratum"])
-        found = pc.call_function("index_in", [table["stratum"]], pc.SetLookupOptions(names))
-        stratum = ints(found)
+        stratum = ints(pc.call_function("index_in", [table["stratum"]], pc.SetLookupOptions(names)))
         if (stratum < 0).any():
             row = int(np.argmax(stratum < 0))
             raise DumpError(f"{parts.where(at, row)}: stratum is {table['stratum'][row].as_py()!r}; see validate")
-        numbers, place = np.unique(ints(table["feature"]), return_inverse=True)
-        counts = np.bincount(place * len(STRATA) + stratum, minlength=len(numbers) * len(STRATA))
-        counts = counts.reshape(-1, len(STRATA))
-        if len(pending) and numbers[0] == pending_feature:
-            counts[0] += pending[0]
-        elif len(pending):
-            yield pending, 0, 0
-        # A feature may go on in the next row group.
-        pending, pending_feature = counts[-1:], int(numbers[-1])
-        rows = table.num_rows
-        # Heat maps are most of a dump, so they are counted without being read where that can be.
-        yield counts[:-1], rows - parts.n_null(at, "x0"), rows - parts.n_null(at, "heat")
-    yield pending, 0, 0
+        known = among(features, ints(table["feature"]))
+        np.add.at(counts, (np.searchsorted(features, ints(table["feature"])[known]), stratum[known]), 1)
+    return counts
 
 
 def _silent_known(dump: Dump) -> int:
@@ -190,59 +164,24 @@ def _silent_known(dump: Dump) -> int:
     return out
 
 
-def _tally(dump: Dump) -> _Tally:
-    silent_columns = [STRATA.index(name) for name in SILENT_STRATA]
-    per_feature = [np.zeros(1, np.int64) for _ in STRATA]
-    seen = n_box = n_heat = n_silent = without_silent = few = 0
-    for counts, boxes, heats in _counts_by_feature(dump):
-        seen, n_box, n_heat = seen + len(counts), n_box + boxes, n_heat + heats
-        silent = counts[:, silent_columns].sum(axis=1)
-        n_silent += int(silent.sum())
-        without_silent += int((silent == 0).sum())
-        few += int((counts.sum(axis=1) - silent < FEW_ACTIVE).sum())
-        for column, sofar in enumerate(per_feature):
-            more = np.bincount(counts[:, column], minlength=len(sofar))
-            more[: len(sofar)] += sofar
-            per_feature[column] = more
-    for sofar in per_feature:
-        sofar[0] += dump.n_features - seen
-    known, without = _silent_known(dump), dump.n_features - seen
-    return _Tally(tuple(per_feature), n_box, n_heat, n_silent, known, without, without_silent, few)
+def _stratum(name: str, counts: Counts) -> StratumCount:
+    n, low, middle, high = int(counts.sum()), int(counts.min()), float(np.median(counts)), int(counts.max())
+    return StratumCount(stratum=name, n_exemplars=n, minimum=low, median=middle, maximum=high)
 
 
-def _strata(tally: _Tally) -> tuple[StratumCount, ...]:
-    found: list[StratumCount] = []
-    for stratum, features in zip(STRATA, tally.per_feature, strict=True):
-        total = int((features * np.arange(len(features))).sum())
-        if total == 0:
-            continue
-        numbers = np.flatnonzero(features)
-        cumulated = np.cumsum(features)
-        n = int(cumulated[-1])
-        middle = [int(np.searchsorted(cumulated, rank, side="right")) for rank in ((n - 1) // 2, n // 2)]
-        found.append(
-            StratumCount(
-                stratum=stratum,
-                n_exemplars=total,
-                minimum=int(numbers[0]),
-                median=sum(middle) / 2,
-                maximum=int(numbers[-1]),
-            )
-        )
-    return tuple(found)
-
-
-def _odd(dump: Dump, tally: _Tally, n_dead: int) -> Iterator[str]:
-    rows = dump.info.n_latents - dump.n_features
+def _odd(dump: Dump, counts: Counts, n_dead: int, n_silent_known: int) -> Iterator[str]:
+    silent = counts[:, [STRATA.index(name) for name in SILENT_STRATA]].sum(axis=1)
+    active = counts.sum(axis=1) - silent
+    some = active + silent > 0
     said = (
-        ("latents without a row in features.parquet", rows),
+        ("latents without a row in features.parquet", dump.info.n_latents - dump.n_features),
         ("features that fire on no image", n_dead),
-        ("features without exemplars", tally.n_without),
-        ("features with exemplars but no silent ones, so that they cannot be scored", tally.n_without_silent),
+        ("features without exemplars", (~some).sum()),
+        ("features with exemplars but no silent ones, so that they cannot be scored", (some & (silent == 0)).sum()),
         (
             "silent exemplars that do not say what the feature reached on them, so none is known to nearly fire it",
-            tally.n_silent - tally.n_silent_known,
+            silent.sum() - n_silent_known,
         ),
-        (f"features with exemplars, fewer than {FEW_ACTIVE} of them active", tally.n_few_active),
+        (f"features with exemplars, fewer than {FEW_ACTIVE} of them active", (some & (active < FEW_ACTIVE)).sum()),
     )
     yield from (f"{text}: {count}" for text, count in said if count)

@@ -14,9 +14,8 @@ import pyarrow.compute as pc
 from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature_faults, ints
 from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump
-from autointerp.dump.writer import digest_of
 from autointerp.errors import DumpError, ImageError
-from autointerp.images.decode import decoding
+from autointerp.images.decode import decoding, digest_of
 from autointerp.images.threads import worker_threads
 from autointerp.remote.path import RemotePath
 from autointerp.schema import SILENT_STRATA

@@ -3,17 +3,17 @@
 import hashlib
 import shutil
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from types import TracebackType
 from typing import ParamSpec
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from autointerp.dump.checks import Fault, KnownImages, exemplar_faults, feature_faults, image_faults
+from autointerp.dump.checks import Fault, KnownImages, exemplar_faults, feature_faults, image_faults, stop_at
 from autointerp.dump.format import (
     EXEMPLARS,
     EXEMPLARS_FILE,
@@ -26,10 +26,66 @@ from autointerp.dump.format import (
     part_name,
 )
 from autointerp.dump.records import exemplars_table, features_table
-from autointerp.dump.sink import ParquetSink
 from autointerp.errors import DumpError
-from autointerp.images.decode import displayed_size
+from autointerp.images.decode import digest_of, displayed_size
 from autointerp.schema import Exemplar, FeatureRow
+
+DIGEST_KEY = "autointerp.rows"
+"""Footer key of the SHA-256 over the rows, image bytes left out since their own digest is among the rows."""
+
+
+class ParquetSink:
+    """One file, written in row groups as they are handed in.
+
+    Args:
+        path: The file to write.
+        schema: Its columns.
+        statistics: The columns that statistics are kept for; by the key's, readers find a row group.
+        plain: Columns whose values hardly repeat, so that a dictionary would only cost.
+        raw: Columns that are compressed already.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        statistics: Sequence[str],
+        plain: Sequence[str] = (),
+        raw: Sequence[str] = (),
+    ) -> None:
+        self.path = path
+        self.n_rows = 0
+        self._schema = schema
+        self._raw = tuple(raw)
+        self._digest = hashlib.sha256()
+        leaves = [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            # PyArrow annotates these as one setting for all columns and documents one for each as well.
+            compression={name: "none" if name in raw else "zstd" for name in leaves},  # pyright: ignore[reportArgumentType]
+            use_dictionary=[name for name in leaves if name not in plain],  # pyright: ignore[reportArgumentType]
+            write_statistics=list(statistics),  # pyright: ignore[reportArgumentType]
+        )
+
+    def write(self, table: pa.Table) -> None:
+        """Writes `table` as one row group. Raises DumpError if the disk does not take it."""
+        hashed = table.drop_columns(list(self._raw)) if self._raw else table
+        for batch in hashed.combine_chunks().to_batches():
+            self._digest.update(batch.serialize())
+        try:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+        except OSError as error:
+            raise DumpError(f"{self.path}: cannot be written: {error}") from error
+        self.n_rows += table.num_rows
+
+    def close(self) -> None:
+        """Writes the footer; closing again does nothing."""
+        if self._writer.is_open:
+            self._writer.add_key_value_metadata({DIGEST_KEY: self._digest.hexdigest()})
+            self._writer.close()
+
 
 N_GROUP_FEATURES = 4096
 N_GROUP_EXEMPLARS = 6000
@@ -99,9 +155,7 @@ class DumpWriter:
         self._exemplar_sink = ParquetSink(self.work / part_name(0), EXEMPLARS, statistics=COUNTED, plain=PLAIN)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self._finish()
@@ -192,8 +246,7 @@ class DumpWriter:
     def _flush_features(self) -> None:
         if self._rows:
             table = _table(features_table, self.folder / FEATURES_FILE, self._rows)
-            _stop_at(feature_faults(table, self.info), self.folder / FEATURES_FILE, self._feature_sink.n_rows)
-            self._feature_sink.write(table)
+            _write(self._feature_sink, self.folder / FEATURES_FILE, table, feature_faults(table, self.info))
             self._rows = []
 
     def _flush_exemplars(self) -> None:
@@ -207,15 +260,13 @@ class DumpWriter:
             self._n_parts += 1
         name = self.folder / (EXEMPLARS_FILE if self._n_parts == 1 else self._exemplar_sink.path.name)
         table = _table(exemplars_table, name, self._features, self._exemplars)
-        _stop_at(exemplar_faults(table, self.info, self._known_images()), name, self._exemplar_sink.n_rows)
-        self._exemplar_sink.write(table)
+        _write(self._exemplar_sink, name, table, exemplar_faults(table, self.info, self._known_images()))
         self._features, self._exemplars, self._heat_bytes = [], [], 0
 
     def _flush_images(self) -> None:
         if self._images:
             table = _table(pa.Table.from_pylist, self.folder / IMAGES_FILE, self._images, IMAGES)
-            _stop_at(image_faults(table), self.folder / IMAGES_FILE, self._image_sink.n_rows)
-            self._image_sink.write(table)
+            _write(self._image_sink, self.folder / IMAGES_FILE, table, image_faults(table))
             self._images, self._image_bytes = [], 0
 
     def _known_images(self) -> KnownImages:
@@ -244,14 +295,6 @@ class DumpWriter:
             raise DumpError(f"{self.folder}: cannot be made: {error}") from error
 
 
-def digest_of(source: bytes | Path) -> str:
-    """SHA-256, hex, of a file or of its bytes."""
-    if isinstance(source, bytes):
-        return hashlib.sha256(source).hexdigest()
-    with source.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _table(build: Callable[P, pa.Table], path: Path, *args: P.args, **kwargs: P.kwargs) -> pa.Table:
     try:
         return build(*args, **kwargs)
@@ -259,6 +302,6 @@ def _table(build: Callable[P, pa.Table], path: Path, *args: P.args, **kwargs: P.
         raise DumpError(f"{path}: a value does not fit its column: {str(error).partition(chr(10))[0]}") from error
 
 
-def _stop_at(found: Iterator[Fault], path: Path, offset: int) -> None:
-    for fault in found:
-        raise DumpError(f"{path}: row {offset + fault.row}: {fault.field} {fault.message}")
+def _write(sink: ParquetSink, path: Path, table: pa.Table, found: Iterator[Fault]) -> None:
+    stop_at(found, lambda row: f"{path}: row {sink.n_rows + row}")
+    sink.write(table)

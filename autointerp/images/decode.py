@@ -1,5 +1,7 @@
 """From the bytes of a file to upright 8-bit RGB pixels."""
 
+import hashlib
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -7,15 +9,125 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from threading import Condition
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from autointerp.errors import ImageError
 from autointerp.images.formats import FORMATS
-from autointerp.images.memory import MAX_BYTES, ROOM, bytes_to_decode
 from autointerp.images.png_text import without_large_texts
-from autointerp.images.rgb import to_rgb
+
+MAX_BYTES = 512 * 2**20
+"""That one image may take while it is decoded."""
+ALL_BYTES = 2 * MAX_BYTES
+"""That all images may take which the threads of a process decode at once."""
+
+_STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+"""Bytes of a pixel in memory by mode; four in all others."""
+_WORK = {"WEBP": 12, "AVIF": 8, "JPEG2000": 20, "TIFF": 4, "GIF": 4}
+"""Bytes that a format's decoder holds besides for each pixel, as measured; line by line where it is not named."""
+_PROGRESSIVE = 6
+"""Likewise for a JPEG that comes in several passes, of each pixel of the file, however small it is decoded."""
+
+
+def bytes_to_decode(image: Image.Image, *, pixels: int, turned: bool) -> int:
+    """Bytes that an image takes at most until it is upright RGB.
+
+    Args:
+        image: opened, not decoded, and drafted to the size that it is decoded at.
+        pixels: width times height of the file.
+        turned: whether it has to be turned.
+    """
+    stored = _STORED.get(image.mode, 4)
+    work = _WORK.get(image.format or "", 0)
+    made = 4 * (image.mode != "RGB") + 4 * turned
+    passes = _PROGRESSIVE * pixels if image.info.get("progressive") else 0
+    return (stored + work + made) * image.width * image.height + passes
+
+
+class Room:
+    """Bytes that threads share; whoever finds too few waits."""
+
+    def __init__(self, size: int) -> None:
+        """Starts with all of the memory free.
+
+        Args:
+            size: bytes in all.
+        """
+        self.size = size
+        self.taken = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def taking(self, n: int) -> Iterator[None]:
+        """Holds `n` bytes, at most `size`, for as long as the context lasts; a thread that holds some takes no more."""
+        assert n <= self.size
+        with self._changed:
+            while self.taken + n > self.size:
+                self._changed.wait()
+            self.taken += n
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.taken -= n
+                self._changed.notify_all()
+
+
+ROOM = Room(ALL_BYTES)
+"""Of this process."""
+
+
+STRIP = 2**18
+"""Pixels that are converted at a time."""
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB: transparency over white, deep greyscale as 8 bit; itself where it is RGB already."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    deep = _range(image) if image.mode in ("I", "F") or image.mode.startswith("I;16") else None
+    out = Image.new("RGB", image.size)
+    for top, strip in _strips(image):
+        out.paste(_flat(strip if deep is None else _to_8_bit(strip, *deep)), (0, top))
+    return out
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Pieces of all columns with the row where each begins."""
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    if image.has_transparency_data:
+        colour = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB")
+    return image.convert("RGB")
+
+
+def _values(image: Image.Image) -> npt.NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """What becomes black and white: 0 and 65535, or 0 and 1 for fractions; of what exceeds that, its own range."""
+    low, high = 0.0, 1.0 if image.mode == "F" else 65535.0
+    if image.mode not in ("I", "F"):
+        return low, high
+    ends = [(float(values.min()), float(values.max())) for values in (_values(strip) for _, strip in _strips(image))]
+    least, most = min(end[0] for end in ends), max(end[1] for end in ends)
+    return (least, most) if least < low or most > high else (low, high)
+
+
+def _to_8_bit(image: Image.Image, low: float, high: float) -> Image.Image:
+    scaled = np.rint((_values(image) - low) * (255.0 / (high - low)))
+    return Image.fromarray(np.where(math.isfinite(high - low), scaled, 0.0).astype(np.uint8))
+
 
 MAX_PIXELS = 89_478_485
 """Width times height of a file that is decoded, at most, where nothing else is said.
@@ -83,7 +195,7 @@ def decode(
             side stays at least that. None: full size.
         max_pixels: limit on width times height, checked before any pixel is decoded. Pillow's own limit
             (`Image.MAX_IMAGE_PIXELS`) holds too, and the bytes that decoding takes are bounded for one image and for
-            all threads together (`autointerp.images.memory`).
+            all threads together (`autointerp.images.decode`).
         formats: Pillow's names of the formats to accept.
 
     Returns:
@@ -120,12 +232,16 @@ def decoding(
             yield Decoded(rgb, _turned(size, turn), shrink)
 
 
+def digest_of(source: bytes | Path) -> str:
+    """SHA-256, hex, of a file or of its bytes."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def displayed_size(source: bytes | Path, *, formats: Sequence[str] = FORMATS) -> tuple[int, int]:
     """Width and height in pixels after any EXIF orientation, read from the header alone.
-
-    Args:
-        source: a file's bytes, or where it is.
-        formats: Pillow's names of the formats to accept.
 
     Returns:
         Width and height.

@@ -3,37 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image
 
 from autointerp.errors import one_line
 
 # Opening a format whose plugin is not loaded makes Pillow load all of them, which is slow and not thread-safe.
-PLUGINS = (
-    PngImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    WebPImagePlugin,
-    GifImagePlugin,
-    BmpImagePlugin,
-    TiffImagePlugin,
-    PpmImagePlugin,
-    AvifImagePlugin,
-    Jpeg2KImagePlugin,
-)
+for _name in ("Png", "Jpeg", "Mpo", "WebP", "Gif", "Bmp", "Tiff", "Ppm", "Avif", "Jpeg2K"):
+    import_module(f"PIL.{_name}ImagePlugin")
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 """What is decoded unless told otherwise, by Pillow's names."""
@@ -63,11 +42,7 @@ class LeftOut:
 
 
 def left_out(found: Iterable[tuple[str, object]]) -> tuple[LeftOut, ...]:
-    """Counts by kind, the most frequent first.
-
-    Args:
-        found: why a file was left out, and its path.
-    """
+    """Counts files by why they were left out, given with their paths; the most frequent comes first."""
     counts: Counter[str] = Counter()
     first: dict[str, str] = {}
     for why, path in found:

@@ -22,9 +22,6 @@ def without_large_texts(source: bytes | Path) -> bytes | Path:
 
     A text says nothing of the pixels, and one that is compressed may be a million times larger than its chunk.
 
-    Args:
-        source: a file's bytes, or where it is.
-
     Raises:
         OSError: the file cannot be read.
     """

@@ -66,8 +66,9 @@ def box_around(weights: Weights, size: tuple[int, int], *, mass: float, margin: 
     """
     rows, cols = weights.shape
     peak = int(weights.argmax())
-    cells = _trim(weights, (peak // cols, peak % cols), mass)
-    return _widen(_to_pixels(cells, (rows, cols), size), size, margin)
+    x0, y0, x1, y1 = _trim(weights, (peak // cols, peak % cols), mass)
+    across, down = size[0] / cols, size[1] / rows
+    return _widen((x0 * across, y0 * down, x1 * across, y1 * down), size, margin)
 
 
 def region_parts(heat: bytes, grid: tuple[int, int]) -> tuple[Weights, ...]:
@@ -269,13 +270,6 @@ def _trim(weights: NDArray[np.float64], peak: tuple[int, int], mass: float) -> t
         if held < enough:
             return x0, y0, x1, y1
         x0, y0, x1, y1 = (x0 + (name == "x0"), y0 + (name == "y0"), x1 - (name == "x1"), y1 - (name == "y1"))
-
-
-def _to_pixels(
-    cells: tuple[int, int, int, int], grid: tuple[int, int], size: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    across, down = size[0] / grid[1], size[1] / grid[0]
-    return cells[0] * across, cells[1] * down, cells[2] * across, cells[3] * down
 
 
 def _widen(box: tuple[float, float, float, float], size: tuple[int, int], margin: float) -> Box:

@@ -1,8 +1,8 @@
 """From decoded pixels to what is sent: crops, outlines, masks, and numbered sheets of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -26,61 +26,40 @@ LEAST_CELL = 112
 """Pixels that a cell of a sheet has on a side at least, so that its number can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One place of a sheet, in pixels of the sheet."""
 
-    whole: Box
     strip: Box
     """Top of the cell, as wide as it; the number stands at its left."""
     frame: Box
     """`side` by `side` pixels, in whose middle the tile is."""
 
 
-@dataclass(frozen=True, slots=True)
-class SheetLayout:
-    """Where everything is on a sheet: rows by columns of equal cells, with nothing between or around them."""
-
-    rows: int
-    columns: int
-    cell: tuple[int, int]
-    """Width and height in pixels; so the sheet has columns·width by rows·height."""
-    cells: tuple[Cell, ...]
-    """Row by row, one for each tile."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the sheet in pixels."""
-        return self.columns * self.cell[0], self.rows * self.cell[1]
-
-
-def sheet_layout(n: int, columns: int, side: int) -> SheetLayout:
-    """Computes the geometry of a sheet.
+def sheet_size(n: int, columns: int, side: int) -> tuple[int, int]:
+    """Width and height in pixels of a sheet of `n` tiles: all `columns` cells of a row are there even where n is less.
 
     Args:
         n: tiles, at least 1.
-        columns: cells in a row, at least 1; all are there even where n is less.
-        side: longest side of a tile in pixels.
-
-    Returns:
-        The layout; cell sizes depend on `side` alone.
+        columns: cells in a row, at least 1.
+        side: longest side of a tile in pixels, which alone decides the size of a cell.
     """
-    assert n >= 1
-    assert columns >= 1
+    gap = _gap(side)
+    return columns * (side + 2 * gap), -(-n // columns) * (_strip(side) + side + 2 * gap)
+
+
+def sheet_cell(place: int, columns: int, side: int) -> Cell:
+    """The `place`-th cell of a sheet, from 0 row by row; equal cells, with nothing between or around them."""
     gap, strip = _gap(side), _strip(side)
-    width, height = side + 2 * gap, strip + side + 2 * gap
-    cells = []
-    for i in range(n):
-        x, y = (i % columns) * width, (i // columns) * height
-        frame = Box(x + gap, y + strip + gap, x + gap + side, y + strip + gap + side)
-        cells.append(Cell(Box(x, y, x + width, y + height), Box(x, y, x + width, y + strip), frame))
-    return SheetLayout(-(-n // columns), columns, (width, height), tuple(cells))
+    width, height = sheet_size(1, 1, side)
+    x, y = (place % columns) * width, (place // columns) * height
+    frame = Box(x + gap, y + strip + gap, x + gap + side, y + strip + gap + side)
+    return Cell(Box(x, y, x + width, y + strip), frame)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:
     """Width and height in pixels of the encoded picture, without touching one."""
     if picture.columns:
-        return sheet_layout(len(picture.tiles), picture.columns, picture.side).size
+        return sheet_size(len(picture.tiles), picture.columns, picture.side)
     return tile_size(picture.tiles[0], picture.side, picture.least)
 
 
@@ -146,15 +125,14 @@ def render_sheet(tiles: Sequence[Image.Image], columns: int, side: int, per_numb
         per_number: tiles under one number; those after the first are named parts.
 
     Returns:
-        RGB of size `sheet_layout(len(tiles), columns, side).size`.
+        RGB of size `sheet_size(len(tiles), columns, side)`.
     """
-    layout = sheet_layout(len(tiles), columns, side)
-    sheet = Image.new("RGB", layout.size, GROUND)
+    sheet = Image.new("RGB", sheet_size(len(tiles), columns, side), GROUND)
     draw = ImageDraw.Draw(sheet)
     font = _font(max(8, _strip(side) * 4 // 5))
-    for place, (tile, cell) in enumerate(zip(tiles, layout.cells, strict=True)):
+    for place, tile in enumerate(tiles):
         number, further = divmod(place, per_number)
-        strip, frame = cell.strip, cell.frame
+        strip, frame = sheet_cell(place, columns, side)
         # One pixel of ground at the left sets the strips of neighbours apart.
         draw.rectangle((strip.x0 + (strip.x0 > 0), strip.y0, strip.x1 - 1, strip.y1 - 1), fill=STRIP)
         name = f"{number + 1} part" if further else str(number + 1)

@@ -62,15 +62,6 @@ class Renderer:
         """Lets the threads end; what has not begun is not done, and what is being done is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    async def jpeg(self, picture: Picture) -> bytes:
-        """Returns the encoded picture.
-
-        Raises:
-            ImageError: a source of it cannot be read or decoded.
-        """
-        ready = self._encoded.peek(picture.digest)
-        return ready if ready is not None else await self._run(partial(self.jpeg_now, picture))
-
     async def tile(self, tile: Tile, side: int) -> Image.Image:
         """One tile as RGB pixels of the caller's own, longest side at most `side`.
 

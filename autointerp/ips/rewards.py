@@ -1,13 +1,56 @@
 """What the trainer is told of a batch of replies: rewards, outcomes, and figures of the groups for the log."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import numpy as np
+from PIL import Image
 
-from autointerp.ips.asking import Judged, Judging
 from autointerp.ips.weights import collapse_index, distinct, ips_weights
+
+
+class Part(TypedDict, total=False):
+    """A piece of a message as chat templates take it."""
+
+    type: str
+    """`text` or `image`."""
+    text: str
+
+
+class Turn(TypedDict):
+    """A message; for a model without eyes its content is one text."""
+
+    role: str
+    content: list[Part] | str
+
+
+class Ask(NamedTuple):
+    """The prompt of one feature."""
+
+    turns: list[Turn]
+    pictures: list[Image.Image]
+    """One for each part of type `image`, in order."""
+
+
+class Judged(NamedTuple):
+    """What a reply of the policy is worth."""
+
+    reward: float | None
+    """>= 0; 0 for a reply that is no usable explanation; None where it cannot be known."""
+    outcome: int | None
+    """The meaning, numbered within its group; None for a reply that is no usable explanation, or not known."""
+
+
+class Halted(Exception):  # noqa: N818 - nothing is wrong: it is a stop that a later start goes on from
+    """Rewards cannot be had now and may be later; the message says why."""
+
+
+Asks = Callable[[int], Ask]
+"""The prompt of a feature, by id."""
+
+Judging = Callable[[Sequence[int], Sequence[str]], Sequence[Judged]]
+"""Features and replies, whole groups one after the other; raises `Halted`."""
 
 
 class Group(NamedTuple):
@@ -65,11 +108,6 @@ def neutral(group: Sequence[Judged], *, alpha: float, epsilon: float) -> list[fl
 
     It is set to the mean of the known rewards *after* their scaling. Its outcome is None, its own weight therefore 1,
     so it stands at the group's mean and its advantage is 0; the others' mean is as it is without it.
-
-    Args:
-        group: replies of one prompt.
-        alpha: of the weights.
-        epsilon: of the weights.
     """
     weights = ips_weights([j.outcome for j in group], group_size=len(group), epsilon=epsilon, alpha=alpha)
     known = [j.reward * w for j, w in zip(group, weights.tolist(), strict=True) if j.reward is not None]

@@ -98,10 +98,6 @@ def collapse_index(outcomes: Sequence[Hashable | None], *, group_size: int) -> F
     An unbiased estimate of Σp² for a policy with outcome chances p, whatever the size of the group (Simpson 1949).
     Invalid outcomes are left out.
 
-    Args:
-        outcomes: as for `ips_weights`.
-        group_size: as for `ips_weights`.
-
     Returns:
         One value a group, shape [n / group_size]; NaN for a group with fewer than two valid samples.
 

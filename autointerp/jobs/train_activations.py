@@ -14,9 +14,8 @@ from autointerp.images.formats import LeftOut
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.population import Population, read_population
-from autointerp.transcoder.recording import record
 from autointerp.transcoder.settings import StoreSettings
-from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter
+from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter, record
 
 IMAGES_FILE = "images.csv"
 UNFINISHED = "shard-*.safetensors"

@@ -16,10 +16,17 @@ from autointerp.statistics.rates import Bools, Floats, Ints
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.classification_metrics import Quality, quality
-from autointerp.transcoder.classifier import INFO_FILE, ClassifierInfo, Counted, save_classifier
-from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
+from autointerp.transcoder.classifier import (
+    INFO_FILE,
+    ClassifierInfo,
+    Counted,
+    Epoch,
+    Trained,
+    save_classifier,
+    train_head,
+)
 from autointerp.transcoder.features import image_vectors
-from autointerp.transcoder.population import Population, attributes, read_population
+from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Parts, split_groups
 from autointerp.version import __version__
@@ -70,7 +77,7 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
         progress=counted(progress, "files read"),
     )
     population = _labelled(whole, progress)
-    truth = np.array(attributes(population.images), dtype=np.bool_)
+    truth = np.array([bool(image.attribute) for image in population.images])
     shares = (1 - how.validation_share - how.test_share, how.validation_share, how.test_share)
     parts = split_groups(truth, population.groups, shares=shares, seed=how.seed)
     place = settings.vectors or folder / "features"

@@ -20,9 +20,8 @@ from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import ClassifierInfo, load_classifier
 from autointerp.transcoder.coder_io import load_coder
 from autointerp.transcoder.evaluation import Asked, CoderFigures, Effect, Evaluation, Images, area, effect_of
-from autointerp.transcoder.evaluation_coders import Placing, control, on_tokens
 from autointerp.transcoder.harvest.encode import Peaks
-from autointerp.transcoder.layer_substitution import Looked, check_placed, look
+from autointerp.transcoder.layer_substitution import Looked, Placing, check_placed, control, look, on_tokens
 from autointerp.transcoder.population import Population, PopulationImage, read_population
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.store import ActivationStore

@@ -10,13 +10,11 @@ from autointerp.errors import SettingsError
 from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
-from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
-from autointerp.transcoder.image_tokens import ImageSource
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.population import read_population
-from autointerp.transcoder.settings import BackboneName
+from autointerp.transcoder.settings import BackboneName, CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.store import ActivationStore
-from autointerp.transcoder.stream import StoreSource
+from autointerp.transcoder.stream import ImageSource, StoreSource
 from autointerp.transcoder.trainer import Report, train
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -79,20 +77,11 @@ def _of_images(settings: TrainTranscoder, backbone: BackboneName, progress: Coun
     population = read_population(settings.activations, labels=settings.labels)
     for one in population.left_out:
         progress.note(f"left out: {one}")
-    writes = of.writes or of.reads
-    source = ImageSource(
-        model,
-        population,
-        reads=of.reads,
-        writes=writes,
-        seed=how.seed,
-        held_out=how.held_out,
-        side=settings.side if is_sae else "both",
-        batch=of.batch,
-    )
-    one = {"inputs": of.reads, "targets": writes}[settings.side]
-    reads, writes = (one, one) if is_sae else (of.reads, writes)
-    return source, Origin(str(settings.activations), model.name, reads, writes)
+    both = (of.reads, of.writes or of.reads)
+    one = both[settings.side == "targets"]
+    own = (one, one) if is_sae else both
+    source = ImageSource(model, population, hookpoints=own, seed=how.seed, held_out=how.held_out, batch=of.batch)
+    return source, Origin(str(settings.activations), model.name, *own)
 
 
 def _telling(progress: Counting) -> Callable[[Report], None]:

@@ -15,10 +15,8 @@ from autointerp.estimation.forecast import make_explainer
 from autointerp.explanation.candidate_scores import judging_settings
 from autointerp.explanation.meanings import Meanings
 from autointerp.images.renderer import Renderer
-from autointerp.ips.asking import Halted, Judged
-from autointerp.ips.policy import sees
-from autointerp.ips.rewards import Group
-from autointerp.ips.tuning import MODEL, Plan, newest, refuse, step_of, tune_policy
+from autointerp.ips.rewards import Group, Halted, Judged
+from autointerp.ips.tuning import MODEL, Plan, newest, refuse, sees, step_of, tune_policy
 from autointerp.job import OVER_BUDGET, choose, reference
 from autointerp.jobs.endpoints import asking, embedder_at, judge_at
 from autointerp.lmm.gateway import Tally
@@ -31,10 +29,9 @@ from autointerp.settings import (
     ModelName,
     ModelSettings,
 )
-from autointerp.tuning.features import parted, schedule, usable_features
 from autointerp.tuning.folder import Features, Measure, TuneFolder, TuneInfo, measured
 from autointerp.tuning.rewards import Rewarder
-from autointerp.tuning.training_prompts import Scenes
+from autointerp.tuning.training_prompts import Scenes, parted, schedule, usable_features
 from autointerp.version import __version__
 
 LIBRARIES = ("torch", "transformers", "trl", "accelerate", "peft")

@@ -330,9 +330,6 @@ class _Unnamed:
         self._images = images
         self._named = named
 
-    async def jpeg(self, picture: Picture) -> bytes:
-        return (await self.jpegs([picture]))[0]
-
     async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:
         made = iter(await self._images.jpegs([p for p in pictures if p.digest not in self._named]))
         return [b"" if p.digest in self._named else next(made) for p in pictures]

@@ -139,10 +139,6 @@ def asked_again(request: Request, completion: Completion, problem: str) -> Reque
 class Images(Protocol):
     """Where a client gets pixels from. Raises ImageError for an image that cannot be decoded."""
 
-    async def jpeg(self, picture: Picture) -> bytes:
-        """Returns the encoded picture."""
-        ...
-
     async def jpegs(self, pictures: Sequence[Picture]) -> list[bytes]:
         """The encoded pictures, in order; sources they share are decoded once."""
         ...

@@ -8,8 +8,8 @@ from autointerp.dump.reader import Dump
 from autointerp.errors import typed
 from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
+from autointerp.reports.hierarchy import parent_pairs
 from autointerp.reports.labels import capital, interval, number
-from autointerp.reports.parents import parent_pairs
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.runs.index import EXPLANATION, FAILURE, SCORE
 from autointerp.runs.jsonl import JsonLines
@@ -48,10 +48,11 @@ def collect(
     """
     settings = run.info.explain.settings
     renderings = settings.renderings
+    population = [_sentence(note) for note in (dump.info.population_note,) if note is not None]
     return ReportData(
         title=title or run.path.resolve().name,
         facts=_facts(run.info, dump, calibration),
-        notes=(*_not_merged(run), *_population(dump), *judge_notes(run.info, calibration)),
+        notes=(*_not_merged(run), *population, *judge_notes(run.info, calibration)),
         info=dump.info,
         n_features=dump.n_features,
         # Of several renderings the crop, since the rows beside it show the whole images already.
@@ -67,11 +68,6 @@ def collect(
         image=dump.image,
         jpeg=renderer.jpeg_now,
     )
-
-
-def _population(dump: Dump) -> tuple[str, ...]:
-    note = dump.info.population_note
-    return () if note is None else (_sentence(note),)
 
 
 def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:

@@ -21,7 +21,8 @@ GROUND, INK, BROKEN = (250, 250, 248), (40, 40, 40), (225, 205, 205)
 def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int = 3) -> Image.Image:
     """Draws at most `rows` rows of each stratum, strongest first; an image that cannot be decoded is a red cell."""
     by_stratum = strata(feature.exemplars)
-    blocks = [(name, _strongest(by_stratum[name], rows * COLUMNS)) for name in STRATA if name in by_stratum]
+    ordered = {name: sorted(own, key=lambda e: (-e.activation, e.image)) for name, own in by_stratum.items()}
+    blocks = [(name, ordered[name][: rows * COLUMNS]) for name in STRATA if name in ordered]
     height = TITLE + sum(TITLE + -(-len(shown) // COLUMNS) * (SIDE + GAP) for _, shown in blocks)
     sheet = Image.new("RGB", (GAP + COLUMNS * (SIDE + GAP), height + GAP), GROUND)
     draw = ImageDraw.Draw(sheet)
@@ -77,10 +78,6 @@ def _levels(feature: Feature, shown: Sequence[Exemplar]) -> str:
     if shown[0].silent:
         return f"reached {feature.reached_text(shown) or 'a level that is not known'}"
     return f"activation {min(e.activation for e in shown):.3g} to {max(e.activation for e in shown):.3g}"
-
-
-def _strongest(exemplars: Sequence[Exemplar], n: int) -> list[Exemplar]:
-    return sorted(exemplars, key=lambda e: (-e.activation, e.image))[:n]
 
 
 def _cell(dump: Dump, exemplar: Exemplar, renderer: Renderer) -> Image.Image:

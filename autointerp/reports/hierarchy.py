@@ -1,13 +1,80 @@
 """A feature's parents and children on its card, and the tree of a run's features, as much as a page can hold."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from autointerp.dump.format import DumpInfo
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from autointerp.dump.checks import feature_faults, ints, stop_at
+from autointerp.dump.format import FEATURES, DumpInfo
+from autointerp.dump.reader import Dump
+from autointerp.reports.data import ParentPairs, ReportData
 from autointerp.reports.labels import count, plural, scorer_labels
-from autointerp.reports.parents import Parents
 from autointerp.reports.records import Records
 from autointerp.schema import Explanation
+
+COSTLY = "histogram"
+"""The one wide column of features.parquet; nothing here needs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """Holds what a report needs to know of parents: the closest of all features, the others only of the cards."""
+
+    closest: Mapping[int, int]
+    """The closest parent of features that are in the run, or lead to one that is; by feature, ascending."""
+    of_cards: Mapping[int, tuple[int, ...]]
+    """All parents of the features that have a card, the closest first; those without any are left out."""
+    n_children: Counter[int]
+    """Features of the run that name one with a card as a parent."""
+
+
+def parent_pairs(dump: Dump) -> Iterator[ParentPairs]:
+    """Yields every pair of a feature and a parent that the dump states.
+
+    Raises:
+        DumpError: a row is not as the format says.
+    """
+    parts, names = dump.feature_parts, [name for name in FEATURES.names if name != COSTLY]
+    for at in range(len(parts.index.rows)):
+        table = parts.read(at, names)
+        nothing = pa.nulls(table.num_rows, FEATURES.field(COSTLY).type)
+        stop_at(feature_faults(table.append_column(COSTLY, nothing), dump.info), partial(parts.where, at))
+        owner = ints(pc.call_function("list_parent_indices", [table["parents"]]))
+        yield ParentPairs(ints(table["feature"])[owner], ints(pc.call_function("list_flatten", [table["parents"]])))
+
+
+def read_parents(data: ReportData, known: Collection[int], chosen: Collection[int]) -> Parents:
+    """Reads the parents once.
+
+    Args:
+        data: the run and its dump.
+        known: features of the run.
+        chosen: those of them that have a card.
+    """
+    widths, known, chosen = data.info.widths, set(known), set(chosen)
+    # Features of the last prefix are nobody's parents: those beyond the run lead nowhere.
+    inner = widths[-2] if len(widths) > 1 else 0
+    closest: dict[int, int] = {}
+    of_cards: dict[int, tuple[int, ...]] = {}
+    n_children: Counter[int] = Counter()
+    for pairs in data.parents():
+        for child, parent in zip(pairs.child.tolist(), pairs.parent.tolist(), strict=True):
+            if child in known or child < inner:
+                closest.setdefault(child, parent)
+            if child in chosen:
+                of_cards[child] = (*of_cards.get(child, ()), parent)
+            n_children[parent] += parent in chosen and child in known
+    leading: set[int] = set()
+    for child in known & closest.keys():
+        while child in closest and child not in leading:
+            leading.add(child)
+            child = closest[child]
+    return Parents({child: closest[child] for child in sorted(leading)}, of_cards, +n_children)
+
 
 MAX_PARENTS = 4
 MAX_CHILDREN = 8
@@ -90,14 +157,7 @@ class Tree:
 
 
 class Hierarchy:
-    """Knows the features around each feature that has a card.
-
-    Args:
-        parents: who is whose parent.
-        chosen: features that have a card.
-        info: of the dump.
-        records: of the run.
-    """
+    """Knows the features around each feature that has a card."""
 
     def __init__(self, parents: Parents, chosen: Collection[int], info: DumpInfo, records: Records) -> None:
         self._parents, self._info, self._records = parents, info, records
@@ -118,12 +178,7 @@ class Hierarchy:
         return Line(feature, self._info.width_of(feature), text, instead, feature in self._chosen)
 
     def family(self, feature: int, own: Explanation | None) -> Family | None:
-        """Returns the parents and children of a feature that has a card; None where it has none.
-
-        Args:
-            feature: its number.
-            own: its explanation.
-        """
+        """Returns the parents and children of a feature that has a card; None where it has none."""
         parents, children = self._parents.of_cards.get(feature, ()), self._children.get(feature, [])
         n_children = self._parents.n_children[feature]
         if not parents and not n_children:
@@ -183,12 +238,7 @@ def plan_tree(parents: Parents, known: Collection[int], widths: tuple[int, ...])
 
 
 def tree_sentence(tree: Tree, headline: str | None) -> str:
-    """Says what the tree shows and what it leaves out.
-
-    Args:
-        tree: the tree.
-        headline: the scorer whose values stand in it.
-    """
+    """Says what the tree shows and what it leaves out."""
     said = "Each feature stands under its closest parent: a feature of a smaller prefix that fires where it does."
     if headline is not None:
         said += f" The number is its “{scorer_labels(headline).title}”, with its 95 % interval."

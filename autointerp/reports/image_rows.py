@@ -38,12 +38,7 @@ class PictureRow:
 
 
 class ImageRows:
-    """Chooses the pictures of one feature; it asks the book for them without making them.
-
-    Args:
-        feature: with its exemplars.
-        book: receives the pictures.
-    """
+    """Chooses the pictures of one feature; it asks the book for them without making them."""
 
     def __init__(self, feature: Feature, book: PictureBook) -> None:
         self._feature = feature

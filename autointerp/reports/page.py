@@ -20,8 +20,7 @@ from autointerp.reports.arithmetic import heights
 from autointerp.reports.cards import cards, columns_of
 from autointerp.reports.data import ReportData, ReportInfo
 from autointerp.reports.figures import figures_of
-from autointerp.reports.hierarchy import Hierarchy, plan_tree, tree_sentence
-from autointerp.reports.parents import read_parents
+from autointerp.reports.hierarchy import Hierarchy, plan_tree, read_parents, tree_sentence
 from autointerp.reports.pictures import PictureBook, side_for
 from autointerp.reports.records import Records
 from autointerp.reports.summary import ScorerPlan, choose, scorer_plan, states_of
@@ -57,27 +56,20 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
     parents, records = read_parents(data, known, choice.features), Records(data, counted)
     hierarchy = Hierarchy(parents, choice.features, data.info, records)
     tree = plan_tree(parents, known, data.info.widths)
+    template = _environment().get_template("report.html.j2")
     book = PictureBook(data, side_for(len(choice.features)))
     shown = {card.id: card for card in cards(choice, records, hierarchy, book)}
-    parts = (
-        _environment()
-        .get_template("report.html.j2")
-        .generate(
-            **_summary(data, counted, plan),
-            **_files(),
-            data=data,
-            choice=choice,
-            tree=tree,
-            tree_sentence=tree_sentence(tree, plan.headline),
-            hierarchy=hierarchy,
-            records=records,
-            cards=shown,
-            table={"columns": columns_of(plan.scorers), "rows": [card.cells(plan.scorers) for card in shown.values()]},
-            made=book.made.keys(),
-            pictures=map(Markup, book.lines()),
-            broken=book.broken,
-            outlined=book.outlined,
-        )
+    rows = [card.cells(plan.scorers) for card in shown.values()]
+    parts = template.generate(
+        **_summary(data, counted, plan),
+        **_files(),
+        **{"data": data, "choice": choice, "tree": tree, "hierarchy": hierarchy, "records": records, "cards": shown},
+        tree_sentence=tree_sentence(tree, plan.headline),
+        table={"columns": columns_of(plan.scorers), "rows": rows},
+        made=book.made.keys(),
+        pictures=map(Markup, book.lines()),
+        broken=book.broken,
+        outlined=book.outlined,
     )
     try:
         size = _replace(out, parts)

@@ -8,12 +8,7 @@ from autointerp.schema import Explanation, FailureRecord, Score
 
 
 class Records:
-    """Reads explanations, scores and open failures by feature.
-
-    Args:
-        data: the run and its dump.
-        counted: of the same run.
-    """
+    """Reads explanations, scores and open failures by feature."""
 
     def __init__(self, data: ReportData, counted: Aggregates) -> None:
         self._data = data

@@ -19,8 +19,7 @@ from pydantic import ConfigDict, ValidationError
 from autointerp.errors import RunError, one_line
 from autointerp.processes import is_running, machine
 from autointerp.record import Record
-from autointerp.remote.errors import RemoteError
-from autointerp.remote.path import RemotePath
+from autointerp.remote.path import RemoteError, RemotePath
 from autointerp.runs.parts import PARTS
 from autointerp.within import leaves, within
 

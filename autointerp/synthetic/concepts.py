@@ -99,20 +99,6 @@ def _kinds(truth: Expression) -> set[str]:
     return _kinds(truth.first) | _kinds(truth.second) | {joint}
 
 
-def holds(concept: Concept, scene: Scene) -> bool:
-    """Says whether the concept is true of one scene."""
-    return _true(concept.truth, scene)
-
-
-def _true(truth: Expression, scene: Scene) -> bool:
-    if isinstance(truth, Has):
-        return any(all(getattr(t, name) == value for name, value in truth.values) for t in scene.things)
-    if isinstance(truth, Counts):
-        return len(scene.things) == truth.n
-    parts = (_true(truth.first, scene), _true(truth.second, scene))
-    return all(parts) if isinstance(truth, Both) else any(parts)
-
-
 def holds_all(concept: Concept, scenes: Scenes) -> Bools:
     """Says of each scene whether the concept is true of it; shape [n]."""
     return _all_true(concept.truth, scenes)
@@ -161,15 +147,16 @@ def _closeness(name: str, value: str) -> Floats:
 
 def meant(concept: Concept, scene: Scene) -> tuple[int, ...]:
     """Returns the objects that make it true, by index; all where their number does, none where it is not true."""
-    return tuple(sorted(_meant(concept.truth, scene))) if holds(concept, scene) else ()
+    return tuple(sorted(_meant(concept.truth, scene)))
 
 
 def _meant(truth: Expression, scene: Scene) -> set[int]:
     if isinstance(truth, Counts):
-        return set(range(len(scene.things)))
+        return set(range(truth.n)) if len(scene.things) == truth.n else set()
     if isinstance(truth, Has):
         return {i for i, t in enumerate(scene.things) if all(getattr(t, name) == v for name, v in truth.values)}
-    return set().union(*(_meant(part, scene) for part in (truth.first, truth.second) if _true(part, scene)))
+    first, second = _meant(truth.first, scene), _meant(truth.second, scene)
+    return first | second if isinstance(truth, Either) or (first and second) else set()
 
 
 def in_covering_order(concepts: Iterable[Concept], seed: int) -> tuple[Concept, ...]:

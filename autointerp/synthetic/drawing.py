@@ -1,7 +1,6 @@
 """Draws a scene: objects that stand on a ground under soft light, with shadows that touch them, lie apart, or lack."""
 
 import io
-from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, pi, sin
 from random import Random
@@ -51,18 +50,8 @@ FINE = 4
 """Pixels drawn for one pixel shown, each way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """Is a picture of a scene."""
-
-    image: Image.Image
-    """RGB, square."""
-    boxes: tuple[Box, ...]
-    """Of each object without its shadow, in the scene's order."""
-
-
-def draw(scene: Scene, side: int = SIDE) -> Drawing:
-    """Draws a scene `side` pixels wide and high; the same scene gives the same pixels."""
+def draw(scene: Scene, side: int = SIDE) -> Image.Image:
+    """Draws a scene in RGB, `side` pixels wide and high; the same scene gives the same pixels."""
     boxes = boxes_of(scene, side)
     image = _ground(scene.ground, side).copy()
     for thing, box in zip(scene.things, boxes, strict=True):
@@ -73,13 +62,13 @@ def draw(scene: Scene, side: int = SIDE) -> Drawing:
     for i in order:
         sprite = _sprite(scene.things[i], boxes[i].width)
         image.paste(sprite, (boxes[i].x0, boxes[i].y0), sprite)
-    return Drawing(image, boxes)
+    return image
 
 
 def jpeg_of(scene: Scene, side: int = SIDE) -> bytes:
     """Draws a scene as a JPEG file."""
     target = io.BytesIO()
-    draw(scene, side).image.save(target, "JPEG", quality=93, subsampling=0)
+    draw(scene, side).save(target, "JPEG", quality=93, subsampling=0)
     return target.getvalue()
 
 

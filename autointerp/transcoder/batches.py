@@ -19,7 +19,7 @@ AHEAD = 2
 
 
 def prepared_batches(
-    backbone: Backbone, images: Sequence[PopulationImage], *, size: int, threads: int | None = None
+    backbone: Backbone, images: Sequence[PopulationImage], *, size: int
 ) -> Iterator[tuple[Sequence[PopulationImage], Tensor]]:
     """Yields batches in the order given: the images, and [n, 3, side, side].
 
@@ -27,13 +27,12 @@ def prepared_batches(
         backbone: that prepares them.
         images: of a population, which has found them readable.
         size: images a batch; the last may be smaller.
-        threads: that decode; None takes the machine's cores.
 
     Raises:
         SettingsError: a file has changed since the population was read and cannot be decoded any more.
     """
     parts = [images[i : i + size] for i in range(0, len(images), size)]
-    with worker_threads(threads or os.cpu_count() or 1) as pool:
+    with worker_threads(os.cpu_count() or 1) as pool:
         coming: deque[list[Future[Tensor]]] = deque()
         for i, part in enumerate(parts):
             while len(coming) <= AHEAD and i + len(coming) < len(parts):

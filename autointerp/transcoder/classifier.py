@@ -1,20 +1,24 @@
 """A head on a frozen backbone that tells images with a physical error from those without."""
 
+from collections.abc import Callable
+from math import log
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
-from pydantic import PositiveInt, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import PositiveInt
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.reading import read_json
 from autointerp.record import Record
+from autointerp.statistics.rates import Bools
 from autointerp.transcoder.classification_metrics import Quality
-from autointerp.transcoder.files import first_fault
+from autointerp.transcoder.files import read_record, read_tensors, written
 from autointerp.transcoder.settings import ClassifierSettings
+from autointerp.transcoder.splits import Parts
 
 FORMAT = "autointerp-classifier/1"
 INFO_FILE = "classifier.json"
@@ -114,12 +118,10 @@ def save_classifier(folder: Path, classifier: Classifier, info: ClassifierInfo) 
     Raises:
         SettingsError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(classifier.state_dict(), folder / WEIGHTS_FILE)
-        (folder / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    except (OSError, SafetensorError) as e:
-        raise SettingsError(f"{folder}: cannot be written: {e}") from e
+    with written(folder / WEIGHTS_FILE) as path:
+        save_file(classifier.state_dict(), path)
+    with written(folder / INFO_FILE) as path:
+        path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
@@ -128,16 +130,101 @@ def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
     Raises:
         SettingsError: a file is missing or is not as this program writes it.
     """
-    path = folder / INFO_FILE
+    path, remedy = folder / WEIGHTS_FILE, "give a folder that `autointerp train classifier` wrote"
+    info = read_record(folder / INFO_FILE, ClassifierInfo, missing=f"{folder / INFO_FILE}: no such file; {remedy}")
+    classifier = Classifier(info.settings.head, info.width, info.settings.n_hidden)
+    tensors = read_tensors(path, beside=INFO_FILE, remedy=remedy)
     try:
-        info = ClassifierInfo.model_validate(read_json(path.read_text("utf-8")))
-        classifier = Classifier(info.settings.head, info.width, info.settings.n_hidden)
-        path = folder / WEIGHTS_FILE
-        classifier.load_state_dict(load_file(path))
-    except FileNotFoundError as e:
-        raise SettingsError(f"{path}: no such file; give a folder that `autointerp train classifier` wrote") from e
-    except ValidationError as e:
-        raise SettingsError(f"{path}: {first_fault(e)}") from e
-    except (OSError, ValueError, SafetensorError, RuntimeError) as e:
+        classifier.load_state_dict(tensors)
+    except RuntimeError as e:
         raise SettingsError(f"{path}: cannot be read as {FORMAT}: {one_line(str(e))[:200]}") from e
     return classifier.eval().requires_grad_(False), info
+
+
+class Epoch(NamedTuple):
+    """Losses after one pass: binary cross-entropy in nats, weighted as in training."""
+
+    number: int
+    """From 1."""
+    train: float
+    validation: float
+
+
+class Trained(NamedTuple):
+    """Holds a head and how it came about."""
+
+    classifier: Classifier
+    best: Epoch
+    """Whose weights it has."""
+    epochs_run: int
+
+
+def train_head(
+    vectors: Tensor,
+    labels: Bools,
+    parts: Parts,
+    settings: ClassifierSettings,
+    progress: Callable[[Epoch], None],
+) -> Trained:
+    """Trains a head, and keeps that of the epoch with the smallest validation loss.
+
+    With `balance` the loss of label 1 is weighted by w = n₀/n₁ of the training part, which adds log w to the log odds
+    that minimise it; afterwards log w is taken from the last bias, so that the probabilities speak of the training
+    part's rate again (Elkan 2001, theorem 2).
+
+    Args:
+        vectors: of all labelled images, [n, width].
+        labels: shape [n].
+        parts: positions; both labels occur in each.
+        settings: of the head and its training.
+        progress: is told each epoch's losses.
+    """
+    truth = torch.from_numpy(labels.astype(np.float32))
+    x, y = vectors[parts.train], truth[parts.train]
+    weight = float((1 - y).sum() / y.sum()) if settings.balance else 1.0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        model = Classifier(settings.head, vectors.shape[1], settings.n_hidden)
+        model.fit_scale(x)
+        best, run = _descend(
+            model, x, y, vectors[parts.validation], truth[parts.validation], weight, settings, progress
+        )
+    with torch.no_grad():
+        model.last.bias.sub_(log(weight))
+    return Trained(model.eval().requires_grad_(False), best, run)
+
+
+def _descend(
+    model: Classifier,
+    x: Tensor,
+    y: Tensor,
+    x_held: Tensor,
+    y_held: Tensor,
+    weight: float,
+    settings: ClassifierSettings,
+    progress: Callable[[Epoch], None],
+) -> tuple[Epoch, int]:
+    """Leaves the best epoch's weights in the model; returns that epoch, and how many were run."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.rate, weight_decay=settings.decay)
+    best, kept, epoch = Epoch(0, float("inf"), float("inf")), model.state_dict(), 0
+    for epoch in range(1, settings.epochs + 1):
+        total = 0.0
+        for rows in torch.randperm(len(x)).split(settings.batch):
+            loss = _loss(model(x[rows]), y[rows], weight)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += float(loss.detach()) * len(rows)
+        with torch.no_grad():
+            now = Epoch(epoch, total / len(x), float(_loss(model(x_held), y_held, weight)))
+        progress(now)
+        if now.validation < best.validation:
+            best, kept = now, {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if epoch - best.number >= settings.patience:
+            break
+    model.load_state_dict(kept)
+    return best, epoch
+
+
+def _loss(seen: Seen, truth: Tensor, weight: float) -> Tensor:
+    return functional.binary_cross_entropy_with_logits(seen.logits, truth, pos_weight=torch.tensor(weight))

@@ -16,7 +16,7 @@ from autointerp.transcoder.activation import (
     packed,
     stacked,
 )
-from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.sparse import Places, decoded, gathered, running
 
 CHUNK = 4096
@@ -43,9 +43,6 @@ class SparseCoder(nn.Module):
 
     z = relu(encoder·(x - in_mean)/in_scale + encoder_bias), of which few are kept;
     y = (z·decoder + decoder_bias)·out_scale + out_mean. Weights are zero until `start` or a stored state fills them.
-
-    Args:
-        config: What to build.
     """
 
     threshold: Tensor
@@ -114,12 +111,12 @@ class SparseCoder(nn.Module):
         A token's latents do not depend on the other tokens: `batchtopk` keeps what is above its threshold.
 
         Args:
-            inputs: [tokens, d_in], raw units.
+            inputs: [tokens, d_in], raw units; on any device.
             width: One of the config's.
         """
         width = width or self.n_latents
         with torch.inference_mode():
-            return stacked([self._encode(chunk, width) for chunk in inputs.split(CHUNK)])
+            return stacked([self._encode(chunk, width) for chunk in inputs.to(self.encoder.device).split(CHUNK)])
 
     def decode(self, encoded: Encoded, width: int | None = None, inputs: Tensor | None = None) -> Tensor:
         """Returns [tokens, d_out], raw units: what the first `width` latents reconstruct; the others are left out.
@@ -274,11 +271,7 @@ class RawUnits:
         self.widths = (n_units,)
         self.k = min(k, n_units)
 
-    def encode(self, inputs: Tensor) -> Encoded:
+    def encode(self, inputs: Tensor, /) -> Encoded:
         """Returns the largest units of each token of `inputs`, [tokens, n_units]."""
         indices = inputs.abs().topk(self.k, dim=1).indices
         return Encoded(inputs.float().gather(1, indices), indices)
-
-    def decode(self, encoded: Encoded) -> Tensor:
-        """Returns [tokens, n_units]: the kept units, and 0 for the rest."""
-        return encoded.dense(self.n_latents)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -10,11 +12,9 @@ from autointerp.clock import now
 from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.config import CoderConfig, TrainSettings
 from autointerp.transcoder.files import read_record, read_tensors, written
 from autointerp.transcoder.losses import HeldOut
-from autointerp.transcoder.sparsify import CONFIG as SPARSIFY_CONFIG
-from autointerp.transcoder.sparsify import load_sparsify
+from autointerp.transcoder.settings import CoderConfig, TrainSettings
 from autointerp.version import __version__
 
 FORMAT = "autointerp-coder/1"
@@ -61,15 +61,9 @@ def describe(
     config: CoderConfig, *, model: str, reads: str, writes: str, training: Training | None = None
 ) -> CoderInfo:
     """Makes the content of coder.json of a coder that is made now."""
-    created_by = f"autointerp {__version__}"
+    by = f"autointerp {__version__}"
     return CoderInfo(
-        created=now(),
-        created_by=created_by,
-        model=model,
-        reads=reads,
-        writes=writes,
-        config=config,
-        training=training,
+        created=now(), created_by=by, model=model, reads=reads, writes=writes, config=config, training=training
     )
 
 
@@ -81,7 +75,6 @@ def save_coder(coder: SparseCoder, info: CoderInfo, folder: str | Path) -> None:
     """
     target = Path(folder)
     with written(target / WEIGHTS) as path:
-        target.mkdir(parents=True, exist_ok=True)
         save_file({k: t.contiguous() for k, t in coder.state_dict().items()}, path)
     with written(target / INFO) as path:
         path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -125,3 +118,77 @@ def _filled(config: CoderConfig, tensors: dict[str, Tensor], path: Path) -> Spar
         raise SettingsError(f"{path}: has {strange[0]}, which its description does not know")
     coder.load_state_dict(tensors)
     return coder.eval()
+
+
+SPARSIFY_CONFIG = "cfg.json"
+SPARSIFY_WEIGHTS = "sae.safetensors"
+
+
+class _Config(BaseModel):
+    """What matters of cfg.json; its other keys concern training."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    d_in: PositiveInt
+    k: PositiveInt
+    activation: str = "topk"
+    skip_connection: bool = False
+    transcode: bool = False
+    signed: bool = False
+
+
+def load_sparsify(folder: Path) -> tuple[CoderConfig, dict[str, Tensor]]:
+    """Reads a coder's configuration and its state by our names.
+
+    There: z = topk(relu(W·(x - b_dec) + b)), y = z·W_dec + b_dec + W_skip·x, where a transcoder reads x as it is.
+
+    Raises:
+        SettingsError: a file is missing or broken, or the coder is of a kind that has no counterpart here.
+    """
+    found = _config(folder / SPARSIFY_CONFIG)
+    stored = read_tensors(folder / SPARSIFY_WEIGHTS, beside=SPARSIFY_CONFIG, remedy="copy it again")
+    weights = {name: tensor.float() for name, tensor in stored.items()}
+    for name in ("encoder.weight", "encoder.bias", "W_dec", "b_dec", *(("W_skip",) if found.skip_connection else ())):
+        if name not in weights:
+            raise SettingsError(f"{folder / SPARSIFY_WEIGHTS}: has no {name}, so it cannot be loaded")
+    rows = weights["W_dec"]
+    config = CoderConfig(
+        kind="transcoder" if found.transcode or len(weights["b_dec"]) != found.d_in else "sae",
+        d_in=found.d_in,
+        d_out=len(weights["b_dec"]),
+        widths=(len(rows),),
+        k=min(found.k, len(rows)),
+        sparsity="topk",
+        skip=found.skip_connection,
+        normalise=False,
+    )
+    return config, _state(config, weights)
+
+
+def _state(config: CoderConfig, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    bias = weights["b_dec"]
+    in_mean = bias if config.kind == "sae" else torch.zeros(config.d_in)
+    state = {
+        "encoder": weights["encoder.weight"],
+        "encoder_bias": weights["encoder.bias"],
+        "decoders.0": weights["W_dec"],
+        "decoder_biases.0": bias,
+        "threshold": torch.zeros(()),
+        "n_thresholds": torch.zeros((), dtype=torch.int64),
+        "in_mean": in_mean,
+        "in_scale": torch.ones(()),
+        "out_mean": torch.zeros(config.d_out),
+        "out_scale": torch.ones(()),
+    }
+    if config.skip:
+        # Ours reads the input around its mean, theirs the input itself.
+        state |= {"skip": weights["W_skip"], "decoder_biases.0": bias + weights["W_skip"] @ in_mean}
+    return state
+
+
+def _config(path: Path) -> _Config:
+    found = read_record(path, _Config, missing=f"{path}: there is no such file")
+    if found.activation != "topk" or found.signed:
+        kind = "signed activations" if found.signed else f"activation {found.activation!r}"
+        raise SettingsError(f"{path}: {kind} cannot be loaded; of sparsify's coders only topk ones can")
+    return found

@@ -19,11 +19,14 @@ R = TypeVar("R", bound=BaseModel)
 def written(path: Path) -> Iterator[Path]:
     """Gives a hidden name beside `path` to write under; what lies there takes the name `path` once the block has ended.
 
+    Folders on the way to it are made.
+
     Raises:
         SettingsError: the file cannot be written.
     """
     unfinished = path.with_name(f".{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         unfinished.replace(path)
     except (OSError, SafetensorError) as error:
@@ -48,14 +51,9 @@ def read_record(path: Path, kind: type[R], *, missing: str) -> R:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {one_line(str(error))}") from error
     except ValidationError as error:
-        raise SettingsError(f"{path}: {first_fault(error)}") from error
-
-
-def first_fault(error: ValidationError) -> str:
-    """Says in one line which field of a record is wrong first, and why."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where + ': ' if where else ''}{one_line(first['msg'])}"
+        first = error.errors(include_url=False)[0]
+        where = "".join(f"{part}." for part in first["loc"])[:-1]
+        raise SettingsError(f"{path}: {where + ': ' if where else ''}{one_line(first['msg'])}") from error
 
 
 def read_tensors(path: Path, *, beside: str, remedy: str) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
-"""Runs images through a backbone as it is, and with a layer replaced by what coders make of it."""
+"""Measures coders on tokens, and runs images through a backbone with a layer replaced by what coders make of it."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,15 @@ from autointerp.transcoder.backbones.headed import LOGIT
 from autointerp.transcoder.backbones.protocol import Backbone, Swap, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.coder_io import StoredCoder
+from autointerp.transcoder.evaluation import CoderFigures, mean_target, nesting
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
+from autointerp.transcoder.losses import measure
 from autointerp.transcoder.population import PopulationImage
+from autointerp.transcoder.settings import EvaluateSettings
+from autointerp.transcoder.store import Activations, ActivationStore
+from autointerp.transcoder.stream import StoreSource
+from autointerp.transcoder.tokens import Side
 
 MEAN = "mean"
 """In the layer's place a constant: the mean of what it writes."""
@@ -45,12 +53,6 @@ class Looked(NamedTuple):
 
 def check_placed(backbone: Backbone, name: str, placed: Placed, head_reads: str | None) -> None:
     """Sees that a coder fits, and that the classifier lies behind it.
-
-    Args:
-        backbone: that it shall read.
-        name: of the coder, for a message.
-        placed: the coder.
-        head_reads: hookpoint of the classifier; None without one.
 
     Raises:
         SettingsError: a hookpoint is missing, has another width, or is not before the classifier's.
@@ -101,7 +103,8 @@ def look(
     for part, pixels in prepared_batches(backbone, images, size=batch):
         taken = backbone.run(pixels, places)
         for name, placed in coders.items():
-            peaks[name].append(_peaks(name, placed, taken[placed.reads]))
+            entries = entries_of(placed.coder, name, taken[placed.reads])
+            peaks[name].append(peaks_of(entries, len(part), placed.coder.n_latents))
         done += len(part)
         progress(done, len(images) + len(asked))
     before: list[Tensor] = []
@@ -146,19 +149,14 @@ def _joined(parts: list[Tensor]) -> Floats:
     return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
 
 
-def _peaks(name: str, placed: Placed, read: Tensor) -> Peaks:
-    patches = (read if read.ndim == 3 else read[:, None]).to(placed.coder.encoder.device)
-    return peaks_of(entries_of(placed.coder, name, patches), len(read), placed.coder.n_latents)
-
-
 def _swaps(placed: Placed) -> dict[str, Swap]:
     """Returns what takes the layer's place, by its name."""
-    coder, device = placed.coder, placed.coder.encoder.device
+    coder = placed.coder
 
     def prefix(width: int) -> Swap:
         def swap(taken: Mapping[str, Tensor]) -> Tensor:
             read, own = taken[placed.reads], taken[placed.writes]
-            made = coder.reconstruct(read.reshape(-1, read.shape[-1]).to(device), width)
+            made = coder.reconstruct(read.reshape(-1, read.shape[-1]), width)
             # A copy, for what inference mode made must not be written into, as a later layer may.
             return made.view(own.shape).to(own).clone()
 
@@ -170,3 +168,92 @@ def _swaps(placed: Placed) -> dict[str, Swap]:
         return placed.mean.to(own).expand_as(own).clone()
 
     return {f"first {w} latents": prefix(w) for w in coder.widths} | {MEAN: mean}
+
+
+TOKENS = 1024
+"""Tokens encoded at once."""
+
+
+class Placing(NamedTuple):
+    """Is a coder to be measured."""
+
+    placed: Placed
+    figures: CoderFigures
+    """On tokens alone."""
+
+
+def on_tokens(
+    held: ActivationStore, name: str, stored: StoredCoder, settings: EvaluateSettings, device: str
+) -> Placing:
+    """Measures a coder on the image groups of a store that its training left out.
+
+    Raises:
+        SettingsError: the coder is of other activations.
+    """
+    info, about = stored.info, held.about
+    reads, writes, side = _sides(name, stored, about)
+    training = info.training if info.training and info.training.settings.held_out else None
+    seed, share = (training.settings.seed, training.settings.held_out) if training else (0, settings.held_out)
+    source = StoreSource(held, seed=seed, held_out=share, side=side)
+    if (source.d_in, source.d_out) != (info.config.d_in, info.config.d_out):
+        raise SettingsError(
+            f"--coder {name}: has {info.config.d_in} and {info.config.d_out} channels, and {held.folder} has "
+            f"{source.d_in} and {source.d_out}; it was trained on other activations"
+        )
+    coder = stored.coder.to(device)
+    figures = CoderFigures(
+        coder=name,
+        model=about.backbone,
+        kind=info.config.kind,
+        reads=reads,
+        writes=writes,
+        widths=coder.widths,
+        held_out=measure(coder, source.held_out(TOKENS, settings.tokens)),
+        unseen=training is not None and Path(training.source).resolve() == held.folder.resolve(),
+        nesting=nesting(coder, lambda: source.held_out(TOKENS, settings.tokens), seed=settings.seed),
+    )
+    return Placing(Placed(coder, reads, writes, mean_target(source.held_out(TOKENS, settings.tokens))), figures)
+
+
+def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str, Side]:
+    """Returns hookpoints that a coder reads and writes, and which part of the store it is measured on."""
+    info, autoencodes = stored.info, stored.info.config.kind == "sae"
+    if info.model == "unknown":
+        # A coder of another program does not say what it read: the store stands for it.
+        return (
+            (about.reads, about.reads, "inputs") if autoencodes else (about.reads, about.writes or about.reads, "both")
+        )
+    sides: dict[tuple[str, str | None], Side]
+    if autoencodes:
+        sides = {(about.reads, about.reads): "inputs", (about.writes or about.reads, about.writes): "targets"}
+    else:
+        sides = {(about.reads, about.writes): "both"}
+    side = sides.get((info.reads, info.writes))
+    if info.model != about.backbone or side is None:
+        raise SettingsError(
+            f"--coder {name}: is of {info.model}, {info.reads} to {info.writes}, and the activations are of "
+            f"{about.backbone}, {about.reads} to {about.writes or about.reads}; name their own store"
+        )
+    return info.reads, info.writes, side
+
+
+def control(name: str, stored: StoredCoder, device: str) -> Placing:
+    """Places a coder of another backbone; its figures are those of its training, as its activations are not here.
+
+    Raises:
+        SettingsError: it does not say which model it reads.
+    """
+    info = stored.info
+    if info.model == "unknown":
+        raise SettingsError(f"--control {name}: does not say which model it reads")
+    figures = CoderFigures(
+        coder=name,
+        model=info.model,
+        kind=info.config.kind,
+        reads=info.reads,
+        writes=info.writes,
+        widths=info.config.widths,
+        held_out=info.training.held_out if info.training else None,
+        unseen=info.training is not None and info.training.held_out is not None,
+    )
+    return Placing(Placed(stored.coder.to(device), info.reads, info.writes), figures)

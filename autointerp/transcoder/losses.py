@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from autointerp.record import Record
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
-from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.tokens import TokenBatch
 
 

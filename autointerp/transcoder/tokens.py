@@ -20,15 +20,11 @@ class TokenBatch(NamedTuple):
 
 
 class TokenSource(Protocol):
-    """Gives an endless sequence of batches, the same each time that it is asked for."""
+    """Gives an endless sequence of batches, the same each time; keeps some groups of images from it, for measuring."""
 
     def batches(self, size: int, start: int) -> Iterator[TokenBatch]:
         """Yields batches of `size` tokens, from the `start`-th on: training that was stopped goes on there."""
         ...
-
-
-class Splitting(TokenSource, Protocol):
-    """Is a source that keeps some groups of images from training, for measuring."""
 
     def held_out(self, size: int, most: int) -> Iterator[TokenBatch]:
         """Yields tokens that training never sees, `size` or fewer at a time, about `most`."""

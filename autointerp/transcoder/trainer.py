@@ -1,21 +1,127 @@
 """Trains a sparse coder on a stream of tokens."""
 
+import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from autointerp.errors import SettingsError
+from autointerp.errors import SettingsError, one_line
+from autointerp.record import Record
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
-from autointerp.transcoder.config import CoderConfig, TrainSettings
+from autointerp.transcoder.files import written
 from autointerp.transcoder.losses import LOSSES, l0, nested_fvu
+from autointerp.transcoder.settings import CoderConfig, TrainSettings
 from autointerp.transcoder.tokens import TokenBatch, TokenSource
-from autointerp.transcoder.training_state import TrainingState, resumed, save, started
+
+FORMAT = "autointerp-checkpoint/1"
+
+
+class _Stored(Record):
+    """The part of a checkpoint that is not tensors: JSON in the header of its file."""
+
+    format: str
+    step: int
+    config: CoderConfig
+    settings: TrainSettings
+
+
+@dataclass
+class TrainingState:
+    """A coder on its way. Nothing is drawn at random after the first weights, so there is no generator to keep."""
+
+    coder: SparseCoder
+    optimiser: torch.optim.AdamW
+    silent_for: Tensor
+    """[n_latents], int64: tokens since each latent was last on."""
+    step: int
+    """Batches learned from."""
+
+    def dead(self) -> Tensor:
+        """Returns [n_dead], int64: latents that were silent for `dead_after` tokens."""
+        return (self.silent_for >= self.coder.config.dead_after).nonzero().squeeze(1)
+
+
+def started(config: CoderConfig, settings: TrainSettings) -> TrainingState:
+    """Makes a coder with its first weights.
+
+    Raises:
+        SettingsError: this machine has no such device.
+    """
+    coder = SparseCoder(config)
+    coder.start(settings.seed)
+    try:
+        coder.to(settings.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = one_line(str(error).partition("\n")[0])
+        raise SettingsError(f"--device {settings.device}: cannot be used: {reason}") from error
+    optimiser = torch.optim.AdamW(coder.parameters(), lr=settings.rate, weight_decay=settings.weight_decay, fused=True)
+    silent_for = torch.zeros(config.n_latents, dtype=torch.int64, device=settings.device)
+    return TrainingState(coder, optimiser, silent_for, 0)
+
+
+def save(state: TrainingState, settings: TrainSettings, path: Path) -> None:
+    """Writes a checkpoint beside `path`, then gives it that name.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    tensors = {f"coder.{name}": tensor for name, tensor in state.coder.state_dict().items()}
+    for number, moments in state.optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
+    tensors["silent_for"] = state.silent_for
+    stored = _Stored(format=FORMAT, step=state.step, config=state.coder.config, settings=settings)
+    with written(path) as unfinished:
+        save_file(tensors, unfinished, metadata={"state": stored.model_dump_json()})
+
+
+def resumed(config: CoderConfig, settings: TrainSettings, path: Path) -> TrainingState:
+    """Restores training as it stood when the checkpoint was written.
+
+    Raises:
+        SettingsError: the file is no checkpoint, or is one of another configuration.
+    """
+    state = started(config, settings)
+    try:
+        with safe_open(path, framework="pt") as file:
+            stored = _Stored.model_validate_json((file.metadata() or {}).get("state", ""))
+            _same(stored, config, settings, path)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
+        state.coder.load_state_dict(_under("coder.", tensors))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _under("optimiser.", tensors).items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+        state.optimiser.load_state_dict(state.optimiser.state_dict() | {"state": moments})
+        state.silent_for.copy_(tensors["silent_for"])
+    except (OSError, SafetensorError, ValidationError, KeyError, RuntimeError, ValueError) as error:
+        reason = one_line(str(error).partition("\n")[0])
+        raise SettingsError(f"{path}: not a checkpoint to go on from: {reason}; begin again without it") from error
+    state.step = stored.step
+    return state
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _same(stored: _Stored, config: CoderConfig, settings: TrainSettings, path: Path) -> None:
+    for then, now in ((stored.config, config), (stored.settings, settings)):
+        before, asked = (json.loads(record.model_dump_json()) for record in (then, now))
+        for name, value in asked.items():
+            if before[name] != value:
+                raise SettingsError(
+                    f"{path}: was written with {name} {before[name]}, not {value}; give the same, or another folder"
+                )
 
 
 class Report(NamedTuple):
@@ -43,7 +149,7 @@ def train(
     settings: TrainSettings,
     *,
     checkpoint: Path | None = None,
-    progress: Callable[[Report], None] | None = None,
+    progress: Callable[[Report], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> SparseCoder:
     """Trains a coder, or goes on from a checkpoint to the very weights that it would have had without the stop.
@@ -63,26 +169,28 @@ def train(
         KeyboardInterrupt: it was to end; it names the option that goes on from the checkpoint.
         SettingsError: the device, the checkpoint or the source cannot be used, or the loss is no longer finite.
     """
-    if checkpoint is not None and checkpoint.exists():
-        state = resumed(config, settings, checkpoint)
-    else:
-        state = started(config, settings)
-        if config.normalise:
-            fit(state.coder, source, settings)
+    state = _begun(config, source, settings, checkpoint)
     began, first = time.monotonic(), state.step
     state.coder.train()
     for batch in islice(source.batches(settings.batch, first), settings.steps - first):
         out, losses = learn(state, batch, settings)
         if state.step % settings.report_every == 0 or state.step == settings.steps:
-            report = _report(state, out, losses, settings.steps, time.monotonic() - began, state.step - first)
-            if progress:
-                progress(report)
+            progress(_report(state, out, losses, settings.steps, time.monotonic() - began, state.step - first))
         ending = stopping()
         if checkpoint is not None and (ending or state.step % settings.checkpoint_every == 0):
             save(state, settings, checkpoint)
         if ending:
             raise KeyboardInterrupt(*(() if checkpoint is None else ("--resume",)))
     return state.coder.eval()
+
+
+def _begun(config: CoderConfig, source: TokenSource, settings: TrainSettings, checkpoint: Path | None) -> TrainingState:
+    if checkpoint is not None and checkpoint.exists():
+        return resumed(config, settings, checkpoint)
+    state = started(config, settings)
+    if config.normalise:
+        fit(state.coder, source, settings)
+    return state
 
 
 def learn(state: TrainingState, batch: TokenBatch, settings: TrainSettings) -> tuple[ForwardOutput, dict[str, Tensor]]:
@@ -125,23 +233,23 @@ def fit(coder: SparseCoder, source: TokenSource, settings: TrainSettings) -> Non
 
     One scale for all channels keeps the geometry of the space; a constant input or target keeps the scale 1.
     """
-    sums: dict[str, Tensor] = {}
     n_batches = max(1, settings.fit_tokens // settings.batch)
     batches = islice(source.batches(settings.batch, 0), n_batches)
     head = next(batches)
     # Sums are taken around the first batch's mean: squares of far-off values would swallow the variance.
-    origin = {"in": head.inputs.double().mean(dim=0), "out": head.targets.double().mean(dim=0)}
+    origins = [side.double().mean(dim=0) for side in head]
+    sums, squares = ([torch.zeros_like(origin) for origin in origins] for _ in range(2))
     n_tokens = 0
     for batch in chain((head,), batches):
-        for side, rows in (("in", batch.inputs), ("out", batch.targets)):
-            shifted = rows.double() - origin[side]
-            for name, value in ((f"{side}", shifted.sum(dim=0)), (f"{side}²", shifted.square().sum(dim=0))):
-                sums[name] = sums[name] + value if name in sums else value
+        for i, rows in enumerate(batch):
+            shifted = rows.double() - origins[i]
+            sums[i] += shifted.sum(dim=0)
+            squares[i] += shifted.square().sum(dim=0)
         n_tokens += len(batch.inputs)
-    for side in ("in", "out"):
-        mean = sums[side] / n_tokens
-        variance = float((sums[f"{side}²"] / n_tokens - mean.square()).mean())
-        coder.get_buffer(f"{side}_mean").copy_(mean + origin[side])
+    for i, side in enumerate(("in", "out")):
+        mean = sums[i] / n_tokens
+        variance = float((squares[i] / n_tokens - mean.square()).mean())
+        coder.get_buffer(f"{side}_mean").copy_(mean + origins[i])
         coder.get_buffer(f"{side}_scale").fill_(math.sqrt(variance) if variance > 0 else 1.0)
 
 

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import filelock
 import numpy as np
@@ -56,10 +55,6 @@ class TuneInfo(Record):
 class TuneFolder:
     """A folder opened for writing: holds its lock until the context is left.
 
-    Args:
-        path: made if missing.
-        info: what it is made with.
-
     Raises:
         SettingsError: it was made with something else, is in use, or cannot be written.
     """
@@ -107,9 +102,7 @@ class TuneFolder:
     def __enter__(self) -> "TuneFolder":
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         files = [file for file in (self._failures, self._metrics) if file is not None]
         try:
             for file in files if kind is None else ():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from autointerp.explanation.candidate_scores import Tried, tried
 from autointerp.explanation.meanings import Meanings, Told
-from autointerp.ips.asking import Halted, Judged
+from autointerp.ips.rewards import Halted, Judged
 from autointerp.job import OVER_BUDGET
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure, failed

@@ -3,24 +3,28 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from io import BytesIO
+from random import Random
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
-from autointerp.errors import SettingsError
+from autointerp.errors import ImageError, SettingsError
 from autointerp.evidence import Images, draw_shown
 from autointerp.explanation.candidate_scores import choosing_sample
 from autointerp.explanation.explainer import Explainer
 from autointerp.images.renderer import Renderer
-from autointerp.ips.asking import Ask, Part, Turn
-from autointerp.job import images_of
+from autointerp.ips.rewards import Ask, Part, Turn
+from autointerp.job import images_of, only
+from autointerp.lmm.outcomes import Failure, failed
 from autointerp.lmm.request import ImagePart, Message, Request
 from autointerp.prompts import Prompt, plain
-from autointerp.schema import Feature
+from autointerp.schema import FailureRecord, Feature
 from autointerp.scoring.sampling import Sample
-from autointerp.settings import ExplainSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ScoreSettings, TuneSettings
+from autointerp.tuning.folder import Features
 
 N_KEPT = 64
 """Features whose prompts and samples are kept."""
@@ -134,3 +138,37 @@ class Scenes:
 
 def _part(part: object) -> Part:
     return Part(type="image") if isinstance(part, ImagePart) else Part(type="text", text=str(getattr(part, "text", "")))
+
+
+def usable_features(dump: Dump, ids: Sequence[int], scenes: Scenes) -> tuple[list[int], list[FailureRecord]]:
+    """Features that can be trained on, and failures of those whose pictures cannot be made.
+
+    Raises:
+        SettingsError: there are none, or as `Scenes.usable` says.
+    """
+    found: list[int] = []
+    broken: list[FailureRecord] = []
+    for feature in dump.features(only(np.array(ids, np.int64))):
+        try:
+            if scenes.usable(feature):
+                found.append(feature.id)
+        except ImageError as e:
+            broken.append(failed(feature.id, "tune:explain", Failure("image", str(e), 0)))
+    if not found:
+        raise SettingsError(f"{dump.path}: none of the features has images to show and others to judge by")
+    return found, broken
+
+
+def parted(usable: Sequence[int], settings: TuneSettings) -> Features:
+    """Draws the features that are held out, one at least where any are to be."""
+    n = min(round(settings.held_out * len(usable)) or int(settings.held_out > 0), len(usable) - 1)
+    held_out = sorted(Random(f"tune-split:{settings.seed}").sample(usable, n))
+    return Features(train=tuple(f for f in usable if f not in held_out), held_out=tuple(held_out))
+
+
+def schedule(train: Sequence[int], settings: TuneSettings) -> list[int]:
+    """Features of every step: each comes up as often as any other, to within one."""
+    chance, out = Random(f"tune-order:{settings.seed}"), list[int]()
+    while len(out) < settings.steps * settings.batch:
+        out += chance.sample(train, len(train))
+    return out[: settings.steps * settings.batch]

@@ -18,9 +18,15 @@ from autointerp.commands.train_evaluate import train_evaluate
 from autointerp.commands.train_transcoder import train_transcoder
 from autointerp.dump.reader import open_dump
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
-from autointerp.transcoder.config import CoderForm, TrainSettings
 from autointerp.transcoder.evaluation import Effect, Evaluation
-from autointerp.transcoder.settings import ClassifierSettings, EvaluateSettings, HarvestSettings, StoreSettings
+from autointerp.transcoder.settings import (
+    ClassifierSettings,
+    CoderForm,
+    EvaluateSettings,
+    HarvestSettings,
+    StoreSettings,
+    TrainSettings,
+)
 from benchmarks.paper.population import Image
 
 BACKBONE, RANDOM = "dinov2-small", "dinov2-small:random"

@@ -1,4 +1,4 @@
-from autointerp.cli.rate import Recent, Sample
+from autointerp.cli.progress import Recent, Sample
 
 
 def after(*counts: tuple[float, int, int, int]) -> Recent:

@@ -9,9 +9,9 @@ import pytest
 from rich.table import Table
 
 import autointerp.cli
-from autointerp.cli import terminal
+from autointerp.cli import printing as terminal
+from autointerp.cli.printing import Terminal, as_json, say, say_aside, say_json, shown
 from autointerp.cli.progress import Live
-from autointerp.cli.terminal import Terminal, as_json, say, say_aside, say_json, shown
 from autointerp.errors import AutointerpError, one_line, without_secrets
 
 EVIL = "a\x1b[31m\x07\x9b2J\u202e\u200b\u2066\ufeff\U000e0041\x7f\r\ud800b"

@@ -24,7 +24,7 @@ from autointerp.dump.writer import DumpWriter
 from autointerp.errors import AutointerpError
 from autointerp.images.decode import decode
 from autointerp.schema import Box, Exemplar, FeatureRow
-from autointerp.transcoder.labels import listed_in_csv
+from autointerp.transcoder.population import listed_in_csv
 
 SPECIAL = (0, 1, 63, 127, 128, 255, 34, 44, 91, 123)
 """Bytes that mean something in these formats."""

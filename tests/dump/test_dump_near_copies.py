@@ -14,7 +14,7 @@ from autointerp.images import near_duplicates
 from autointerp.synthetic.drawing import draw
 from autointerp.synthetic.scenes import draw_scenes
 
-SCENES = [draw(scene).image for scene in draw_scenes(4, seed=3)]
+SCENES = [draw(scene) for scene in draw_scenes(4, seed=3)]
 """Images 0 to 3 of the dump; 10 and 11 are small copies of 0 and 1, and 20 is a broken copy of 2."""
 
 

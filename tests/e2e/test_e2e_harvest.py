@@ -15,7 +15,7 @@ from autointerp.dump.reader import open_dump
 from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coder_io import describe, save_coder
-from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.settings import CoderConfig
 
 BACKBONE = "stripes"
 N = 20

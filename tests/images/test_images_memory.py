@@ -13,8 +13,7 @@ import pytest
 from PIL import Image
 
 from autointerp.errors import ImageError
-from autointerp.images.decode import decode
-from autointerp.images.memory import Room, bytes_to_decode
+from autointerp.images.decode import Room, bytes_to_decode, decode
 
 PEAK = """
 import resource, sys

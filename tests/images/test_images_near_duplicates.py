@@ -20,7 +20,7 @@ from autointerp.images.near_duplicates import (
 from autointerp.synthetic.drawing import draw
 from autointerp.synthetic.scenes import draw_scenes
 
-SCENES = [draw(scene).image for scene in draw_scenes(24, seed=3)]
+SCENES = [draw(scene) for scene in draw_scenes(24, seed=3)]
 
 
 def encoded(image: Image.Image, quality: int) -> Image.Image:

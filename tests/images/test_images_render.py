@@ -17,7 +17,8 @@ from autointerp.images.render import (
     picture_size,
     render_sheet,
     render_tile,
-    sheet_layout,
+    sheet_cell,
+    sheet_size,
     snug_side,
     tile_shrink,
     tile_size,
@@ -228,33 +229,31 @@ def test_mask_dims_200_to_50_outside_and_keeps_it_inside_with_a_soft_edge(marked
 
 
 def test_layout_of_five_tiles_in_three_columns():
-    layout = sheet_layout(5, 3, 200)
+    width, height = sheet_size(1, 1, 200)
+    cells = [sheet_cell(place, 3, 200) for place in range(5)]
 
-    width, height = layout.cell
-    assert (layout.rows, layout.columns) == (2, 3)
-    assert layout.size == (3 * width, 2 * height)
-    assert [(c.whole.x0 // width, c.whole.y0 // height) for c in layout.cells] == [
+    assert sheet_size(5, 3, 200) == (3 * width, 2 * height)
+    assert [(c.strip.x0 // width, c.strip.y0 // height) for c in cells] == [
         (0, 0),
         (1, 0),
         (2, 0),
         (0, 1),
         (1, 1),
     ]
-    assert {(c.frame.width, c.frame.height) for c in layout.cells} == {(200, 200)}
+    assert {(c.frame.width, c.frame.height) for c in cells} == {(200, 200)}
 
 
 @given(st.integers(1, 30), st.integers(1, 8), st.integers(1, 500))
 def test_cells_are_equal_and_hold_strip_and_frame_apart(n: int, columns: int, side: int):
-    layout = sheet_layout(n, columns, side)
+    width, height = sheet_size(1, 1, side)
 
-    assert layout.rows == -(-n // columns)
-    for cell in layout.cells:
-        assert (cell.whole.width, cell.whole.height) == layout.cell
+    assert sheet_size(n, columns, side) == (columns * width, -(-n // columns) * height)
+    for cell in (sheet_cell(place, columns, side) for place in range(n)):
+        assert cell.strip.width == width
         assert cell.strip.y1 <= cell.frame.y0
-        assert cell.whole.x0 <= cell.frame.x0
-        assert cell.frame.x1 <= cell.whole.x1
-        assert cell.frame.y1 <= cell.whole.y1
-    assert layout.cell == sheet_layout(1, 1, side).cell
+        assert cell.strip.x0 <= cell.frame.x0
+        assert cell.frame.x1 <= cell.strip.x1
+        assert cell.frame.y1 <= cell.strip.y0 + height
 
 
 @given(st.lists(tiles(), min_size=1, max_size=7), st.integers(0, 4), st.integers(1, 150))
@@ -274,16 +273,17 @@ def test_tiles_stand_in_the_middle_of_their_cells_under_numbered_strips():
 
     sheet = render_sheet(rendered, 2, 100)
 
-    layout = sheet_layout(3, 2, 100)
-    for cell, colour in zip(layout.cells, colours, strict=True):
+    width, height = sheet_size(1, 1, 100)
+    for place, colour in enumerate(colours):
+        cell = sheet_cell(place, 2, 100)
         frame = sheet.crop((cell.frame.x0, cell.frame.y0, cell.frame.x1, cell.frame.y1))
         assert frame.crop((20, 40, 80, 60)).getcolors() == [(1200, colour)]
         assert sorted(frame.getcolors() or []) == [(1200, colour), (8800, GROUND)]
         strip = sheet.crop((cell.strip.x0, cell.strip.y0, cell.strip.x1, cell.strip.y1))
         assert strip.getpixel((strip.width // 2, strip.height // 2)) == STRIP
         assert len(strip.getcolors(10**6) or []) > 4
-    empty = sheet.crop((layout.cell[0], layout.cell[1], *layout.size))
-    assert empty.getcolors() == [(layout.cell[0] * layout.cell[1], GROUND)]
+    empty = sheet.crop((width, height, 2 * width, 2 * height))
+    assert empty.getcolors() == [(width * height, GROUND)]
 
 
 def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
@@ -292,7 +292,7 @@ def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
     sheet = render_sheet([blank] * 12, 12, 100)
 
     strips = []
-    for cell in sheet_layout(12, 12, 100).cells:
+    for cell in (sheet_cell(place, 12, 100) for place in range(12)):
         strip = np.asarray(sheet.crop((cell.strip.x0 + 1, cell.strip.y0, cell.strip.x1, cell.strip.y1)))
         assert (strip[0] == STRIP).all()
         assert (strip[-1] == STRIP).all()
@@ -306,7 +306,7 @@ def test_the_second_cell_of_an_image_repeats_its_number_and_says_that_it_is_a_pa
     apart, together = render_sheet([blank] * 4, 4, 200), render_sheet([blank] * 4, 4, 200, 2)
 
     def strip(sheet: Image.Image, at: int) -> bytes:
-        box = sheet_layout(4, 4, 200).cells[at].strip
+        box = sheet_cell(at, 4, 200).strip
         return sheet.crop((box.x0 + 1, box.y0, box.x1, box.y1)).tobytes()
 
     assert strip(together, 0) == strip(apart, 0)

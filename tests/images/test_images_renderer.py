@@ -15,7 +15,7 @@ from PIL import Image
 
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture, Tile
-from autointerp.images.render import picture_size, sheet_layout
+from autointerp.images.render import picture_size, sheet_cell
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.request import Images
 from autointerp.schema import Box
@@ -141,10 +141,10 @@ def test_async_and_sync_agree_through_the_protocol(made: Renderer):
     images: Images = made
     tile = crop(0, PHOTO, BOXES[1])
 
-    async def ask() -> tuple[bytes, bytes, Image.Image]:
-        return await images.jpeg(one(tile)), await images.jpeg(one(tile)), await images.tile(tile, 64)
+    async def ask() -> tuple[list[bytes], list[bytes], Image.Image]:
+        return await images.jpegs([one(tile)]), await images.jpegs([one(tile)]), await images.tile(tile, 64)
 
-    first, again, pixels = asyncio.run(ask())
+    (first,), (again,), pixels = asyncio.run(ask())
 
     assert first == again == made.jpeg_now(one(tile))
     assert pixels.tobytes() == made.tile_now(tile, 64).tobytes()
@@ -245,7 +245,7 @@ def test_cells_of_a_decoded_sheet_are_found_by_rows_and_columns_alone():
     sheet = opened(it.jpeg_now(Picture(tuple(tiles), 100, 90, 3)))
     it.close()
 
-    frame = sheet_layout(1, 1, 100).cells[0].frame
+    frame = sheet_cell(0, 1, 100).frame
     cells = cells_of(sheet, 2, 3)
     for cell, colour in zip(cells, colours, strict=False):
         middle = cell.getpixel(((frame.x0 + frame.x1) // 2, (frame.y0 + frame.y1) // 2))
@@ -265,7 +265,7 @@ def test_closing_does_not_wait_for_a_read_that_is_blocked(shelf: Shelf):
     shelf_that_blocks = Renderer(read, workers=4, decoded_mb=16, encoded_mb=16, max_pixels=10**7)
 
     async def main() -> None:
-        wanted = asyncio.create_task(shelf_that_blocks.jpeg(one(crop(0, PHOTO, None))))
+        wanted = asyncio.create_task(shelf_that_blocks.jpegs([one(crop(0, PHOTO, None))]))
         await asyncio.to_thread(begun.wait)
         wanted.cancel()
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from autointerp.ips.asking import Judged
-from autointerp.ips.rewards import Rewards, means, neutral, said
+from autointerp.ips.rewards import Judged, Rewards, means, neutral, said
 from autointerp.ips.weights import ips_weights
 
 

@@ -18,7 +18,7 @@ from autointerp.lmm.request import Completion, Images, Request
 from autointerp.scoring.calibration import Calibration, load_calibration
 from autointerp.session import gateway as session
 from autointerp.settings import EngineSettings, ScoreSettings
-from autointerp.synthetic.concepts import CONCEPTS, KINDS, holds
+from autointerp.synthetic.concepts import CONCEPTS, KINDS, holds_all
 from autointerp.synthetic.evidence import write_dump
 
 CALLS = 60
@@ -44,7 +44,7 @@ class Judging:
         ids = [tile.image for picture in request.pictures for tile in picture.tiles]
         async with slot:
             told = {
-                f"image_{p + 1}": self.fit(concept.text, i, holds(concept, self.plan.scenes.scene(i)), p, len(ids))
+                f"image_{p + 1}": self.fit(concept.text, i, bool(holds_all(concept, self.plan.scenes)[i]), p, len(ids))
                 for p, i in enumerate(ids)
             }
         refusal = "not this one" if REFUSED in told.values() else None
@@ -117,7 +117,7 @@ def test_images_are_true_near_or_random_by_the_scenes_themselves(plan: Plan):
     for call in plan.asked:
         concept = plan.concepts[call.number]
         for exemplar, origin in call.placed:
-            assert holds(concept, plan.scenes.scene(exemplar.image)) is (origin == "true")
+            assert bool(holds_all(concept, plan.scenes)[exemplar.image]) is (origin == "true")
 
 
 def test_no_image_comes_twice_on_the_boards_of_a_concept(plan: Plan):

@@ -17,8 +17,9 @@ from standin.server import StandIn
 
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
-from autointerp.dump.writer import DumpWriter, digest_of
+from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError, SettingsError
+from autointerp.images.decode import digest_of
 from autointerp.remote.path import filesystem
 from autointerp.schema import Exemplar, FeatureRow
 

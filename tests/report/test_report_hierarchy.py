@@ -14,11 +14,11 @@ from autointerp.reports.hierarchy import (
     MAX_UNDER,
     Branch,
     Hierarchy,
+    Parents,
     Tree,
     plan_tree,
     told_text,
 )
-from autointerp.reports.parents import Parents
 from autointerp.reports.records import Records
 
 WIDTHS = (100, 1000, 10_000)

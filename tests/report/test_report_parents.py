@@ -10,7 +10,7 @@ from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
-from autointerp.reports.parents import Parents, parent_pairs, read_parents
+from autointerp.reports.hierarchy import Parents, parent_pairs, read_parents
 from autointerp.schema import FeatureRow
 
 PARENTS = {0: None, 1: (), 4: (1, 0), 5: (), 9: (4,), 12: (5, 0, 1)}

@@ -9,8 +9,8 @@ from report_world import World, explained, scored, unscored
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
 from autointerp.reports.aggregates import aggregate
+from autointerp.reports.cards import Meanings, meanings_of
 from autointerp.reports.figures import Figure, sampled_figures
-from autointerp.reports.sampled import Meanings, meanings_of
 from autointerp.schema import Explanation, PartScore, Scored
 
 RED, BLUE, VAGUE = "red circle", "blue square", "a shape"

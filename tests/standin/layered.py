@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.settings import CoderConfig
 
 MIX = torch.tensor([[1.0, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.25, 2.0]])
 """[d_in, d_out]: what the layer multiplies a pixel with."""

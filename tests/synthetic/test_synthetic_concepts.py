@@ -10,7 +10,6 @@ from autointerp.synthetic.concepts import (
     Either,
     Expression,
     Has,
-    holds,
     holds_all,
     in_covering_order,
     likeness,
@@ -60,7 +59,7 @@ TRUTHS = [
 def test_a_concept_holds_by_the_objects_of_the_scene(truth: Expression, expected: bool):
     concept = Concept("x", truth)
 
-    assert holds(concept, TWO) is expected
+    assert bool(meant(concept, TWO)) is expected
     assert holds_all(concept, columns(TWO)).tolist() == [expected]
 
 
@@ -68,7 +67,7 @@ def test_a_concept_holds_by_the_objects_of_the_scene(truth: Expression, expected
 def test_the_columns_say_the_same_as_one_scene_after_another(concept: Concept):
     scenes = draw_scenes(300, 7)
 
-    slow = [holds(concept, scene) for scene in scenes]
+    slow = [bool(meant(concept, scene)) for scene in scenes]
 
     assert holds_all(concept, scenes).tolist() == slow
     assert (likeness(concept, scenes) == 1).tolist() == slow

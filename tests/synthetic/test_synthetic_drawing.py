@@ -10,13 +10,13 @@ from autointerp.synthetic.drawing import COLOURS, SIDE, boxes_of, draw, jpeg_of
 from autointerp.synthetic.scenes import VALUES, Scene, Thing, draw_scenes
 
 SQUARE = Thing("square", "red", "large", "middle", "bottom", "plain", "resting")
-EMPTY = np.asarray(draw(Scene((), "grey", 0)).image, int)
+EMPTY = np.asarray(draw(Scene((), "grey", 0)), int)
 
 
 def alone(**changes: str) -> tuple[np.ndarray, Box]:
     """The pixels of one object on the grey ground, and its box."""
-    drawing = draw(Scene((replace(SQUARE, **changes),), "grey", 0))
-    return np.asarray(drawing.image, int), drawing.boxes[0]
+    scene = Scene((replace(SQUARE, **changes),), "grey", 0)
+    return np.asarray(draw(scene), int), boxes_of(scene)[0]
 
 
 def darkening(pixels: np.ndarray, y: int, x: int) -> int:

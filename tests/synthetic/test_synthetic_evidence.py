@@ -6,7 +6,7 @@ import pytest
 
 from autointerp.dump.reader import open_dump
 from autointerp.schema import BAND_STRATA, Box
-from autointerp.synthetic.concepts import Concept, Counts, Has, holds, holds_all
+from autointerp.synthetic.concepts import Concept, Counts, Has, holds_all, meant
 from autointerp.synthetic.drawing import boxes_of
 from autointerp.synthetic.evidence import (
     ACTIVE_ABOVE,
@@ -56,7 +56,7 @@ def test_active_exemplars_stand_for_every_image_that_fires():
 def test_exemplars_are_active_exactly_where_the_concept_holds_and_come_once():
     feature = plant(RED_CIRCLE, SCENES, number=0, width=1)
 
-    assert all(holds(RED_CIRCLE, SCENES.scene(e.image)) is not e.silent for e in feature.exemplars)
+    assert all(bool(meant(RED_CIRCLE, SCENES.scene(e.image))) is not e.silent for e in feature.exemplars)
     assert len(shown_images([feature])) == len(feature.exemplars)
 
 

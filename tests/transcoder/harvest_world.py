@@ -11,7 +11,7 @@ from torch import Tensor
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.protocol import Hookpoint
-from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
+from autointerp.transcoder.harvest.silent_sampling import by_lot, keys, uniform
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import HarvestSettings
@@ -74,8 +74,8 @@ class Everything:
         self.n_latents = n_latents
         self.widths = widths
 
-    def encode(self, inputs: Tensor, /) -> Tensor:
-        return inputs
+    def encode(self, inputs: Tensor, /) -> Encoded:
+        return Encoded(inputs, torch.arange(self.n_latents).expand_as(inputs))
 
 
 class Few(Everything):

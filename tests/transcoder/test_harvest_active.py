@@ -3,8 +3,7 @@ import pytest
 
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
-from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
-from autointerp.transcoder.harvest.stratified_draw import cut
+from autointerp.transcoder.harvest.silent_sampling import by_lot, cut, keys, uniform
 
 N_TOP, N_REST = 3, 4
 

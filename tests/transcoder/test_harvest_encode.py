@@ -10,12 +10,12 @@ class Dense:
     n_latents = 3
     widths = (3,)
 
-    def encode(self, inputs: Tensor, /) -> Tensor:
-        return inputs
+    def encode(self, inputs: Tensor, /) -> Encoded:
+        return Encoded(inputs, torch.arange(3).expand_as(inputs))
 
 
 class Strongest(Dense):
-    def encode(self, inputs: Tensor, /) -> Encoded:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def encode(self, inputs: Tensor, /) -> Encoded:
         found = inputs.max(dim=1, keepdim=True)
         return Encoded(found.values, found.indices)
 

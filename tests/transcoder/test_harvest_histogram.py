@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autointerp.transcoder.harvest.histogram import N_FINE, Levels
+from autointerp.transcoder.harvest.collector import N_FINE, Levels
 
 
 def test_ten_equal_steps_fall_into_ten_bins():

@@ -10,7 +10,7 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
 from autointerp.schema import FeatureRow
-from autointerp.transcoder.hierarchy import parents_of
+from autointerp.transcoder.harvest.writing import parents_of
 
 # 100 images; latents 0 to 3 are the smallest prefix, 4 to 7 the next.
 FIRES = {

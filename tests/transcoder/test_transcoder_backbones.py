@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
+from autointerp.transcoder.backbones.dinov2 import Shape, VisionTransformer
 from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
 from autointerp.transcoder.backbones.registry import load_backbone
-from autointerp.transcoder.backbones.vit import Shape, VisionTransformer
 
 TINY = Shape(side=8, patch=4, width=6, heads=2, n_blocks=3)
 PLAIN = Preparation(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

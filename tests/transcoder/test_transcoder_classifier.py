@@ -16,10 +16,12 @@ from autointerp.transcoder.classifier import (
     Classifier,
     ClassifierInfo,
     Counted,
+    Epoch,
+    Trained,
     load_classifier,
     save_classifier,
+    train_head,
 )
-from autointerp.transcoder.classifier_training import Epoch, Trained, train_head
 from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Parts, split_groups
 
@@ -171,10 +173,10 @@ def test_a_classifier_is_read_as_it_was_written(tmp_path: Path):
     ("name", "content", "problem"),
     [
         ("classifier.json", None, "classifier.json: no such file; give a folder that `autointerp train classifier`"),
-        ("classifier.json", "{", "classifier.json: cannot be read as autointerp-classifier/1"),
+        ("classifier.json", "{", "classifier.json: Invalid JSON"),
         ("classifier.json", '{"format": "x/9"}', "classifier.json: format: Input should be 'autointerp-classifier/1'"),
-        ("classifier.safetensors", None, "classifier.safetensors: no such file"),
-        ("classifier.safetensors", "x", "classifier.safetensors: cannot be read as autointerp-classifier/1"),
+        ("classifier.safetensors", None, "classifier.safetensors: is missing; it belongs beside classifier.json"),
+        ("classifier.safetensors", "x", "classifier.safetensors: cannot be read"),
     ],
 )
 def test_a_classifier_that_cannot_be_read_is_one_line(name: str, content: str | None, problem: str, tmp_path: Path):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from autointerp.transcoder.activation import Encoded, largest_of_bands, largest_of_batch, largest_of_token
 from autointerp.transcoder.coder import ForwardOutput, RawUnits, SparseCoder
-from autointerp.transcoder.config import CoderConfig, CoderForm
+from autointerp.transcoder.settings import CoderConfig, CoderForm
 from autointerp.transcoder.sparse import Places, decoded
 
 FORMS = {
@@ -259,7 +259,7 @@ def test_raw_units_keep_the_largest_by_magnitude_with_their_sign():
 
     assert encoded.indices.tolist() == [[1, 2]]
     assert encoded.values.tolist() == [[-5, 3]]
-    assert units.decode(encoded).tolist() == [[0, -5, 3, 0]]
+    assert encoded.dense(4).tolist() == [[0, -5, 3, 0]]
 
 
 def test_dense_adds_nothing_where_padding_names_a_latent_that_is_on():

@@ -9,7 +9,7 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coder_io import INFO, WEIGHTS, describe, load_coder, save_coder
-from autointerp.transcoder.config import CoderConfig
+from autointerp.transcoder.settings import CoderConfig
 
 
 def stored(folder: Path) -> SparseCoder:

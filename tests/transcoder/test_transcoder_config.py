@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from autointerp.transcoder.config import RELEASED, CoderConfig, CoderForm, TrainSettings
+from autointerp.transcoder.settings import RELEASED, CoderConfig, CoderForm, TrainSettings
 
 
 def test_bands_are_what_each_prefix_adds_and_weights_are_equal_unless_given():

@@ -5,8 +5,8 @@ import torch
 from autointerp.statistics.rates import Z95
 from autointerp.transcoder.classification_metrics import auroc
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.evaluation import Images, area, effect_of, mean_target, nesting
+from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.tokens import TokenBatch
 
 

@@ -16,7 +16,7 @@ def pictures(tmp_path: Path) -> Path:
     root = tmp_path / "images"
     root.mkdir()
     for i, scene in enumerate(draw_scenes(6, seed=0)):
-        draw(scene, 32).image.save(root / f"{i}.png")
+        draw(scene, 32).save(root / f"{i}.png")
     return root
 
 

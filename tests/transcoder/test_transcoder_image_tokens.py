@@ -10,8 +10,8 @@ from PIL import Image
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.module import ModuleBackbone
-from autointerp.transcoder.image_tokens import ImageSource
 from autointerp.transcoder.population import Population, read_population
+from autointerp.transcoder.stream import ImageSource
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def population(tmp_path: Path) -> Population:
 def source(
     population: Population, backbone: ModuleBackbone, *, held_out: float = 0.0, reads: str = "pixels"
 ) -> ImageSource:
-    return ImageSource(backbone, population, reads=reads, writes=reads, seed=5, held_out=held_out, window=4, batch=3)
+    return ImageSource(backbone, population, hookpoints=(reads, reads), seed=5, held_out=held_out, window=4, batch=3)
 
 
 def shades(tokens: torch.Tensor) -> list[float]:
@@ -105,4 +105,4 @@ def test_too_few_tokens_for_a_batch_say_what_to_do(population: Population):
 
 def test_hookpoints_of_two_kinds_are_refused(population: Population):
     with pytest.raises(SettingsError, match="--reads pixels, --writes pooled"):
-        ImageSource(colours(), population, reads="pixels", writes="pooled", seed=0, held_out=0.0)
+        ImageSource(colours(), population, hookpoints=("pixels", "pooled"), seed=0, held_out=0.0)

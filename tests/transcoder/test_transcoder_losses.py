@@ -3,8 +3,8 @@ import torch
 from torch import Tensor
 
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
-from autointerp.transcoder.config import CoderConfig
 from autointerp.transcoder.losses import auxiliary_error, l0, magnitude, measure, nested_error, nested_fvu
+from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.sparse import Places
 from autointerp.transcoder.tokens import TokenBatch
 

@@ -9,9 +9,9 @@ from PIL.ExifTags import Base
 from autointerp.errors import SettingsError
 from autointerp.synthetic.drawing import draw
 from autointerp.synthetic.scenes import draw_scenes
-from autointerp.transcoder.population import attributes, read_population
+from autointerp.transcoder.population import read_population
 
-SCENES = [draw(scene, 64).image for scene in draw_scenes(8, seed=3)]
+SCENES = [draw(scene, 64) for scene in draw_scenes(8, seed=3)]
 
 
 def put(root: Path, name: str, scene: int = 0) -> Path:
@@ -42,7 +42,7 @@ def test_folders_named_plausible_and_implausible_are_the_labels(tmp_path: Path):
     ]
     assert [i.image for i in found.images] == [0, 1, 2, 3]
     assert [i.image for i in found.labelled().images] == [1, 2, 3]
-    assert attributes(found.labelled().images) == [True, False, True]
+    assert [image.attribute for image in found.labelled().images] == [True, False, True]
 
 
 def test_the_innermost_folder_decides(tmp_path: Path):
@@ -185,11 +185,12 @@ def test_sizes_are_those_displayed_and_digests_those_of_the_files(tmp_path: Path
 
 
 @pytest.mark.parametrize("threads", [1, 4])
-def test_the_order_does_not_depend_on_threads(threads: int, tmp_path: Path):
+def test_the_order_does_not_depend_on_threads(threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("os.cpu_count", lambda: threads)
     for i in range(8):
         put(tmp_path, f"{7 - i}.png", i)
 
-    found = read_population(tmp_path, threads=threads)
+    found = read_population(tmp_path)
 
     assert [i.path.name for i in found.images] == [f"{i}.png" for i in range(8)]
 

@@ -8,11 +8,10 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.config import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.losses import measure
+from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.tokens import TokenBatch
-from autointerp.transcoder.trainer import Report, fit, learn, rate, train
-from autointerp.transcoder.training_state import resumed, save, started
+from autointerp.transcoder.trainer import Report, fit, learn, rate, resumed, save, started, train
 
 CHANNELS = 16
 PLANTED = 24

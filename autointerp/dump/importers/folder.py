@@ -1,6 +1,5 @@
 """Imports a folder of images sorted by feature, as many projects publish their top activations."""
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -14,12 +13,10 @@ import numpy as np
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, read_listing
-from autointerp.dump.writer import DumpWriter, digest_of
-from autointerp.errors import DumpError, ImageError, SettingsError
-from autointerp.images.decode import decoding
+from autointerp.dump.writer import DumpWriter
+from autointerp.errors import DumpError, SettingsError
 from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, why_no_image
-from autointerp.images.near_duplicates import LOOKED_AT, Look, look_of, near_duplicates, shared_names
-from autointerp.images.threads import worker_threads
+from autointerp.images.near_duplicates import Seen, near_duplicates, seen_files, shared_names
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
 
@@ -41,24 +38,13 @@ class Imported(DumpInfo):
 
 
 @dataclass(frozen=True, slots=True)
-class _Image:
-    """A file that could be decoded."""
-
-    digest: str
-    """SHA-256, hex."""
-    size: tuple[int, int]
-    """Pixels as displayed."""
-    look: Look
-
-
-@dataclass(frozen=True, slots=True)
 class _Found:
     """All that the source folder holds, its images without their bytes."""
 
     files: dict[str, Path]
     """One file for each SHA-256, in the order of image ids."""
-    sizes: dict[str, tuple[int, int]]
-    """Width and height likewise, in pixels as displayed."""
+    images: dict[str, Seen]
+    """What was seen of each."""
     groups: dict[str, str | None]
     """The name of its group of near-duplicates likewise; None for an image that stands alone."""
     features: dict[int, tuple[Exemplar, ...]]
@@ -83,10 +69,6 @@ def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Import
     the folders hold only the strongest of many images that fire it and other features share them; scores are then too
     low.
 
-    Args:
-        settings: all that was asked for.
-        progress: shows how far it is.
-
     Raises:
         DumpError: the source or a line in it cannot be read, no image can, or the dump exists.
         SettingsError: the population is smaller than the folder.
@@ -103,7 +85,9 @@ def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Import
         for feature, listed in found.features.items():
             rng = np.random.default_rng([settings.seed, feature])
             silent = _draw_silent(listed, len(found.files), settings.silent_from_others, rng)
-            _add_feature(writer, feature, listed, silent)
+            active = [e.activation for e in listed if not e.silent]
+            row = FeatureRow(feature, info.n_latents, len(active), max(active, default=0.0), None, None)
+            writer.add_feature(row, (*listed, *silent))
     return Imported(**info.model_dump(), left_out=found.left_out)
 
 
@@ -145,8 +129,11 @@ def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int]
     first: dict[Path, Path] = {}
     for file, real in listed.items():
         first.setdefault(real, file)
-    seen = _look_at(first, progress)
-    images = {file: image for file, real in listed.items() if isinstance(image := seen[real], _Image)}
+    seen: dict[Path, Seen | str] = {}
+    for real, said in zip(first, seen_files(first.values()), strict=True):
+        seen[real] = said
+        progress(len(seen), len(first))
+    images = {file: image for file, real in listed.items() if isinstance(image := seen[real], Seen)}
     ids: dict[str, int] = {}
     features = {feature: _exemplars(listing, images, ids) for feature, listing in listings.items()}
     files: dict[str, Path] = {}
@@ -155,16 +142,16 @@ def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int]
     others = [other for listing in listings.values() for other in listing.others]
     broken = [(UNREADABLE, said) for said in seen.values() if isinstance(said, str)]
     copies = [(COPIES, f) for f in first.values() if f in images and files[images[f].digest] != f]
-    gone = left_out([*broken, *copies, *others, *_stray(source)])
+    stray = [(STRAY, f) for f in sorted(source.iterdir()) if f.is_file() and why_no_image(f) is None]
+    gone = left_out([*broken, *copies, *others, *stray])
     if not ids:
         why = f"; left out: {gone[0]}" if gone else ""
         raise DumpError(f"{source}: its folders hold no image that can be read{why}")
     n_ranked = sum(bool(listing.images) and not listing.known for listing in listings.values())
-    sizes = {image.digest: image.size for image in images.values()}
-    looks = {image.digest: image.look for image in images.values()}
-    names = shared_names(near_duplicates([looks[digest] for digest in ids]), "look")
+    kept = {image.digest: image for image in images.values()}
+    names = shared_names(near_duplicates([kept[digest].look for digest in ids]), "look")
     groups = dict(zip(ids, names, strict=True))
-    return _Found({digest: files[digest] for digest in ids}, sizes, groups, features, n_ranked, gone)
+    return _Found({digest: files[digest] for digest in ids}, kept, groups, features, n_ranked, gone)
 
 
 def _listings(source: Path, *, allow_outside: bool) -> dict[int, Listing]:
@@ -182,7 +169,7 @@ def _listings(source: Path, *, allow_outside: bool) -> dict[int, Listing]:
     return listings
 
 
-def _exemplars(listing: Listing, images: dict[Path, _Image], ids: dict[str, int]) -> tuple[Exemplar, ...]:
+def _exemplars(listing: Listing, images: dict[Path, Seen], ids: dict[str, int]) -> tuple[Exemplar, ...]:
     """The evidence of one feature; gives its images numbers in `ids` where they have none."""
     best: dict[int, Exemplar] = {}
     for entry in listing.images:
@@ -193,30 +180,6 @@ def _exemplars(listing: Listing, images: dict[Path, _Image], ids: dict[str, int]
         if image not in best or best[image].activation < entry.activation:
             best[image] = exemplar
     return tuple(sorted(best.values(), key=lambda e: (e.silent, -e.activation, e.image)))
-
-
-def _look_at(files: dict[Path, Path], progress: Callable[[int, int], None]) -> dict[Path, _Image | str]:
-    """Decodes each file; by the place where it really is, the image or a line that says why there is none."""
-    out: dict[Path, _Image | str] = {}
-    with worker_threads(os.cpu_count() or 1) as pool:
-        for real, said in zip(files, pool.map(_look, files.values()), strict=True):
-            out[real] = said
-            progress(len(out), len(files))
-    return out
-
-
-def _look(file: Path) -> _Image | str:
-    try:
-        with decoding(file, at_most=LOOKED_AT) as decoded:
-            return _Image(digest_of(file), decoded.size, look_of(decoded.image))
-    except ImageError as error:
-        return str(error)
-    except OSError as error:
-        return f"{file}: cannot be read: {error.strerror}"
-
-
-def _stray(source: Path) -> Iterable[tuple[str, Path]]:
-    return ((STRAY, file) for file in sorted(source.iterdir()) if file.is_file() and why_no_image(file) is None)
 
 
 def _feature_folders(source: Path) -> list[tuple[int, Path]]:
@@ -255,13 +218,7 @@ def _add_image(writer: DumpWriter, image: int, file: Path, digest: str, found: _
         target = writer.work / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
-    writer.add_image(image, path=path, size=found.sizes[digest], sha256=digest, group=found.groups[digest])
-
-
-def _add_feature(writer: DumpWriter, feature: int, listed: tuple[Exemplar, ...], drawn: list[Exemplar]) -> None:
-    active = [e.activation for e in listed if not e.silent]
-    row = FeatureRow(feature, writer.info.n_latents, len(active), max(active, default=0.0), None, None)
-    writer.add_feature(row, (*listed, *drawn))
+    writer.add_image(image, path=path, size=found.images[digest].size, sha256=digest, group=found.groups[digest])
 
 
 def _draw_silent(listed: tuple[Exemplar, ...], n_images: int, wanted: int, rng: np.random.Generator) -> list[Exemplar]:

@@ -21,11 +21,6 @@ LOGIT = "head"
 class HeadedBackbone:
     """A backbone whose hookpoints go on into a classifier.
 
-    Args:
-        backbone: the one that the head was trained on.
-        classifier: the head.
-        info: of the head.
-
     Raises:
         SettingsError: the head was trained on another backbone, or on a hookpoint that this one lacks.
     """

@@ -55,11 +55,8 @@ class _Pooled(nn.Module):
 def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
     """Loads a vision model with its own input size, resampling and normalisation.
 
-    Args:
-        name: e.g. `openai/clip-vit-large-patch14`, or a folder that `save_pretrained` wrote.
-        random: fresh weights instead of the trained ones.
-        seed: of the fresh weights.
-        device: where it runs.
+    A name is such as `openai/clip-vit-large-patch14`, or a folder that `save_pretrained` wrote; the other arguments are
+    those of `load_backbone`.
 
     Raises:
         SettingsError: transformers is not installed, the model cannot be had or is of a kind it does not know, or it

@@ -101,7 +101,9 @@ class ModuleBackbone:
         self.module = module.eval().requires_grad_(False).to(device)
         self._device = torch.device(device)
         self._taps = dict(taps)
-        self._check_paths()
+        there = dict(self.module.named_modules())
+        for missing, tap in ((n, t) for n, t in self._taps.items() if t.path not in there):
+            raise SettingsError(f"{name}: hookpoint {missing!r} names the submodule {tap.path!r}, which is not there")
         self.hookpoints: Mapping[str, Hookpoint] = {n: Hookpoint(t.kind, 0) for n, t in self._taps.items()}
         tried = self.run(torch.zeros(1, 3, side, side), tuple(self._taps))
         self.hookpoints = {n: Hookpoint(t.kind, tried[n].shape[-1]) for n, t in self._taps.items()}
@@ -114,14 +116,11 @@ class ModuleBackbone:
     def digest(self) -> str:
         """Returns the SHA-256, hex, over the weights, the taps and how a probe picture is prepared."""
         if self._digest is None:
-            self._digest = self._weighed()
+            found = hashlib.sha256(repr((self._taps, self.side, self.patch_grid)).encode())
+            found.update(state_digest(self.module).encode())
+            found.update(_bytes(self.prepare(probe_picture())))
+            self._digest = found.hexdigest()
         return self._digest
-
-    def _weighed(self) -> str:
-        found = hashlib.sha256(repr((self._taps, self.side, self.patch_grid)).encode())
-        found.update(state_digest(self.module).encode())
-        found.update(_bytes(self.prepare(probe_picture())))
-        return found.hexdigest()
 
     def run(self, batch: Tensor, hookpoints: Sequence[str], swap: Mapping[str, Swap] | None = None) -> Activations:
         """Runs a batch, as the protocol says; it stops after the last hookpoint asked for."""
@@ -151,12 +150,11 @@ class ModuleBackbone:
         submodule = self.module.get_submodule(tap.path)
 
         def pass_on(value: object) -> Tensor | None:
-            whole = self._tensor(name, value)
-            seen = self._view(name, whole)
-            put = None
+            seen, put = self._view(name, value), None
             if swap is not None:
+                assert isinstance(value, Tensor)
                 seen = swap({**taken, name: seen})
-                put = self._with_swapped(tap, whole, seen)
+                put = self._with_swapped(tap, value, seen)
             if name in asked:
                 # A copy, since a later layer may write into what it was given.
                 taken[name] = seen.clone()
@@ -176,23 +174,11 @@ class ModuleBackbone:
             return submodule.register_forward_pre_hook(before)
         return submodule.register_forward_hook(after)
 
-    def _check_paths(self) -> None:
-        there = dict(self.module.named_modules())
-        for name, tap in self._taps.items():
-            if tap.path not in there:
-                raise SettingsError(
-                    f"{self.name}: hookpoint {name!r} names the submodule {tap.path!r}, which is not there"
-                )
-
-    def _tensor(self, name: str, value: object) -> Tensor:
-        if not isinstance(value, Tensor):
-            raise SettingsError(
-                f"{self.name}: {name!r} gives a {type(value).__name__}, not a tensor; tap another place"
-            )
-        return value
-
-    def _view(self, name: str, whole: Tensor) -> Tensor:
+    def _view(self, name: str, whole: object) -> Tensor:
         """Returns [n, patches, width] or [n, width]."""
+        if not isinstance(whole, Tensor):
+            kind = type(whole).__name__
+            raise SettingsError(f"{self.name}: {name!r} gives a {kind}, not a tensor; tap another place")
         rows, columns = self.patch_grid
         shape = tuple(whole.shape)
         match self._taps[name].kind, whole.ndim:
@@ -234,10 +220,6 @@ def block_taps(name: str, model: nn.Module) -> dict[str, Tap]:
 
     Blocks are the first list of submodules each of which has a submodule `mlp`; the hidden units are what its last
     linear layer reads.
-
-    Args:
-        name: of the model, for the message.
-        model: a vision transformer.
 
     Raises:
         SettingsError: there are no such blocks.

@@ -22,13 +22,8 @@ _RESAMPLING = {
 def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
     """Loads the model that timm knows as `name`, with its own input size, resampling and normalisation.
 
-    `pooled` is what its classification layer would read.
-
-    Args:
-        name: e.g. `vit_base_patch16_224`.
-        random: fresh weights instead of the trained ones.
-        seed: of the fresh weights.
-        device: where it runs.
+    `pooled` is what its classification layer would read. A name is such as `vit_base_patch16_224`; the other arguments
+    are those of `load_backbone`.
 
     Raises:
         SettingsError: timm is not installed, does not know the name or cannot get the weights, or the model has no

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.encode import Heats
-from autointerp.transcoder.harvest.hash_rng import Keys, keys
+from autointerp.transcoder.harvest.silent_sampling import Keys, keys
 
 Floats = npt.NDArray[np.float32]
 LAST = np.uint64(2**64 - 1)

@@ -1,20 +1,125 @@
 """What one coder's harvest has gathered so far, in memory that does not grow with the population."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, heats_of, peaks_of
-from autointerp.transcoder.harvest.histogram import Levels
-from autointerp.transcoder.harvest.rows import RowFile
 from autointerp.transcoder.harvest.silent_sampling import Lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.settings import HarvestSettings
+
+N_FINE = 1024
+"""Fine bins a latent; their width is a power of two, and they reach beyond its maximum, but not twice as far."""
+NONE = -(2**30)
+"""Exponent of a latent that has not fired."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class Levels:
+    """How often each latent fired how strongly.
+
+    A fine bin is 2^e wide, with the smallest e for which `N_FINE` of them reach beyond the latent's maximum. When a new
+    maximum asks for a greater e, neighbouring bins are added in pairs, which loses nothing: the counts depend on which
+    activations were added, and neither on their order nor on how they were batched.
+
+    Args:
+        n_latents: Size of the dictionary.
+        above: Activations are greater than this.
+    """
+
+    def __init__(self, n_latents: int, above: float) -> None:
+        self.above = above
+        self.exponent = np.full(n_latents, NONE, np.int32)
+        self.counts = np.zeros((n_latents, N_FINE), np.int32)
+
+    def add(self, latents: Ints, activations: Floats) -> None:
+        """Adds activations, [events], of `latents`, [events]."""
+        height = activations.astype(np.float64) - self.above
+        # height = m·2^x with ½ <= m < 1, so that height / N_FINE < 2^(x - log2 N_FINE).
+        needed = self.exponent.copy()
+        np.maximum.at(needed, latents, np.frexp(height / N_FINE)[1].astype(np.int32))
+        self._widen(needed)
+        fine = np.floor(np.ldexp(height, -self.exponent[latents])).astype(np.int64)
+        np.add.at(self.counts.reshape(-1), latents * N_FINE + fine, 1)
+
+    def coarse(self, latent: int, highest: float, n_bins: int) -> Ints:
+        """Returns [n_bins]: counts in equal bins from `above` to `highest`, the latent's maximum.
+
+        Each fine bin goes where its middle lies. A fine bin is less than 2/`N_FINE` of the range wide, so that an image
+        is counted beside its bin only if it lies nearer than 1/`N_FINE` of the range to the bin's edge.
+        """
+        counts = self.counts[latent]
+        middle = (np.arange(N_FINE) + 0.5) * np.ldexp(1.0, int(self.exponent[latent]))
+        at = np.minimum((middle / (highest - self.above) * n_bins).astype(np.int64), n_bins - 1)
+        return np.bincount(at, weights=counts, minlength=n_bins).astype(np.int64)
+
+    def _widen(self, needed: npt.NDArray[np.int32]) -> None:
+        first = self.exponent == NONE
+        self.exponent[first] = needed[first]
+        while len(behind := np.flatnonzero(self.exponent < needed)):
+            self.counts[behind, : N_FINE // 2] = self.counts[behind].reshape(len(behind), -1, 2).sum(axis=2)
+            self.counts[behind, N_FINE // 2 :] = 0
+            self.exponent[behind] += 1
+
+
+class RowFile:
+    """An array [n_rows, width] in a file without header; a row written again with the same numbers stays the same.
+
+    Plain writes rather than a mapping keep what is not needed now out of this process's memory.
+
+    Args:
+        path: The file; made where it is not there.
+        shape: n_rows, width.
+        dtype: of the numbers.
+
+    Raises:
+        SettingsError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: type[np.float16] | type[np.float32]) -> None:
+        self.path = path
+        self.shape = shape
+        self.dtype = dtype
+        try:
+            self._file = path.open("r+b" if path.exists() else "w+b")
+            self._file.truncate(shape[0] * shape[1] * np.dtype(dtype).itemsize)
+        except OSError as e:
+            raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e
+
+    def write(self, rows: Ints, values: npt.NDArray[np.float32]) -> None:
+        """Writes `values`, [len(rows), width].
+
+        Raises:
+            SettingsError: the disk does not take them.
+        """
+        try:
+            for row, value in zip(rows.tolist(), values.astype(self.dtype), strict=True):
+                self._file.seek(row * value.nbytes)
+                self._file.write(value.tobytes())
+        except OSError as e:
+            raise SettingsError(f"{self.path}: cannot be written: {e.strerror}") from e
+
+    def flush(self) -> None:
+        """Hands everything to the system."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def read(self) -> npt.NDArray[np.float16 | np.float32]:
+        """Returns the whole array, mapped, as it is on disk."""
+        self.flush()
+        return np.memmap(self.path, self.dtype, "r", shape=self.shape)
+
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
@@ -101,24 +206,23 @@ class Collector:
         """Returns all that a checkpoint must hold; the rows on disk are there already."""
         self.pool.flush()
         self.vectors.flush()
-        return {key: getattr(owner, name) for key, owner, name in self._parts()}
+        return {name: getattr(owner, name) for name, owner in self._parts()}
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Goes back to a checkpoint of a collector with the same arguments."""
-        for key, owner, name in self._parts():
-            assert state[key].shape == getattr(owner, name).shape, "a checkpoint is of the same coder and settings"
-            setattr(owner, name, state[key])
+        for name, owner in self._parts():
+            assert state[name].shape == getattr(owner, name).shape, "a checkpoint is of the same coder and settings"
+            setattr(owner, name, state[name])
 
     def close(self) -> None:
         """Closes the files."""
         self.pool.close()
         self.vectors.close()
 
-    def _parts(self) -> list[tuple[str, object, str]]:
-        """Returns the name of each part in a checkpoint, and whose attribute it is."""
+    def _parts(self) -> Iterator[tuple[str, object]]:
+        """Yields the name of each part of a checkpoint, and whose attribute it is."""
         own = ("n_active", "n_active_attribute", "highest")
         top = ("top_activation", "top_image", "top_slot", "heat")
         rest = ("rest_key", "rest_activation", "rest_image", "rest_slot")
-        names = [(self, n) for n in own] + [(self.active, n) for n in top + rest]
-        names += [(self.levels, n) for n in ("exponent", "counts")]
-        return [(name, owner, name) for owner, name in names]
+        for owner, names in ((self, own), (self.active, top + rest), (self.levels, ("exponent", "counts"))):
+            yield from ((name, owner) for name in names)

@@ -28,8 +28,8 @@ class Encoder(Protocol):
         """Returns the widths of the nested prefixes, ascending; the last is `n_latents`."""
         ...
 
-    def encode(self, inputs: Tensor, /) -> Encoded | Tensor:
-        """Encodes [tokens, d_in]: the few latents of each token that are on, or all of them, [tokens, n_latents]."""
+    def encode(self, inputs: Tensor, /) -> Encoded:
+        """Encodes [tokens, d_in], wherever these are."""
         ...
 
 
@@ -49,20 +49,19 @@ def entries_of(encoder: Encoder, name: str, inputs: Tensor) -> Entries:
     Args:
         encoder: the coder.
         name: of it, for a message.
-        inputs: [images, patches, d_in], raw units.
+        inputs: [images, patches, d_in], or [images, d_in] as if each had one patch; raw units.
 
     Raises:
         SettingsError: an activation is not finite.
     """
-    found = encoder.encode(inputs.flatten(0, 1))
-    values = found if isinstance(found, Tensor) else found.values
+    inputs = inputs[:, None] if inputs.ndim == 2 else inputs
+    values, indices = encoder.encode(inputs.flatten(0, 1))
     if not torch.isfinite(values).all():
         raise SettingsError(f"{name}: gives activations that are not finite numbers; train it again or leave it out")
     tokens, columns = (values > 0).nonzero(as_tuple=True)
-    latents = columns if isinstance(found, Tensor) else found.indices[tokens, columns]
     token, n_patches = tokens.cpu().numpy(), inputs.shape[1]
     kept = values[tokens, columns].float().cpu().numpy()
-    return Entries(token // n_patches, token % n_patches, latents.cpu().numpy(), kept)
+    return Entries(token // n_patches, token % n_patches, indices[tokens, columns].cpu().numpy(), kept)
 
 
 def peaks_of(entries: Entries, n_images: int, n_latents: int) -> Peaks:

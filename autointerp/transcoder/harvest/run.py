@@ -136,8 +136,7 @@ def _thresholds(job: Job, lot: Lot) -> list[float]:
     for batch, pixels in prepared_batches(job.backbone, pilot, size=job.batch):
         taken = job.backbone.run(pixels, job.reads)
         for source, peaks in zip(job.sources, found, strict=True):
-            tokens = taken[source.reads]
-            entries = entries_of(source.encoder, source.name, tokens[:, None] if tokens.ndim == 2 else tokens)
+            entries = entries_of(source.encoder, source.name, taken[source.reads])
             peaks.append(peaks_of(entries, len(batch), source.encoder.n_latents))
     return [threshold(np.concatenate(peaks), job.settings.density) for peaks in found]
 

@@ -1,12 +1,49 @@
 """Images on which a latent is silent: a uniform base sample, and look-alikes drawn from a larger uniform pool."""
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from autointerp.statistics.rates import Bools, Floats, Ints
-from autointerp.transcoder.harvest.hash_rng import by_lot, keys, uniform
+
+Keys = npt.NDArray[np.uint64]
+
+STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def keys(seed: int, purpose: str, *numbers: Ints) -> Keys:
+    """Returns a 64-bit key for each row of numbers, shape of the numbers; as if drawn uniformly and independently.
+
+    Args:
+        seed: Of the harvest.
+        purpose: Draws for different purposes are independent.
+        numbers: One or more arrays, of one shape or broadcast to one: such as latents and images.
+    """
+    start = int.from_bytes(hashlib.sha256(f"{purpose}:{seed}".encode()).digest()[:8], "little")
+    state = np.full(np.broadcast_shapes(*(n.shape for n in numbers)), start, np.uint64)
+    for number in numbers:
+        state = _mixed(state + (number.astype(np.uint64) + np.uint64(1)) * STEP)
+    return state
+
+
+def uniform(drawn: Keys) -> Floats:
+    """Returns the keys as numbers in [0, 1)."""
+    return (drawn >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def by_lot(n: int, seed: int) -> Ints:
+    """Orders 0 … n - 1 by lot with `seed`: the first m are a uniform draw of m without replacement."""
+    return np.argsort(keys(seed, "population", np.arange(n)), kind="stable")
+
+
+def _mixed(x: Keys) -> Keys:
+    """Mixes bits by SplitMix64's finaliser (Steele, Lea & Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
 
 SHARPNESS = 12.0
 """A look-alike's chance goes with exp(SHARPNESS · cosine)."""
@@ -132,3 +169,49 @@ def _unit(rows: Vectors) -> Vectors:
     lengths: Vectors = np.linalg.norm(rows, axis=-1, keepdims=True).astype(np.float32)
     lengths[lengths == 0] = 1
     return rows / lengths
+
+
+class Band(NamedTuple):
+    """One band of a latent."""
+
+    stratum: str
+    """`q1` and so on, from low to high activation."""
+    places: Ints
+    """Which of the reservoir were drawn, by descending activation."""
+    probability: float
+    """Chance that each firing image below the top had of being drawn."""
+
+
+def cut(
+    activation: npt.NDArray[np.float32], image: Ints, key: Keys, *, n_rest: int, n_bands: int, n_per_band: int
+) -> list[Band]:
+    """Cuts a reservoir into bands of equal count by activation and draws in each those with the lowest keys.
+
+    The reservoir holds r of the `n_rest` images that fire the latent and are not in `top`, drawn uniformly without
+    replacement. Given who is in it, the order of their keys is uniform and knows nothing of activations, so that the
+    lowest keys of a band are a uniform draw in it. The chance of an image is therefore
+
+        r < n_rest:  (r / n_rest) · (n_per_band / (r / n_bands)) = n_bands · n_per_band / n_rest
+
+    for every image, since r is a multiple of `n_bands` then and each band has r / n_bands members, into whichever of
+    them the image falls: bands are the reservoir's own quantiles. With r = n_rest nothing was left out, bands are the
+    quantiles of all, and the chance is (drawn) / (size of the band).
+
+    Args:
+        activation: [r].
+        image: [r]; of equal activations the lower image counts as the stronger.
+        key: [r].
+        n_rest: images that fire it and are not in `top`.
+        n_bands: at most; fewer where a band would hold fewer than `n_per_band`, though at least one.
+        n_per_band: drawn in each.
+    """
+    if not len(image):
+        return []
+    n_bands = max(1, min(n_bands, len(image) // n_per_band))
+    weakest_first = np.lexsort((-image, activation))
+    found = []
+    for number, band in enumerate(np.array_split(weakest_first, n_bands), 1):
+        drawn = np.sort(np.argsort(key[band], kind="stable")[:n_per_band])[::-1]
+        chance = len(drawn) / len(band) * len(image) / n_rest
+        found.append(Band(f"q{number}", band[drawn], chance))
+    return found

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.module import state_digest
-from autointerp.transcoder.backbones.protocol import Backbone, Hookpoint, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.coder import RawUnits
 from autointerp.transcoder.coder_io import StoredCoder, load_coder
 from autointerp.transcoder.harvest.encode import Encoder
@@ -46,20 +43,17 @@ class Source:
 def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone: Backbone, device: str) -> list[Source]:
     """Returns the coders in the order given.
 
-    Args:
-        specs: as the user named them.
-        stored: those of them that are folders, as `stored_coders` read them.
-        backbone: that they shall read.
-        device: where they run.
-
     Raises:
         SettingsError: two have one name, or one does not fit the backbone.
     """
     found = [_learned(s, stored[s], device) if s in stored else _units(s, backbone) for s in specs]
     for source, spec in zip(found, specs, strict=True):
-        hookpoint = hookpoint_of(backbone, source.reads)
-        if spec in stored:
-            _check_width(spec, stored[spec].info.config.d_in, source.reads, hookpoint)
+        width = hookpoint_of(backbone, source.reads).width
+        if spec in stored and (d_in := stored[spec].info.config.d_in) != width:
+            raise SettingsError(
+                f"--coder {spec}: reads {d_in} channels, and {source.reads} of the backbone has {width}; "
+                "it was trained on another model or hookpoint"
+            )
     names = [s.name for s in found]
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise SettingsError(f"--coder: two are called {twice!r}, and dumps are named after them; rename a folder")
@@ -95,26 +89,13 @@ def _learned(spec: str, stored: StoredCoder, device: str) -> Source:
     hookpoint = info.reads if info.writes == info.reads else f"{info.reads} -> {info.writes}"
     return Source(
         name=Path(spec).resolve().name,
-        encoder=_At(coder, coder.n_latents, coder.widths, device),
+        encoder=coder,
         reads=info.reads,
         hookpoint=hookpoint,
         about=f"{nested}{config.sparsity} {config.kind}, k {config.k}",
         digest=state_digest(coder, config.model_dump_json()),
         decoder=coder.decoders[-1].detach().float().cpu().numpy(),
     )
-
-
-class _At:
-    """A coder on a device that may not be the backbone's."""
-
-    def __init__(self, coder: Encoder, n_latents: int, widths: tuple[int, ...], device: str) -> None:
-        self._coder = coder
-        self.n_latents = n_latents
-        self.widths = widths
-        self._device = torch.device(device)
-
-    def encode(self, inputs: Tensor, /) -> Encoded | Tensor:
-        return self._coder.encode(inputs.to(self._device))
 
 
 def _units(spec: str, backbone: Backbone) -> Source:
@@ -124,11 +105,3 @@ def _units(spec: str, backbone: Backbone) -> Source:
     digest = hashlib.sha256(f"raw {reads} {width} {k}".encode()).hexdigest()
     about = f"raw units, the {k} largest of a token"
     return Source(f"raw-{reads}", RawUnits(width, k), reads, reads, about, digest)
-
-
-def _check_width(spec: str, d_in: int, reads: str, hookpoint: Hookpoint) -> None:
-    if d_in != hookpoint.width:
-        raise SettingsError(
-            f"--coder {spec}: reads {d_in} channels, and {reads} of the backbone has {hookpoint.width}; "
-            "it was trained on another model or hookpoint"
-        )

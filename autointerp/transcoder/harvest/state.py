@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from autointerp.errors import SettingsError
 from autointerp.record import Record
-from autointerp.transcoder.harvest.collector import Arrays, Collector
+from autointerp.transcoder.files import written
+from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.population import Population
 from autointerp.transcoder.settings import HarvestSettings
 
@@ -70,9 +71,6 @@ class State:
 
     A checkpoint is a folder named after the images that are done; it gets that name once it is whole, so that a kill at
     any time leaves the one before.
-
-    Args:
-        folder: Hidden, beside the dump.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -123,12 +121,8 @@ class State:
         # What an end that was cut off has left is of another plan.
         for old in self._checkpoints():
             shutil.rmtree(old, ignore_errors=True)
-        try:
-            half = self.folder / f".{PLAN}"
-            half.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            half.replace(self.folder / PLAN)
-        except OSError as e:
-            raise SettingsError(f"{self.folder}: cannot be written: {e.strerror}") from e
+        with written(self.folder / PLAN) as path:
+            path.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
     def commit(self, n_done: int, collectors: Sequence[Collector]) -> None:
         """Keeps what was gathered from the first `n_done` images.
@@ -142,7 +136,7 @@ class State:
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir()
             for i, collector in enumerate(collectors):
-                _save(half / f"{i}.npz", collector.state())
+                np.savez(half / f"{i}.npz", allow_pickle=False, **collector.state())
             half.rename(whole)
         except OSError as e:
             raise SettingsError(f"{self.folder}: cannot be written: {e.strerror}; make room and go on") from e
@@ -173,8 +167,3 @@ class State:
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.folder.glob("done-*"))
-
-
-def _save(path: Path, arrays: Arrays) -> None:
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)

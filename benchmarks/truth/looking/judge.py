@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from autointerp.images.picture import Picture, Tile
-from autointerp.images.render import sheet_layout, tile_size
+from autointerp.images.render import sheet_cell, tile_size
 from autointerp.lmm.request import Completion, ImagePart, Images, Request, TextPart
 from benchmarks.truth.looking.pixels import Pixels, read
 from benchmarks.truth.looking.things import Concept, Things, fits
@@ -104,9 +104,9 @@ def cells_of(picture: Picture, sent: Pixels) -> list[Pixels]:
     """Cuts a picture as it was sent into what it shows of each image."""
     if not picture.columns:
         return [sent]
-    layout = sheet_layout(len(picture.tiles), picture.columns, picture.side)
     out: list[Pixels] = []
-    for tile, cell in zip(picture.tiles, layout.cells, strict=True):
+    for place, tile in enumerate(picture.tiles):
+        cell = sheet_cell(place, picture.columns, picture.side)
         w, h = tile_size(tile, picture.side, picture.least)
         x, y = cell.frame.x0 + (cell.frame.width - w) // 2, cell.frame.y0 + (cell.frame.height - h) // 2
         out.append(sent[y : y + h, x : x + w])

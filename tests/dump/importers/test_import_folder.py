@@ -382,7 +382,7 @@ def test_a_dictionary_smaller_than_its_features_is_refused(src: Path, tmp_path: 
 
 
 def test_near_duplicates_share_a_group(src: Path, tmp_path: Path) -> None:
-    scene = draw(next(iter(draw_scenes(1, seed=3)))).image
+    scene = draw(next(iter(draw_scenes(1, seed=3))))
     scene.save(src / "3" / "20_scene.png")
     scene.resize((170, 170)).save(src / "3" / "21_copy.jpg", quality=50)
 

@@ -1,15 +1,90 @@
-"""Prints what `autointerp train evaluate` found."""
+"""Prints what the commands of `autointerp train` did."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 
 from autointerp.cli.printing import table, tell
+from autointerp.commands.train_activations import TrainActivations
+from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.commands.train_evaluate import TrainEvaluate
+from autointerp.commands.train_transcoder import TrainTranscoder
+from autointerp.jobs.train_activations import Stored
+from autointerp.jobs.train_classifier import Classified
+from autointerp.jobs.train_transcoder import Trained
 from autointerp.transcoder.evaluation import Asked, CoderFigures, Estimate, Evaluation
 
 
-def show(result: Evaluation, settings: TrainEvaluate, *, as_json: bool) -> int:
+def show_activations(result: Stored, settings: TrainActivations, *, as_json: bool) -> int:
+    """Prints what was stored and what comes next."""
+    left_out = [asdict(one) for one in result.left_out]
+    value = result._asdict() | {"about": result.about.model_dump(mode="json"), "left_out": left_out}
+    return tell(_activations_lines(result), value, as_json=as_json)
+
+
+def _activations_lines(result: Stored) -> Iterator[str]:
+    about = result.about
+    yield from (f"left out: {one}" for one in result.left_out)
+    yield (
+        f"{result.n_tokens:,} tokens of {result.n_images:,} images in {result.n_groups:,} groups, {about.backbone} "
+        f"{about.reads}{f' -> {about.writes}' if about.writes else ''}, {result.n_bytes / 1e6:,.1f} MB "
+        f"-> {result.folder}"
+    )
+    yield f"next: autointerp train transcoder {result.folder} --out CODER"
+
+
+def show_classifier(result: Classified, settings: TrainClassifier, *, as_json: bool) -> int:
+    """Prints the classifier's figures."""
+    value = {"folder": str(result.folder), "seconds": round(result.seconds, 3), **result.info.model_dump()}
+    return tell(_classifier_lines(result), value, as_json=as_json)
+
+
+def _classifier_lines(result: Classified) -> Iterator[str]:
+    info = result.info
+    test, constant = info.test_quality, info.constant_quality
+    yield f"{'':22}{'images':>8}{'with error':>12}{'groups':>8}"
+    for name, part in (("training", info.train), ("validation", info.validation), ("test", test)):
+        yield f"{name:22}{part.n:>8}{part.n_positive:>12}{part.n_groups:>8}"
+    yield f"{'on the test part':22}{'classifier':>12}{'constant':>12}"
+    for words, field in (
+        ("AUROC", "auroc"),
+        ("accuracy", "accuracy"),
+        ("Brier score", "brier"),
+        ("log loss", "log_loss"),
+        ("calibration error", "ece"),
+    ):
+        yield f"{words:22}{getattr(test, field):>12.3f}{getattr(constant, field):>12.3f}"
+    yield (
+        f"AUROC {test.auroc:.3f}, 95 % {test.auroc_low:.3f} to {test.auroc_high:.3f}; "
+        f"a calibrated classifier's calibration error would be {test.ece_calibrated:.3f} here"
+    )
+    if info.n_unlabelled or info.n_broken:
+        yield f"left out: {info.n_unlabelled} images without a label, {info.n_broken} files that cannot be read"
+    yield (
+        f"{info.settings.head} on {info.backbone} {info.hookpoint}, epoch {info.best_epoch} of "
+        f"{info.epochs_run}, {result.seconds:.1f} s -> {result.folder}"
+    )
+
+
+def show_transcoder(result: Trained, settings: TrainTranscoder, *, as_json: bool) -> int:
+    """Prints where the coder is, and its figures on held-out tokens."""
+    value = {"coder": str(result.folder)} | result.info.model_dump(mode="json")
+    return tell(_transcoder_lines(result), value, as_json=as_json)
+
+
+def _transcoder_lines(result: Trained) -> Iterator[str]:
+    info = result.info
+    yield f"{info.config.kind} of {info.model}, {info.reads} to {info.writes} -> {result.folder}"
+    held_out = info.training.held_out if info.training else None
+    if held_out is None:
+        return
+    yield f"on {held_out.tokens:,} tokens held out, {held_out.dead_share:.1%} of the latents never fire"
+    for width, fvu, l0 in zip(info.config.widths, held_out.fvu, held_out.l0, strict=True):
+        yield f"  first {width:>6,} latents: {fvu:.4f} of the variance unexplained, {l0:.1f} on a token"
+
+
+def show_evaluate(result: Evaluation, settings: TrainEvaluate, *, as_json: bool) -> int:
     """Prints a table for each kind of figure."""
     lines = (line for made in _tables(result) for line in (made, ""))
     return tell(lines, result.model_dump(mode="json"), as_json=as_json)
