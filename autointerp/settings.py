@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from autointerp.images.picture import JudgeRendering, Rendering
+from autointerp.images.picture import JudgeRendering, OutlineStyle, Rendering
 from autointerp.options import Argument, Command, Commas, Group, Option, Place, Settings
 
 PANELS = (
@@ -226,6 +226,9 @@ class RegionSettings(Settings):
     their cells; with 0 nothing is enlarged."""
     quality: Annotated[int, Option("--jpeg-quality")] = Field(default=85, ge=1, le=95)
     """The JPEG quality of the pictures."""
+    outline: OutlineStyle = "contour"
+    """How an outline marks a region: a light and a dark line along its contour (`contour`), the dark line alone
+    (`line`), or both lines around its box (`box`)."""
 
 
 class CandidateSettings(Settings):

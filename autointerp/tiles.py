@@ -5,7 +5,7 @@ from random import Random
 
 import numpy as np
 
-from autointerp.images.picture import Rendering, Tile
+from autointerp.images.picture import OutlineStyle, Rendering, Tile
 from autointerp.images.region import (
     Weights,
     box_around,
@@ -82,7 +82,7 @@ def shown_tiles(
     tiles: list[Tile] = []
     for rendering in renderings:
         shown = boxes if rendering == "crop" else marked[:1]
-        tiles += [tile_of(exemplar, image, rendering, box, grid) for box in shown]
+        tiles += [tile_of(exemplar, image, rendering, box, grid, region.outline) for box in shown]
     return tuple(tiles) or (tile_of(exemplar, image, "full", None, grid),)
 
 
@@ -118,13 +118,14 @@ def tile_of(
     rendering: Rendering,
     box: Box | None,
     grid: tuple[int, int] | None,
+    style: OutlineStyle = "contour",
 ) -> Tile:
     """One rendering of one exemplar; without a region it is the whole image, unmarked."""
     size = (image.width, image.height)
     if box is None or rendering == "full":
         return Tile(image.image, image.sha256, size, "full", None)
     heat = exemplar.heat if tells(exemplar.heat) else None
-    return Tile(image.image, image.sha256, size, rendering, box, heat, grid if heat else None)
+    return Tile(image.image, image.sha256, size, rendering, box, heat, grid if heat else None, style)
 
 
 def borrowed_box(image: ImageRow, lenders: Sequence[tuple[Box | None, ImageRow]], chance: Random) -> Box | None:

@@ -1,30 +1,81 @@
-"""`autointerp compare`: whether one run scores better than another."""
+"""`autointerp compare`: which of several runs scores better, and which setting makes the difference."""
 
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import NonNegativeInt
+from pydantic import BeforeValidator, NonNegativeInt
 
-from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Location, Names
+from autointerp.options import Argument, Group, Option, Work
+from autointerp.settings import (
+    JUDGE,
+    JUDGE_ENGINE,
+    EngineSettings,
+    ExplainSettings,
+    Location,
+    ModelChoice,
+    Names,
+    OfFeatures,
+    ScoreSettings,
+    WithFiles,
+)
 
 
-class Compare(Command):
-    """Tell whether RUN_B scores better than RUN_A: two prompts, two models, two transcoders.
+def _several(value: object) -> object:
+    """One run alone as the only one of several."""
+    return (value,) if isinstance(value, str | Path) else value
+
+
+class Compare(WithFiles, OfFeatures):
+    """Tell whether RUN_B scores better than RUN_A, and which of several settings makes a difference.
 
     Runs over one dump are compared feature by feature on the images that both judged, others as two samples of
-    features. Intervals and p-values are over features; neither run's dump is read.
+    features. Intervals and p-values are over features; no run's dump is read. Of more than two runs each is held
+    against the first, and p-values allow for all tests together.
+
+    With --vary the runs are made first: `autointerp compare DUMP --run runs/choices --model M --sample 60 --vary
+    judge-rendering=crop --vary levels=none,numbers` explains and scores with the settings given, then once for each
+    value with that one setting changed, and says which of them matters. It tells beforehand how many calls that takes
+    (--dry-run: that alone). Give the same command again to go on after a stop.
 
     Example: `autointerp compare runs/first runs/second`
     """
 
     run_a: Annotated[Location, Argument(metavar="RUN_A")]
-    """The folder of the run to compare with, or its URL."""
-    run_b: Annotated[Location, Argument(metavar="RUN_B")]
+    """The folder of the run to compare with, or its URL; with --vary, the dump."""
+    run_b: Annotated[Location | None, Argument(metavar="[RUN_B]")] = None
     """The folder of the run in question, or its URL."""
-    scorers: Annotated[Names | None, Option(default="those that both runs have")] = None
+    more: Annotated[tuple[Location, ...], BeforeValidator(_several), Argument(metavar="[RUN]...")] = ()
+    """Further runs, each held against RUN_A."""
+    scorers: Annotated[Names | None, Option(default="those that all runs have; with --vary detection")] = None
     """The scorers, with commas between them."""
     seed: NonNegativeInt = 0
-    """The seed of the bootstrap and the permutations."""
+    """The seed of the bootstrap and the permutations, and with --vary of every random choice."""
+    vary: Annotated[tuple[str, ...], BeforeValidator(_several), Option(panel="Options")] = ()
+    """An option of explain or score and the values to try, e.g. contrast=0,8; join the values of an option that is
+    repeated with +, e.g. rendering=outline+crop. Repeat it for several options."""
+    new_run: Annotated[Location | None, Option("--run", key="new_run", panel="Options")] = None
+    """The folder in which the runs of --vary are made; the same one goes on after a stop."""
+    dry_run: bool = False
+    """Tell how many calls --vary takes, and ask nothing."""
+    allow_outside: Annotated[bool, Option(panel="Files")] = False
+    """Trust the image paths of the dump even where they leave its folder."""
+    model: Annotated[
+        ModelChoice,
+        Group(
+            options={"model": Option(env="AUTOINTERP_MODEL", help="The explainer of the runs that --vary makes.")},
+        ),
+    ] = ModelChoice()
+    """The explainer."""
+    judge: Annotated[ModelChoice, JUDGE] = ModelChoice()
+    """The judge; without a name it is the explainer."""
+    explain: ExplainSettings = ExplainSettings()
+    """What the explainer is shown and asked."""
+    score: ScoreSettings = ScoreSettings()
+    """What the judge is shown and asked."""
+    engine: EngineSettings = EngineSettings()
+    """How the endpoint is used."""
+    judging: Annotated[EngineSettings, JUDGE_ENGINE] = EngineSettings()
+    """How the judge's endpoint is used."""
 
 
-compare = Work(Compare, "autointerp.jobs.compare:run")
+compare = Work(Compare, "autointerp.jobs.vary:run")

@@ -13,6 +13,10 @@ outside the region. `full`: the whole image, unmarked."""
 JudgeRendering = Literal["full", "zoom", "crop", "outline", "mask"]
 """How a judge is shown an image: one of the above, or `zoom`, the whole image and beside it the box alone."""
 
+OutlineStyle = Literal["contour", "line", "box"]
+"""How an `outline` marks a region. `contour`: a light line along its contour and a dark one around that. `line`: the
+dark line alone. `box`: both lines, around the box of the region."""
+
 RENDERER = 1
 """Raised whenever the same recipe would give other pixels, so that cached answers of the old ones are not used."""
 OUTLINE = 2
@@ -36,13 +40,17 @@ class Tile:
     """Only `outline` and `mask` look at it; without it they mark the box."""
     grid: tuple[int, int] | None = None
     """Rows and columns of `heat`."""
+    style: OutlineStyle = "contour"
+    """Only `outline` looks at it."""
 
     def recipe(self) -> list[object]:
         """All that decides the pixels, as JSON values."""
         box = [self.box.x0, self.box.y0, self.box.x1, self.box.y1] if self.box else None
         marked = self.rendering in ("outline", "mask")
         heat = hashlib.sha256(self.heat).hexdigest() if marked and self.heat is not None else None
-        return [self.sha256, self.rendering, box, heat, list(self.grid) if heat and self.grid else None]
+        whole = [self.sha256, self.rendering, box, heat, list(self.grid) if heat and self.grid else None]
+        # Left out where it is the usual one, so that the keys of answers about such pictures stay what they were.
+        return [*whole, self.style] if self.rendering == "outline" and self.style != "contour" else whole
 
 
 def longest(tile: Tile) -> int:

@@ -189,6 +189,11 @@ def _marked_parts(tile: Tile, size: tuple[int, int]) -> list[Box]:
     mask = _region(tile)
     if mask is None:
         return [_marked(tile, size)]
+    if tile.rendering == "outline" and tile.style == "box":
+        marked = np.argwhere(mask)
+        (y0, x0), (y1, x1) = marked.min(axis=0), marked.max(axis=0) + 1
+        mask = np.zeros_like(mask)
+        mask[y0:y1, x0:x1] = True
     down, across = (_cell_edges(n, length) for n, length in zip(mask.shape, (size[1], size[0]), strict=True))
     # A run of cells in a row begins where the mask rises and ends where it falls.
     steps = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
@@ -218,13 +223,15 @@ def _soft_mask(tile: Tile, size: tuple[int, int]) -> Image.Image:
 def _outlined(image: Image.Image, tile: Tile) -> Image.Image:
     """Draws a light line around the region and a dark one around that, which leave the region itself as it is.
 
-    Along the image's own edge, where there is no outside, the lines lie inside.
+    Along the image's own edge, where there is no outside, the lines lie inside. With the style `line` the dark line
+    is drawn alone, in the place of the light one.
     """
     width = max(1, round(max(image.size) / OUTLINE_WIDTH))
     rim = 2 * width if min(image.size) > 4 * width else 0
     inner = [part for box in _marked_parts(tile, image.size) if (part := _inset(box, image.size, rim))]
     out = image.copy()
-    for by, colour in ((2 * width, STROKE), (width, HALO)):
+    lines = ((width, STROKE),) if tile.style == "line" else ((2 * width, STROKE), (width, HALO))
+    for by, colour in lines:
         for x0, y0, x1, y1 in inner:
             out.paste(colour, (max(0, x0 - by), max(0, y0 - by), x1 + by, y1 + by))
     for box in inner:

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.commands.compare import Compare
 from autointerp.errors import RunError, SettingsError, typed
-from autointerp.job import Progress
 from autointerp.record import Record
-from autointerp.remote.path import as_path
-from autointerp.runs.folder import Run, RunInfo, open_run
+from autointerp.runs.folder import Run, open_run
 from autointerp.runs.index import ScoreIndex, holds
+from autointerp.runs.setting_differences import differing, varied
 from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.scoring.common_images import matched
+from autointerp.scoring.control_tests import SCORER as CONTROLLED
 from autointerp.scoring.scorer_list import SCORERS
-from autointerp.shards.remote_runs import read_run
 from autointerp.statistics.comparison import Contrast, paired, unpaired
 from autointerp.statistics.exact import holm
 from autointerp.statistics.resampling import Draws
 
+CONTROL = "other"
+"""The control that `over_control` holds scores against."""
 LEVEL = 0.05
 """p-values above it show nothing."""
 
@@ -55,6 +55,16 @@ class ScorerComparison(Record):
     only_b: int
 
 
+class OverControl(Record):
+    """By how much detection of a feature's own explanation exceeds that of another feature's, asked in the same way.
+
+    A judge or a picture that makes every score higher makes this no larger.
+    """
+
+    control: str
+    contrast: Contrast
+
+
 class Comparison(Record):
     """Two runs under each scorer that both have; differences are B − A."""
 
@@ -66,7 +76,11 @@ class Comparison(Record):
     """Paired: features compared by any scorer. Else 0."""
     differ: tuple[str, ...]
     """Settings in which the runs differ, each as `name: A | B`."""
+    varied: tuple[str, ...]
+    """The choices behind them, each as `--option: A | B`, without what follows from another one."""
     scorers: tuple[ScorerComparison, ...]
+    over_control: OverControl | None
+    """How far an own explanation beats another feature's; None where the runs have no controlled feature in common."""
     notes: tuple[str, ...]
 
     def named(self, a: str, b: str) -> "Comparison":
@@ -100,33 +114,74 @@ def compare_runs(
         RunError: not a run, nothing scored, or nothing in common.
         SettingsError: a scorer that not both have, or twice the same run.
     """
-    one, two = _Side(open_run(run_a)), _Side(open_run(run_b))
+    one, two = Side(open_run(run_a)), Side(open_run(run_b))
     if one.run.path.resolve() == two.run.path.resolve():
         raise SettingsError(f"{run_b}: the same run twice; name two runs")
-    is_paired = one.run.info.dump.digest == two.run.info.dump.digest
-    found: list[tuple[str, _Columns, Contrast]] = []
-    notes: list[str] = []
-    for scorer in _names(one, two, scorers):
-        columns = _paired_columns(scorer, one, two) if is_paired else _unpaired_columns(scorer, one, two)
+    found = contrasts(one, two, scorers, Draws(replicates, seed))
+    return found.judged(adjusted([f.contrast for f in found.scorers]))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What one scorer found."""
+
+    scorer: str
+    columns: "_Columns"
+    contrast: Contrast
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Two runs under each scorer that both have, before p-values are adjusted for how many are tested."""
+
+    a: "Side"
+    b: "Side"
+    paired: bool
+    scorers: tuple[_Found, ...]
+    left_out: tuple[str, ...]
+    draws: Draws
+
+    def judged(self, p_holm: Sequence[float]) -> Comparison:
+        """The comparison, given the adjusted p-value of each scorer."""
+        found = [f.contrast for f in self.scorers]
+        features = [f.columns.features for f in self.scorers]
+        choices = varied(self.a.run.info, self.b.run.info)
+        return Comparison(
+            a=self.a.described(),
+            b=self.b.described(),
+            paired=self.paired,
+            features=len(np.unique(np.concatenate(features))) if self.paired else 0,
+            differ=differing(self.a.run.info, self.b.run.info),
+            varied=choices,
+            scorers=tuple(
+                _record(f.scorer, f.columns, f.contrast, p) for f, p in zip(self.scorers, p_holm, strict=True)
+            ),
+            over_control=_over_control(self) if self.paired else None,
+            notes=(*self.left_out, *_caveats(self.a, self.b, choices, found)),
+        )
+
+
+def contrasts(a: "Side", b: "Side", scorers: Iterable[str] | None, draws: Draws) -> Contrasts:
+    """Compares two runs under each scorer.
+
+    Raises:
+        RunError: nothing in common.
+        SettingsError: a scorer that not both have.
+    """
+    is_paired = a.run.info.dump.digest == b.run.info.dump.digest
+    found: list[_Found] = []
+    left_out: list[str] = []
+    for scorer in _names(a, b, scorers):
+        columns = _paired_columns(scorer, a, b) if is_paired else _unpaired_columns(scorer, a, b)
         if not len(columns.a) or not len(columns.b):
             where = "both runs" if is_paired else "one of the runs"
-            notes.append(f"{scorer}: left out, no feature is scored in {where}")
+            left_out.append(f"{scorer}: left out, no feature is scored in {where}")
             continue
         test = paired if is_paired else unpaired
-        contrast = test(np.array(columns.a), np.array(columns.b), Draws(replicates, seed))
-        found.append((scorer, columns, contrast))
+        found.append(_Found(scorer, columns, test(np.array(columns.a), np.array(columns.b), draws)))
     if not found:
-        raise RunError(f"{run_a} and {run_b}: {notes[0]}; score the same features in both")
-    adjusted = _adjusted([contrast for _, _, contrast in found])
-    return Comparison(
-        a=one.described(),
-        b=two.described(),
-        paired=is_paired,
-        features=len(np.unique(np.concatenate([columns.features for _, columns, _ in found]))) if is_paired else 0,
-        differ=_differ(one.run.info, two.run.info),
-        scorers=tuple(_record(*f, p) for f, p in zip(found, adjusted, strict=True)),
-        notes=(*notes, *_caveats(one, two, [contrast for _, _, contrast in found])),
-    )
+        raise RunError(f"{a.run.path} and {b.run.path}: {left_out[0]}; score the same features in both")
+    return Contrasts(a, b, is_paired, tuple(found), tuple(left_out), draws)
 
 
 @dataclass
@@ -144,7 +199,7 @@ class _Columns:
     only_b: int = 0
 
 
-class _Side:
+class Side:
     """A run with its score lines.
 
     Raises:
@@ -177,7 +232,7 @@ class _Side:
         )
 
 
-def _names(a: _Side, b: _Side, asked: Iterable[str] | None) -> list[str]:
+def _names(a: Side, b: Side, asked: Iterable[str] | None) -> list[str]:
     common = [name for name in a.index.scorers if name in b.index.scorers]
     if not common:
         raise RunError(
@@ -192,7 +247,7 @@ def _names(a: _Side, b: _Side, asked: Iterable[str] | None) -> list[str]:
     return names
 
 
-def _paired_columns(scorer: str, a: _Side, b: _Side) -> _Columns:
+def _paired_columns(scorer: str, a: Side, b: Side) -> _Columns:
     both = np.intersect1d(a.index.features(scorer), b.index.features(scorer))
     known = SCORERS.get(scorer)
     out = _Columns(only_a=len(a.index.features(scorer)) - len(both), only_b=len(b.index.features(scorer)) - len(both))
@@ -210,7 +265,7 @@ def _paired_columns(scorer: str, a: _Side, b: _Side) -> _Columns:
     return out
 
 
-def _unpaired_columns(scorer: str, a: _Side, b: _Side) -> _Columns:
+def _unpaired_columns(scorer: str, a: Side, b: Side) -> _Columns:
     out = _Columns()
     for score in a.index.scores(scorer, a.index.features(scorer)):
         out.unscored_a += isinstance(score, Unscored)
@@ -224,7 +279,7 @@ def _unpaired_columns(scorer: str, a: _Side, b: _Side) -> _Columns:
     return out
 
 
-def _adjusted(found: Sequence[Contrast]) -> list[float]:
+def adjusted(found: Sequence[Contrast]) -> list[float]:
     """P-values after Holm; a scorer without any difference cannot be a finding and does not count (Tarone 1990)."""
     varying = [i for i, contrast in enumerate(found) if contrast.equal < 1]
     out = [1.0] * len(found)
@@ -247,23 +302,26 @@ def _record(scorer: str, columns: _Columns, contrast: Contrast, p_holm: float) -
     )
 
 
-def _differ(a: RunInfo, b: RunInfo) -> tuple[str, ...]:
-    left, right = _flat(a), _flat(b)
-    return tuple(f"{k}: {left.get(k)} | {right.get(k)}" for k in sorted({*left, *right}) if left.get(k) != right.get(k))
+def _over_control(found: Contrasts) -> OverControl | None:
+    """Contrasts detection less its control over the features that carry it in both runs."""
+    a, b = found.a, found.b
+    if CONTROLLED not in a.index.scorers or CONTROLLED not in b.index.scorers:
+        return None
+    both = np.intersect1d(a.index.features(CONTROLLED), b.index.features(CONTROLLED))
+    gaps: list[tuple[float, float]] = []
+    for left, right in zip(a.index.scores(CONTROLLED, both), b.index.scores(CONTROLLED, both), strict=True):
+        one, two = _gap(left), _gap(right)
+        if one is not None and two is not None:
+            gaps.append((one, two))
+    if not gaps:
+        return None
+    table = np.array(gaps)
+    return OverControl(control=CONTROL, contrast=paired(table[:, 0], table[:, 1], found.draws))
 
 
-def _flat(info: RunInfo) -> dict[str, object]:
-    """Every setting that can change an explanation or a score, by dotted name."""
-    out: dict[str, object] = {"dump": f"{info.dump.name} ({info.dump.digest[:12]})"}
-    left: list[tuple[str, object]] = [("explain", info.explain.model_dump())]
-    left += [("score", info.score.model_dump())] if info.score else []
-    while left:
-        name, value = left.pop()
-        if isinstance(value, dict):
-            left += [(f"{name}.{key}", inner) for key, inner in value.items()]
-        elif not name.endswith((".base_url", "settings.scorers")):
-            out[name] = value
-    return out
+def _gap(score: Scored | Unscored) -> float | None:
+    control = score.controls.get(CONTROL) if isinstance(score, Scored) else None
+    return None if control is None or isinstance(score, Unscored) else score.value - control.value
 
 
 def _least_p(contrast: Contrast) -> float:
@@ -274,10 +332,12 @@ def _least_p(contrast: Contrast) -> float:
     return 2 / 2**n if contrast.paired else (1 + (n == m)) / comb(n + m, n)
 
 
-def _caveats(a: _Side, b: _Side, found: Sequence[Contrast]) -> Iterator[str]:
+def _caveats(a: Side, b: Side, choices: Sequence[str], found: Sequence[Contrast]) -> Iterator[str]:
     judges = [side.described().judge or "an unknown judge" for side in (a, b)]
     if judges[0] != judges[1]:
         yield f"A was judged by {judges[0]} and B by {judges[1]}: part of a difference may be the judge's"
+    if len(choices) > 1:
+        yield f"A and B differ in {len(choices)} settings: a difference between them is not the work of one of them"
     for name, side in (("A", a), ("B", b)):
         if side.run.info.is_adopted:
             yield f"which images {name}'s explanations are made from is not known: some may be among those judged"
@@ -290,14 +350,3 @@ def _caveats(a: _Side, b: _Side, found: Sequence[Contrast]) -> Iterator[str]:
             f"p (Holm) allows for the {len(varying)} scorers tested; scorers that read the same answers, as detection "
             "and accuracy do, are no independent evidence: choose one beforehand with --scorers to test it alone"
         )
-
-
-def run(settings: Compare, *, progress: Progress | None = None) -> Comparison:
-    """Compares the scores of two runs.
-
-    Raises:
-        AutointerpError: something that you can mend; the message says how.
-    """
-    with read_run(settings.run_a) as a, read_run(settings.run_b) as b:
-        found = compare_runs(a, b, scorers=settings.scorers, seed=settings.seed)
-    return found.named(str(as_path(settings.run_a)), str(as_path(settings.run_b)))

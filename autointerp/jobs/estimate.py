@@ -97,7 +97,7 @@ def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[
         if not len(chosen):
             raise SettingsError("no feature is left to estimate; name others with --features")
         rehearsal = Rehearsal(opened, measured_features(opened, chosen, o.seed), o.prompts)
-        sums = _Sums(rehearsal, len(chosen), o.prices, o.base_url)
+        sums = Sums(rehearsal, len(chosen), o.prices, o.base_url)
         return Forecast(
             features=len(chosen),
             measured=len(rehearsal.features),
@@ -107,7 +107,7 @@ def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """Adds up rehearsed questions for each model."""
 
     rehearsal: Rehearsal

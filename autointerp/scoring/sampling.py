@@ -164,7 +164,8 @@ class Pool:
         shown_as = rendering or ("full" if self.settings.rendering == "zoom" else self.settings.rendering)
         # Each round of adaptive sampling asks for the same tiles again.
         if (made := self._tiles.get((exemplar.image, shown_as))) is None:
-            made = tile_of(exemplar, self.images[exemplar.image], shown_as, self._box(exemplar), self.grid)
+            style = self.settings.region.outline
+            made = tile_of(exemplar, self.images[exemplar.image], shown_as, self._box(exemplar), self.grid, style)
             self._tiles[exemplar.image, shown_as] = made
         return made
 

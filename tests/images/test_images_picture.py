@@ -33,6 +33,14 @@ def test_a_new_version_of_outlines_leaves_pictures_without_one_as_they_are(monke
     assert Picture(outlined.tiles, 448, 85).recipe != outlined.recipe
 
 
+def test_the_style_of_an_outline_makes_another_recipe_of_outlines_alone():
+    outlined = replace(picture(0).tiles[0], rendering="outline")
+    whole = replace(outlined, rendering="full")
+
+    assert replace(outlined, style="line").recipe() != replace(outlined, style="box").recipe() != outlined.recipe()
+    assert replace(whole, style="line").recipe() == whole.recipe()
+
+
 def test_a_new_version_of_the_renderer_gives_new_recipes(monkeypatch: pytest.MonkeyPatch):
     before = picture()
 

@@ -1,5 +1,6 @@
 """Drawing: sizes known beforehand, crops exact to the pixel, marks where the heat is, cells where the layout says."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from autointerp.images.picture import Picture, Rendering, Tile
+from autointerp.images.picture import OutlineStyle, Picture, Rendering, Tile
 from autointerp.images.render import (
     GROUND,
     HALO,
@@ -149,6 +150,28 @@ def test_an_outline_is_a_light_and_a_dark_line_around_the_hot_cells_which_stay_a
     assert [tuple(p) for p in outlined[95:100, 299].tolist()] == [ground, STROKE, STROKE, HALO, HALO]
     assert (outlined[205:] == ground).all()
     assert (outlined[:, 305:] == ground).all()
+
+
+@pytest.mark.parametrize(
+    ("style", "across", "right"),
+    [
+        # The hot cells lie at 100 to 200 down and across, and at 200 to 300 down and 200 to 300 across.
+        ("line", [GREY, GREY, GREY, STROKE, STROKE], [STROKE, STROKE, GREY, GREY, GREY]),
+        ("box", [GREY, STROKE, STROKE, HALO, HALO], [GREY, GREY, GREY, GREY, GREY]),
+    ],
+)
+def test_an_outline_is_a_dark_line_alone_or_both_lines_around_the_box(
+    style: OutlineStyle, across: list[tuple[int, int, int]], right: list[tuple[int, int, int]]
+):
+    hot = bytes([0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0])
+    drawn = replace(tile((400, 400), "outline", heat=hot, grid=(4, 4)), style=style)
+
+    outlined = np.asarray(render_tile(drawn, Image.new("RGB", (400, 400), GREY), 1, 400))
+
+    assert [tuple(p) for p in outlined[95:100, 150].tolist()] == across
+    # To the right of the first cell lies the box's inside, outside the contour.
+    assert [tuple(p) for p in outlined[150, 200:205].tolist()] == right
+    assert (outlined[100:200, 100:200] == GREY).all()
 
 
 def test_every_colour_contrasts_with_a_line_of_an_outline_by_three_to_one():

@@ -1,12 +1,14 @@
 """Prints what `autointerp compare` found."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 
-from autointerp.cli.printing import plural, table, tell
+from autointerp.cli.printing import dollars, exit_code, plural, same_again, table, tell
 from autointerp.commands.compare import Compare
-from autointerp.jobs.compare import Comparison, ScorerComparison
+from autointerp.jobs.compare import Comparison, OverControl, ScorerComparison
+from autointerp.jobs.compare_many import Comparisons
+from autointerp.jobs.vary import Varied
 from autointerp.statistics.comparison import Contrast, Estimate
 
 HELD = 0.05
@@ -15,9 +17,83 @@ N_NAMED = 8
 """How many of the settings in which two runs differ are printed; --json has all."""
 
 
-def show(result: Comparison, settings: Compare, *, as_json: bool) -> int:
-    """Prints the comparison in words and as a table."""
-    return tell(_lines(result), result.model_dump(mode="json"), as_json=as_json)
+def show(result: Comparison | Comparisons | Varied, settings: Compare, *, as_json: bool) -> int:
+    """Prints the comparison in words and as a table; exit code 1 or 3 where runs are missing."""
+    code = 0
+    if isinstance(result, Comparison):
+        lines = _lines(result)
+    elif isinstance(result, Comparisons):
+        lines = _many(result)
+    else:
+        lines = _varied(result)
+        complete = not any(run.failed for run in result.runs)
+        code = exit_code(complete=complete, halted=result.halted)
+    return tell(lines, result.model_dump(mode="json"), as_json=as_json, code=code)
+
+
+def _varied(found: Varied) -> Iterator[Table | str]:
+    rows = [
+        (run.name, run.run, f"{run.calls.requests:,}", f"{run.calls.tokens:,}", dollars(run.calls.dollars))
+        for run in found.runs
+    ]
+    title = f"{plural(len(found.runs), 'run')} of {plural(found.features, 'feature')}"
+    yield table(("setting", "run", "questions at most", "tokens", "price"), rows, title=title, left=2)
+    for run in found.runs:
+        if run.failed:
+            yield f"{run.run}: {plural(run.failed, 'feature')} failed and stay pending; {same_again()}"
+    if found.halted:
+        why = next(run.stopped for run in found.runs if run.stopped is not None)
+        yield f"stopped: {why}; nothing is compared yet; {same_again()}"
+    if found.comparisons is not None:
+        yield ""
+        yield from _many(found.comparisons, {run.run: run.name for run in found.runs})
+
+
+def _many(found: Comparisons, names: Mapping[str, str] | None = None) -> Iterator[Table | str]:
+    """One row for each run and scorer, then in words which settings matter."""
+    names = names or {}
+    judged = f", judged by {found.base.judge}" if found.base.judge else ""
+    yield f"base: {found.base.run}, explained by {found.base.explainer}{judged}"
+    headings = ("against the base", "scorer", "features", "base", "run", "difference [95 %]", "p", "p (Holm)")
+    rows = [(_name(c, names), *_short(s)) for c in found.others for s in c.scorers]
+    yield table(headings, rows, left=2)
+    yield from (_matters(c, names) for c in found.others)
+    for c in found.others:
+        yield from (f"note: {_name(c, names)}: {note}" for note in c.notes)
+    yield from (f"note: {note}" for note in found.notes)
+
+
+def _name(c: Comparison, names: Mapping[str, str]) -> str:
+    return names.get(c.b.run) or "; ".join(c.varied[:2]) or c.b.run
+
+
+def _short(s: ScorerComparison) -> tuple[str, ...]:
+    c = s.contrast
+    n = f"{c.n_a:,}" if c.paired else f"{c.n_a:,} | {c.n_b:,}"
+    means = (f"{c.mean_a.value:.3f}", f"{c.mean_b.value:.3f}", _signed(c.difference))
+    return (s.scorer, n, *means, _p(c.tested.p), _p(s.p_holm))
+
+
+def _matters(c: Comparison, names: Mapping[str, str]) -> str:
+    """Says whether a setting matters, and for what."""
+    shown = [s for s in c.scorers if s.p_holm < HELD]
+    if shown:
+        each = [f"{s.scorer} {_signed(s.contrast.difference)}" for s in shown]
+        said = f"matters: {', '.join(each)}"
+    else:
+        widest = max(c.scorers, key=lambda s: abs(s.contrast.difference.value))
+        said = f"no difference is shown; {widest.scorer} {_signed(widest.contrast.difference)} is the largest"
+    return f"{_name(c, names)}: {said}{_over(c.over_control)}.{_left(c.scorers[0], c.paired)}"
+
+
+def _over(found: OverControl | None) -> str:
+    if found is None:
+        return ""
+    d = found.contrast
+    return (
+        f"; less what another feature's explanation gets: {_signed(d.difference)} on {plural(d.n_a, 'feature')}, "
+        f"p alone {_p(d.tested.p, '= ')}"
+    )
 
 
 def _lines(c: Comparison) -> Iterator[Table | str]:
