@@ -1,24 +1,27 @@
 """What the jobs share: progress, results, rows of images, the choice of features."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Protocol
 
 from autointerp.batch.client import Outbox
+from autointerp.clock import now
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import Selection, parse_features
 from autointerp.errors import RunError, SettingsError
 from autointerp.evidence import Images
+from autointerp.lmm.exchanges import Heard
 from autointerp.lmm.gateway import Tally
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path
+from autointerp.runs.exchanges import packed
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
@@ -172,8 +175,17 @@ class Recorder:
         if record.kind == "over_budget":
             self.stop.ask(OVER_BUDGET)
 
-    def explained(self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = ()) -> None:
+    def heard(self, feature: int, stage: str, heard: Heard) -> None:
+        """Keeps what was asked about a feature and what came back, before what follows from it is recorded."""
+        if heard.exchanges:
+            self.writer.exchanges(packed(feature, stage, now(), heard.exchanges, more=heard.more))
+
+    def explained(
+        self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = (), heard: Heard | None = None
+    ) -> None:
         """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
+        if heard is not None and not (isinstance(outcome, FailureRecord) and self._is_postponed({outcome.kind})):
+            self.heard(outcome.feature, "explain", heard)
         if isinstance(outcome, Explanation):
             self.writer.explanation(outcome)
             for gap in gaps:
@@ -195,8 +207,7 @@ class Recorder:
         Its answers are still to come, or some failed and the stage will be gone through once more.
         """
         kinds = {failure.kind for failure in failures}
-        early = self.outbox is not None and not self.outbox.final
-        if not (DEFERRED in kinds or (kinds and early)):
+        if not self._is_postponed(kinds):
             return False
         if "over_budget" in kinds:
             self.stop.ask(OVER_BUDGET)
@@ -206,6 +217,10 @@ class Recorder:
             self.result.failed += 1
         self.progress.advance(failed=False)
         return True
+
+    def _is_postponed(self, kinds: Set[str]) -> bool:
+        early = self.outbox is not None and not self.outbox.final
+        return DEFERRED in kinds or (bool(kinds) and early)
 
     def gap(self, record: FailureRecord) -> None:
         """A judgement stayed unanswered, though its feature was scored without it."""

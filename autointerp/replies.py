@@ -212,16 +212,26 @@ def _strict(field: dict[str, object]) -> dict[str, object]:
 
 
 class NumberReply(Reply):
-    """Answer to a question whose answers are numbered; its subclasses have one field, named as the prompt asks."""
+    """Answer to a question whose answers are numbered; its subclasses have that field first, named as prompted."""
 
     @property
     def number(self) -> int:
         """Returns the answer, counted from 1."""
         return next(getattr(self, name) for name in type(self).model_fields)
 
+    @property
+    def decided(self) -> bool:
+        """Whether the images told the answer; false where it says that it is a guess."""
+        return getattr(self, "sure", True)
+
 
 @lru_cache(maxsize=128)
-def number_reply(key: str, n: int) -> type[NumberReply]:
-    """The reply `{key: number}` with a number of 1…n."""
-    field = (Annotated[Literal[tuple(range(1, n + 1))], Whole], ...)
-    return create_model(f"NumberReply{n}", __base__=NumberReply, **{key: field})  # pyright: ignore[reportCallIssue, reportArgumentType]
+def number_reply(key: str, n: int, *, sure: bool = False) -> type[NumberReply]:
+    """The reply `{key: number}` with a number of 1…n; with `sure` it also says whether that is more than a guess.
+
+    A reply that leaves `sure` out, as to a template of one's own, counts as sure.
+    """
+    fields = {key: (Annotated[Literal[tuple(range(1, n + 1))], Whole], ...)}
+    if sure:
+        fields |= {"sure": (bool, True)}
+    return create_model(f"NumberReply{n}", __base__=NumberReply, **fields)  # pyright: ignore[reportCallIssue, reportArgumentType]

@@ -393,6 +393,8 @@ class ScoreSettings(MarginSettings):
     """Whether these include texts that speak of framing alone, such as "a close-up of a thing"."""
     n_intruder: Annotated[int, Option(panel="Single scorers")] = Field(default=10, ge=1, le=1000)
     """How many odd-one-out questions `intruder` asks about a feature."""
+    n_intruder_hard: Annotated[int, Option(panel="Single scorers")] = Field(default=10, ge=0, le=1000)
+    """How many further questions hide a look-alike, on which the feature does not fire, among the others."""
     intruder_of: Annotated[int, Option(panel="Single scorers")] = Field(default=5, ge=3, le=16)
     """How many crops each of these questions shows, one of them silent."""
     n_choice: Annotated[int, Option(panel="Single scorers")] = Field(default=12, ge=1, le=1000)
@@ -430,7 +432,8 @@ class ScoreSettings(MarginSettings):
 
 def recorded(value: object) -> object:
     """Score settings as a file holds them: an earlier version knew no controls by framing, and asked for none."""
-    return _with_region({"framing": False, "silent_below": 1.0} | value) if isinstance(value, dict) else value
+    older = {"framing": False, "silent_below": 1.0, "n_intruder_hard": 0}
+    return _with_region(older | value) if isinstance(value, dict) else value
 
 
 def recorded_explain(value: object) -> object:
@@ -513,6 +516,8 @@ class Execution(Settings):
     panel: ClassVar[str] = "Many machines"
     changes_answers: ClassVar[bool] = False
 
+    exchanges: Annotated[bool, Option(negative="--no-exchanges", panel="Output")] = True
+    """Whether the run keeps what was asked, word for word, and each reply as it came."""
     batch: bool = False
     """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
     shard: str | None = None

@@ -1,16 +1,17 @@
 """What a calibration asks: boards of planted images about one concept each, in several formats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
+from autointerp.commands.calibrate import SIDES
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.images.picture import Tile
-from autointerp.schema import BAND_STRATA, Exemplar, Feature
+from autointerp.images.picture import JudgeRendering
+from autointerp.schema import BAND_STRATA, Exemplar, Feature, ImageRow
 from autointerp.scoring.error_rates import CheckedAnswer, Form, Origin
-from autointerp.scoring.sampling import Item
+from autointerp.scoring.sampling import Item, Pool, make_pool
 from autointerp.settings import ScoreSettings
 from autointerp.synthetic.concepts import CONCEPTS, Concept, in_covering_order
 from autointerp.synthetic.evidence import Wanted, plant, shown_images
@@ -70,6 +71,8 @@ class Plan:
     forms: tuple[Form, ...]
     """The run's own first."""
     asked: tuple[Call, ...]
+    settings: ScoreSettings
+    """How the run shows images."""
 
     @cached_property
     def images(self) -> list[int]:
@@ -79,24 +82,41 @@ class Plan:
     def questions(self, dump: Dump) -> list[Asked]:
         """Returns the calls with their pictures."""
         rows = dict(zip(self.images, dump.images(self.images), strict=True))
-        tiles = {i: Tile(i, row.sha256, (row.width, row.height), "full", None) for i, row in rows.items()}
+        pools: dict[tuple[int, JudgeRendering], Pool] = {}
+        for call in self.asked:
+            key = call.number, call.form.rendering
+            pools.setdefault(key, self._pool(*key, rows, dump.info.patch_grid))
         return [
             Asked(
                 call.number,
                 self.concepts[call.number],
                 call.form,
-                tuple(Item(exemplar, tiles[exemplar.image], 1.0) for exemplar, _ in call.placed),
+                tuple(_item(exemplar, pools[call.number, call.form.rendering]) for exemplar, _ in call.placed),
                 tuple(origin for _, origin in call.placed),
             )
             for call in self.asked
         ]
 
+    def _pool(
+        self, number: int, rendering: JudgeRendering, rows: Mapping[int, ImageRow], grid: tuple[int, int] | None
+    ) -> Pool:
+        """What scoring makes its pictures from: regions of active images, and places that silent ones borrow."""
+        settings = self.settings.model_copy(update={"rendering": rendering})
+        return make_pool(self.features[number], (), rows, settings, grid=grid, n_images=len(self.scenes))
 
-def make_plan(settings: ScoreSettings, calls: int, seed: int) -> Plan:
+
+def _item(exemplar: Exemplar, pool: Pool) -> Item:
+    """An image as scoring would show it."""
+    enlarged = pool.tile(exemplar, "crop") if pool.settings.rendering == "zoom" else None
+    return Item(exemplar, pool.tile(exemplar), 1.0, enlarged=enlarged)
+
+
+def make_plan(settings: ScoreSettings, calls: int, seed: int, sides: Sequence[int] = SIDES) -> Plan:
     """Draws scenes, features and boards.
 
     A board is asked as a whole in the run's own format (or as a sheet of 12, where a run judges single images); some
-    boards also in the reversed order and in the other format of many images, and some of their images alone.
+    boards also in the reversed order, in the other format of many images, and as fragments where the run shows whole
+    images or the other way round, and some of their images alone.
 
     Raises:
         SettingsError: too few calls to tell anything.
@@ -111,20 +131,23 @@ def make_plan(settings: ScoreSettings, calls: int, seed: int) -> Plan:
     features = tuple(
         plant(c, scenes, number=i, width=len(concepts), seed=seed, wanted=wanted) for i, c in enumerate(concepts)
     )
-    main = Form(settings.layout if settings.per_call > 1 else "sheet", size)
+    own = settings.rendering
+    main = Form(settings.layout if settings.per_call > 1 else "sheet", size, rendering=own)
     boards = _boards(features, main, n_boards, Random(f"boards:{seed}"))
-    other = Form("separate" if main.layout == "sheet" else "sheet", size)
-    turned = Form(main.layout, size, backwards=True)
-    alone = Form("separate", 1)
+    other = Form("separate" if main.layout == "sheet" else "sheet", size, rendering=own)
+    turned = Form(main.layout, size, backwards=True, rendering=own)
+    alone = Form("separate", 1, rendering=own)
+    parts = Form(main.layout, size, rendering="crop" if own in ("full", "zoom") else "full")
     asked = (
         *boards,
         *(Call(b.number, turned, b.placed[::-1]) for b in boards[:n_more]),
         *(Call(b.number, other, b.placed) for b in boards[:n_more]),
-        *_singles(boards, alone, calls - n_boards - 2 * n_more, Random(f"singles:{seed}")),
+        *(Call(b.number, parts, b.placed) for b in boards[:n_more]),
+        *_singles(boards, alone, calls - n_boards - 3 * n_more, Random(f"singles:{seed}")),
     )
-    forms = (main, alone, other, turned) if settings.per_call > 1 else (alone, main, other, turned)
-    name = f"planted scenes, seed {seed}, {n_boards} boards of {size}"
-    return Plan(seed, name, concepts, scenes, features, forms, asked)
+    forms = (main, alone, other, parts, turned) if settings.per_call > 1 else (alone, main, other, parts, turned)
+    name = f"planted scenes, seed {seed}, {n_boards} boards of {size}, {' and '.join(map(str, sides))} pixels"
+    return Plan(seed, name, concepts, scenes, features, forms, asked, settings)
 
 
 def _wanted(size: int, boards: int) -> Wanted:

@@ -4,17 +4,21 @@ import re
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import NonNegativeInt
+from pydantic import BeforeValidator, Field, NonNegativeInt
 
-from autointerp.options import Group, Option, Work
-from autointerp.settings import JUDGE_ENGINE, EngineSettings, ModelSettings, ScoreSettings, WithFiles
+from autointerp.options import Commas, Group, Option, Work
+from autointerp.settings import JUDGE_ENGINE, EngineSettings, ModelSettings, ScoreSettings, WithFiles, split_at_commas
+
+SIDES = (128, 256)
+"""Pixels of the sides of planted images: cut out, their things are fragments of 38 to some 130 pixels."""
 
 
 class Calibrate(WithFiles):
     """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
 
-    Drawn scenes of known shapes, colours, sizes, places, numbers, textures and shadows are judged in several formats.
-    Give `--layout`, `--per-call` and `--judge-side` as you will give them to `score`.
+    Drawn scenes of known shapes, colours, sizes, places, numbers, textures and shadows are judged in several formats,
+    shown as `score` would show them. Give `--judge-rendering`, `--layout`, `--per-call` and `--judge-side` as you will
+    give them to `score`, and `--planted-sides` as your images have.
 
     Example: `autointerp calibrate --model gpt-5-mini --out calibration/gpt-5-mini.json`
     """
@@ -44,9 +48,16 @@ class Calibrate(WithFiles):
     """The file that is written."""
     calls: int = 180
     """How many calls to the judge are made, 12 at least, in the format of the runs, reversed, and in others."""
+    sides: Annotated[
+        tuple[Annotated[int, Field(ge=64, le=2048)], ...],
+        BeforeValidator(split_at_commas),
+        Commas(),
+        Option("--planted-sides", key="planted_sides"),
+    ] = Field(default=SIDES, min_length=1)
+    """The sides of the planted images, in pixels, as of your own images, with commas between them."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""
-    settings: Annotated[ScoreSettings, Group(only=("layout", "per_call", "columns", "region", "seed"))] = (
+    settings: Annotated[ScoreSettings, Group(only=("layout", "per_call", "columns", "rendering", "region", "seed"))] = (
         ScoreSettings()
     )
     """How images are shown; as in the runs that the judge is to score."""

@@ -57,6 +57,8 @@ class Compare(WithFiles, OfFeatures):
     """The folder in which the runs of --vary are made; the same one goes on after a stop."""
     dry_run: bool = False
     """Tell how many calls --vary takes, and ask nothing."""
+    exchanges: Annotated[bool, Option(negative="--no-exchanges", panel="Output")] = True
+    """Whether the runs of --vary keep what was asked, word for word, and each reply as it came."""
     allow_outside: Annotated[bool, Option(panel="Files")] = False
     """Trust the image paths of the dump even where they leave its folder."""
     model: Annotated[

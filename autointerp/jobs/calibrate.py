@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,7 +74,8 @@ def calibrate_judge(
 ) -> CalibrationResult:
     """Asks a judge about planted images and writes what its answers are worth; run again, it goes on from the cache.
 
-    Whole scenes are judged, unlike crops in a run, since a crop would hide how many things there are and where.
+    Images are shown as `score` would show them: whole, or as fragments at the places where their features fire, silent
+    ones at borrowed places; some also the other way, so that both can be compared.
 
     Args:
         o: the settings of the command, the judge with its servers.
@@ -88,12 +89,12 @@ def calibrate_judge(
     asked, settings, progress = o.model, o.settings, progress or Silent()
     judge = Judge(asked, settings, load_prompt("judge", o.prompts))
     target = _writable(o.target)
-    plan = make_plan(settings, o.calls, o.seed)
+    plan = make_plan(settings, o.calls, o.seed, o.sides)
     result = CalibrationResult(target, selected=len(plan.asked), images=o.keep_images)
     if o.batch and outbox is None:
         return result
     told = _Told(result, Stop(), progress)
-    with _planted(plan, o.keep_images, progress) as dump:
+    with _planted(plan, o.sides, o.keep_images, progress) as dump:
         questions = plan.questions(dump)
 
         async def main() -> None:
@@ -110,7 +111,7 @@ def calibrate_judge(
         run_async(main)
     result.stopped = told.stop.reason
     if not result.failed and not result.deferred and result.stopped is None:
-        result.calibration = _calibration(judge, plan, told)
+        result.calibration = _calibration(judge, plan, told, o.sides)
         result.warnings = weaknesses(result.calibration)
         save_calibration(result.calibration, target)
     result.seconds = time.monotonic() - started
@@ -151,6 +152,8 @@ class _Told:
 
 async def _ask(question: Asked, judge: Judge, gateway: Gateway, told: _Told) -> None:
     form = question.form
+    if form.rendering != judge.settings.rendering:
+        judge = replace(judge, settings=judge.settings.model_copy(update={"rendering": form.rendering}))
     look = replace(judge.look, layout=form.layout, per_call=form.per_call)
     said = await judge.judgements(question.concept.text, question.items, gateway, look)
     if isinstance(said, Failure):
@@ -159,7 +162,7 @@ async def _ask(question: Asked, judge: Judge, gateway: Gateway, told: _Told) -> 
         told.answer(question, said)
 
 
-def _calibration(judge: Judge, plan: Plan, told: _Told) -> Calibration:
+def _calibration(judge: Judge, plan: Plan, told: _Told, sides: Sequence[int]) -> Calibration:
     # The calls ended in any order; the file must not depend on it.
     order = sorted(told.judgements, key=lambda j: (plan.forms.index(j.form), j.concept, j.image))
     found = findings_of(order, plan.forms, told.used)
@@ -172,8 +175,9 @@ def _calibration(judge: Judge, plan: Plan, told: _Told) -> Calibration:
         prompt=judge.digest,
         layout=plan.forms[0].layout,
         per_call=plan.forms[0].per_call,
-        rendering="full",
+        rendering=judge.settings.rendering,
         side=judge.settings.region.side,
+        planted=tuple(sides),
         detail=judge.model.detail,
         seed=plan.seed,
         usage=told.usage,
@@ -183,7 +187,7 @@ def _calibration(judge: Judge, plan: Plan, told: _Told) -> Calibration:
 
 
 @contextmanager
-def _planted(plan: Plan, keep: Path | None, progress: Progress) -> Iterator[Dump]:
+def _planted(plan: Plan, sides: Sequence[int], keep: Path | None, progress: Progress) -> Iterator[Dump]:
     """The dump of the planted images: there already, kept, or gone when the context ends."""
     if keep is not None and (keep / INFO_FILE).exists():
         dump = open_dump(keep)
@@ -194,7 +198,7 @@ def _planted(plan: Plan, keep: Path | None, progress: Progress) -> Iterator[Dump
     with tempfile.TemporaryDirectory(prefix="autointerp-") as folder:
         target = keep or Path(folder) / "dump"
         progress.note(f"drawing {len(plan.images):,} planted images")
-        write_dump(target, plan.name, now(), plan.scenes, plan.features)
+        write_dump(target, plan.name, now(), plan.scenes, plan.features, sides)
         yield open_dump(target)
 
 

@@ -35,6 +35,7 @@ from autointerp.job import (
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.lmm.cache import cache_folder
+from autointerp.lmm.exchanges import hearing
 from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import ExplainStage, RunInfo, open_run
@@ -75,8 +76,9 @@ class _Explaining:
         # Looks at images of a dump that states no near-duplicates.
         more = [e.image for e in shuffled]
         images = await asyncio.to_thread(images_of, self.dump, feature, more, near_copies=self.near_copies)
-        outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
-        self.recorder.explained(outcome.record, outcome.gaps)
+        with hearing(wanted=self.o.execution.exchanges) as heard:
+            outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
+        self.recorder.explained(outcome.record, outcome.gaps, heard)
 
     async def all(self) -> None:
         """Explains what is left, broad features before narrow ones."""

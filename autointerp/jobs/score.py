@@ -32,6 +32,7 @@ from autointerp.jobs.endpoints import (
 from autointerp.jobs.explain import run as explain
 from autointerp.lmm.address import checked_url
 from autointerp.lmm.cache import cache_folder
+from autointerp.lmm.exchanges import Heard, hearing
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure, failed
 from autointerp.pipeline import Stop, drive
@@ -49,6 +50,7 @@ from autointerp.scoring.settings_checks import named_scorers, refuse_screener, r
 from autointerp.session.gateway import embedder_of, open_embedder, open_gateway, resolve_model
 from autointerp.settings import (
     EngineSettings,
+    Execution,
     FeatureSelection,
     ModelSettings,
     RegionSettings,
@@ -86,7 +88,9 @@ class _Scoring:
         await cases.look(feature)
         case = cases.case(feature, gateway)
         pending = [name for name in self.scorers if not holds(self.done[name], feature.id)]
-        _record(case, [await _told(name, case) for name in pending], self.place.writer, self.recorder)
+        with hearing(wanted=self.o.execution.exchanges) as heard:
+            told = [await _told(name, case) for name in pending]
+        _record(case, told, heard, self.place.writer, self.recorder)
 
     async def all(self) -> None:
         """Scores all features that are left."""
@@ -233,10 +237,11 @@ async def _told(scorer: str, case: Case) -> _Told:
     return _Told(scorer, outcome, case.gaps[before:])
 
 
-def _record(case: Case, told: list[_Told], writer: RunWriter, recorder: Recorder) -> None:
+def _record(case: Case, told: list[_Told], heard: Heard, writer: RunWriter, recorder: Recorder) -> None:
     failures = [t.outcome for t in told if isinstance(t.outcome, Failure)]
     if recorder.postponed(failures):
         return
+    recorder.heard(case.feature.id, "score", heard)
     for scorer, outcome, gaps in told:
         for gap in gaps:
             recorder.gap(failed(case.feature.id, f"score:{scorer}", gap))
@@ -371,6 +376,7 @@ def _score_random(
             # The further addresses are the judge's.
             engine=engine.model_copy(update={"more_base_urls": ()}),
             prompts=settings.prompts,
+            execution=Execution(exchanges=settings.execution.exchanges),
             cache=settings.cache,
             prices=settings.prices,
             allow_outside=settings.allow_outside,

@@ -22,7 +22,7 @@ from autointerp.jobs.score import run as score
 from autointerp.options import Leaf, Settings, leaves
 from autointerp.record import Record
 from autointerp.remote.path import as_path, is_remote
-from autointerp.settings import FeatureSelection, ModelName
+from autointerp.settings import Execution, FeatureSelection, ModelName
 from autointerp.shards.budget_shares import after
 from autointerp.shards.remote_runs import read_run
 
@@ -211,6 +211,7 @@ class _Grid:
             model=o.model.of(str(o.model.model)),
             settings=o.explain,
             engine=after(base.engine, spent),
+            execution=Execution(exchanges=base.exchanges),
             prompts=base.prompts,
             cache=base.cache,
             prices=base.prices,
@@ -226,6 +227,7 @@ class _Grid:
             judge=o.judge,
             settings=o.score,
             engine=after(base.judging, spent),
+            execution=Execution(exchanges=base.exchanges),
             dump=base.run_a,
             prompts=base.prompts,
             cache=base.cache,

@@ -14,6 +14,7 @@ from autointerp.images.picture import Tile
 from autointerp.lmm.batch_replies import BatchReplies
 from autointerp.lmm.budget import Ledger, Ticket
 from autointerp.lmm.cache import Cache
+from autointerp.lmm.exchanges import Note, note
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter, Slot
 from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
@@ -109,16 +110,18 @@ class Gateway:
                 answers to all other questions that were sent have come and are in the cache.
             CacheError: the cache holds something foreign.
         """
+        noted = note(request)
         while (running := self._asked.get(request.key)) is not None:
             await asyncio.wait([running])
-        known = self._recall(request, reply)
+        known = self._recall(request, reply, noted)
         if known is not None:
             self.tally.cached += 1
             return known
         done = asyncio.get_running_loop().create_future()
         self._asked[request.key] = done
         try:
-            outcome = await self._ask_endpoint(request, reply)
+            outcome = await self._ask_endpoint(request, reply, replies := [])
+            noted(replies, outcome.kind if isinstance(outcome, Failure) else None)
         except EndpointError:
             await self._drained()
             raise
@@ -145,18 +148,21 @@ class Gateway:
         said = await asyncio.gather(*(why(row) for row in images))
         return {row.image: line for row, line in zip(images, said, strict=True) if line is not None}
 
-    def _recall(self, request: Request, reply: type[R]) -> Answer[R] | None:
+    def _recall(self, request: Request, reply: type[R], noted: Note) -> Answer[R] | None:
         stored = self._cache.get(request.key)
         if stored is None:
             return None
         try:
             value = parse_reply(str(stored["text"]), reply)
             usage = Usage.model_validate({k: stored[k] for k in Usage.model_fields if k in stored})
-            return Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
+            answer = Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
         except (ReplyError, KeyError, ValidationError):
             return None  # written by a version that accepted more
+        noted((str(stored["text"]),), None)
+        return answer
 
-    async def _ask_endpoint(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
+    async def _ask_endpoint(self, request: Request, reply: type[R], replies: list[str]) -> Answer[R] | Failure:
+        """Asks, and once more where the reply cannot be used; `replies` is told what came."""
         usage = Usage()
         question = request
         problem = excerpt = ""
@@ -166,6 +172,7 @@ class Gateway:
                 return outcome
             completion, used, attempts = outcome
             usage += used
+            replies.append(completion.refusal or completion.text)
             if completion.refusal or completion.finish == "content_filter":
                 said = _excerpt(completion.refusal or "") or "stopped by the endpoint's content filter"
                 return Failure("refused", said, attempts)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from autointerp.candidates import Candidate, Cluster
 from autointerp.dump.format import DumpInfo
 from autointerp.reports.aggregates import plain
+from autointerp.reports.exchanges import Conversation, conversation
 from autointerp.reports.hierarchy import Family, Hierarchy
 from autointerp.reports.image_rows import ImageRows, PictureRow
 from autointerp.reports.labels import count, plural, share
@@ -98,6 +99,8 @@ class Card:
     """Its parents and children; None where it has none."""
     meanings: Meanings | None
     """Where its explanation was chosen from several sampled ones."""
+    conversation: Conversation | None
+    """What was asked about it and what came back; None where the run kept nothing of that."""
 
     @property
     def id(self) -> int:
@@ -159,6 +162,7 @@ def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureB
             errors=tuple(pictures.errors(scores.values())),
             family=hierarchy.family(number, explanation),
             meanings=meanings_of(explanation, scores.get(SCORER)),
+            conversation=conversation(data.exchanges(number)),
         )
         book.make()
         yield card

@@ -10,6 +10,7 @@ from autointerp.images.renderer import Renderer
 from autointerp.reports.data import ReportData
 from autointerp.reports.hierarchy import parent_pairs
 from autointerp.reports.labels import capital, interval, number
+from autointerp.runs.exchanges import Exchanges
 from autointerp.runs.folder import Run, RunInfo
 from autointerp.runs.index import EXPLANATION, FAILURE, SCORE
 from autointerp.runs.jsonl import JsonLines
@@ -67,6 +68,7 @@ def collect(
         feature=dump.feature,
         image=dump.image,
         jpeg=renderer.jpeg_now,
+        exchanges=Exchanges(run.path).of,
     )
 
 

@@ -1,6 +1,6 @@
 """What a report is made from: a run's records, and what it needs of the run's dump."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from autointerp.dump.format import DumpInfo
 from autointerp.images.picture import Picture, Rendering
+from autointerp.runs.exchanges import Exchange
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.control_tests import Separation
 from autointerp.settings import RegionSettings
@@ -37,6 +38,11 @@ class ParentPairs:
     """Ascending; a feature comes once for each of its parents."""
     parent: NDArray[np.int64]
     """The closest of a child first."""
+
+
+def nothing_kept(feature: int) -> Sequence[Exchange]:
+    """Gives no exchange."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class ReportData:
     image: Callable[[int], ImageRow]
     jpeg: Callable[[Picture], bytes]
     """Makes a picture; raises ImageError for an image that cannot be decoded. Called from several threads."""
+    exchanges: Callable[[int], Sequence[Exchange]] = nothing_kept
+    """What was asked about a feature and what came back, as far as the run kept it."""
 
 
 @dataclass(frozen=True, slots=True)

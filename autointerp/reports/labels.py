@@ -68,7 +68,8 @@ SCORERS: Mapping[str, ScorerLabels] = {
         "Intruder",
         "Intruder",
         "The judge looks for the one silent image among active ones and reads no explanation; the value is the share"
-        " of right picks. It measures the feature, not the text. Guessing scores one over the number of images.",
+        " of right picks. It measures the feature, not the text. Guessing scores one over the number of images. Where"
+        " the silent image is a look-alike, the question is harder and counts by itself.",
     ),
     "embedding": ScorerLabels(
         "Embedding, monosemanticity",
@@ -104,6 +105,8 @@ NAMES: Mapping[str, str] = {
     "lift": "lift over the base rate",
     "f1_without_margin": "F1 without images near the threshold",
     "f1_with_margin": "F1 with them as silent",
+    "easy": "any silent images",
+    "hard": "look-alikes",
 }
 """Controls and details whose own name says too little."""
 

@@ -22,6 +22,9 @@ CORRECTED = (
 )
 
 
+_AGAINST = {"silent": "any silent images", "guided": "look-alikes"}
+
+
 class Row(NamedTuple):
     """Is a figure or a control beside a score."""
 
@@ -133,9 +136,23 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     if isinstance(screened, int):
         out.append(f"{plural(screened, 'image')} were screened on sheets; {count(score.n)} were then judged singly.")
     out += _of_margin(score, rest)
+    out += _of_undecided(score, rest)
     if "corrected" in score.details:
         out.append(CORRECTED)
     return out
+
+
+def _of_undecided(score: Scored, rest: dict[str, Plain]) -> list[str]:
+    """Says how many questions the judge could only guess at, by its own word."""
+    undecided, hard, n_hard = (rest.pop(name, None) for name in ("undecided", "hard_undecided", "hard_n"))
+    out: list[str] = []
+    if isinstance(undecided, int):
+        out.append(f"{count(undecided)} of {plural(score.n, 'question')} were undecided: a guess, or no answer.")
+    if isinstance(hard, int) and isinstance(n_hard, int):
+        out.append(f"With look-alikes {count(hard)} of {plural(n_hard, 'question')} were undecided.")
+    pairs = [(rest.pop(f"{s}_undecided", None), s) for s in ("silent", "guided")]
+    told = [f"{count(n)} against {_AGAINST[name]}" for n, name in pairs if isinstance(n, int)]
+    return [*out, f"Of these: {', '.join(told)}."] if told else out
 
 
 def _of_margin(score: Scored, rest: dict[str, Plain]) -> list[str]:

@@ -14,8 +14,10 @@ from autointerp.errors import RunError, typed
 from autointerp.reading import first_fault, in_short, read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
+from autointerp.runs.exchanges import FILE as EXCHANGES
+from autointerp.runs.exchanges import LINE, ExchangeLine
 from autointerp.runs.index import EXPLANATION, FAILURE, SCORE, ExplanationIndex, Ints, ScoreIndex
-from autointerp.runs.jsonl import Appender, read_lines
+from autointerp.runs.jsonl import Appender, LineFile, read_lines
 from autointerp.runs.option_names import option_of
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, recorded_explain
@@ -190,6 +192,7 @@ class RunWriter:
 
     def __init__(self, path: Path, info: RunInfo) -> None:
         self.run = Run(local_path(path), info)
+        self._exchanges: Appender[ExchangeLine] | None = None
         self._new = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -222,6 +225,12 @@ class RunWriter:
         """Appends one failure to its file."""
         self._failures.append(record)
 
+    def exchanges(self, line: ExchangeLine) -> None:
+        """Appends to the file of what was asked, which is made when there is something to keep."""
+        if self._exchanges is None:
+            self._exchanges = Appender(self.run.path / EXCHANGES, LINE)
+        self._exchanges.append(line)
+
     def answers_at(self, stage: Literal["explain", "score"], base_url: str) -> None:
         """Corrects in run.json where the model of a stage is asked, once that is known."""
         info = self.run.info
@@ -235,13 +244,18 @@ class RunWriter:
 
     def close(self) -> None:
         """Writes through and lets go of the folder."""
-        for appender in (self._explanations, self._scores, self._failures):
+        for appender in self._appenders:
             appender.close()
         self._lock.release()
 
     def _check(self) -> None:
-        for appender in (self._explanations, self._scores, self._failures):
+        for appender in self._appenders:
             appender.check()
+
+    @property
+    def _appenders(self) -> list[LineFile]:
+        kept = [] if self._exchanges is None else [self._exchanges]
+        return [self._explanations, self._scores, self._failures, *kept]
 
     def _forget(self) -> None:
         """Removes a folder that was made for nothing, so that a mistyped setting leaves no trace."""

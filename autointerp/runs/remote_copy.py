@@ -24,7 +24,7 @@ from autointerp.runs.parts import PARTS
 from autointerp.within import leaves, within
 
 NOTE = "working.json"
-_ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "calibration.json")
+_ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "exchanges.jsonl", "calibration.json")
 """What is looked for where a server has no lists."""
 _BLOCK = 1 << 20
 

@@ -63,6 +63,8 @@ class FormatCalibration(ErrorRates):
     layout: str
     """`sheet` or `separate`."""
     per_call: int
+    rendering: str = "full"
+    """How images are shown, as `--judge-rendering` says it."""
     calls: int
     input_tokens: int
     output_tokens: int
@@ -133,7 +135,10 @@ class Calibration(Findings):
     per_call: int
     rendering: str
     side: int
-    """The longest side of an image, in pixels."""
+    """The longest side of an image as it is shown, in pixels."""
+    planted: tuple[int, ...] = ()
+    """The sides of the planted images, in pixels; none in files of earlier versions, which planted whole scenes of 256
+    pixels whatever the run shows."""
     detail: Detail = "auto"
     """The detail that is asked for with each image."""
     seed: int
@@ -195,6 +200,45 @@ def weaknesses(calibration: Calibration) -> tuple[str, ...]:
     return tuple(out)
 
 
+def form_text(layout: str, per_call: int, rendering: str) -> str:
+    """Says how images are shown, in words."""
+    how = "single images" if per_call == 1 else f"{layout} of {per_call}"
+    return how if rendering == "full" else f"{how} as {rendering}"
+
+
+def corrects(calibration: Calibration) -> str:
+    """Says which scores the error rates are those of, and what correcting by them can do."""
+    if not calibration.planted:
+        return (
+            "calibrated on whole scenes of 256 pixels by an earlier version, which are easier than what is judged; it "
+            "corrects nothing: run `autointerp calibrate` again"
+        )
+    what = form_text(calibration.layout, calibration.per_call, calibration.rendering)
+    out = f"corrects scores judged as {what}, of images of {' to '.join(map(str, calibration.planted))} pixels"
+    random = calibration.random_yes
+    wrong, most = (1 - calibration.specificity, 1 - calibration.specificity_low)
+    if random is not None:
+        wrong, most = random.value, random.high
+    if calibration.sensitivity == 1 and wrong == 0:
+        out += (
+            f"; no error was met, so that it changes no score: at 95 % the judge misses up to "
+            f"{1 - calibration.sensitivity_low:.1%} and falsely accepts up to {most:.1%}, which its interval holds"
+        )
+    return out
+
+
+def idle_because(calibration: Calibration, settings: ScoreSettings) -> str | None:
+    """Says why scores are not corrected by this calibration; None where they are."""
+    if not calibration.planted:
+        return corrects(calibration)
+    if calibration.rendering != settings.rendering:
+        return (
+            f"calibrated on images shown as {calibration.rendering}, judging {settings.rendering}: the error rates are "
+            "those of another question, and no score is corrected by them"
+        )
+    return None
+
+
 def warnings_for(
     calibration: Calibration,
     judge_model: str,
@@ -222,6 +266,8 @@ def warnings_for(
     here = _shown(settings.layout, settings.per_call, settings.region.side, detail)
     if then != here:
         out.append(f"calibrated with {then}, judging with {here}")
+    if (why := idle_because(calibration, settings)) is not None:
+        out.append(why)
     return (*out, *weaknesses(calibration))
 
 

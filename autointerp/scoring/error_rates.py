@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import erfc, exp, gamma, sqrt
 from typing import Literal
 
+from autointerp.images.picture import JudgeRendering
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import (
     Agreement,
@@ -15,6 +16,7 @@ from autointerp.scoring.calibration import (
     KindCalibration,
     PositionEffect,
     Share,
+    form_text,
 )
 from autointerp.statistics.rates import wilson
 
@@ -31,13 +33,13 @@ class Form:
     per_call: int
     backwards: bool = False
     """Whether the same images are shown in the reversed order."""
+    rendering: JudgeRendering = "full"
+    """Whether images are shown whole, or how else."""
 
     @property
     def text(self) -> str:
         """Returns the form in words."""
-        if self.per_call == 1:
-            return "single images"
-        return f"{self.layout} of {self.per_call}" + (" reversed" if self.backwards else "")
+        return form_text(self.layout, self.per_call, self.rendering) + (" reversed" if self.backwards else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def findings_of(answers: Sequence[CheckedAnswer], forms: Sequence[Form], used: M
     forward = [form for form in forms if not form.backwards]
     by_form = {form: rates_of(a for a in answers if a.form == form) for form in forward}
     turned = next((form for form in forms if form.backwards), None)
-    straight = Form(turned.layout, turned.per_call) if turned else None
+    straight = replace(turned, backwards=False) if turned else None
     return Findings(
         **dict(rates),
         kinds=tuple(KindCalibration(kind=kind, **dict(found)) for kind, found in by_kind.items() if found),
@@ -114,6 +116,7 @@ def _format(form: Form, rates: ErrorRates, usage: Usage) -> FormatCalibration:
         **dict(rates),
         layout=form.layout,
         per_call=form.per_call,
+        rendering=form.rendering,
         calls=usage.calls,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from autointerp.job import JobResult
 from autointerp.runs.folder import RunInfo
-from autointerp.scoring.calibration import Calibration, family_warning, load_calibration, warnings_for
+from autointerp.scoring.calibration import Calibration, family_warning, idle_because, load_calibration, warnings_for
 from autointerp.scoring.judge import Judge
 from autointerp.statistics.rates import JudgeRates
 
@@ -18,7 +18,8 @@ KEPT = "calibration.json"
 class Known:
     """A calibration as a run uses it."""
 
-    rates: JudgeRates
+    rates: JudgeRates | None
+    """None where it is of another way of showing images, so that nothing is corrected by it."""
     text: str
     """The file's content."""
 
@@ -44,7 +45,8 @@ def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult
         return None
     known = load_calibration(file)
     result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings, judge.model.detail)
-    return Known(rates_of(known), known.model_dump_json(indent=2) + "\n")
+    rates = rates_of(known) if idle_because(known, judge.settings) is None else None
+    return Known(rates, known.model_dump_json(indent=2) + "\n")
 
 
 def rates_of(known: Calibration) -> JudgeRates:

@@ -20,6 +20,7 @@ from autointerp.commands.merge import Merge
 from autointerp.errors import RunError
 from autointerp.job import Progress
 from autointerp.remote.path import AnyPath
+from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.folder import (
     Run,
     RunInfo,
@@ -203,6 +204,10 @@ def _append(run: Run, parts: Sequence[Part], result: MergeResult) -> Iterator[st
             for n in _copied(_new_lines(part.path / file.name, seen), file):
                 setattr(result, name, getattr(result, name) + n)
                 yield f"{part.place.name}: {name}"
+    file = run.path / EXCHANGES
+    for part in (p for p in parts if _size(p.path / file.name)):
+        for _ in _copied(_new_failures(part.path / file.name, file), file):
+            yield f"{part.place.name}: exchanges"
     file = run.path / "failures.jsonl"
     for part in (p for p in parts if _size(p.path / file.name)):
         for _ in _copied(_counted(_new_failures(part.path / file.name, file), result), file):

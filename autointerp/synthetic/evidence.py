@@ -182,7 +182,14 @@ def heat_of(boxes: Sequence[Box]) -> bytes:
     return np.maximum(FLOOR, np.round(255 * heat / strongest)).astype(np.uint8).tobytes()
 
 
-def write_dump(folder: Path, name: str, created: str, scenes: Scenes, features: Sequence[Feature]) -> None:
+def write_dump(
+    folder: Path,
+    name: str,
+    created: str,
+    scenes: Scenes,
+    features: Sequence[Feature],
+    sides: Sequence[int] = (SIDE,),
+) -> None:
     """Writes a feature dump of planted features; only images that some feature shows are drawn.
 
     Args:
@@ -190,7 +197,8 @@ def write_dump(folder: Path, name: str, created: str, scenes: Scenes, features: 
         name: of the dump.
         created: ISO 8601.
         scenes: the population.
-        features: in the order of their numbers, as `plant` made them.
+        features: in the order of their numbers, as `plant` made them; with marks by boxes all images have SIDE.
+        sides: pixels of width and height; images take turns by their ids.
 
     Raises:
         DumpError: the folder exists or cannot be written.
@@ -211,8 +219,9 @@ def write_dump(folder: Path, name: str, created: str, scenes: Scenes, features: 
     with DumpWriter(folder, info) as writer:
         for image in shown_images(features):
             scene = scenes.scene(image)
-            data = jpeg_of(scene)
-            writer.add_image(image, data=data, size=(SIDE, SIDE), attribute=scene.odd, label=scene.text)
+            side = sides[image % len(sides)]
+            data = jpeg_of(scene, side)
+            writer.add_image(image, data=data, size=(side, side), attribute=scene.odd, label=scene.text)
         for feature in features:
             assert all(e.heat is None or len(e.heat) == prod(GRID) for e in feature.exemplars)
             writer.add_feature(feature.row, feature.exemplars)

@@ -6,6 +6,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,12 +15,13 @@ import pytest
 from standin.commands import Command, Result, run, says
 
 from autointerp.calibration.questions import Plan, make_plan
+from autointerp.commands.calibrate import SIDES
 from autointerp.dump.reader import open_dump
-from autointerp.images.picture import Picture
-from autointerp.images.render import snug_side
+from autointerp.prompts import load_prompt
 from autointerp.scoring.calibration import load_calibration
+from autointerp.scoring.judge import Judge, board
 from autointerp.session.gateway import open_renderer
-from autointerp.settings import ScoreSettings
+from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.synthetic.concepts import CONCEPTS, holds
 from autointerp.synthetic.evidence import write_dump
 
@@ -29,7 +31,7 @@ SETTINGS = ScoreSettings()
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    """Twelve calls: four boards, two of them again in reversed order and in separate pictures, four single images."""
+    """Twelve calls: four boards, two of them again reversed, in separate pictures and as fragments; two single images."""
     return make_plan(SETTINGS, 12, 0)
 
 
@@ -37,23 +39,22 @@ def plan() -> Plan:
 def drawn(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The planted images."""
     folder = tmp_path_factory.mktemp("planted") / "dump"
-    write_dump(folder, plan.name, "2026-01-31T12:00:00Z", plan.scenes, plan.features)
+    write_dump(folder, plan.name, "2026-01-31T12:00:00Z", plan.scenes, plan.features, SIDES)
     return folder
 
 
 @pytest.fixture(scope="module")
 def pictures(plan: Plan, drawn: Path) -> dict[str, tuple[int, ...]]:
     """What each JPEG that may be sent shows, by the digest of its bytes."""
-    dump, region = open_dump(drawn), SETTINGS.region
+    dump, judge = open_dump(drawn), Judge(ModelSettings(model="seer"), SETTINGS, load_prompt("judge", None))
     out: dict[str, tuple[int, ...]] = {}
     renderer = open_renderer(dump)
     for question in plan.questions(dump):
-        tiles = tuple(item.tile for item in question.items)
-        sheet = question.form.layout == "sheet"
-        for part in (tiles,) if sheet else ((tile,) for tile in tiles):
-            side = snug_side(part, region.side) if sheet else region.side
-            made = Picture(part, side, region.quality, SETTINGS.columns if sheet else 0)
-            out[hashlib.sha256(renderer.jpeg_now(made)).hexdigest()] = tuple(tile.image for tile in part)
+        look = replace(judge.look, layout=question.form.layout, per_call=question.form.per_call)
+        shown = board([item.tile for item in question.items], look, SETTINGS.region.quality, "judged", even=False)
+        for part in shown.pictures:
+            jpeg = renderer.jpeg_now(part.picture)
+            out[hashlib.sha256(jpeg).hexdigest()] = tuple(tile.image for tile in part.picture.tiles)
     renderer.close()
     return out
 

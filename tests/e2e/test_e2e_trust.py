@@ -158,7 +158,7 @@ def test_the_status_gives_every_control_its_interval(explain: Command, score: Co
     assert other["low"] <= other["difference"] <= other["high"]
 
 
-def known_judge(path: Path, *, sensitivity: float, specificity: float) -> None:
+def known_judge(path: Path, *, sensitivity: float, specificity: float, rendering: str = "full") -> None:
     """A calibration of the seer, as `autointerp calibrate` would have written it."""
     share = Share(value=1 - specificity, low=0.0, high=1.0, n=200)
     known = Calibration(
@@ -182,8 +182,9 @@ def known_judge(path: Path, *, sensitivity: float, specificity: float) -> None:
         prompt="another",
         layout="sheet",
         per_call=12,
-        rendering="full",
+        rendering=rendering,
         side=224,
+        planted=(128, 256),
         seed=0,
         usage=Usage(),
         created="2026-01-31T12:00:00+00:00",
@@ -205,6 +206,16 @@ def test_a_calibrated_judges_errors_are_taken_out_and_warned_of(explain: Command
         # This judge never errs, so its shares of 1 and 0 lie beyond what an erring one could give, and are cut there.
         assert found.details["corrected"] == found.value == 1.0
         assert float(str(found.details["corrected_low"])) < 1.0
+
+
+def test_a_calibration_on_fragments_corrects_no_score_of_whole_images(explain: Command, score: Command, tmp_path: Path):
+    known_judge(tmp_path / "seer.json", sensitivity=0.9, specificity=0.98, rendering="crop")
+    explain("--features", "0-2")
+
+    said = score("--calibration", tmp_path / "seer.json", "--scorers", "detection")
+
+    assert "calibrated on images shown as crop, judging full" in said.out
+    assert not any("corrected" in found.details for found in detections(tmp_path / "run").values())
 
 
 def test_another_calibration_is_refused_for_a_run_that_has_one(

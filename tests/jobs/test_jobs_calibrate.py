@@ -9,17 +9,19 @@ from random import Random
 import pytest
 
 from autointerp.calibration.questions import Plan, make_plan
-from autointerp.commands.calibrate import calibrate, slug
+from autointerp.commands.calibrate import SIDES, calibrate, slug
 from autointerp.dump.reader import open_dump
 from autointerp.errors import EndpointError, SettingsError
+from autointerp.images.picture import Tile, longest
 from autointerp.jobs.calibrate import CalibrationResult
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.scoring.calibration import Calibration, load_calibration
+from autointerp.scoring.sampling import make_pool
 from autointerp.session import gateway as session
 from autointerp.settings import EngineSettings, ScoreSettings
-from autointerp.synthetic.concepts import CONCEPTS, KINDS, holds_all
-from autointerp.synthetic.evidence import write_dump
+from autointerp.synthetic.concepts import CONCEPTS, KINDS, holds_all, likeness
+from autointerp.synthetic.evidence import GRID, write_dump
 
 CALLS = 60
 BY_TEXT = {c.text: c for c in CONCEPTS}
@@ -65,7 +67,7 @@ def plan() -> Plan:
 def drawn(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The planted images, drawn once."""
     folder = tmp_path_factory.mktemp("planted") / "dump"
-    write_dump(folder, plan.name, "2026-01-31T12:00:00Z", plan.scenes, plan.features)
+    write_dump(folder, plan.name, "2026-01-31T12:00:00Z", plan.scenes, plan.features, SIDES)
     return folder
 
 
@@ -90,10 +92,16 @@ def found(result: CalibrationResult) -> Calibration:
     return result.calibration
 
 
-def test_a_third_of_the_calls_is_in_the_own_format_and_a_third_single(plan: Plan):
+def test_a_third_of_the_calls_is_in_the_own_format_and_a_sixth_in_each_other_one(plan: Plan):
     counts = {form.text: sum(call.form == form for call in plan.asked) for form in plan.forms}
 
-    assert counts == {"sheet of 12": 20, "single images": 20, "separate of 12": 10, "sheet of 12 reversed": 10}
+    assert counts == {
+        "sheet of 12": 20,
+        "single images": 10,
+        "separate of 12": 10,
+        "sheet of 12 as crop": 10,
+        "sheet of 12 reversed": 10,
+    }
     assert all(len(call.placed) == call.form.per_call for call in plan.asked)
 
 
@@ -110,7 +118,7 @@ def test_boards_differ_in_their_share_and_hold_near_misses_and_random_images(pla
 def test_half_of_the_single_images_is_true_a_quarter_near_and_a_quarter_random(plan: Plan):
     origins = [call.placed[0][1] for call in plan.asked if call.form.per_call == 1]
 
-    assert (origins.count("true"), origins.count("near"), origins.count("random")) == (10, 5, 5)
+    assert (origins.count("true"), origins.count("near"), origins.count("random")) == (5, 3, 2)
 
 
 def test_images_are_true_near_or_random_by_the_scenes_themselves(plan: Plan):
@@ -129,7 +137,13 @@ def test_no_image_comes_twice_on_the_boards_of_a_concept(plan: Plan):
 def test_a_run_of_single_images_is_calibrated_by_them():
     forms = make_plan(ScoreSettings(per_call=1), 12, 0).forms
 
-    assert [f.text for f in forms] == ["single images", "sheet of 12", "separate of 12", "sheet of 12 reversed"]
+    assert [f.text for f in forms] == [
+        "single images",
+        "sheet of 12",
+        "separate of 12",
+        "sheet of 12 as crop",
+        "sheet of 12 reversed",
+    ]
 
 
 def test_a_judge_that_sees_all_has_no_error(ask: Run, tmp_path: Path):
@@ -139,10 +153,10 @@ def test_a_judge_that_sees_all_has_no_error(ask: Run, tmp_path: Path):
     assert (c.sensitivity, c.specificity, c.n_true + c.n_false, c.unanswered) == (1.0, 1.0, 240, 0)
     assert c.order is not None
     assert (c.order.equal, c.order.kappa, c.order.n) == (1.0, 1.0, 120)
-    assert [a.kappa for a in c.agreements] == [1.0, 1.0]
+    assert [a.kappa for a in c.agreements] == [1.0, 1.0, 1.0]
     assert [k.kind for k in c.kinds] == sorted(KINDS)
     assert c.usage.calls == result.done == result.selected == 60
-    assert [f.input_tokens for f in c.formats] == [2000, 2000, 1000]
+    assert [f.input_tokens for f in c.formats] == [2000, 1000, 1000, 1000]
     assert (result.warnings, result.complete) == ((), True)
     assert load_calibration(tmp_path / "judge.json") == c
 
@@ -283,3 +297,54 @@ def test_kept_images_are_a_dump_that_explain_takes(drawn: Path, plan: Plan):
 )
 def test_a_model_name_becomes_a_file_name(model: str, name: str):
     assert slug(model) == name
+
+
+def test_whole_scenes_of_the_sides_asked_for_and_fragments_of_38_to_130_pixels_are_shown(plan: Plan, drawn: Path):
+    questions = plan.questions(open_dump(drawn))
+    whole, cut = ([q for q in questions if q.form.rendering == kind] for kind in ("full", "crop"))
+
+    assert {item.tile.size for q in questions for item in q.items} == {(128, 128), (256, 256)}
+    assert all(item.tile.box is None for q in whole for item in q.items)
+    sides = [longest(item.tile) for q in cut for item in q.items if item.tile.box is not None]
+    # A crop is .3 of its image at least, and holds its thing with the cells around.
+    assert min(sides) == 38
+    assert sum(side <= 130 for side in sides) > 0.8 * len(sides)
+    assert len(sides) > 0.8 * 120
+
+
+def test_silent_fragments_are_cut_at_places_of_active_ones(plan: Plan, drawn: Path):
+    dump = open_dump(drawn)
+    for call in (c for c in plan.asked if c.form.rendering == "crop"):
+        (asked,) = [q for q in plan.questions(dump) if (q.number, q.form, q.origins) == (
+            call.number, call.form, tuple(o for _, o in call.placed))][:1]  # fmt: skip
+        active = make_pool(plan.features[call.number], (), {r.image: r for r in dump.images(plan.images)},
+            plan.settings.model_copy(update={"rendering": "crop"}), grid=GRID, n_images=len(plan.scenes))  # fmt: skip
+        lent = {_relative(active.tile(e)) for e in active.active}
+        for item, origin in zip(asked.items, asked.origins, strict=True):
+            assert origin == "true" or _relative(item.tile) in lent
+
+
+def _relative(tile: Tile) -> tuple[float, ...] | None:
+    """The place of a fragment in its image, to half a pixel of the smaller images."""
+    if tile.box is None:
+        return None
+    b = tile.box
+    return tuple(round(x * 128 / tile.size[0]) for x in (b.x0, b.y0, b.x1, b.y1))
+
+
+def test_near_misses_have_part_of_what_the_concept_asks_for(plan: Plan):
+    for call in plan.asked:
+        near = likeness(plan.concepts[call.number], plan.scenes)
+        assert all(0.5 <= near[e.image] < 1 for e, origin in call.placed if origin == "near")
+
+
+def test_a_run_of_fragments_is_calibrated_by_them_and_compared_with_whole_scenes():
+    forms = make_plan(ScoreSettings(rendering="crop"), 12, 0).forms
+
+    assert [(f.text, f.rendering) for f in forms] == [
+        ("sheet of 12 as crop", "crop"),
+        ("single images as crop", "crop"),
+        ("separate of 12 as crop", "crop"),
+        ("sheet of 12", "full"),
+        ("sheet of 12 as crop reversed", "crop"),
+    ]

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,17 @@ from autointerp.schema import Usage
 from autointerp.scoring.calibration import (
     Calibration,
     KindCalibration,
+    corrects,
     family,
     family_warning,
+    idle_because,
     load_calibration,
     save_calibration,
     warnings_for,
     weaknesses,
 )
 from autointerp.settings import RegionSettings, ScoreSettings
+from autointerp.statistics.rates import wilson
 
 
 def kind(name: str, se: float, sp: float) -> KindCalibration:
@@ -56,6 +60,7 @@ def calibration(se: float = 0.9, sp: float = 0.8, *kinds: KindCalibration, **cha
         "per_call": 12,
         "rendering": "full",
         "side": 224,
+        "planted": (128, 256),
         "seed": 0,
         "usage": Usage(),
         "created": "2026-01-31T12:00:00Z",
@@ -179,3 +184,41 @@ def test_a_weak_judge_is_told_overall_and_by_kind():
 
     assert overall.startswith("the judge is weak: sensitivity 0.70, specificity 0.70 on planted images; together 1.40")
     assert by_kind.endswith("count (0.60 and 0.80), shadow (1.00 and 0.00)")
+
+
+def test_a_calibration_corrects_what_is_shown_as_its_images_were_and_nothing_else():
+    shown = ScoreSettings(layout="sheet", per_call=12, region=RegionSettings(side=224))
+    parts = shown.model_copy(update={"rendering": "crop"})
+
+    assert idle_because(calibration(), shown) is None
+    assert idle_because(calibration(rendering="crop"), parts) is None
+    assert idle_because(calibration(), parts) == (
+        "calibrated on images shown as full, judging crop: the error rates are those of another question, and no score "
+        "is corrected by them"
+    )
+    assert warnings_for(calibration(), "gemini-3-flash", "gpt-5-mini", "0" * 12, parts) == (
+        idle_because(calibration(), parts),
+    )
+
+
+def test_a_calibration_on_whole_scenes_alone_corrects_nothing_and_still_loads(tmp_path: Path):
+    old = calibration().model_dump(mode="json")
+    del old["planted"]
+    (tmp_path / "old.json").write_text(json.dumps(old))
+
+    known = load_calibration(tmp_path / "old.json")
+
+    assert idle_because(known, ScoreSettings()) == corrects(known)
+    assert corrects(known).startswith("calibrated on whole scenes of 256 pixels by an earlier version")
+
+
+def test_a_ceiling_says_what_it_can_correct():
+    # Of 100 each without an error the Wilson bounds leave z²/(n + z²), 3.7 %.
+    bound = 1 - wilson(100, 100).low
+    perfect = calibration(1.0, 1.0, sensitivity_low=1 - bound, specificity_low=1 - bound)
+
+    assert corrects(calibration()) == "corrects scores judged as sheet of 12, of images of 128 to 256 pixels"
+    assert corrects(perfect) == (
+        "corrects scores judged as sheet of 12, of images of 128 to 256 pixels; no error was met, so that it changes "
+        "no score: at 95 % the judge misses up to 3.7% and falsely accepts up to 3.7%, which its interval holds"
+    )

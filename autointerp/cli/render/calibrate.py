@@ -7,7 +7,7 @@ from rich.table import Table
 from autointerp.cli.printing import exit_code, same_again, show_recorded, table, tell
 from autointerp.commands.calibrate import Calibrate
 from autointerp.jobs.calibrate import CalibrationResult
-from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration
+from autointerp.scoring.calibration import Agreement, Calibration, ErrorRates, FormatCalibration, corrects, form_text
 
 
 def show(result: CalibrationResult, settings: Calibrate, *, as_json: bool) -> int:
@@ -48,7 +48,7 @@ def _tables(found: Calibration) -> Iterator[Table | str]:
 
 
 def _format(found: Calibration | FormatCalibration) -> str:
-    return f"{found.layout} of {found.per_call}" if found.per_call > 1 else "single images"
+    return form_text(found.layout, found.per_call, found.rendering)
 
 
 def _rates(rates: ErrorRates) -> tuple[str, str, str, str]:
@@ -117,3 +117,4 @@ def _habits(found: Calibration) -> Iterable[str]:
         at = found.position
         yield f"place in a call: yes {at.deviation:+.1%} at place {at.place}, the most; p = {at.p:.2g}"
     yield f"unanswered: {found.unanswered:,} judgements"
+    yield corrects(found)

@@ -22,9 +22,10 @@ from autointerp.scoring.judge import board
 from autointerp.scoring.question_helpers import joined_labels, weighted_mean
 from autointerp.scoring.sampling import Item
 from autointerp.statistics.exact import binomial_tail
+from autointerp.statistics.rates import wilson
 
 NAME = "choice"
-_REPLY: type[NumberReply] = number_reply("better", 2)
+_REPLY: type[NumberReply] = number_reply("better", 2, sure=True)
 
 
 def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
@@ -33,7 +34,7 @@ def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
     return {"better": 1 + beliefs.index(max(beliefs))}
 
 
-TASK = Task(NAME, NumberReply, tokens=12, local=LocalAnswerer(_locally))
+TASK = Task(NAME, NumberReply, tokens=16, local=LocalAnswerer(_locally))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Pair:
     silent: Item
     answers: tuple[int | None, int | None]
     """The number chosen with the active crop first and with it second; None where no usable answer came."""
+    undecided: int = 0
+    """How many of the two are guesses, as they say themselves, or no usable answers."""
 
     @property
     def right(self) -> tuple[bool | None, bool | None]:
@@ -62,8 +65,7 @@ async def choice(case: Case) -> Outcome:
     said = await case.ask([_question(case, order) for a, s in drawn for order in ((a, s), (s, a))], _REPLY)
     if isinstance(said, Failure):
         return said
-    numbers = [None if r is None else r.number for r in said.all]
-    pairs = [Pair(a, s, (numbers[2 * i], numbers[2 * i + 1])) for i, (a, s) in enumerate(drawn)]
+    pairs = [_pair(a, s, said.all[2 * i : 2 * i + 2]) for i, (a, s) in enumerate(drawn)]
     right = [r for pair in pairs for r in pair.right]
     interval = weighted_mean(
         np.array([0.5 if r is None else float(r) for r in right]),
@@ -74,6 +76,11 @@ async def choice(case: Case) -> Outcome:
     )
     controls = {"chance": Control(value=0.5, n=len(right))}
     return case.scored(NAME, interval, len(right), _details(pairs), controls, said=said)
+
+
+def _pair(active: Item, silent: Item, replies: Sequence[NumberReply | None]) -> Pair:
+    first, second = (None if r is None else r.number for r in replies)
+    return Pair(active, silent, (first, second), sum(r is None or not r.decided for r in replies))
 
 
 def _drawn(case: Case) -> list[tuple[Item, Item]]:
@@ -102,18 +109,33 @@ def _details(pairs: Sequence[Pair]) -> Details:
     alike = [a for a, b in both if a == b]
     said = [answer for p in pairs for answer in p.answers if answer is not None]
     out: Details = {
+        "undecided": sum(p.undecided for p in pairs),
         "pairs": len(pairs),
         "first": sum(answer == 1 for answer in said) / len(said),
         "consistent": len(alike) / len(both) if both else None,
         "p": binomial_tail(sum(alike), len(alike), 0.5),
     }
     for stratum in ("silent", "guided"):
-        own = [r for p in pairs if p.silent.stratum == stratum for r in p.right if r is not None]
+        own = [p for p in pairs if p.silent.stratum == stratum]
         if own:
-            out |= {f"{stratum}_right": sum(own), f"{stratum}_n": len(own)}
+            out |= _of_stratum(stratum, own)
     if len(said) < 2 * len(pairs):
         out["unanswered"] = 2 * len(pairs) - len(said)
     return out
+
+
+def _of_stratum(stratum: str, pairs: Sequence[Pair]) -> Details:
+    """The figures of easy pairs (`silent`: any image) or of hard ones (`guided`: a look-alike), images unweighted."""
+    answered = [r for p in pairs for r in p.right if r is not None]
+    undecided = sum(p.undecided for p in pairs)
+    out: Details = {f"{stratum}_right": sum(answered), f"{stratum}_n": len(answered)}
+    if not answered:
+        return out | {f"{stratum}_undecided": undecided}
+    # The two orders of a pair are no independent questions.
+    share = wilson(sum(answered) / len(answered) * len(pairs), len(pairs))
+    name = "easy" if stratum == "silent" else "hard"
+    out |= {name: share.value, f"{name}_low": share.low, f"{name}_high": share.high}
+    return out | {f"{stratum}_undecided": undecided}
 
 
 CHOICE = Scorer(NAME, choice, task=TASK)

@@ -8,6 +8,7 @@ from trial import scored, subject
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.request import Request
 from autointerp.schema import Unscored
+from autointerp.statistics.rates import wilson
 
 
 def knows(request: Request) -> dict[str, object]:
@@ -44,6 +45,28 @@ def test_who_prefers_the_silent_one_scores_nothing(cache: Cache):
     found = scored(outcome_of("choice", cache, ByRule(lambda r: {"better": 2 if shown(r)[0] < 100 else 1})))
 
     assert (found.value, found.low, found.details["p"]) == (0.0, 0.0, 1.0)
+
+
+def test_look_alikes_and_guesses_are_told_apart(cache: Cache):
+    rows = (
+        *exemplars("top", range(12)),
+        *exemplars("silent", range(100, 106), activation=0),
+        *exemplars("guided", range(200, 206), activation=0),
+    )
+
+    def guesses_at_look_alikes(request: Request) -> dict[str, object]:
+        first, second = shown(request)
+        if max(first, second) >= 200:
+            return {"better": 1, "sure": False}
+        return {"better": 1 if first < 100 else 2}
+
+    found = scored(outcome_of("choice", cache, ByRule(guesses_at_look_alikes), about=feature(rows)))
+
+    # Of six pairs with any silent image twelve answers were right; of six with a look-alike one order of each.
+    details = found.details
+    assert (details["easy"], details["easy_low"], details["silent_undecided"]) == (1.0, wilson(6, 6).low, 0)
+    assert (details["hard"], details["hard_high"], details["guided_undecided"]) == (0.5, wilson(3, 6).high, 12)
+    assert details["undecided"] == 12
 
 
 def test_every_image_is_in_one_pair_only(cache: Cache):

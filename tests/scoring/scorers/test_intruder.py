@@ -74,9 +74,44 @@ def test_uniform_silent_images_are_preferred_to_those_that_look_alike(cache: Cac
     )
     client = ByRule(knows)
 
-    outcome_of("intruder", cache, client, about=feature(rows))
+    outcome_of("intruder", cache, client, about=feature(rows), settings={"n_intruder_hard": 0})
 
     assert {image for r in client.requests for image in shown(r) if image >= 100} == set(range(100, 106))
+
+
+def test_look_alikes_have_questions_of_their_own_and_the_value_is_without_them(cache: Cache):
+    rows = (
+        *exemplars("top", range(10)),
+        *exemplars("silent", range(100, 110), activation=0),
+        *exemplars("guided", range(200, 220), activation=0, probability=0.5),
+        *exemplars("guided", range(300, 304), activation=0, probability=0.9),
+    )
+
+    def finds_easy_ones(request: Request) -> dict[str, object]:
+        images = shown(request)
+        if odd := [i for i, image in enumerate(images, 1) if 100 <= image < 200]:
+            return {"odd": odd[0], "sure": True}
+        return {"odd": next(i for i, image in enumerate(images, 1) if image < 100), "sure": False}
+
+    client = ByRule(finds_easy_ones)
+
+    found = scored(outcome_of("intruder", cache, client, about=feature(rows), settings={"n_intruder_hard": 4}))
+
+    # Ten questions with any silent image were all right, four with the likest look-alikes all wrong and guessed.
+    assert (found.value, found.n, found.details["undecided"]) == (1.0, 10, 0)
+    assert (found.details["hard"], found.details["hard_n"], found.details["hard_undecided"]) == (0.0, 4, 4)
+    assert (found.details["hard_low"], found.details["hard_high"]) == (wilson(0, 4).low, wilson(0, 4).high)
+    hard = {image for r in client.requests for image in shown(r) if image >= 200}
+    assert hard == set(range(300, 304))
+
+
+def test_a_guess_counts_in_the_value_and_is_told(cache: Cache):
+    guesses = iter([True, False] * 5)
+
+    found = scored(outcome_of("intruder", cache, ByRule(lambda r: knows(r) | {"sure": next(guesses)})))
+
+    assert (found.value, found.details["undecided"]) == (1.0, 5)
+    assert "hard" not in found.details
 
 
 def test_near_duplicates_never_meet_in_a_question(cache: Cache):

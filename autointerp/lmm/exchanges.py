@@ -1,0 +1,91 @@
+"""Notes what is asked and answered while a feature is worked on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from autointerp.lmm.request import ImagePart, Request, TextPart
+from autointerp.runs.exchanges import MOST, Exchange, Sent, ShownTile, Turn, clipped
+
+Note = Callable[[Sequence[str], str | None], None]
+"""Is told the replies to a question, and the kind of failure that it came to, if it did."""
+
+
+class Heard:
+    """What was asked within a context, in the order in which it was asked."""
+
+    def __init__(self) -> None:
+        self._noted: list[Exchange | None] = []
+        self.more = 0
+        """How many were left out."""
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """Those that something came of."""
+        return [exchange for exchange in self._noted if exchange is not None]
+
+    def note(self, request: Request) -> Note:
+        """Keeps a place for a question, and gives what fills it."""
+        if len(self._noted) >= MOST:
+            self.more += 1
+            return _nowhere
+        place = len(self._noted)
+        self._noted.append(None)
+
+        def fill(replies: Sequence[str], failure: str | None) -> None:
+            self._noted[place] = _exchange(request, replies, failure)
+
+        return fill
+
+
+def _nowhere(replies: Sequence[str], failure: str | None) -> None:
+    """Takes the place of a note that nobody wants."""
+
+
+_HEARS: ContextVar[Heard | None] = ContextVar("hears", default=None)
+
+
+@contextmanager
+def hearing(*, wanted: bool = True) -> Iterator[Heard]:
+    """Notes what this task, and those that it begins, ask while the context lasts; nothing unless it is wanted."""
+    heard = Heard()
+    token = _HEARS.set(heard if wanted else None)
+    try:
+        yield heard
+    finally:
+        _HEARS.reset(token)
+
+
+def note(request: Request) -> Note:
+    """Notes a question for whoever wants it; what is given back is told what came of it."""
+    heard = _HEARS.get()
+    return _nowhere if heard is None else heard.note(request)
+
+
+def _exchange(request: Request, replies: Sequence[str], failure: str | None) -> Exchange:
+    return Exchange(
+        key=request.key[:16],
+        task=request.task,
+        model=request.model,
+        turns=tuple(Turn(role=m.role, parts=tuple(map(_sent, m.parts))) for m in request.messages),
+        replies=clipped(replies),
+        failure=failure,
+    )
+
+
+def _sent(part: TextPart | ImagePart) -> Sent:
+    if isinstance(part, TextPart):
+        return Sent(text=clipped((part.text,))[0])
+    cells = zip(part.numbers, part.picture.tiles, strict=True)
+    return Sent(
+        tiles=tuple(
+            ShownTile(
+                number=number,
+                image=tile.image,
+                rendering=tile.rendering,
+                box=None if tile.box is None else (tile.box.x0, tile.box.y0, tile.box.x1, tile.box.y1),
+            )
+            for number, tile in cells
+        ),
+        columns=part.picture.columns,
+    )
