@@ -62,6 +62,11 @@ class Prompt:
     template: Template
     digest: str
     """SHA-256 of the source, hex."""
+    source: str = ""
+
+    def asks_for(self, key: str) -> bool:
+        """Whether the template names a key of the reply, so that one that may be left out belongs to its schema."""
+        return f'"{key}"' in self.source
 
     def fill(self, variables: Mapping[str, Value], pictures: Sequence[ImagePart]) -> tuple[Message, ...]:
         """The system and the user message; each slot becomes the picture of its index.
@@ -149,7 +154,7 @@ def load_prompt(name: str, folder: Path | None) -> Prompt:
     missing = {"system", "user"} - set(template.blocks)
     if missing:
         raise PromptError(f"{filename}: no block `{sorted(missing)[0]}`; a prompt has the blocks system and user")
-    return Prompt(name=name, template=template, digest=hashlib.sha256(source.encode()).hexdigest())
+    return Prompt(name=name, template=template, digest=hashlib.sha256(source.encode()).hexdigest(), source=source)
 
 
 def domain_names(folder: Path | None) -> list[str]:

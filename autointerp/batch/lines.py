@@ -149,7 +149,7 @@ def without_keys(text: str) -> str:
 
 
 def shape_of(request: Request, replies: Mapping[str, type[Reply]]) -> str:
-    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `TASK:KEY:5`.
+    """What kind of reply a request asks for, in a word: `explain`, `judge:12`, `TASK:KEY:5`, `TASK:KEY:5:sure`.
 
     Args:
         request: the question.
@@ -161,9 +161,10 @@ def shape_of(request: Request, replies: Mapping[str, type[Reply]]) -> str:
     fields: dict[str, dict[str, object]] = json.loads(request.reply_schema)["properties"]
     if issubclass(reply, JudgeReply):
         return f"{request.task}:{len(fields)}"
-    ((name, field),) = fields.items()
+    (name, field), *more = fields.items()
     numbers = field.get("enum")
-    return f"{request.task}:{name}:{len(numbers) if isinstance(numbers, list) else 1}"
+    shape = f"{request.task}:{name}:{len(numbers) if isinstance(numbers, list) else 1}"
+    return f"{shape}:sure" if more else shape
 
 
 def reply_of(shape: str, replies: Mapping[str, type[Reply]]) -> type[Reply]:
@@ -175,5 +176,7 @@ def reply_of(shape: str, replies: Mapping[str, type[Reply]]) -> type[Reply]:
             return judge_reply(int(n))
         case [_, key, n]:
             return number_reply(key, int(n))
+        case [_, key, n, "sure"]:
+            return number_reply(key, int(n), sure=True)
         case _:
             raise ValueError(f"{shape!r} is not the shape of a reply")

@@ -118,6 +118,12 @@ def make_plan(settings: ScoreSettings, calls: int, seed: int, sides: Sequence[in
     boards also in the reversed order, in the other format of many images, and as fragments where the run shows whole
     images or the other way round, and some of their images alone.
 
+    Args:
+        settings: how the run shows images.
+        calls: how many are made.
+        seed: of every random choice.
+        sides: of the images, in pixels; with none everything is as an earlier version planned it, without fragments.
+
     Raises:
         SettingsError: too few calls to tell anything.
     """
@@ -142,11 +148,13 @@ def make_plan(settings: ScoreSettings, calls: int, seed: int, sides: Sequence[in
         *boards,
         *(Call(b.number, turned, b.placed[::-1]) for b in boards[:n_more]),
         *(Call(b.number, other, b.placed) for b in boards[:n_more]),
-        *(Call(b.number, parts, b.placed) for b in boards[:n_more]),
-        *_singles(boards, alone, calls - n_boards - 3 * n_more, Random(f"singles:{seed}")),
+        *(Call(b.number, parts, b.placed) for b in boards[: n_more if sides else 0]),
+        *_singles(boards, alone, calls - n_boards - (3 if sides else 2) * n_more, Random(f"singles:{seed}")),
     )
-    forms = (main, alone, other, parts, turned) if settings.per_call > 1 else (alone, main, other, parts, turned)
-    name = f"planted scenes, seed {seed}, {n_boards} boards of {size}, {' and '.join(map(str, sides))} pixels"
+    others = (other, parts, turned) if sides else (other, turned)
+    forms = (main, alone, *others) if settings.per_call > 1 else (alone, main, *others)
+    of_sides = f", {' and '.join(map(str, sides))} pixels" if sides else ""
+    name = f"planted scenes, seed {seed}, {n_boards} boards of {size}{of_sides}"
     return Plan(seed, name, concepts, scenes, features, forms, asked, settings)
 
 

@@ -13,6 +13,14 @@ SIDES = (128, 256)
 """Pixels of the sides of planted images: cut out, their things are fragments of 38 to some 130 pixels."""
 
 
+def _sides(value: object) -> object:
+    """Numbers in one text with commas between them, or one by one."""
+    parts = split_at_commas(value)
+    if isinstance(value, str) and not parts:
+        raise ValueError("name one side at least")
+    return parts
+
+
 class Calibrate(WithFiles):
     """Measure a judge on planted images whose truth is known, so that `score` can correct and warn.
 
@@ -50,10 +58,10 @@ class Calibrate(WithFiles):
     """How many calls to the judge are made, 12 at least, in the format of the runs, reversed, and in others."""
     sides: Annotated[
         tuple[Annotated[int, Field(ge=64, le=2048)], ...],
-        BeforeValidator(split_at_commas),
+        BeforeValidator(_sides),
         Commas(),
         Option("--planted-sides", key="planted_sides"),
-    ] = Field(default=SIDES, min_length=1)
+    ] = SIDES
     """The sides of the planted images, in pixels, as of your own images, with commas between them."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""

@@ -28,6 +28,7 @@ from autointerp.scoring.error_rates import CheckedAnswer, Form, findings_of
 from autointerp.scoring.judge import Judge, Judgements
 from autointerp.session.gateway import open_gateway, resolve_model
 from autointerp.settings import ModelSettings
+from autointerp.synthetic.drawing import SIDE
 from autointerp.synthetic.evidence import write_dump
 from autointerp.version import __version__
 
@@ -198,7 +199,7 @@ def _planted(plan: Plan, sides: Sequence[int], keep: Path | None, progress: Prog
     with tempfile.TemporaryDirectory(prefix="autointerp-") as folder:
         target = keep or Path(folder) / "dump"
         progress.note(f"drawing {len(plan.images):,} planted images")
-        write_dump(target, plan.name, now(), plan.scenes, plan.features, sides)
+        write_dump(target, plan.name, now(), plan.scenes, plan.features, sides or (SIDE,))
         yield open_dump(target)
 
 

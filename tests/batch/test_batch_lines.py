@@ -170,6 +170,7 @@ REPLIES: dict[str, type[Reply]] = {"tell": OwnReply, "judge": JudgeReply, "intru
         ("judge", judge_reply(12), "judge:12"),
         ("intruder", number_reply("odd", 5), "intruder:odd:5"),
         ("intruder", number_reply("odd", 1), "intruder:odd:1"),
+        ("intruder", number_reply("odd", 5, sure=True), "intruder:odd:5:sure"),
     ],
 )
 def test_the_shape_of_a_reply_leads_back_to_it(task: str, reply: type[Reply], shape: str):

@@ -31,7 +31,7 @@ SETTINGS = ScoreSettings()
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    """Twelve calls: four boards, two of them again reversed, in separate pictures and as fragments; two single images."""
+    """Twelve calls: four boards, two of them again reversed, in separate pictures and as fragments; two single ones."""
     return make_plan(SETTINGS, 12, 0)
 
 

@@ -63,10 +63,10 @@ def test_shuffled_sets_are_counted_for_as_many_features_as_have_one(dump: Path):
 
 
 def test_scorers_that_ask_questions_of_their_own_are_counted(dump: Path):
-    found = asked(dump, scorers=("detection", "intruder", "choice"), n_intruder=2, n_choice=3)
+    found = asked(dump, scorers=("detection", "intruder", "choice"), n_intruder=2, n_intruder_hard=1, n_choice=3)
 
-    # Two odd-one-out questions a feature; three pairs, each in both orders.
-    assert found.models[0].requests == 4 + 4 * (3 + 2 + 2 * 3)
+    # Two odd-one-out questions a feature and one with a look-alike; three pairs, each in both orders.
+    assert found.models[0].requests == 4 + 4 * (3 + 2 + 1 + 2 * 3)
 
 
 @pytest.mark.parametrize("layout", ["sheet", "separate"])

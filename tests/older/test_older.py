@@ -28,7 +28,7 @@ EXPLAIN = (*SHOWN, "--domain", "physical-plausibility", "--n-shuffled", "2", *PR
 CHOOSE = ("--subset", "3", "--choose-active", "6", "--choose-silent", "12")
 DIVERSE = ("--candidates", "3", "--diverse", *CHOOSE, "--embedder", "vectors")
 SCORERS = "detection,accuracy,relevance,intruder,choice,naming,localisation,embedding"
-AS_THEN = ("--judge-rendering", "crop", "--no-framing", *THEN)
+AS_THEN = ("--judge-rendering", "crop", "--no-framing", "--n-intruder-hard", "0", *THEN)
 """What was the default then."""
 IMAGES = ("--active", "6", "--silent", "10", "--side", "112", "--controls", "2", *AS_THEN)
 QUESTIONS = ("--n-intruder", "2", "--n-choice", "2", "--n-naming", "1", "--n-localisation", "5")
@@ -198,12 +198,16 @@ def test_what_was_sent_and_written_for_a_batch_job_goes_on(old: Path) -> None:
     assert [(s["feature"], s["status"]) for s in records("sent", "scores.jsonl")] == [(0, "scored")]
 
 
-def test_scores_are_corrected_by_an_old_calibration(old: Path) -> None:
+def test_an_old_calibration_is_read_and_kept_and_corrects_nothing(old: Path) -> None:
+    """It was made on whole scenes of one size, which say nothing of what is judged."""
     explain("corrected")
 
-    assert score("corrected", *KINDS, "--calibration", "calibration.json") == (0, 4, 0, 0)
+    said = told("score", "corrected", *SCORE, *KINDS, "--attempts", "1", "--calibration", "calibration.json")
 
-    assert all("corrected" in s["details"] for s in records("corrected", "scores.jsonl") if s["scorer"] == "detection")
+    assert (said["done"], said["requests"]) == (4, 0)
+    assert any("calibrated on whole scenes of 256 pixels by an earlier version" in note for note in said["notes"])
+    assert json.loads(Path("corrected/calibration.json").read_text())["n_true"] > 0
+    assert not any("corrected" in s["details"] for s in records("corrected", "scores.jsonl"))
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra `train`")

@@ -73,7 +73,14 @@ def test_a_run_at_a_url_has_the_records_of_one_in_a_folder(url: str, population:
     assert explained.out.splitlines()[-1] == f"next: autointerp score {url}"
     assert page.out == f"report: {url}/report.html\n"
     assert status.out.splitlines()[1].startswith(f"{url}: ")
-    assert names(url) == ["explanations.jsonl", "failures.jsonl", "report.html", "run.json", "scores.jsonl"]
+    assert names(url) == [
+        "exchanges.jsonl",
+        "explanations.jsonl",
+        "failures.jsonl",
+        "report.html",
+        "run.json",
+        "scores.jsonl",
+    ]
     assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
     assert [p.suffix for p in (tmp_path / "b" / "runs").iterdir()] == [".lock"]
 
@@ -93,7 +100,7 @@ def test_shards_at_a_url_write_their_own_parts_and_merge(url: str, population: P
     assert "parts/explain-00001-of-00002/run.json" in parts
     assert "run.json" not in parts
     assert merged.out.splitlines()[0] == f"merged 2 parts: 4 explanations -> {url}"
-    assert names(url) == ["explanations.jsonl", "failures.jsonl", "run.json", "scores.jsonl"]
+    assert names(url) == ["exchanges.jsonl", "explanations.jsonl", "failures.jsonl", "run.json", "scores.jsonl"]
     assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
 
 

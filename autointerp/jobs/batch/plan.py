@@ -24,7 +24,7 @@ from autointerp.options import Command
 from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
 from autointerp.runs.folder import locked, replace_file
-from autointerp.settings import EngineSettings, ModelName, ModelSettings, recorded, recorded_explain
+from autointerp.settings import EngineSettings, Execution, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -157,11 +157,16 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     name = raw.get("stage") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or name not in RECORDS:
         raise RunError(f"{where}: stage is {in_short(name)}, not one of {', '.join(RECORDS)}; {remedy}")
-    values = {key: value for key, value in raw.items() if key not in ("stage", "execution")}
+    values = {key: value for key, value in raw.items() if key not in ("stage", "execution", "exchanges")}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
     if "settings" in values:
         values["settings"] = (recorded_explain if name == "explain" else recorded)(values["settings"])
+    if "execution" in RECORDS[name].model_fields:
+        values["execution"] = {"exchanges": raw.get("exchanges", True)}
+    elif "sides" not in values and isinstance(values.get("settings"), dict):
+        # An earlier version planted whole scenes of one size, whatever the run shows.
+        values |= {"sides": (), "settings": {**values["settings"], "rendering": "full"}}
     try:
         return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
     except ValidationError as e:
@@ -229,6 +234,8 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
     if isinstance(settings, Calibrate) and settings.keep_images is not None:
         remember_place("folders", settings.keep_images)
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
+    if not getattr(settings, "execution", Execution()).exchanges:
+        added["exchanges"] = False
     order = list(RECORDS)
     with at_work(run) as folder:
         there = _raw_stages(run) if (folder / PLAN).exists() else []

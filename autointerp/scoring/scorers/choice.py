@@ -25,7 +25,6 @@ from autointerp.statistics.exact import binomial_tail
 from autointerp.statistics.rates import wilson
 
 NAME = "choice"
-_REPLY: type[NumberReply] = number_reply("better", 2, sure=True)
 
 
 def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
@@ -62,7 +61,7 @@ async def choice(case: Case) -> Outcome:
     without an answer counts one half in the value, and as wrong and as right in the interval.
     """
     drawn = _drawn(case)
-    said = await case.ask([_question(case, order) for a, s in drawn for order in ((a, s), (s, a))], _REPLY)
+    said = await case.ask([_question(case, order) for a, s in drawn for order in ((a, s), (s, a))], _reply(case))
     if isinstance(said, Failure):
         return said
     pairs = [_pair(a, s, said.all[2 * i : 2 * i + 2]) for i, (a, s) in enumerate(drawn)]
@@ -99,7 +98,11 @@ def _question(case: Case, pair: tuple[Item, Item]) -> Request:
     judge, text = case.judge, plain(case.explanation.text)
     # Side by side, so that neither stands above the other.
     shown = board([i.tile for i in pair], replace(judge.look, columns=2), judge.settings.region.quality, "judged")
-    return judge.question(TASK, text, shown, _REPLY, {"explanation": text})
+    return judge.question(TASK, text, shown, _reply(case), {"explanation": text})
+
+
+def _reply(case: Case) -> type[NumberReply]:
+    return number_reply("better", 2, sure=case.judge.others[NAME].asks_for("sure"))
 
 
 def _details(pairs: Sequence[Pair]) -> Details:

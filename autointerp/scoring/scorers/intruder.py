@@ -63,7 +63,7 @@ async def intruder(case: Case) -> Outcome:
     questions = _questions(case)
     if not questions:
         return case.unscored(NAME, f"no activation band has {k - 1} held-out images that differ; {MORE_ACTIVE}")
-    said = await case.ask([_request(case, q) for q in questions], _reply(k))
+    said = await case.ask([_request(case, q) for q in questions], _reply(case, k))
     if isinstance(said, Failure):
         return said
     told = [(q, r) for q, r in zip(questions, said.all, strict=True) if not q.hard]
@@ -114,8 +114,8 @@ def _is_right(question: Question, reply: NumberReply | None) -> bool:
     return reply is not None and reply.number == question.odd
 
 
-def _reply(k: int) -> type[NumberReply]:
-    return number_reply("odd", k, sure=True)
+def _reply(case: Case, k: int) -> type[NumberReply]:
+    return number_reply("odd", k, sure=case.judge.others[NAME].asks_for("sure"))
 
 
 def _questions(case: Case) -> list[Question]:
@@ -162,7 +162,7 @@ def _request(case: Case, question: Question) -> Request:
     judge = case.judge
     tiles = [case.pool.region_tile(e) for e in question.crops]
     shown = board(tiles, judge.look, judge.settings.region.quality, "judged")
-    return judge.question(TASK, "", shown, _reply(len(tiles)), {})
+    return judge.question(TASK, "", shown, _reply(case, len(tiles)), {})
 
 
 def _by_band(told: Told) -> Details:

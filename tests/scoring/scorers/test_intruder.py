@@ -1,5 +1,7 @@
 """Which crop is the odd one: hand-made judges on ten questions of five crops."""
 
+from pathlib import Path
+
 import pytest
 from asking import ByRule, outcome_of, shown
 from builders import exemplars, explanation, feature, image_rows
@@ -8,6 +10,8 @@ from trial import scored, subject
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import Failure
 from autointerp.lmm.request import Request
+from autointerp.prompts import load_prompt, shipped_folder
+from autointerp.replies import number_reply, reply_schema
 from autointerp.schema import Unscored
 from autointerp.statistics.rates import wilson
 
@@ -174,3 +178,15 @@ def test_features_with_too_few_images_are_unscored(cache: Cache):
     assert "4 held-out silent images" in reasons[1]
     assert "no activation band has 4 held-out images that differ; show fewer (explain --top" in reasons[2]
     assert client.asked == 0
+
+
+def test_a_template_that_does_not_ask_for_certainty_gets_the_schema_that_it_had(cache: Cache, tmp_path: Path):
+    shipped = (shipped_folder() / "intruder.jinja").read_text()
+    (tmp_path / "intruder.jinja").write_text(shipped.replace(', "sure": true or false', ""))
+    own = load_prompt("intruder", tmp_path)
+
+    assert (own.asks_for("sure"), load_prompt("intruder", None).asks_for("sure")) == (False, True)
+    assert "sure" not in reply_schema(number_reply("odd", 5, sure=own.asks_for("sure")))
+    client = ByRule(knows)
+    outcome_of("intruder", cache, client)
+    assert all('"sure"' in r.reply_schema for r in client.requests)
