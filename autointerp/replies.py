@@ -120,7 +120,8 @@ class ExplainReply(Reply):
     def _usable(self) -> Self:
         if self.verdict == "none":
             return self
-        if not self.explanation:
+        if not any(unicodedata.category(c)[0] in "LNS" for c in self.explanation):
+            # Marks that join what is not there, dots and dashes are no words.
             raise ValueError(f"explanation is empty though the verdict is {self.verdict!r}")
         if (n := len(self.explanation.split())) > MAX_WORDS:
             raise ValueError(f"explanation has {n} words; at most 20 were asked for")

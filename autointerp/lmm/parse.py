@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -25,6 +26,7 @@ _MARK = re.compile(
     r"|\[/THINK(?:ING)?\]|<\|inner_suffix\|>|<\|channel\|>final\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<channel\|>|<unused95>"
     r"|assistantfinal)"
 )
+_FIRST_KEY = re.compile(r"\{\s*\"([^\"]{1,60})\"")
 _OBJECT_START = re.compile(r"\{[ \t\r\n]*[\"}]")
 _MOST_FALSE_STARTS = 1000
 """A model that repeats itself for ever must not cost quadratic time."""
@@ -40,17 +42,24 @@ class ReplyError(ValueError):
     """The reply has no usable JSON; the message can be shown to the model that wrote it."""
 
 
-def objects_in(text: str) -> Iterator[dict[str, object]]:
+def objects_in(text: str, keys: Collection[str] = ()) -> Iterator[dict[str, object]]:
     """Every outermost JSON object in a text, in order.
 
     A brace that opens no valid object is skipped, so prose with braces does no harm. Raw control characters
     inside strings, which some servers let through even when they enforce a schema, are accepted.
 
+    Args:
+        text: the reply without its thinking.
+        keys: that were asked for; an object that begins with one is an answer, so that one which stays broken makes
+            those before it drafts.
+
     Raises:
-        ReplyError: an object gives one key two values, or is cut at the end of the text.
+        ReplyError: an object gives one key two values, is cut at the end of the text, or is the last answer and broken.
     """
-    decoder = json.JSONDecoder(strict=False, object_pairs_hook=_object)
+    hook = partial(_object, frozenset(map(_plain, keys)))
+    decoder = json.JSONDecoder(strict=False, object_pairs_hook=hook)
     end = false_starts = 0
+    broken = False
     while false_starts < _MOST_FALSE_STARTS and (start := _OBJECT_START.search(text, end)):
         try:
             value, end = decoder.raw_decode(text, start.start())
@@ -60,19 +69,30 @@ def objects_in(text: str) -> Iterator[dict[str, object]]:
             if isinstance(e, json.JSONDecodeError) and (e.pos >= len(text) or e.msg.startswith("Unterminated")):
                 raise ReplyError("the reply has no complete JSON object at its end") from e
             false_starts += 1
+            first = _FIRST_KEY.match(text, start.start())
+            broken = broken or (first is not None and first[1] in keys)
             end = start.start() + 1
         else:
             assert isinstance(value, dict)
+            broken = False
             yield value
+    if broken or text[end:].rstrip().endswith("{"):
+        raise ReplyError("the reply has no complete JSON object at its end")
 
 
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _object(asked: frozenset[str], pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of its pairs; keys that were asked for are one key however they are spelt, as `Image 1`, `IMAGE_1`."""
     out = dict(pairs)
-    if len(out) < len(pairs):
-        for key, value in pairs:
-            if value != out[key]:
-                raise ReplyError(f"{key[:40]!r} has two values")
+    said: dict[str, object] = {}
+    for key, value in pairs:
+        spelt = _plain(key)
+        if said.setdefault(spelt if spelt in asked else key, value) != value:
+            raise ReplyError(f"{key[:40]!r} has two values")
     return out
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\s_-]+", "_", key.strip().casefold())
 
 
 def without_thinking(text: str) -> str:
@@ -118,7 +138,7 @@ def parse_reply(text: str, reply: type[R]) -> R:
     if len(text) > _MOST_CHARACTERS:
         raise ReplyError(f"the reply has {len(text):,} characters")
     visible = without_thinking(text).rstrip()
-    found = list(objects_in(visible))
+    found = list(objects_in(visible, reply.model_fields))
     if not found:
         raise ReplyError("the reply is empty" if not visible else "the reply has no complete JSON object")
     try:

@@ -65,6 +65,8 @@ def test_a_truncated_object_is_no_object(value: dict[str, int], data: st.DataObj
         '{"image_1": "yes"} {"image_2": "no"} {"note": 1}',
         '{"image_1": "yes", "why": "line\nbreak\tand \x01 control"}',
         '{"why": "a brace } and { in a text", "image_1": "yes"}',
+        'As in {"image_1": ...}, so {"image_1": "yes"}',
+        '{"image_1": "yes"} (the set {"a", "b"} was no help)',
         'the template opened the block</think>\n{"image_1": "yes"}',
         '<THINKING>{"image_1": "no"}</THINKING> {"image_1": "yes"}',
         '<think>one</think>{"image_1": "no"}<think>two</think>{"image_1": "yes"}',
@@ -186,6 +188,11 @@ def test_thinking_within_thinking_ends_with_the_outer_one():
         (DRAFT + ' No: {"image_1"', "no complete JSON object at its end"),
         ('{"image_1": {"image_1": "yes"}, "why": "bec', "no complete JSON object at its end"),
         (DRAFT + ' No: {"image_1": "perhaps"}', "image_1: Input should be"),
+        (DRAFT + " No:\n{", "no complete JSON object at its end"),
+        (DRAFT + ' No:\n```json\n{"image_1": "no",\n```', "no complete JSON object at its end"),
+        (DRAFT + ' No: {"image_1": no}', "no complete JSON object at its end"),
+        ('{"image_1": "yes", "IMAGE_1": "no"}', "'IMAGE_1' has two values"),
+        ('{"image_1": "yes", "Image 1": "no"}', "'Image 1' has two values"),
         ('{"image_1": "yes", "image_1": "no"}', "'image_1' has two values"),
         ("x" * 1_000_001 + ANSWER, "the reply has 1,000,019 characters"),
     ],
@@ -197,6 +204,9 @@ def test_a_draft_is_no_answer_where_the_last_object_is_cut_or_wrong(text: str, p
 
 def test_a_key_that_is_said_twice_alike_is_no_contradiction():
     assert parse_reply('{"image_1": "yes", "image_1": "yes"}', YES).fits() == ("yes",)
+    assert parse_reply('{"image_1": "yes", "Image 1": "yes"}', YES).fits() == ("yes",)
+    # What was not asked for may be said in any way.
+    assert parse_reply('{"image_1": "yes", "a": 1, "A": 2}', YES).fits() == ("yes",)
 
 
 @pytest.mark.parametrize("mark", ["think_", "a_", "a:", "think "])

@@ -52,7 +52,7 @@ def test_no_two_kinds_of_questions_have_one_name():
 
 @pytest.mark.parametrize(
     ("task", "tokens"),
-    [("explain", 220), ("domain", 160), ("same", 8), ("localisation", 40), ("choice", 12), ("judge", 10 + 3 * 9)],
+    [("explain", 220), ("domain", 160), ("same", 8), ("localisation", 40), ("choice", 16), ("judge", 10 + 3 * 9)],
 )
 def test_a_usual_reply_has_so_many_tokens_and_a_judges_nine_an_image(task: str, tokens: int):
     assert expected_output(replace(question(pictures=3), task=task)) == tokens
