@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from standin.commands import Command, Done, run
 from standin.mind import Question, as_text
+from standin.offline import answer_files
+from standin.planted import Population
 from standin.server import StandIn
 
 from autointerp.runs.exchanges import FILE, Exchanges
@@ -113,3 +115,19 @@ def test_a_run_that_kept_nothing_opens_and_shows_none(done: Done, tmp_path: Path
     assert "Questions as they were sent" not in (tmp_path / "old" / "report.html").read_text()
     assert run("report", done.run, "--out", tmp_path / "new.html").code == 0
     assert "Questions as they were sent, and replies" in (tmp_path / "new.html").read_text()
+
+
+@pytest.mark.parametrize("options", [(), ("--no-exchanges",)])
+def test_a_batch_job_keeps_each_exchange_once_or_none(options: tuple[str, ...], planted: Population, here: Path):
+    nowhere = ("--model", "seer", "--base-url", "http://127.0.0.1:9/v1")
+    run("explain", planted.folder, "--run", "run", *nowhere, "--features", "0-1", "--batch", *options)
+    run("batch", "submit", "run", "--files-only")
+    files = sorted((here / "run" / "batch").glob("requests-*.jsonl"))
+
+    run("batch", "collect", "run", answer_files(here / "out.jsonl", *files))
+    run("batch", "submit", "run", "--files-only")
+
+    kept = [[e.task for e in Exchanges(here / "run").of(feature)] for feature in (0, 1)]
+    assert kept == ([[], []] if options else [["explain"], ["explain"]])
+    assert (here / "run" / FILE).exists() is not bool(options)
+    assert len(list(open_run(here / "run").explanations())) == 2
