@@ -23,7 +23,7 @@ from autointerp.options import Leaf, Settings, leaves
 from autointerp.record import Record
 from autointerp.remote.path import as_path, is_remote
 from autointerp.settings import Execution, FeatureSelection, ModelName
-from autointerp.shards.budget_shares import after
+from autointerp.shards.dealing import after
 from autointerp.shards.remote_runs import read_run
 
 BASE = "base"
