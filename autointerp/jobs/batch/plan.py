@@ -164,9 +164,9 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
         values["settings"] = (recorded_explain if name == "explain" else recorded)(values["settings"])
     if "execution" in RECORDS[name].model_fields:
         values["execution"] = {"exchanges": raw.get("exchanges", True)}
-    elif "sides" not in values and isinstance(values.get("settings"), dict):
+    elif "sides" not in values and isinstance(shown := values.get("settings"), dict):
         # An earlier version planted whole scenes of one size, whatever the run shows.
-        values |= {"sides": (), "settings": {**values["settings"], "rendering": "full"}}
+        values |= {"sides": (), "settings": {**shown, "rendering": "full"}}
     try:
         return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
     except ValidationError as e:
