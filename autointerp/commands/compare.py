@@ -42,9 +42,9 @@ class Compare(WithFiles, OfFeatures):
 
     run_a: Annotated[Location, Argument(metavar="RUN_A")]
     """The folder of the run to compare with, or its URL; with --vary, the dump."""
-    run_b: Annotated[Location | None, Argument(metavar="[RUN_B]")] = None
+    run_b: Annotated[Location | None, Argument(metavar="RUN_B")] = None
     """The folder of the run in question, or its URL."""
-    more: Annotated[tuple[Location, ...], BeforeValidator(_several), Argument(metavar="[RUN]...")] = ()
+    more: Annotated[tuple[Location, ...], BeforeValidator(_several), Argument(metavar="RUN")] = ()
     """Further runs, each held against RUN_A."""
     scorers: Annotated[Names | None, Option(default="those that all runs have; with --vary detection")] = None
     """The scorers, with commas between them."""
