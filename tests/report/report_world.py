@@ -150,6 +150,7 @@ def calibration(**more: object) -> Calibration:
         "layout": "sheet",
         "per_call": 12,
         "rendering": "full",
+        "planted": (128, 256),
         "side": 448,
         "seed": 0,
         "usage": Usage(),
