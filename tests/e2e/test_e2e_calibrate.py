@@ -22,7 +22,7 @@ from autointerp.scoring.calibration import load_calibration
 from autointerp.scoring.judge import Judge, board
 from autointerp.session.gateway import open_renderer
 from autointerp.settings import ModelSettings, ScoreSettings
-from autointerp.synthetic.concepts import CONCEPTS, holds
+from autointerp.synthetic.concepts import CONCEPTS, holds_all
 from autointerp.synthetic.evidence import write_dump
 
 BY_TEXT = {c.text: c for c in CONCEPTS}
@@ -80,7 +80,8 @@ class Seer(ThreadingHTTPServer):
             if isinstance(shown := part.get("image_url"), dict):
                 jpeg = base64.b64decode(str(shown["url"]).partition(",")[2])
                 images += self.pictures[hashlib.sha256(jpeg).hexdigest()]
-        fits = [holds(concept, self.plan.scenes.scene(i)) for i in images]
+        true = holds_all(concept, self.plan.scenes)
+        fits = [bool(true[i]) for i in images]
         return {f"image_{n}": "yes" if fit else "no" for n, fit in enumerate(fits, 1)}
 
 
