@@ -284,6 +284,10 @@ class PartScore(Record):
     """Share of the images that fire the feature which it fits, 0 to 1: what this explanation accounts for."""
 
 
+UNDETERMINED = 0.5
+"""A score whose interval is wider holds a good explanation and a useless one at once."""
+
+
 class Scored(Record):
     """A verdict on one explanation."""
 
@@ -307,6 +311,14 @@ class Scored(Record):
     prompt: str
     usage: Usage = Usage()
     created: str
+
+    @property
+    def undetermined(self) -> bool:
+        """Whether the interval is too wide to say anything, wider than `UNDETERMINED`: no rank and no headline.
+
+        A model's yes or no has no interval, and is never undetermined.
+        """
+        return self.high - self.low > UNDETERMINED + 1e-9 and self.details.get("form") != "lmm"
 
 
 class Unscored(Record):

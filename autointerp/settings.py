@@ -379,6 +379,9 @@ class ScoreSettings(MarginSettings):
     """Judge on until the 95 % interval of detection is this narrow, e.g. 0.1."""
     max_calls: PositiveInt = 40
     """The most calls for one feature with --interval, the first round included."""
+    budget_per_feature: PositiveInt | None = Field(default=None)
+    """How many calls the first round of a feature may take: the rarer it fires, the more silent images are judged,
+    until a right explanation has an interval of 0.2 (or of --interval); without it, as many as --silent says."""
     n_screen: Annotated[NonNegativeInt, Option("--screen", panel="Screening")] = 0
     """How many silent images are screened on sheets first; a weighted part of them is then judged alone."""
     screen_model: Annotated[ModelName | None, Option(panel="Screening")] = None

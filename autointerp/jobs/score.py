@@ -38,9 +38,10 @@ from autointerp.lmm.outcomes import Failure, failed
 from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import Ints, holds
-from autointerp.schema import Feature
+from autointerp.schema import UNDETERMINED, Feature, Scored
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.cases import Cases, controlled, make_judge
+from autointerp.scoring.control_tests import SCORER as HEADLINE
 from autointerp.scoring.control_tests import headline
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.judge_calibration import Known, calibrated
@@ -283,8 +284,24 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
             _score_random(settings, there.info, folder, result, progress, outbox)
         if shard is None:
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
+            result.notes += _undetermined(there)
         result.run = url_of(result.run, folder, settings.run)
     return result
+
+
+def _undetermined(run: Run) -> list[str]:
+    """Says how many features have a headline too wide to say anything, if any do."""
+    latest = {s.feature: s for s in run.scores() if s.scorer == HEADLINE and isinstance(s, Scored)}
+    wide = sum(s.undetermined for s in latest.values())
+    if not wide:
+        return []
+    told = [s.value for s in latest.values() if not s.undetermined]
+    mean = sum(s.value for s in latest.values()) / len(latest)
+    others = f", {sum(told) / len(told):.3f} without them" if told else ""
+    return [
+        f"{wide:,} of {len(latest):,} features are undetermined: the interval of {HEADLINE} is wider than "
+        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); judge more images with --interval, --silent or --screen"
+    ]
 
 
 def _placed(settings: Score, there: Run, *, given: bool) -> Score:

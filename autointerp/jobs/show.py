@@ -30,6 +30,7 @@ class FeatureView:
             lines.append(html.escape(self.explanation.text or "no common property"))
         for s in self.scores:
             value = f"{s.value:.2f} [{s.low:.2f}, {s.high:.2f}]" if isinstance(s, Scored) else html.escape(s.reason)
+            value += " undetermined" if isinstance(s, Scored) and s.undetermined else ""
             lines.append(f"{html.escape(s.scorer)}: {value}")
             lines += [_part(part) for part in s.parts] if isinstance(s, Scored) else []
         data = base64.b64encode(self.sheet).decode()

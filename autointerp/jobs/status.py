@@ -39,6 +39,10 @@ class ScorerStatus(Record):
     low: float | None
     high: float | None
     """95 % interval of the mean over features."""
+    undetermined: int = 0
+    """Of the features scored, those whose interval is too wide to say anything."""
+    mean_determined: float | None = None
+    """The mean over the others; None where there are none."""
 
 
 class RunStatus(Record):
@@ -144,22 +148,32 @@ def _several(sampled: Sequence[Collapse]) -> str | None:
 
 
 def _scorers(run: Run) -> tuple[tuple[ScorerStatus, ...], Usage]:
-    values: dict[str, dict[int, float | None]] = {}
+    found: dict[str, dict[int, Scored | None]] = {}
     usage = Usage()
     for s in run.scores():
-        values.setdefault(s.scorer, {})[s.feature] = s.value if isinstance(s, Scored) else None
+        found.setdefault(s.scorer, {})[s.feature] = s if isinstance(s, Scored) else None
         if isinstance(s, Scored):
             usage += s.usage
-    return tuple(_one(name, list(by_feature.values())) for name, by_feature in sorted(values.items())), usage
+    return tuple(_one(name, list(by_feature.values())) for name, by_feature in sorted(found.items())), usage
 
 
-def _one(name: str, values: list[float | None]) -> ScorerStatus:
-    known = np.array([v for v in values if v is not None])
-    unscored = len(values) - len(known)
-    if not len(known):
+def _one(name: str, found: Sequence[Scored | None]) -> ScorerStatus:
+    scored = [s for s in found if s is not None]
+    unscored = len(found) - len(scored)
+    if not scored:
         return ScorerStatus(scorer=name, n=0, unscored=unscored, mean=None, low=None, high=None)
-    mean = mean_interval(known, (-1.0 if name == EMBEDDING else 0.0, 1.0))
-    return ScorerStatus(scorer=name, n=len(known), unscored=unscored, mean=mean.value, low=mean.low, high=mean.high)
+    mean = mean_interval(np.array([s.value for s in scored]), (-1.0 if name == EMBEDDING else 0.0, 1.0))
+    told = [s.value for s in scored if not s.undetermined]
+    return ScorerStatus(
+        scorer=name,
+        n=len(scored),
+        unscored=unscored,
+        mean=mean.value,
+        low=mean.low,
+        high=mean.high,
+        undetermined=len(scored) - len(told),
+        mean_determined=float(np.mean(told)) if told else None,
+    )
 
 
 def run(settings: Status, *, progress: Progress | None = None) -> RunStatus:

@@ -227,7 +227,8 @@ class _Reader:
         self.add(place, s.feature, stage, place=place, value=s.value if isinstance(s, Scored) else nan)
         if not isinstance(s, Scored):
             return
-        self.add(place, s.feature, stage, unanswered=plain(s, "unanswered"))
+        self.add(place, s.feature, stage, low=s.low, undetermined=float(s.undetermined))
+        self.add(place, s.feature, stage, unanswered=plain(s, "unanswered"), unsure=plain(s, "unsure"))
         self.add(place, s.feature, stage, "control", **{name: c.value for name, c in s.controls.items()})
         self.judging += s.usage
         self.judges |= {s.judge} if s.judge else set()

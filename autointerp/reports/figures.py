@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from autointerp.reports.aggregates import EXPLAIN, Aggregates, Column
 from autointerp.reports.arithmetic import Axis, Estimate, bin_counts, mean_estimate, share_estimate
-from autointerp.reports.labels import count, label_of, plural, scorer_labels, share
+from autointerp.reports.labels import count, label_of, number, plural, scorer_labels, share
 from autointerp.reports.score_details import CHANCE, Row
 from autointerp.reports.summary import ScorerPlan
+from autointerp.schema import UNDETERMINED
 from autointerp.scoring.control_tests import SCORER as CONTROLLED
 from autointerp.scoring.control_tests import Separation
 from autointerp.scoring.fdr import LEVEL, discovered, false_positives
@@ -121,6 +122,13 @@ def _basis(counted: Aggregates, scorer: str, column: Column) -> str:
     basis = f"mean over {plural(len(column.known), 'feature')}"
     if unscored := len(column.values) - len(column.known):
         basis += f"; {count(unscored)} unscored and left out, not counted as zero"
+    wide = counted.score(scorer, "undetermined")
+    if n := int(wide.known.sum()):
+        narrow = counted.score(scorer).known[wide.known == 0]
+        mean = f"the mean of the others is {number(float(narrow.mean()))}" if len(narrow) else "there are no others"
+        basis += f"; {count(n)} undetermined, with an interval wider than {UNDETERMINED:g}: {mean}"
+    if unsure := int(counted.score(scorer, "unsure").known.sum()) if scorer == CONTROLLED else 0:
+        basis += f"; {plural(unsure, 'judgement')} unsure, which the features' intervals cover"
     if unanswered := int(counted.score(scorer, "unanswered").known.sum()):
         basis += f"; {plural(unanswered, 'judgement')} without a usable answer, which the features' intervals cover"
     return basis

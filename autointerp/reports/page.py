@@ -31,6 +31,7 @@ HELPERS = (
     *(labels.count, labels.dollars, labels.interval, labels.number, labels.p_text, labels.p_value, labels.plural),
     *(labels.scorer_labels, labels.share, labels.share_interval, labels.signed, labels.usage_text),
     *(score_details.details_of, score_details.interval_text, score_details.value_text, score_details.yes_or_no),
+    *(score_details.rank_text, score_details.undetermined),
     *(controls.control_title, controls.difference_interval, controls.tone_of, controls.verdict_of, heights),
 )
 """What the templates call, each as a function and as a filter."""

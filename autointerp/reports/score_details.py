@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from autointerp.reports.arithmetic import Axis
 from autointerp.reports.labels import count, interval, label_of, number, p_value, plural, scorer_labels, share
-from autointerp.schema import Score, Scored
+from autointerp.schema import UNDETERMINED, Score, Scored
 
 Plain = float | int | str | bool | None
 
@@ -96,6 +96,18 @@ def interval_text(score: Score | None) -> str:
     return interval(score.low, score.high) if isinstance(score, Scored) and not yes_or_no(score) else ""
 
 
+def undetermined(score: Score | None) -> bool:
+    """Says whether the interval is too wide to say anything."""
+    return isinstance(score, Scored) and score.undetermined
+
+
+def rank_text(score: Score | None) -> str:
+    """Writes what a feature is sorted by: the lower bound; it is empty where there is no verdict that says anything."""
+    if not isinstance(score, Scored) or score.undetermined:
+        return ""
+    return f"{score.value if yes_or_no(score) else score.low}"
+
+
 def _p_values(score: Scored, rest: dict[str, Plain]) -> dict[str, float]:
     """Takes p-values out of `rest`, by what they belong to; one that belongs to nothing stays there."""
     out: dict[str, float] = {}
@@ -123,15 +135,12 @@ def _figures(rest: dict[str, Plain], p: Mapping[str, float]) -> list[Row]:
 def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     """Writes sentences on what is open or uncertain; what they say is taken out of `rest`."""
     out: list[str] = []
-    unanswered = rest.get("unanswered")
-    if isinstance(unanswered, int) and unanswered:
-        del rest["unanswered"]
-        text = f"{count(unanswered)} of {plural(score.n, 'judgement')} got no usable answer; the interval covers"
-        worst, best = rest.pop("f1_worst", None), rest.pop("f1_best", None)
-        if isinstance(worst, float | int) and isinstance(best, float | int):
-            out.append(f"{text} their worst case, {number(worst)}, and their best case, {number(best)}.")
-        else:
-            out.append(f"{text} their worst and their best case.")
+    if score.undetermined:
+        out.append(
+            f"Undetermined: the interval is wider than {UNDETERMINED:g}. More judged images (--interval, --active,"
+            " --silent) or a screening (--screen) narrow it."
+        )
+    out += _open_judgements(score, rest)
     screened = rest.pop("n_screened", None)
     if isinstance(screened, int):
         out.append(f"{plural(screened, 'image')} were screened on sheets; {count(score.n)} were then judged singly.")
@@ -170,6 +179,27 @@ def _of_margin(score: Scored, rest: dict[str, Plain]) -> list[str]:
     if isinstance(unknown, float):
         text += f" Of {share(unknown)} of the silent images it is not known what it reaches."
     return [text]
+
+
+def _open_judgements(score: Scored, rest: dict[str, Plain]) -> list[str]:
+    """Tells of judgements that decide nothing, unanswered or unsure, and of what they leave open."""
+    unanswered, images = rest.get("unanswered"), rest.pop("unsure_images", None)
+    said: list[str] = []
+    if isinstance(unanswered, int) and unanswered:
+        del rest["unanswered"]
+        said.append(f"{count(unanswered)} of {plural(score.n, 'judgement')} got no usable answer")
+    # In older runs an unsure answer counted half, and left nothing open.
+    if isinstance(images, str):
+        said.append(f"{count(int(rest.pop('unsure') or 0))} of {plural(score.n, 'judgement')} were unsure")
+    if not said:
+        return []
+    text = f"{'; '.join(said)}; the interval covers"
+    worst, best = rest.pop("f1_worst", None), rest.pop("f1_best", None)
+    cases = "their worst and their best case."
+    if isinstance(worst, float | int) and isinstance(best, float | int):
+        cases = f"their worst case, {number(worst)}, and their best case, {number(best)}."
+    named = [f"Unsure images, with the number of images that each stands for: {images}."] if images else []
+    return [f"{text} {cases}", *named]
 
 
 def _text(name: str, value: float | int | str | bool) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.reports.aggregates import EXPLAIN, MIXED, NONE, ONE, Aggregates, Column
+from autointerp.reports.aggregates import EXPLAIN, MIXED, NONE, ONE, Aggregates
 from autointerp.reports.arithmetic import Axis, even_ranks
 from autointerp.reports.labels import count, headline_of, scorer_labels, scorer_order
 from autointerp.reports.score_details import CHANCE, axis_of
@@ -59,8 +59,9 @@ def _chance(counted: Aggregates, scorer: str) -> float | None:
 def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
     """Chooses at most `limit` features, evenly over the ranks of the headline score so that good and bad both appear.
 
-    Features without that score rank below all others and are chosen in the same proportion. The best, the median and
-    the worst that have it are always among them, as far as `limit` goes.
+    Features are ranked by the lower bound of that score, since a high value with a wide interval is no evidence. Those
+    without that score, or of which it is undetermined, rank below all others and are chosen in the same proportion. The
+    best, the median and the worst of the others are always among them, as far as `limit` goes.
 
     Args:
         counted: the run.
@@ -72,9 +73,12 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
     if headline is None:
         ranked, first, how = features, dict.fromkeys(ranks[:3].tolist(), ""), "their numbers"
     else:
-        ranked, n_unscored = _ranked(features, counted.score(headline))
+        ranked, n_unscored = _ranked(features, counted, headline)
         first = _first(n_unscored, n, limit)
-        how = f"the ranks of “{scorer_labels(headline).title}”, with the unscored ones below the lowest"
+        how = (
+            f"the ranks of “{scorer_labels(headline).title}” by lower bound, with the unscored and undetermined ones"
+            " below the lowest"
+        )
     chosen = tuple(np.sort(ranked[_holding(ranks, list(first))]).tolist())
     shown = {int(ranked[rank]): first[rank] for rank in sorted(first, reverse=headline is not None)}
     if n <= limit:
@@ -87,18 +91,24 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
     return Choice(chosen, shown, sentence, cut=True)
 
 
-def _ranked(features: NDArray[np.int64], score: Column) -> tuple[NDArray[np.int64], int]:
-    """Sorts features by score, those without one before the lowest, and counts these."""
-    values = np.full(len(features), -np.inf)
-    _, at, there = np.intersect1d(features, score.features, assume_unique=True, return_indices=True)
-    values[at] = np.nan_to_num(score.values[there], nan=-np.inf)
-    return features[np.lexsort((features, values))], int(np.isneginf(values).sum())
+def _ranked(features: NDArray[np.int64], counted: Aggregates, headline: str) -> tuple[NDArray[np.int64], int]:
+    """Sorts features by the lower bound of their score, equal ones by the score; counts those without a rank.
+
+    The unscored and the undetermined ones have none, and stand before the lowest.
+    """
+    value, low, wide = (counted.score(headline, name) for name in ("value", "low", "undetermined"))
+    scores, bounds = np.full(len(features), -np.inf), np.full(len(features), -np.inf)
+    ranked = low.features[wide.values == 0]
+    at, there = np.searchsorted(features, ranked), np.isin(ranked, features)
+    scores[at[there]] = value.values[np.searchsorted(value.features, ranked[there])]
+    bounds[at[there]] = low.values[wide.values == 0][there]
+    return features[np.lexsort((features, scores, bounds))], int(np.isneginf(bounds).sum())
 
 
 def _first(n_unscored: int, n: int, limit: int) -> dict[int, str]:
     """Returns the ranks of the best, the worst and the median feature with a score, as they are kept."""
     if n_unscored >= n - 1:
-        return {n - 1: "The one scored feature"} if n_unscored < n else {}
+        return {n - 1: "The one ranked feature"} if n_unscored < n else {}
     found: dict[int, str] = {n - 1: "Best", n_unscored: "Worst"}
     found.setdefault(n_unscored + (n - n_unscored - 1) // 2, "Median")
     return dict(list(found.items())[:limit])

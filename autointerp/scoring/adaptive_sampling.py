@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log2
 from random import Random
 
 import numpy as np
@@ -10,16 +11,21 @@ import numpy as np
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure
 from autointerp.schema import STRATA
-from autointerp.scoring.imputation import imputed
+from autointerp.scoring.imputation import decided, imputed
 from autointerp.scoring.judge import Judge, Judgements, Look
 from autointerp.scoring.sampling import Item, Pool
-from autointerp.statistics.rates import f1_samples
-from autointerp.statistics.resampling import Columns, Draws, interval_of, resample
+from autointerp.statistics.rates import f1_samples, weighted_rates
+from autointerp.statistics.resampling import LEVEL, Columns, Draws, interval_of, resample
 
 CLEARED = 0.0
 """The belief by which the screening says that an image does not fit."""
-QUICK_REPLICATES = 500
-"""Bootstrap replicates of the interval that decides whether to judge further images; the reported one has all."""
+QUICK_REPLICATES = 300
+"""Bootstrap replicates of a first look at the interval; only where that is nearly narrow enough, all are drawn."""
+NEARLY = 1.3
+"""An interval of so few replicates is surely too wide where it is so many times as wide as asked."""
+
+LOOKS = 10
+"""The interval is looked at again when a tenth more calls were made."""
 
 Cell = tuple[str, float | None]
 """A stratum, and the belief of the screening in an image of it."""
@@ -37,16 +43,17 @@ async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) ->
     settings = judge.settings
     if settings.n_screen:
         return await _screened(text, pool, judge, gateway)
-    counts = pool.spread(settings.n_active, settings.n_silent)
+    counts = pool.first_counts
     said = await judge.judgements(text, pool.sample(counts).items, gateway)
     calls = -(-sum(counts.values()) // settings.per_call)
     while settings.interval is not None and not isinstance(said, Failure) and calls < settings.max_calls:
-        more = _more(columns(said.without_margin), counts, pool, settings.interval)
+        further = min(max(1, calls // LOOKS), settings.max_calls - calls)
+        more = _more(columns(said.without_margin), counts, pool, settings.interval, further * settings.per_call)
         if not more:
             break
         counts = {s: counts.get(s, 0) + more.get(s, 0) for s in pool.ordered}
         said = await _extended(text, pool.sample(counts).items, said, judge, gateway)
-        calls += 1
+        calls += further
     return said
 
 
@@ -63,25 +70,50 @@ async def _extended(
     return Judgements(items, beliefs, before.usage + said.usage, said.model, before.gaps + said.gaps)
 
 
-def _more(judged: Columns, counts: dict[str, int], pool: Pool, width: float) -> Counter[str]:
-    """How many more images of each stratum one call should show; empty where the interval is narrow or all is judged.
+def _more(judged: Columns, counts: dict[str, int], pool: Pool, width: float, most: int) -> Counter[str]:
+    """How many more images of each stratum should be judged; empty where the interval is narrow or all is judged.
 
     Shares follow Neyman (1934): a stratum is worth the images that it stands for times the spread of what they add to
     F1, after one imagined judgement either way.
     """
-    settings = pool.settings
-    drawn = resample(judged, Draws(QUICK_REPLICATES, settings.seed + pool.feature.id))
-    found = interval_of(f1_samples, judged, drawn)
     left = {s: len(own) - counts.get(s, 0) for s, own in pool.ordered.items()}
-    if found.high - found.low <= width or not any(left.values()):
+    if not any(left.values()) or _narrow(judged, sum(counts.values()), pool, width):
         return Counter()
-    worth = _worth(judged, counts, pool, found.value)
+    worth = _worth(judged, counts, pool, weighted_rates(judged.active, judged.belief, judged.weight).f1)
     out: Counter[str] = Counter()
-    for _ in range(min(settings.per_call, sum(left.values()))):
+    for _ in range(min(most, sum(left.values()))):
         open_strata = [s for s in left if left[s] > out[s]]
         # The share is met by giving each next image to the stratum that is farthest behind its own.
         out[max(open_strata, key=lambda s: worth[s] / (counts.get(s, 0) + out[s] + 1))] += 1
     return out
+
+
+def _narrow(judged: Columns, n: int, pool: Pool, width: float) -> bool:
+    """Whether the interval that would be reported after n images is no wider: all replicates, corrected for looking."""
+    settings, level = pool.settings, confidence(n, pool)
+    for replicates, most in ((QUICK_REPLICATES, NEARLY * width), (settings.bootstrap, width)):
+        drawn = resample(judged, Draws(replicates, settings.seed + pool.feature.id))
+        found = interval_of(f1_samples, judged, drawn, level)
+        if found.high - found.low > most:
+            return False
+    return True
+
+
+def confidence(n: int, pool: Pool) -> float:
+    """The confidence of detection's interval after judging on until it is narrow.
+
+    It is looked at again and again, and taken when it happens to be narrow, which it also is where the judgements so
+    far happen to agree. Looks between which the evidence has not doubled see nearly the same, so the 5 % are shared by
+    one look for each doubling since the first round (Bonferroni; Jennison & Turnbull 2000, Group Sequential Methods).
+
+    Args:
+        n: the number of judged images, those near the threshold among them.
+        pool: the feature's images; its settings tell how many the first round had, and whether it was judged on.
+    """
+    first = sum(pool.first_counts.values())
+    if pool.settings.interval is None or n <= first:
+        return LEVEL
+    return 1 - (1 - LEVEL) / (1 + log2(n / first))
 
 
 def _worth(judged: Columns, counts: dict[str, int], pool: Pool, f1: float) -> dict[str, float]:
@@ -162,7 +194,7 @@ def _careful_counts(cells: dict[Cell, list[Item]], n_silent: int) -> dict[Cell, 
 
 
 def columns(said: Judgements, *, both_looks: bool = True) -> Columns:
-    """Judgements as columns; an unanswered judgement takes the mean of its cell, and is marked.
+    """Judgements as columns; one that decides nothing (unanswered or unsure) takes the mean of its cell, and is marked.
 
     Args:
         said: the judgements.
@@ -188,5 +220,6 @@ def columns(said: Judgements, *, both_looks: bool = True) -> Columns:
         looked=np.array([sizes[i.stratum, i.screened] for i in items], np.int64),
         cleared=np.array(cleared, bool),
         group=group.astype(np.int64),
-        answered=np.array([belief is not None for belief in settled], bool),
+        answered=decided(settled),
+        fraction=np.array([min(1.0, 1 / i.weight) for i in items], float),
     )

@@ -105,7 +105,7 @@ class Case:
     @property
     def sample(self) -> Sample:
         """The images that are judged in the first round."""
-        return self.pool.draw(self.settings.n_active, self.settings.n_silent)
+        return self.pool.sample(self.pool.first_counts)
 
     async def judgements(self) -> Judgements | Failure:
         """The judge's word on the held-out images; a failure where no image of a side got an answer.
@@ -130,6 +130,8 @@ class Case:
     ) -> list[Judgements] | Failure:
         """Judges further texts on images that were judged already, shown as they were.
 
+        Images that got no answer before are not asked about again: each would be refused, or broken, under every text.
+
         Args:
             texts: each is judged by itself.
             items: the images.
@@ -144,8 +146,9 @@ class Case:
         """
         out: list[Judgements] = []
         waiting: Failure | None = None
+        look, refused = self.judge.look_again(said), said.refused
         for text in texts:
-            told = await self.judge.judgements(text, items, self.gateway, self.judge.look_again(said))
+            told = await self.judge.judgements(text, items, self.gateway, look, refused=refused)
             if isinstance(told, Judgements):
                 out.append(told)
             elif told.kind == DEFERRED:

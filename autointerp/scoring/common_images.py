@@ -7,7 +7,7 @@ import numpy as np
 
 from autointerp.schema import Verdict
 from autointerp.scoring.case import Scorer
-from autointerp.scoring.imputation import imputed
+from autointerp.scoring.imputation import UNSURE, imputed
 from autointerp.statistics.rates import Floats
 
 
@@ -38,7 +38,7 @@ def matched(scorer: Scorer, a: Sequence[Verdict], b: Sequence[Verdict]) -> Match
         return None
     if scorer.sides == "active":
         a, b = [v for v in a if v.active], [v for v in b if v.active]
-    a, b = _answered(a), _answered(b)
+    a, b = _answered(a, scorer), _answered(b, scorer)
     both = {v.image for v in a} & {v.image for v in b}
     if not both or {v.stratum for v in (*a, *b)} - {v.stratum for v in a if v.image in both}:
         return None
@@ -46,9 +46,13 @@ def matched(scorer: Scorer, a: Sequence[Verdict], b: Sequence[Verdict]) -> Match
     return Matched(scorer.value_of(left, raised(left, a)), scorer.value_of(right, raised(right, b)), len(both))
 
 
-def _answered(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The verdicts with what stands for a missing answer, taken from all of the run's."""
-    beliefs = imputed(verdicts, [v.belief for v in verdicts])
+def _answered(verdicts: Sequence[Verdict], scorer: Scorer) -> list[Verdict]:
+    """The verdicts with what stands for a missing answer, taken from all of the run's.
+
+    A share of yes among active images takes an unsure answer for no yes; elsewhere it is a gap like a missing one.
+    """
+    unsure_is_no = scorer.sides == "active"
+    beliefs = imputed(verdicts, [0.0 if unsure_is_no and v.belief == UNSURE else v.belief for v in verdicts])
     return [v.model_copy(update={"belief": belief}) for v, belief in zip(verdicts, beliefs, strict=True)]
 
 

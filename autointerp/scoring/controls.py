@@ -9,11 +9,11 @@ from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Usage
 from autointerp.scoring.case import Addition, Case
 from autointerp.scoring.distractors import normal
-from autointerp.scoring.imputation import imputed
+from autointerp.scoring.imputation import decided, imputed
 from autointerp.scoring.judge import Judgements
 from autointerp.settings import ScoreSettings
 from autointerp.statistics.rates import f1_samples
-from autointerp.statistics.resampling import Columns, interval_of, resample, swapped_f1
+from autointerp.statistics.resampling import Columns, f1_not_above, interval_of, resample
 
 ControlName = Literal["constant", "close_up", "middle", "other", "neighbour"]
 CONSTANT = "an image"
@@ -54,10 +54,10 @@ async def judged_controls(case: Case, said: Judgements, judged: Columns) -> Addi
     drawn = resample(judged, case.draws)
     for name, answer in zip(texts, told, strict=True):
         belief = np.array(imputed(said.items, answer.beliefs))
-        other = replace(judged, belief=belief, answered=np.array([b is not None for b in answer.beliefs]))
+        other = replace(judged, belief=belief, answered=decided(answer.beliefs))
         found = interval_of(f1_samples, other, drawn)
         controls[name] = Control(value=found.value, low=found.low, high=found.high, n=len(belief))
-        p_values[f"p_{name}"] = swapped_f1(judged, belief, case.draws)
+        p_values[f"p_{name}"] = f1_not_above(judged, belief, case.draws)
     return Addition(p_values, controls, usage=sum((t.usage for t in told), Usage()))
 
 

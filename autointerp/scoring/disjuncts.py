@@ -8,7 +8,7 @@ import numpy as np
 from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Details, PartScore, Usage
 from autointerp.scoring.case import Addition, Case
-from autointerp.scoring.imputation import imputed
+from autointerp.scoring.imputation import decided, imputed
 from autointerp.scoring.judge import Judgements
 from autointerp.statistics.rates import Floats, f1_samples, weighted_rates
 from autointerp.statistics.resampling import Columns, Replicates, interval_of
@@ -59,8 +59,8 @@ def _scores(
     case: Case, said: Judgements, judged: Columns, drawn: Replicates, columns: Sequence[Beliefs], usage: Usage
 ) -> Addition:
     def answering(beliefs: Beliefs) -> Columns:
-        answered = np.array([b is not None for b in beliefs])
-        return replace(judged, belief=np.array(imputed(said.items, beliefs), float), answered=answered)
+        belief = np.array(imputed(said.items, beliefs), float)
+        return replace(judged, belief=belief, answered=decided(beliefs))
 
     parts, adds = [answering(column) for column in columns], case.explanation.adds
     adding = [column for column, own in zip(columns, adds, strict=True) if own]

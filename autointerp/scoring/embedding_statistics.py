@@ -62,7 +62,7 @@ def alike(crops: Crops, draws: Draws) -> Interval:
     mass = (times @ masses) ** 2 - (times**2) @ (masses**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         samples = np.where(np.sum(times > 0, axis=1) > 1, pairs / mass, np.nan)
-    return percentiles(value, samples)
+    return percentiles(value, samples, samples)
 
 
 def p_of_labels(active: Crops, silent: Crops, draws: Draws) -> float:
@@ -110,7 +110,8 @@ def auroc_interval(active: Floats, silent: Floats, of_active: Crops, of_silent: 
     rng = np.random.default_rng(draws.seed)
     by = [_times(c.n_groups, draws.replicates, rng)[:, c.group] * c.stands_for for c in (of_active, of_silent)]
     wins = np.sum((by[0] @ _wins(active, silent)) * by[1], axis=1)
-    return percentiles(value, wins / (by[0].sum(axis=1) * by[1].sum(axis=1)))
+    won = wins / (by[0].sum(axis=1) * by[1].sum(axis=1))
+    return percentiles(value, won, won)
 
 
 def _wins(active: Floats, silent: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """Asks the judge whether an explanation fits held-out images."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
@@ -20,6 +20,8 @@ from autointerp.settings import ModelSettings, ScoreSettings
 
 SETTLED = frozenset(("refused", "malformed", "image", "http_400", "http_413", "http_422"))
 """Failures that the same question would meet again; its judgements count as unanswered."""
+OF_AN_IMAGE = frozenset(("refused", "image"))
+"""Those of them for which a single image is to blame."""
 
 
 def _locally(request: Request, model: LocalModel) -> Mapping[str, object]:
@@ -142,6 +144,11 @@ class Judgements:
         )
 
     @property
+    def refused(self) -> frozenset[int]:
+        """The ids of the images that got no usable answer."""
+        return frozenset(i.exemplar.image for i, b in zip(self.items, self.beliefs, strict=True) if b is None)
+
+    @property
     def mute(self) -> Failure | None:
         """Why no image of a side (active or silent) got an answer; None where both sides have some."""
         for active in (True, False):
@@ -194,41 +201,90 @@ class Judge:
         return [self._request(text, own, self.look) for own in calls(items, self.settings.per_call)]
 
     async def judgements(
-        self, text: str, items: Sequence[Item], gateway: Gateway, look: Look | None = None
+        self,
+        text: str,
+        items: Sequence[Item],
+        gateway: Gateway,
+        look: Look | None = None,
+        *,
+        refused: Collection[int] = (),
     ) -> Judgements | Failure:
         """Asks whether a text fits each of the items; a failure that may pass is returned instead.
 
-        Answers that did come stay in the cache. A call that settles in a failure (a refusal, a broken image) is asked
-        again in halves, so that one image does not cost the others theirs; where not even a quarter of it is answered,
-        its images stay unanswered.
+        Answers that did come stay in the cache. Of a call that settles in a failure (a refusal, a broken image) parts
+        are asked about, as `_narrowed` says, so that one image does not cost the others their answers.
+
+        Args:
+            text: the explanation.
+            items: the images, in the order in which they are put on sheets.
+            gateway: who is asked.
+            look: how they are shown; by default as usual.
+            refused: ids of images that the judge refused under another text; they are not asked about again.
 
         Raises:
             EndpointError: no request of this run can succeed.
         """
         look = look or self.look
-        # A group, unlike gather, takes the other questions back when one finds that none can be answered.
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(self._settled(text, own, gateway, look)) for own in calls(items, look.per_call)]
-        return self._joined([task.result() for task in asked])
+        groups = [[i for i in own if i.exemplar.image not in refused] for own in calls(items, look.per_call)]
+        first = await _together([self._once(text, own, gateway, look) for own in groups if own])
+        mute = all(_unanswered(said) for said in first)
+        narrowed = await _together([self._narrowed(text, said, gateway, look, mute=mute) for said in first])
+        said = self._joined(narrowed)
+        if isinstance(said, Failure):
+            return said
+        known = {i.exemplar.image: belief for i, belief in zip(said.items, said.beliefs, strict=True)}
+        return replace(said, items=tuple(items), beliefs=tuple(known.get(i.exemplar.image) for i in items))
 
-    async def _settled(self, text: str, items: Sequence[Item], gateway: Gateway, look: Look) -> Judgements | Failure:
-        said = await self._once(text, items, gateway, look)
-        return await self._split(text, said, gateway, look) if _unanswered(said) else said
+    async def _narrowed(
+        self, text: str, said: Judgements | Failure, gateway: Gateway, look: Look, *, mute: bool
+    ) -> Judgements | Failure:
+        """Narrows a call without an answer down to the images that it failed for; these stay unanswered.
 
-    async def _split(self, text: str, said: Judgements, gateway: Gateway, look: Look) -> Judgements | Failure:
-        """Asks for the parts of an unanswered call; gives the call's own gap back where no quarter is answered."""
-        parts: list[Sequence[Item]] = [said.items]
-        for _ in range(2):
-            parts = [half for own in parts for half in _halves(own)]
-            if len(parts) == 1:
-                return said
-            told = [await self._once(text, own, gateway, look) for own in parts]
-            if not all(_unanswered(t) for t in told):
-                for i, t in enumerate(told):
-                    if _unanswered(t) and len(t.items) > 1:
-                        told[i] = await self._split(text, t, gateway, look)
-                return self._joined(told)
-        return said
+        This is group testing by halves (Sobel & Groll 1959), with the largest part first. It ends when about half as
+        many further calls were made as the call has images. Where no call about the text was answered (`mute`), the
+        judge refuses the text rather than an image: after two halves without an answer nothing more is asked.
+        """
+        if not _unanswered(said):
+            return said
+        parts, left = [said], -(-len(said.items) // 2)
+        while left > 0 and not (mute and len(parts) > 1 and all(_unanswered(p) for p in parts)):
+            largest = max((p for p in parts if _unanswered(p)), key=lambda p: len(p.items))
+            if len(largest.items) < 2:
+                break
+            of_an_image = largest is not said and said.gaps[0].kind in OF_AN_IMAGE
+            halves = await self._halved(text, largest, gateway, look, of_an_image=of_an_image)
+            if isinstance(halves, Failure):
+                return halves
+            parts = [p for p in parts if p is not largest] + [half for half, _ in halves]
+            left -= sum(asked for _, asked in halves)
+            if not any(_unanswered(p) for p in parts):
+                break
+        joined = self._joined(parts)
+        gaps = said.gaps if any(_unanswered(p) for p in parts) else ()
+        return replace(joined, gaps=gaps) if isinstance(joined, Judgements) else joined
+
+    async def _halved(
+        self, text: str, said: Judgements, gateway: Gateway, look: Look, *, of_an_image: bool
+    ) -> list[tuple[Judgements, bool]] | Failure:
+        """Asks about the halves of a call that fails, the second only where it may be answered; says which were asked.
+
+        If an image is to blame (`of_an_image`) and the first half is answered, the second half holds that image. A
+        whole call may also fail by chance, so that both of its halves are asked about, in one round of a batch job.
+        """
+        middle = -(-len(said.items) // 2)
+        first, second = said.items[:middle], said.items[middle:]
+        told = await _together([self._once(text, own, gateway, look) for own in (first, second)[: 2 - of_an_image]])
+        if of_an_image and isinstance(told[0], Judgements):
+            unasked = replace(said, items=second, beliefs=(None,) * len(second))
+            if not _unanswered(told[0]):
+                return [(told[0], True), (unasked, False)]
+            told.append(await self._once(text, second, gateway, look))
+        out: list[tuple[Judgements, bool]] = []
+        for half in told:
+            if isinstance(half, Failure):
+                return half
+            out.append((half, True))
+        return out
 
     async def _once(self, text: str, items: Sequence[Item], gateway: Gateway, look: Look) -> Judgements | Failure:
         answer = await gateway.ask(self._request(text, items, look), judge_reply(len(items)))
@@ -288,9 +344,11 @@ class Judge:
         )
 
 
-def _halves(items: Sequence[Item]) -> list[Sequence[Item]]:
-    middle = len(items) // 2
-    return [items[:middle], items[middle:]] if middle else [items]
+async def _together(asked: Sequence[Coroutine[None, None, Judgements | Failure]]) -> list[Judgements | Failure]:
+    """Asks at once; unlike gather, a group takes the other questions back when one finds that none can be answered."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one) for one in asked]
+    return [task.result() for task in tasks]
 
 
 def _unanswered(said: Judgements | Failure) -> TypeGuard[Judgements]:

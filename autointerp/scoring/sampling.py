@@ -12,10 +12,13 @@ from autointerp.evidence import Images, all_duplicate_keys, held_out, spread, st
 from autointerp.images.picture import Rendering, Tile
 from autointerp.images.region import tells
 from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Feature, ImageRow
+from autointerp.scoring.budget import first_round
 from autointerp.settings import ScoreSettings
 from autointerp.tiles import borrowed_box, region_box, tile_of
 
 ACTIVE_STRATA = tuple(s for s in STRATA if s not in SILENT_STRATA)
+FEWEST = 3
+"""So many images of each active stratum are judged at least, as far as it has them, so that its rate stays known."""
 GUIDED_SHARE = 2 / 3
 """The share of the silent images that is drawn from the look-alikes, among which a too broad explanation is caught."""
 
@@ -124,17 +127,26 @@ class Pool:
     def spread(self, n_active: int, n_silent: int) -> dict[str, int]:
         """Spreads numbers of active and silent images over the strata; gives the number of images by stratum.
 
-        Active images are spread evenly, silent ones come mostly from the guided stratum. Each active stratum gets one
-        image at least, since the others could not speak for it.
+        Active images go where the mass is: each stratum gets `FEWEST`, the others in proportion to the images that it
+        stands for, which is Neyman's allocation (1934) while nothing is known of the rates. Silent ones come mostly
+        from the guided stratum. Each active stratum gets one image at least, since the others could not speak for it.
         """
         present = [s for s in ACTIVE_STRATA if s in self.ordered]
-        n_active = max(n_active, len(present))
-        out = dict(zip(present, spread(n_active, [len(self.ordered[s]) for s in present]), strict=True))
+        out = allotted(
+            max(n_active, len(present)),
+            {s: len(self.ordered[s]) for s in present},
+            {s: sum(1 / e.probability for e in self.feature.exemplars if e.stratum == s) for s in present},
+        )
         room = {s: len(self.ordered[s]) for s in SILENT_STRATA if s in self.ordered}
         guided = min(room.get("guided", 0), round(GUIDED_SHARE * n_silent))
         silent = min(room.get("silent", 0), n_silent - guided)
         counts = {"silent": silent, "guided": min(room.get("guided", 0), n_silent - silent)}
         return out | {s: counts[s] for s in room}
+
+    @cached_property
+    def first_counts(self) -> dict[str, int]:
+        """The number of images by stratum that are judged in the first round."""
+        return self.spread(*first_round(self.settings, self.feature.row.n_active, self.n_images))
 
     def draw(self, n_active: int, n_silent: int) -> Sample:
         """Draws numbers of active and silent images, as `spread` distributes them."""
@@ -191,10 +203,15 @@ class Pool:
         image = self.images[exemplar.image]
         return f"group {image.group}" if image.group is not None else f"sha256 {image.sha256}"
 
+    @cached_property
+    def _rows(self) -> Counter[tuple[str, Side]]:
+        """The rows of the dump by stratum and side; adaptive sampling asks for them in each round."""
+        return Counter((e.stratum, self.side(e)) for e in self.feature.exemplars)
+
     def _weights(self, chosen: Sequence[Exemplar]) -> dict[int, float]:
-        rows, judged = (Counter((e.stratum, self.side(e)) for e in some) for some in (self.feature.exemplars, chosen))
-        cells = {e.image: (e.stratum, self.side(e)) for e in chosen}
-        raw = {e.image: rows[cells[e.image]] / judged[cells[e.image]] / e.probability for e in chosen}
+        cells: dict[int, tuple[str, Side]] = {e.image: (e.stratum, self.side(e)) for e in chosen}
+        judged = Counter(cells.values())
+        raw = {e.image: self._rows[cells[e.image]] / judged[cells[e.image]] / e.probability for e in chosen}
         n_active, n_silent = self.feature.row.n_active, self.n_images - self.feature.row.n_active
         near = n_silent * self.margin_share
         stands_for: dict[Side, float] = {"active": n_active, "silent": n_silent - near, "margin": near}
@@ -214,6 +231,22 @@ def _with_few_near(own: Sequence[Exemplar], feature: Feature, settings: ScoreSet
     for i in range(0, len(others), BELOW_PER_MARGIN):
         out += [*others[i : i + BELOW_PER_MARGIN], *near[i // BELOW_PER_MARGIN :][:1]]
     return tuple(out)
+
+
+def allotted(n: int, room: Mapping[str, int], mass: Mapping[str, float]) -> dict[str, int]:
+    """Allots `n` images to strata: `FEWEST` to each, and the others in proportion to mass, as far as there is room.
+
+    Args:
+        n: how many images, at least one for each stratum.
+        room: the images that each stratum has.
+        mass: the images of the population that each stratum stands for.
+    """
+    names = list(room)
+    out = dict(zip(names, spread(n, [min(FEWEST, room[s]) for s in names]), strict=True))
+    for _ in range(min(n, sum(room.values())) - sum(out.values())):
+        # The share is met by giving each next image to the stratum that is farthest behind its own.
+        out[max((s for s in names if out[s] < room[s]), key=lambda s: mass[s] / (out[s] + 1))] += 1
+    return out
 
 
 def calls(items: Sequence[Item], per_call: int) -> list[Sequence[Item]]:

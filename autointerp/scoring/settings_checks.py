@@ -33,6 +33,8 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
         raise SettingsError(f"--active {n}: too few for a score; give at least {least}")
     if settings.interval is not None:
         refuse_idle_interval(settings)
+    if settings.budget_per_feature is not None:
+        refuse_idle_budget(settings)
     n, least = settings.n_silent, settings.min_silent
     if n < least and (both := [s.name for s in judging if s.sides == "both"]):
         raise SettingsError(f"--silent {n}: too few for {both[0]}; give at least {least}, or --scorers without it")
@@ -75,9 +77,35 @@ def refuse_idle_interval(settings: ScoreSettings) -> None:
     """
     if settings.n_screen:
         raise SettingsError("--interval with --screen: judging on goes without a screening; give one of them")
-    calls = -(-(settings.n_active + settings.n_silent) // settings.per_call)
+    calls = _first_calls(settings)
     if calls >= settings.max_calls:
         raise SettingsError(
             f"--max-calls {settings.max_calls}: the first round alone takes {calls} calls; give more, "
             "or fewer images by --active and --silent"
         )
+
+
+def refuse_idle_budget(settings: ScoreSettings) -> None:
+    """Refuses settings under which a budget for each feature would be ignored, or be spent before judging on.
+
+    Raises:
+        SettingsError: naming the option to change.
+    """
+    budget, calls = settings.budget_per_feature, _first_calls(settings)
+    assert budget is not None
+    if settings.n_screen:
+        raise SettingsError("--budget-per-feature with --screen: a screening has its own numbers; give one of them")
+    if budget < calls:
+        raise SettingsError(
+            f"--budget-per-feature {budget}: --active and --silent alone take {calls} calls; give at least as many, "
+            "or fewer images"
+        )
+    if settings.interval is not None and budget >= settings.max_calls:
+        raise SettingsError(
+            f"--budget-per-feature {budget}: leaves no call to judge on with --interval; give more by --max-calls, or "
+            "a smaller budget"
+        )
+
+
+def _first_calls(settings: ScoreSettings) -> int:
+    return -(-(settings.n_active + settings.n_silent) // settings.per_call)

@@ -132,11 +132,11 @@ class HarvestSettings(Settings):
 
     panel: ClassVar[str] = "Evidence"
 
-    n_top: Annotated[PositiveInt, Option("--top")] = 24
+    n_top: Annotated[PositiveInt, Option("--top")] = 16
     """How many images of highest activation are kept of each latent: stratum `top`."""
     n_bands: Annotated[int, Option("--bands")] = Field(default=4, ge=1, le=9)
     """Into how many bands the other images that fire a latent are cut by activation: strata `q1`, `q2`, …"""
-    n_per_band: Annotated[PositiveInt, Option("--per-band")] = 5
+    n_per_band: Annotated[PositiveInt, Option("--per-band")] = 8
     """How many images are drawn in each band."""
     n_silent: Annotated[NonNegativeInt, Option("--silent")] = 60
     """How many images are drawn for all latents at once; a latent keeps those on which it is silent."""

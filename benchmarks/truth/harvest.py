@@ -33,7 +33,7 @@ LARGE = Size(top=20, band=100, silent=3000, guided=600)
 LARGE_UNIFORM = Size(top=20, band=100, silent=12000, guided=0)
 
 
-def harvest(planted: Planted, size: Size) -> Feature:
+def harvest(planted: Planted, size: Size, draw: int = 0) -> Feature:
     """The feature's rows.
 
     `top` are its strongest images; q1 to q3 are thirds of the others by activation, drawn uniformly within each. Of the
@@ -41,7 +41,9 @@ def harvest(planted: Planted, size: Size) -> Feature:
     that its probability is p_s + p_g - p_s·p_g. An image that both drew stands once, as guided.
     """
     level = planted.activation
-    chance = np.random.default_rng((0x4A2, planted.world.seed, planted.number, size.silent, size.guided))
+    chance = np.random.default_rng(
+        (0x4A2, planted.world.seed, planted.number, size.silent, size.guided, *(() if draw == 0 else (draw,)))
+    )
     fires = np.flatnonzero(planted.fires)
     fires = fires[np.argsort(-level[fires], kind="stable")]
     rows = [Exemplar(int(i), float(level[i]), "top", 1.0, None, None) for i in fires[: size.top]]

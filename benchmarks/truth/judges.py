@@ -92,8 +92,8 @@ class Knowing:
         return np.where(self.fits, 1 - rate, rate)
 
     def expected(self, per_call: int) -> Floats:
-        """Mean belief in each image of the population, at so many a call; shape [n]."""
-        return (1 - self.errs.unsure) * self.chance_of_yes(per_call) + self.errs.unsure * 0.5
+        """Mean belief in each image of the population, at so many a call, once all is decided; shape [n]."""
+        return self.chance_of_yes(per_call)
 
     def expected_twice(self, screened_per_call: int) -> Floats:
         """Mean belief, alone, in images that a sheet has not cleared; 0 for those that it clears; shape [n]."""

@@ -54,7 +54,7 @@ def test_a_setting_of_the_judge_alone_explains_from_the_cache(planted: Populatio
 
     base, crop = (open_run(here / "runs" / name) for name in ("base", "judge-rendering-crop"))
     assert sum(c.question is not None and c.question.task == "explain" for c in seer.calls) == 3
-    assert [e.text for e in base.explanations()] == [e.text for e in crop.explanations()]
+    assert {e.feature: e.text for e in base.explanations()} == {e.feature: e.text for e in crop.explanations()}
     assert crop.info.score is not None
     assert (crop.info.score.settings.rendering, crop.info.explain) == ("crop", base.info.explain)
 

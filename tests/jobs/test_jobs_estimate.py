@@ -83,6 +83,13 @@ def test_a_screening_is_counted_with_the_careful_look_at_single_images(dump: Pat
     assert found.models[0].requests == 4 + 4 * (2 + 24 + 10)
 
 
+def test_a_budget_for_each_feature_is_counted_as_it_would_be_spent(dump: Path):
+    found = asked(dump, budget_per_feature=4)
+
+    # Two fire on a sixth of the images and take four sheets, two on more than a third and take three as without it.
+    assert found.models[0].requests == 4 + 2 * 4 + 2 * 3
+
+
 def test_an_interval_to_reach_gives_a_range_from_right_explanations_to_all_calls_that_are_allowed(dump: Path):
     found = asked(dump, interval=0.3, max_calls=4).models[0]
 

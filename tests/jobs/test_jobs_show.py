@@ -35,3 +35,20 @@ def test_each_explanation_of_several_stands_under_the_score_of_all():
         "&emsp;red &lt;b&gt;circle&lt;/b&gt;: 0.50 [0.25, 0.75], precision 1.00, recall 0.60",
         "&emsp;blue square: 0.50 [0.25, 0.75], precision 1.00, recall 0.40",
     ]
+
+
+def test_an_undetermined_score_is_shown_as_such():
+    about = {
+        "feature": 3,
+        "scorer": "detection",
+        "n": 60,
+        "details": {},
+        "controls": {},
+        "judge": "m",
+        "prompt": "0" * 12,
+    }
+    score = Scored.model_validate(about | {"value": 1.0, "low": 0.1, "high": 1.0, "created": "2026-01-31"})
+
+    lines = FeatureView(feature(()), None, (score,), b"")._repr_html_().split("<br>")
+
+    assert lines[1] == "detection: 1.00 [0.10, 1.00] undetermined"

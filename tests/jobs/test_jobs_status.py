@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+import pytest
 from builders import explanation, sampled, several
 
 from autointerp.commands.status import status
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter
-from autointerp.schema import Explanation
-from autointerp.settings import ExplainSettings, ModelSettings
+from autointerp.schema import Explanation, Scored
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings
 
 
 def run_of(folder: Path, *explanations: Explanation) -> Path:
-    stage = ExplainStage(model=ModelSettings(model="m"), settings=ExplainSettings(), prompts={})
+    stage = ExplainStage(model=ModelSettings(model=ModelName("m")), settings=ExplainSettings(), prompts={})
     reference = DumpReference(name="d", path="/somewhere", digest="d" * 64, n_latents=8)
     with RunWriter(folder, RunInfo(version="1", created="2026-01-31", dump=reference, explain=stage)) as writer:
         for one in explanations:
@@ -34,3 +35,19 @@ def test_a_run_without_sampled_explanations_says_nothing_of_them(tmp_path: Path)
     again = run_of(tmp_path / "run", several("red", "blue", number=1), explanation(1))
 
     assert status(again).several is None
+
+
+def test_the_mean_is_told_with_and_without_undetermined_features(tmp_path: Path):
+    run = run_of(tmp_path / "run", explanation(1), explanation(2), explanation(3))
+    about = {"scorer": "detection", "n": 60, "details": {}, "controls": {}, "judge": "m", "prompt": "0" * 12}
+    bounds = {1: (1.0, 0.1, 1.0), 2: (0.6, 0.5, 0.7), 3: (0.2, 0.1, 0.3)}
+    with (run / "scores.jsonl").open("a") as file:
+        for number, (value, low, high) in bounds.items():
+            more = {"feature": number, "value": value, "low": low, "high": high, "created": "2026-01-31"}
+            file.write(Scored.model_validate(about | more).model_dump_json() + "\n")
+
+    (detection,) = status(run).scorers
+
+    # (1 + .6 + .2) / 3, and (.6 + .2) / 2 without the first, whose interval is .9 wide.
+    assert (detection.n, detection.mean) == (3, pytest.approx(0.6))
+    assert (detection.undetermined, detection.mean_determined) == (1, pytest.approx(0.4))

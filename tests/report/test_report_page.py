@@ -158,7 +158,8 @@ def test_an_unscored_feature_shows_why_and_no_number(world: World, tmp_path: Pat
 
     page = page_of(world, tmp_path)
 
-    assert [row["data-s0"] for row in rows_of(page)] == ["", "0.75"]
+    # The table is sorted by the lower bound.
+    assert [row["data-s0"] for row in rows_of(page)] == ["", "0.65"]
     assert "mean over 1 feature" in page.text
     assert "3 held-out images of 5" in page.text
     assert "1 unscored and left out, not counted as zero" in page.text
@@ -366,3 +367,25 @@ def test_a_card_shows_figures_controls_and_doubts_and_the_fold_out_the_rest(worl
         assert said in shown
     assert "unsure 7" in folded
     assert "f1 worst" not in folded
+
+
+def test_the_best_is_the_one_with_the_highest_lower_bound_and_an_undetermined_one_has_no_rank(
+    world: World, tmp_path: Path
+):
+    world.explanations = [explained(n) for n in (1, 2, 3, 4)]
+    world.scores = [
+        scored(1, 1.0, low=0.1, high=1.0),
+        scored(2, 0.9, low=0.5, high=0.95),
+        scored(3, 0.7, low=0.6, high=0.8),
+        scored(4, 0.3, low=0.2, high=0.4),
+    ]
+
+    page = page_of(world, tmp_path)
+
+    words = " ".join(page.text.split())
+    assert "Best F1 0.70" in words
+    assert "Median F1 0.90" in words
+    assert "Worst F1 0.30" in words
+    assert [row["data-s0"] for row in rows_of(page)] == ["", "0.5", "0.6", "0.2"]
+    # (1 + .9 + .7 + .3) / 4 = .725, and without the first .633.
+    assert "1 undetermined, with an interval wider than 0.5: the mean of the others is 0.63" in words

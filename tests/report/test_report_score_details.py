@@ -1,7 +1,16 @@
 import pytest
 from report_world import scored, unscored
 
-from autointerp.reports.score_details import CORRECTED, Details, Row, axis_of, details_of, interval_text, value_text
+from autointerp.reports.score_details import (
+    CORRECTED,
+    Details,
+    Row,
+    axis_of,
+    details_of,
+    interval_text,
+    rank_text,
+    value_text,
+)
 from autointerp.schema import Control, Score, Scored
 
 
@@ -121,6 +130,18 @@ def test_a_margin_is_told_in_a_sentence_and_its_two_values_are_figures():
     assert found.rest == ()
 
 
+def test_unsure_images_are_named_with_what_they_stand_for_and_what_they_leave_open():
+    said = {"unsure": 2, "unsure_images": "7 (×30), 9 (×2)", "f1_worst": 0.4, "f1_best": 0.55}
+
+    found = details(scored(1, 0.5, details=said, controls={}))
+
+    assert found.remarks == (
+        "2 of 20 judgements were unsure; the interval covers their worst case, 0.40, and their best case, 0.55.",
+        "Unsure images, with the number of images that each stands for: 7 (×30), 9 (×2).",
+    )
+    assert found.rest == ()
+
+
 def test_an_unknown_margin_is_told():
     found = details(scored(1, 0.9, details={"margin": "unknown"}, controls={}))
 
@@ -128,3 +149,13 @@ def test_an_unknown_margin_is_told():
         "What the feature reached on silent images is not known: some of them may nearly fire it.",
     )
     assert found.rest == ()
+
+
+def test_an_interval_wider_than_a_half_is_undetermined_and_has_no_rank():
+    wide, narrow = scored(1, 1.0, low=0.45, high=1.0), scored(2, 0.75, low=0.5, high=1.0)
+
+    assert (wide.undetermined, narrow.undetermined) == (True, False)
+    assert details(wide).remarks[0].startswith("Undetermined: the interval is wider than 0.5.")
+    assert (rank_text(wide), rank_text(narrow)) == ("", "0.5")
+    # A model's yes or no has no interval.
+    assert not scored(1, 1.0, "relevance", low=0.0, high=1.0, details={"form": "lmm"}).undetermined

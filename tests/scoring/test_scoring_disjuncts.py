@@ -136,10 +136,12 @@ def test_a_refused_part_widens_its_interval_and_leaves_the_others_as_they_are(ca
             raise CallError("refused", "not this one", again=False)
         return truly(image, text)
 
-    case = make_case(cache, ByText(refusing), about=TEN, said=BOTH, scorers=["detection"])
+    # One image a call, so that a refused one costs no other.
+    alone = {"per_call": 1}
+    case = make_case(cache, ByText(refusing), about=TEN, said=BOTH, scorers=["detection"], settings=alone)
     score = scored(outcomes(case)["detection"])
 
-    whole = scored(told_by(cache, truly))
+    whole = scored(told_by(cache, truly, settings=alone))
     assert score.parts[0] == whole.parts[0]
     blue, answered = score.parts[1], whole.parts[1]
     assert score.details["parts_unanswered"] == 1
@@ -157,7 +159,7 @@ def test_what_another_part_says_yes_to_is_in_the_union_whatever_stays_unanswered
             raise CallError("refused", "not this one", again=False)
         return truly(image, text)
 
-    score = scored(told_by(cache, refusing))
+    score = scored(told_by(cache, refusing, settings={"per_call": 1}))
 
     assert score.details["parts_unanswered"] == 1
     assert (score.details["union_f1"], score.details["union_f1_low"]) == (1.0, score.low)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autointerp.schema import Box, Exemplar, Feature
-from autointerp.scoring.sampling import Item, Sample, calls, make_pool
+from autointerp.scoring.sampling import Item, Sample, allotted, calls, make_pool
 from autointerp.settings import ScoreSettings
 
 TOP, Q1, Q2, SILENT, GUIDED = range(0, 20), range(20, 30), range(30, 40), range(100, 140), range(140, 170)
@@ -44,12 +44,24 @@ def ids(sample: Sample) -> set[int]:
     return {i.exemplar.image for i in sample.items}
 
 
-def test_as_many_are_judged_as_asked_for_active_ones_evenly_and_silent_ones_mostly_guided():
+def test_as_many_are_judged_as_asked_for_active_ones_by_mass_and_silent_ones_mostly_guided():
     sample = drawn(usual())
 
     assert (len(sample.active), len(sample.silent)) == (24, 36)
     counts = Counter(i.exemplar.stratum for i in sample.items)
-    assert counts == {"top": 8, "q1": 8, "q2": 8, "silent": 12, "guided": 24}
+    # The strata stand for 20, 40 and 100 images. q2 has ten; the other 14 go one to two.
+    assert counts == {"top": 5, "q1": 9, "q2": 10, "silent": 12, "guided": 24}
+
+
+def test_strata_of_little_mass_are_judged_on_a_few_images_and_the_others_by_mass():
+    # 24 of 6000, as a stratum `top` is, and four bands of 1494: three, then 21 over the bands.
+    room = {"top": 16, "q1": 8, "q2": 8, "q3": 8, "q4": 8}
+    mass = {"top": 24.0} | dict.fromkeys(("q1", "q2", "q3", "q4"), 1494.0)
+
+    assert allotted(24, room, mass) == {"top": 3, "q1": 6, "q2": 5, "q3": 5, "q4": 5}
+    # What the bands lack goes to the top, and no stratum gets more than it has.
+    assert allotted(48, room, mass) == {"top": 16, "q1": 8, "q2": 8, "q3": 8, "q4": 8}
+    assert allotted(5, room, mass) == dict.fromkeys(room, 1)
 
 
 def test_what_one_stratum_lacks_the_others_give():
@@ -70,7 +82,7 @@ def test_a_judged_image_stands_for_its_share_of_its_stratum():
     sample = drawn(usual())
 
     weights = {i.exemplar.stratum: i.weight for i in sample.active}
-    assert weights == pytest.approx({"top": 20 / 8, "q1": 40 / 8, "q2": 100 / 8})
+    assert weights == pytest.approx({"top": 20 / 5, "q1": 40 / 9, "q2": 100 / 10})
 
 
 @settings(deadline=None, max_examples=60)

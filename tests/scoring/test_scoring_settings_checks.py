@@ -21,6 +21,21 @@ from autointerp.settings import ScoreSettings
             "embedding",
             "--n-embedding 1: too few for embedding; give at lea",
         ),
+        (
+            ScoreSettings(budget_per_feature=4),
+            "detection",
+            "--budget-per-feature 4: --active and --silent alone take 5",
+        ),
+        (
+            ScoreSettings(budget_per_feature=40, interval=0.2),
+            "detection",
+            "--budget-per-feature 40: leaves no call to judge on with --interval; give more by --max-calls",
+        ),
+        (
+            ScoreSettings(budget_per_feature=40, n_screen=400),
+            "detection",
+            "--budget-per-feature with --screen: a screening has its own numbers; give one of them",
+        ),
     ],
 )
 def test_bounds_under_which_nothing_could_be_scored_are_refused(settings: ScoreSettings, scorer: str, line: str):

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from autointerp.statistics.rates import (
     specificity_samples,
     weighted_rates,
 )
-from autointerp.statistics.resampling import Columns, Draws, interval_of, one_look, permuted_f1, resample, swapped_f1
+from autointerp.statistics.resampling import Columns, Draws, f1_not_above, interval_of, one_look, permuted_f1, resample
 
 JUDGED = st.lists(
     st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 9)), min_size=1, max_size=20
@@ -74,14 +75,21 @@ def test_no_false_positive_among_36_leaves_room_for_three():
     assert rates["f1"].low < 1.0
 
 
+def jeffreys_bound(n: float) -> float:
+    """The 97.5 % point of Beta(1/2, n + 1/2): the density of the angle t, where the share is sin(t)^2, is cos(t)^2n."""
+    angle = np.linspace(0, np.pi / 2, 200_001)
+    reached = np.cumsum(np.cos(angle) ** (2 * n))
+    return float(np.sin(angle[np.searchsorted(reached, 0.975 * reached[-1])]) ** 2)
+
+
 def test_no_miss_among_24_over_ten_small_strata_leaves_room_for_few():
     y = np.repeat([1.0, 0.0], [24, 36])
     stratum = np.concatenate([np.arange(24) % 10, np.full(36, 10)])
 
     recall = bootstrap_rates(y, y, np.ones(60), stratum, replicates=4000, seed=0)["recall"]
 
-    # Wilson, on 24 of 24: .862.
-    assert 0.72 <= recall.low <= 0.90
+    # Jeffreys, on 24 of 24: .902.
+    assert_allclose(recall.low, 1 - jeffreys_bound(24), atol=0.01)
 
 
 def one_feature(rng: np.random.Generator, *, density: float, hits: float, false: float) -> tuple[bool, float]:
@@ -172,10 +180,11 @@ def test_near_duplicates_count_as_one_judgement():
         activation=four_times.activation,
         stratum=four_times.stratum,
         phase=four_times.phase,
-        looked=np.full(96, 12),
+        looked=np.full(96, 48),
         cleared=np.zeros(96, bool),
         group=np.repeat(np.arange(24), 4),
         answered=four_times.answered,
+        fraction=np.zeros(96),
     )
 
     widths = [
@@ -213,7 +222,7 @@ def test_an_unanswered_judgement_widens_the_interval_to_what_it_could_have_been(
 
 
 def test_a_recall_that_only_copies_attest_is_known_as_badly_as_from_their_originals():
-    # 24 images that are six groups of four copies, all yes: six of six, whose Wilson bound is .61.
+    # 24 images that are six groups of four copies, all yes: six of six, whose Jeffreys bound is .67.
     y = np.repeat([1.0, 0.0], [24, 24])
     copies = one_look(y, y, np.ones(48), y.astype(np.int64))
     grouped = replace(copies, group=np.concatenate([np.repeat(np.arange(6), 4), 100 + np.arange(24)]))
@@ -221,8 +230,8 @@ def test_a_recall_that_only_copies_attest_is_known_as_badly_as_from_their_origin
     known = interval_of(recall_samples, grouped, resample(grouped, Draws(4000, 0)))
     thought = interval_of(recall_samples, copies, resample(copies, Draws(4000, 0)))
 
-    assert known.low < 0.68
-    assert thought.low > 0.78
+    assert_allclose(known.low, 1 - jeffreys_bound(6), atol=0.03)
+    assert_allclose(thought.low, 1 - jeffreys_bound(24), atol=0.01)
 
 
 def test_permuted_answers_of_copies_are_no_evidence():
@@ -257,6 +266,7 @@ def two_phases(n_screened_yes: int) -> Columns:
         cleared=silent & (phase == 0),
         group=np.arange(n),
         answered=np.ones(n, bool),
+        fraction=np.zeros(n),
     )
 
 
@@ -271,15 +281,114 @@ def test_of_two_phases_the_first_one_bounds_what_the_second_can_know():
     assert 0.015 < 1 - found.low < 0.025
 
 
-def test_swapping_the_answers_tells_a_better_explanation_from_an_equal_one():
+def test_the_p_value_tells_a_better_f1_from_an_equal_one():
     judged = halves(20)
     perfect = replace(judged, belief=judged.active)
 
-    better = swapped_f1(perfect, judged.belief, Draws(999, 0))
-    equal = swapped_f1(judged, judged.belief, Draws(999, 0))
-    worse = swapped_f1(judged, judged.active, Draws(999, 0))
+    better = f1_not_above(perfect, judged.belief, Draws(999, 0))
+    equal = f1_not_above(judged, judged.belief, Draws(999, 0))
+    worse = f1_not_above(judged, judged.active, Draws(999, 0))
 
-    # Ten answers differ, all for the better: one swap in 2^10 does as well.
-    assert better < 0.01
+    # F1 of 1 against 2/3, on 20 active images.
+    assert better < 0.02
     assert equal == 1.0
     assert worse > 0.99
+
+
+def test_two_explanations_of_equal_f1_that_err_in_opposite_ways_are_seldom_told_apart():
+    # It fires on 1 %. One fits everything: F1 is .02/1.01. The other finds a tenth of it and fits a share f of the
+    # silent images with .002 / (.01 + .001 + .99 f) = .02/1.01, so f = .0909. Their answers are not interchangeable.
+    rng = np.random.default_rng(0)
+    y, w = np.repeat([1.0, 0.0], [24, 36]), np.repeat([0.01 / 24, 0.99 / 36], [24, 36]) * 100_000
+
+    def p(seed: int) -> float:
+        said = np.concatenate([rng.random(24) < 0.1, rng.random(36) < 0.0909]).astype(float)
+        return f1_not_above(one_look(y, said, w, y.astype(np.int64)), np.ones(60), Draws(200, seed))
+
+    below = np.mean([p(seed) < 0.05 for seed in range(200)])
+
+    # Three standard errors above 5 %; a test by swapping answers rejects a quarter of them.
+    assert below < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 200)
+
+
+def test_zero_of_36_bounds_the_share_at_jeffreys_bound_whatever_the_strata():
+    assert_allclose(jeffreys_bound(36), 2.5 / 36, rtol=0.05)
+    y = np.repeat([1.0, 0.0], [24, 36])
+
+    for strata in (1, 3):
+        stratum = np.concatenate([np.full(24, 9), np.arange(36) % strata])
+        found = bootstrap_rates(y, y, np.ones(60), stratum, replicates=20_000, seed=0)["specificity"]
+        assert_allclose(1 - found.low, jeffreys_bound(36), rtol=0.03)
+
+
+def test_light_look_alikes_say_little_of_the_heavy_images_beside_them():
+    # 12 images of 1000 and 24 of 1: (12024)² / (12 * 1000² + 24) = 12.05 equal images, not 36.
+    y, w = np.repeat([1.0, 0.0, 0.0], [24, 12, 24]), np.repeat([1.0, 1000.0, 1.0], [24, 12, 24])
+    stratum = np.repeat([0, 1, 2], [24, 12, 24])
+
+    found = bootstrap_rates(y, y, w, stratum, replicates=20_000, seed=0)["specificity"]
+
+    assert_allclose(1 - found.low, jeffreys_bound(12.05), rtol=0.05)
+
+
+def test_no_false_yes_among_50_silent_images_of_a_rare_feature_says_next_to_nothing():
+    # It fires on 200 of 200,000 images. With 2.5 false yeses in 50, 10,000 silent images would fit: F1 is .04.
+    y = np.repeat([1.0, 0.0], [24, 50])
+    w = np.repeat([200 / 24, 199_800 / 50], [24, 50])
+
+    found = bootstrap_rates(y, y, w, y.astype(np.int64), replicates=20_000, seed=0)["f1"]
+
+    assert found.high == 1.0
+    assert_allclose(found.low, 400 / (400 + jeffreys_bound(50) * 199_800), rtol=0.1)
+
+
+def test_a_perfect_precision_does_not_pull_the_upper_bound_below_what_recall_allows():
+    # Half of 24 active images fit and none of 36 silent ones, each for 100: were precision 1, F1 = 2r / (1 + r).
+    y, c = np.repeat([1.0, 0.0], [24, 36]), np.repeat([1.0, 0.0], [12, 48])
+    w = np.repeat([1.0, 100.0], [24, 36])
+
+    found = bootstrap_rates(y, c, w, y.astype(np.int64), replicates=20_000, seed=0)
+
+    r = found["recall"].high
+    assert_allclose(found["f1"].high, 2 * r / (1 + r), atol=0.02)
+
+
+def test_a_population_that_was_judged_whole_leaves_nothing_to_chance():
+    judged = halves(10)
+    whole = replace(judged, fraction=np.ones(20))
+    most = replace(judged, fraction=np.full(20, 0.75))
+
+    widths = []
+    for of in (judged, most, whole):
+        found = interval_of(recall_samples, of, resample(of, Draws(8000, 0)))
+        assert found.low <= found.value == 0.5 <= found.high
+        widths.append(found.high - found.low)
+
+    # The spread falls by sqrt(1 - f): to a half, then to nothing.
+    assert_allclose(widths[1], widths[0] / 2, rtol=0.1)
+    assert_allclose(widths[2], 0.0, atol=1e-9)
+
+
+def coverage(n: int, share: float, intervals: list[Interval]) -> float:
+    """How often the interval of x in n holds a share, by the binomial distribution alone."""
+    return sum(
+        comb(n, x) * share**x * (1 - share) ** (n - x)
+        for x, found in enumerate(intervals)
+        if found.low <= share <= found.high
+    )
+
+
+def test_the_interval_of_a_share_covers_as_it_promises_by_exact_enumeration():
+    n, y = 24, np.repeat([1.0, 0.0], [24, 4])
+    intervals: list[Interval] = []
+    for x in range(n + 1):
+        judged = one_look(y, (np.arange(28) < x).astype(float), np.ones(28), y.astype(np.int64))
+        intervals.append(interval_of(recall_samples, judged, resample(judged, Draws(3000, x))))
+
+    known = {share: coverage(n, share, intervals) for share in np.linspace(0.1, 0.9, 33).round(3).tolist()}
+
+    # No interval of a share covers 95 % at every share: what can be asked is 95 % on the mean, and not far below.
+    assert 0.93 <= np.mean(list(known.values())) <= 0.97
+    assert min(known.values()) >= 0.90
+    # Near the bounds none may fall short: three in a hundred, one in a hundred.
+    assert all(coverage(n, share, intervals) >= 0.95 for share in (0.005, 0.01, 0.03, 0.05, 0.95, 0.97, 0.99))

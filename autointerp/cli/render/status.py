@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from autointerp.cli.printing import dollars, tell
 from autointerp.commands.status import Status
 from autointerp.errors import typed
-from autointerp.jobs.status import RunStatus
+from autointerp.jobs.status import RunStatus, ScorerStatus
+from autointerp.schema import UNDETERMINED
 from autointerp.unexplainable import in_words
 
 
@@ -23,7 +24,7 @@ def _lines(s: RunStatus) -> Iterator[str]:
         mean = (
             f"mean {scorer.mean:.3f} [{scorer.low:.3f}, {scorer.high:.3f}]" if scorer.mean is not None else "none yet"
         )
-        yield f"  {scorer.scorer:<11} {mean}, {scorer.n:,} features, {scorer.unscored:,} unscored"
+        yield f"  {scorer.scorer:<11} {mean}, {scorer.n:,} features, {scorer.unscored:,} unscored{_wide(scorer)}"
     for name, line in (("sampled", s.several), ("relevance", s.associated), ("relevance", s.shuffled)):
         if line:
             yield f"  {name:<11} {line}"
@@ -36,6 +37,14 @@ def _lines(s: RunStatus) -> Iterator[str]:
     yield from _open_ends(s)
     tokens = f"{s.usage.input_tokens:,} tokens in, {s.usage.output_tokens:,} out"
     yield f"  used        {s.usage.calls:,} calls, {tokens}, {dollars(s.usage.dollars)}"
+
+
+def _wide(scorer: ScorerStatus) -> str:
+    """Says how many features are undetermined, and what the mean is without them."""
+    if not scorer.undetermined:
+        return ""
+    others = "none left" if scorer.mean_determined is None else f"mean {scorer.mean_determined:.3f} without them"
+    return f", {scorer.undetermined:,} undetermined (interval wider than {UNDETERMINED:g}; {others})"
 
 
 def _open_ends(s: RunStatus) -> Iterator[str]:

@@ -6,11 +6,12 @@ import numpy as np
 
 from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Exemplar, Verdict
-from autointerp.scoring.adaptive_sampling import CLEARED, columns
+from autointerp.scoring.adaptive_sampling import CLEARED, columns, confidence
 from autointerp.scoring.case import Addition, Case, Outcome, Scorer
 from autointerp.scoring.control_tests import CAREFUL
 from autointerp.scoring.controls import ask_ahead, judged_controls
 from autointerp.scoring.disjuncts import judged_disjuncts
+from autointerp.scoring.imputation import UNSURE, imputed
 from autointerp.scoring.judge import JUDGE, Judgements
 from autointerp.scoring.margin import margin_details
 from autointerp.statistics.rates import (
@@ -28,6 +29,8 @@ from autointerp.statistics.rates import (
 from autointerp.statistics.resampling import Columns, Replicates, interval_of, percentiles, permuted_f1, resample
 
 NAME = "detection"
+MOST_NAMED = 12
+"""So many unsure images are named in the details; the verdicts of the record have them all."""
 _FURTHER = {
     "precision": precision_samples,
     "recall": recall_samples,
@@ -51,9 +54,9 @@ async def detection(case: Case) -> Outcome:
     additions = await _additions(case, said, judged, drawn, plain)
     if isinstance(additions, Failure):
         return additions
-    f1 = interval_of(f1_samples, judged, drawn)
-    dealt, p = permuted_f1(plain, case.draws)
     n = len(said.items)
+    f1 = interval_of(f1_samples, judged, drawn, confidence(len(whole.items), case.pool))
+    dealt, p = permuted_f1(plain, case.draws)
     controls = {
         # What "an image" would score, and what these answers would if dealt to the images at random.
         "always_yes": Control(value=_always_yes(judged), n=n),
@@ -64,7 +67,7 @@ async def detection(case: Case) -> Outcome:
         details["interval_met"] = f1.high - f1.low <= case.settings.interval
     if said.screened:
         details |= _screening(said, plain)
-    details |= _unanswered(judged)
+    details |= _undecided(said, judged)
     details |= margin_details(case.pool, whole, f1, case.draws)
     # A calibration knows the errors of one look. Of those that pass two, it would take out too much.
     if case.judge_rates is not None and not said.screened:
@@ -115,9 +118,8 @@ def _counts(case: Case, judged: Columns) -> Details:
         "active_covered": covered(feature.active, n_active),
         # The same of the silent ones, e.g. where the dump has look-alikes alone.
         "silent_covered": covered(feature.negatives, case.population.n_images - n_active),
-        "false_positives": int(np.sum((y == 0) & (c == 1))),
-        "false_negatives": int(np.sum((y == 1) & (c == 0))),
-        "unsure": int(np.sum((c == 0.5) & judged.answered)),
+        "false_positives": int(np.sum((y == 0) & (c == 1) & judged.answered)),
+        "false_negatives": int(np.sum((y == 1) & (c == 0) & judged.answered)),
     }
 
 
@@ -126,16 +128,33 @@ def covered(exemplars: Sequence[Exemplar], n: int) -> float:
     return min(1.0, sum(1 / e.probability for e in exemplars) / n) if n > 0 else 1.0
 
 
-def _unanswered(judged: Columns) -> Details:
-    """F1 with the unanswered judgements as bad and as good as they could be; nothing where all were answered."""
+def _undecided(said: Judgements, judged: Columns) -> Details:
+    """What unanswered and unsure judgements leave open: F1 as badly and as well as they could be, and which they are.
+
+    The unsure images are named with the images that each stands for, the heaviest first: a person who looks at them
+    settles more of the interval than any further call.
+    """
+    unsure = [
+        i
+        for i, belief, known in zip(said.items, said.beliefs, judged.answered, strict=True)
+        if belief == UNSURE and not known
+    ]
+    out: Details = {"unsure": len(unsure)}
     if judged.answered.all():
-        return {}
+        return out
     worst, best = judged.bounds()
-    return {
-        "unanswered": int(np.sum(~judged.answered)),
-        "f1_worst": weighted_rates(worst.active, worst.belief, worst.weight).f1,
-        "f1_best": weighted_rates(best.active, best.belief, best.weight).f1,
-    }
+    if missing := int(np.sum(~judged.answered)) - len(unsure):
+        out["unanswered"] = missing
+    out["f1_worst"] = weighted_rates(worst.active, worst.belief, worst.weight).f1
+    out["f1_best"] = weighted_rates(best.active, best.belief, best.weight).f1
+    if unsure:
+        heaviest = sorted(unsure, key=lambda i: (-i.weight, i.exemplar.image))
+        named = [f"{i.exemplar.image} (×{i.weight:.3g})" for i in heaviest[:MOST_NAMED]]
+        more = [f"and {len(unsure) - MOST_NAMED} more"] if len(unsure) > MOST_NAMED else []
+        out["unsure_active_weight"] = sum(i.weight for i in unsure if i.active)
+        out["unsure_silent_weight"] = sum(i.weight for i in unsure if not i.active)
+        out["unsure_images"] = ", ".join(named + more)
+    return out
 
 
 def _screening(said: Judgements, plain: Columns) -> Details:
@@ -168,16 +187,9 @@ def _corrected(rates: JudgeRates, judged: Columns, drawn: Replicates, seed: int)
     point = float(corrected_f1(*shares, odds, *known)[0])
     if not np.isfinite(point):
         return {}
-    # The unanswered ones are taken as badly and as well answered as they could be, as for the headline.
-    found = [
-        percentiles(point, corrected_f1(*_shares(y, drawn.belief(of), drawn.weights), odds, se, sp))
-        for of in judged.bounds()
-    ]
-    return {
-        "corrected": point,
-        "corrected_low": min(f.low for f in found),
-        "corrected_high": max(f.high for f in found),
-    }
+    worst, best = (corrected_f1(*_shares(y, belief, drawn.weights), odds, se, sp) for belief in drawn.beliefs(judged))
+    found = percentiles(point, worst, best)
+    return {"corrected": point, "corrected_low": found.low, "corrected_high": found.high}
 
 
 def _shares(y: Floats, c: Floats, w: Floats) -> tuple[Floats, Floats]:
@@ -187,7 +199,7 @@ def _shares(y: Floats, c: Floats, w: Floats) -> tuple[Floats, Floats]:
 
 def _f1(verdicts: Sequence[Verdict], weight: Floats) -> float:
     active = np.array([v.active for v in verdicts], float)
-    belief = np.array([v.belief for v in verdicts], float)
+    belief = np.array(imputed(verdicts, [v.belief for v in verdicts]), float)
     return weighted_rates(active, belief, weight).f1
 
 

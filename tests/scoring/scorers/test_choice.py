@@ -26,7 +26,7 @@ def test_who_knows_the_active_one_scores_one(cache: Cache, layout: str):
 
     assert (found.value, found.high, found.n) == (1.0, 1.0, 24)
     # Twelve pairs, not twenty-four answers: none wrong leaves room for three (the rule of three).
-    assert 0.65 < found.low < 0.78
+    assert 0.65 < found.low < 0.82
     assert (found.details["pairs"], found.details["first"], found.details["consistent"]) == (12, 0.5, 1.0)
     assert found.details["p"] == 0.5**12
     assert found.controls["chance"].value == 0.5

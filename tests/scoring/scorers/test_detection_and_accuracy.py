@@ -86,13 +86,33 @@ def test_each_false_yes_counts_as_many_images_as_it_stands_for(cache: Cache):
     assert len(wrong) == 1
 
 
-def test_unsure_counts_half_in_detection_and_not_at_all_in_accuracy(cache: Cache):
+def test_unsure_leaves_detection_open_and_is_no_yes_in_accuracy(cache: Cache):
     found = outcomes(cache, ByImage(lambda image: "unsure" if image < 100 else "no"))
 
     detection, accuracy = scored(found["detection"]), scored(found["accuracy"])
-    assert detection.value == pytest.approx(2 * 0.5 / 1.5)
+    # No active image is decided: at worst none fits, at best all do and nothing else.
+    assert (detection.details["f1_worst"], detection.details["f1_best"]) == (0.0, 1.0)
+    assert (detection.low, detection.high) == (0.0, 1.0)
+    assert detection.undetermined
     assert detection.details["unsure"] == 10
+    assert "unanswered" not in detection.details
     assert (accuracy.value, accuracy.details["band"], accuracy.details["unsure"]) == (0.0, "low", 10)
+
+
+def test_one_unsure_silent_image_is_no_false_positive_but_a_doubt_that_is_named(cache: Cache):
+    found = outcomes(cache, ByImage(lambda image: "yes" if image < 100 else "unsure" if image == WRONG else "no"))
+
+    detection = scored(found["detection"])
+    # It stands for 900 / 30 = 30 images; the others of its kind are all no. At worst 30 more fit than the 100 active.
+    assert detection.value == 1.0
+    assert detection.details["f1_best"] == 1.0
+    assert detection.details["f1_worst"] == pytest.approx(200 / 230)
+    assert detection.low < 200 / 230
+    assert detection.details["unsure"] == 1
+    assert detection.details["unsure_silent_weight"] == pytest.approx(30)
+    assert detection.details["unsure_active_weight"] == 0
+    assert detection.details["unsure_images"] == f"{WRONG} (×30)"
+    assert detection.details["false_positives"] == 0
 
 
 def test_the_judgements_are_asked_for_once_and_their_usage_is_carried_once(cache: Cache):
