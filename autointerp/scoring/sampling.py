@@ -177,7 +177,8 @@ class Pool:
         # Each round of adaptive sampling asks for the same tiles again.
         if (made := self._tiles.get((exemplar.image, shown_as))) is None:
             style = self.settings.region.outline
-            made = tile_of(exemplar, self.images[exemplar.image], shown_as, self._box(exemplar), self.grid, style)
+            box = None if shown_as == "full" else self._box(exemplar)
+            made = tile_of(exemplar, self.images[exemplar.image], shown_as, box, self.grid, style)
             self._tiles[exemplar.image, shown_as] = made
         return made
 
