@@ -80,7 +80,7 @@ def test_separate_pictures_and_the_objects_own_boxes_do_as_well(
     assert (mean(found["choice"]), mean(found["naming"])) == (1.0, 1.0)
     assert mean(found["intruder"]) > 0.9
     asked = {task: len(seer.questions(task)) for task in NAMES}
-    assert asked == {"intruder": 30, "choice": 72, "naming": 12, "localisation": 36}
+    assert asked == {"intruder": 60, "choice": 72, "naming": 12, "localisation": 36}
 
 
 def test_other_features_explanations_are_found_out(asked: Command, tmp_path: Path):
