@@ -12,7 +12,7 @@ from autointerp.clock import now
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import Selection, parse_features
-from autointerp.errors import RunError, SettingsError
+from autointerp.errors import RunError, SettingsError, typed
 from autointerp.evidence import Images
 from autointerp.lmm.exchanges import Heard
 from autointerp.lmm.gateway import Tally
@@ -354,7 +354,7 @@ def dump_of(run: Run, given: Location | None, *, allow_outside: bool, dealt: boo
     if given is None and isinstance(place, Path) and not _is_there(place):
         raise RunError(f"{run.path}: its dump is no longer at {run.info.dump.path}; say where it is with --dump")
     if given is None and not dealt:
-        refuse_unknown_dump(place, f"{run.path}/run.json", f"if you trust it, give --dump {place} once")
+        refuse_unknown_dump(place, f"{run.path}/run.json", f"if you trust it, give --dump {typed(place)} once")
     dump = (open_dump if given is None else named_dump)(place, allow_outside=allow_outside)
     if dump.digest != run.info.dump.digest:
         raise RunError(

@@ -161,7 +161,8 @@ _COMMENTED = re.compile(
 )
 _TURNS = re.compile(
     r"\b(?:yes|no|not|unsure|but|or|if|except|maybe|may|might|could|perhaps|possibly|probably|likely|partly|somewhat"
-    r"|slightly|barely|hardly|almost|nearly|unlikely|unclear|uncertain)\b|n't|n\u2019t|\d\s*%|\d\.\d"
+    r"|slightly|barely|hardly|almost|nearly|unlikely|unclear|uncertain|though|although|however|yet|actually|rather"
+    r"|instead|otherwise|neither|nor|doubt\w*|false|wrong)\b|n't|n\u2019t|\d\s*%|\d\.\d"
 )
 """What in a comment could turn or weaken a verdict."""
 

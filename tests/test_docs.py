@@ -9,7 +9,7 @@ import pytest
 from standin.commands import all_commands
 
 import autointerp
-from autointerp.cli.main import program
+from autointerp.cli.main import COMMANDS, GROUPS, program
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -109,6 +109,12 @@ def test_every_python_import_shown_works(page: Path):
 
 def test_every_public_name_can_be_had():
     assert [name for name in autointerp.__all__ if getattr(autointerp, name, None) is None] == []
+
+
+def test_every_command_is_a_function_of_the_package():
+    modules = {*COMMANDS.values(), *(name for _, names in GROUPS.values() for name in names.values())}
+
+    assert modules - {"demo"} - set(autointerp.__all__) == set()
 
 
 def test_every_function_named_on_the_python_page_is_public():

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveInt
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.settings import HarvestSettings, Several
+from autointerp.transcoder.settings import BACKBONES, HarvestSettings, Several
 
 
 class Harvest(Command):
@@ -28,8 +28,7 @@ class Harvest(Command):
         Option("--coder", missing="--coder: name at least one folder with a coder, or raw:HOOKPOINT"),
     ] = Field(min_length=1)
     """The folder of a trained coder, or raw:HOOKPOINT for the model's own units; repeat it, the backbone runs once."""
-    backbone: Annotated[str | None, Option(default="what the coders name")] = None
-    """The model: dinov2-small, timm:NAME or hf:NAME."""
+    backbone: Annotated[str | None, Option(default="what the coders name", help=f"The model: {BACKBONES}.")] = None
     labels: Path | None = None
     """A CSV file of path, label (1 has the attribute, 0, or empty) and perhaps group; else folder names decide."""
     error_folders: Several = ()

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from autointerp.extras import TRAIN
-from autointerp.options import Argument, Command, Work
-from autointerp.transcoder.settings import USUAL, BackboneName, StoreSettings
+from autointerp.options import Argument, Command, Option, Work
+from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, StoreSettings
 
 
 class TrainActivations(Command):
@@ -21,8 +21,9 @@ class TrainActivations(Command):
     """The folder of images."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
-    backbone: BackboneName = USUAL
-    """The model: dinov2-small, timm:NAME or hf:NAME; with `:random` after it, it has fresh weights."""
+    backbone: Annotated[
+        BackboneName, Option(help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.")
+    ] = USUAL
     labels: Path | None = None
     """A CSV file of path, label and perhaps group: only its images are run, and those of a group stay together."""
     settings: StoreSettings = StoreSettings()

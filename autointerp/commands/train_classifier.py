@@ -5,7 +5,7 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.settings import USUAL, BackboneName, ClassifierSettings, Several
+from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, ClassifierSettings, Several
 
 
 class TrainClassifier(Command):
@@ -25,8 +25,9 @@ class TrainClassifier(Command):
     """A CSV file of path, label (1 has a physical error, 0, or empty) and perhaps group; else folder names decide."""
     error_folders: Several = ()
     """A folder whose images have an error, all others not; repeat it for several."""
-    backbone: BackboneName = USUAL
-    """The model: dinov2-small, timm:NAME or hf:NAME; with `:random` after it, it has fresh weights."""
+    backbone: Annotated[
+        BackboneName, Option(help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.")
+    ] = USUAL
     settings: ClassifierSettings = ClassifierSettings()
     """What is trained and how."""
     vectors: Annotated[Path | None, Option("--features", default="OUT/features")] = None

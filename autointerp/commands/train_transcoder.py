@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Group, Option, Work
-from autointerp.transcoder.settings import RELEASED, BackboneName, CoderForm, StoreSettings, TrainSettings
+from autointerp.transcoder.settings import BACKBONES, RELEASED, BackboneName, CoderForm, StoreSettings, TrainSettings
 
 FORM = tuple(name for name in CoderForm.model_fields if name not in ("decoder", "l1_weight", "jump"))
 TRAINING = tuple(name for name in TrainSettings.model_fields if name not in ("fit_tokens", "report_every"))
@@ -26,8 +26,10 @@ class TrainTranscoder(Command):
     """The folder of stored activations; with --backbone, of images."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
-    backbone: BackboneName | None = None
-    """Learn straight from images: dinov2-small, timm:NAME or hf:NAME runs them in every epoch, nothing is stored."""
+    backbone: Annotated[
+        BackboneName | None,
+        Option(help=f"Learn straight from images: {BACKBONES} runs them in every epoch, nothing is stored."),
+    ] = None
     hookpoints: Annotated[
         StoreSettings,
         Group(

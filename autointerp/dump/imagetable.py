@@ -78,6 +78,9 @@ class ImageTable:
         position = int(positions[0])
         path = self.table["path"][position].as_py()
         if path is not None:
+            if isinstance(self._folder, Path) and not self._folder.is_dir():
+                # Otherwise what is in memory by chance would be shown in place of all that is gone.
+                raise DumpError(f"{self._folder}: was removed or moved while it was being read; put it back and go on")
             return self.resolve(path, position)
         found = self._bytes(position)
         if found is None:

@@ -44,11 +44,11 @@ class Selection:
         if self.width is not None:
             if self.width not in widths:
                 known = ", ".join(str(w) for w in widths)
-                raise SettingsError(f"width {self.width}: the dump has no such nested prefix; choose one of {known}")
+                raise SettingsError(f"--width {self.width}: the dump has no such nested prefix; choose one of {known}")
             chosen = chosen[chosen < self.width]
         if self.n_sample is not None:
             if self.n_sample < 0:
-                raise SettingsError(f"sample {self.n_sample}: expected 0 or more features")
+                raise SettingsError(f"--sample {self.n_sample}: expected 0 or more features")
             size = min(self.n_sample, len(chosen))
             chosen = np.sort(np.random.default_rng(self.seed).choice(chosen, size=size, replace=False))
         return chosen
@@ -98,7 +98,7 @@ def parse_features(text: str, *, n_latents: int) -> Selection:
             raise SettingsError(f"{where}{item!r} runs backwards; write {last}-{first}")
         ends.append((first, last))
     if not ends:
-        raise SettingsError(f"{text or 'features'}: no feature is named; write all for every feature")
+        raise SettingsError(f"--features {text!r}: no feature is named; write all for every feature")
     table = np.array(ends, dtype=np.int64)
     starts, stops = table[:, 0], table[:, 1] + 1
     beyond = stops > n_latents
@@ -111,11 +111,12 @@ def parse_features(text: str, *, n_latents: int) -> Selection:
 def _items(text: str) -> Iterator[tuple[str, str]]:
     """Each item, after what says where it stands."""
     if not text.startswith("@"):
-        yield from (("", item.strip()) for item in text.split(",") if item.strip())
+        yield from (("--features: ", item.strip()) for item in text.split(",") if item.strip())
         return
     path = Path(text[1:])
     try:
-        with path.open(encoding="utf-8") as file:
+        # Spreadsheets put a byte order mark at the start.
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 item = line.partition("#")[0].strip()
                 if item:

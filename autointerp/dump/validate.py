@@ -82,8 +82,10 @@ def validate(dump: Dump, *, content: bool = False) -> list[Problem]:
     """
     findings = _Findings()
     ids = dump.feature_ids
-    active, silent, highest = _check_exemplars(dump, findings)
-    _check_features(dump, findings, active, highest)
+    # A value that is no number, or too large for its column, is found by name: numpy need not warn of it too.
+    with np.errstate(invalid="ignore", over="ignore"):
+        active, silent, highest = _check_exemplars(dump, findings)
+        _check_features(dump, findings, active, highest)
     findings.add_features((active + silent) == 0, ids, "has no exemplars")
     findings.add_features((active + silent > 0) & (silent == 0), ids, "has no silent exemplars, so it cannot be scored")
     few = (active > 0) & (active < FEW_ACTIVE)

@@ -13,7 +13,7 @@ from threading import Condition
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from autointerp.errors import ImageError
@@ -29,6 +29,8 @@ _STORED = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2
 """Bytes of a pixel in memory by mode; four in all others."""
 _WORK = {"WEBP": 12, "AVIF": 8, "JPEG2000": 20, "TIFF": 4, "GIF": 4}
 """Bytes that a format's decoder holds besides for each pixel, as measured; line by line where it is not named."""
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+"""Tags of a TIFF."""
 _PROGRESSIVE = 6
 """Likewise for a JPEG that comes in several passes, of each pixel of the file, however small it is decoded."""
 
@@ -45,7 +47,16 @@ def bytes_to_decode(image: Image.Image, *, pixels: int, turned: bool) -> int:
     work = _WORK.get(image.format or "", 0)
     made = 4 * (image.mode != "RGB") + 4 * turned
     passes = _PROGRESSIVE * pixels if image.info.get("progressive") else 0
-    return (stored + work + made) * image.width * image.height + passes
+    return (stored + work + made) * image.width * image.height + passes + _bytes_of_tile(image)
+
+
+def _bytes_of_tile(image: Image.Image) -> int:
+    """Bytes of one tile of a TIFF, which is unpacked whole and may be larger than the image."""
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    width, height, bits = (tags.get(tag) for tag in (_TILE_WIDTH, _TILE_HEIGHT, TiffImagePlugin.BITSPERSAMPLE))
+    if not (isinstance(width, int) and isinstance(height, int)):
+        return 0
+    return width * height * (sum(bits) if isinstance(bits, tuple) else 8) // 8
 
 
 class Room:

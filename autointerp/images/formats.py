@@ -55,10 +55,12 @@ def why_no_image(path: Path) -> str | None:
     """Why a file of a folder is not taken for an image, in the plural; None if it is.
 
     A file with the suffix of an image is one, unless it is empty; any other is one if it begins like one. Hidden files
-    are none: what an operating system leaves beside an image is called `._cat.png`.
+    are none: what an operating system leaves beside an image is called `._cat.png`. A name that is not UTF-8 can
+    stand in no record.
     """
     kind = path.suffix.lower()
     try:
+        str(path).encode()
         if not path.is_file():
             return "folders inside" if path.is_dir() else "links that lead nowhere or special files"
         if path.name.startswith("."):
@@ -69,6 +71,8 @@ def why_no_image(path: Path) -> str | None:
             return None
     except OSError as error:
         return f"files that cannot be read ({error.strerror})"
+    except UnicodeEncodeError:
+        return "files whose names are not UTF-8, which have to be renamed"
     return f"{kind} files, which are not images of a kind that is read" if kind else "files without a suffix"
 
 

@@ -1,6 +1,7 @@
 """Addresses of endpoints: checked before anything is sent to them or written of them, and put together in one place."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ _VERSION = "/v1"
 _CHAT = "/chat/completions"
 _LONGEST_HOST = 253
 """Characters of a host name, RFC 1035."""
+_IN_BRACKETS = re.compile(r"\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\](?::\d*)?", re.ASCII)
 _INSIDE = (".local", ".internal", ".lan", ".svc")
 
 
@@ -49,6 +51,9 @@ def _check_host(text: str) -> None:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("not an http(s) address")
+    if parts.netloc.startswith("[") and _IN_BRACKETS.fullmatch(parts.netloc) is None:
+        # What follows the bracket would be no part of the name here, and might be one elsewhere.
+        raise ValueError("not an IPv6 address in brackets")
     if parts.port == 0:
         raise ValueError("there is no port 0")
     try:

@@ -17,6 +17,8 @@ _AT_ONCE = 1 << 20
 MOST_ANSWERED = 16 << 20
 """Bytes of an answer, unpacked: the longest thought as an event stream has fewer, and 512 of them fit in memory."""
 _PACKINGS = "gzip, deflate"
+_FOREIGN = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
+"""Other packings that there are; some servers write `none` or `utf-8` where the header names them, and pack nothing."""
 
 
 class Sent(NamedTuple):
@@ -134,11 +136,10 @@ def unpacked(content: bytes, packings: str) -> bytes:
         ValueError: it is longer, is cut or broken, or is packed in a way that was not asked for.
     """
     for name in reversed([p.strip().lower() for p in packings.split(",")]):
-        if name in ("", "identity") or not content:
-            continue
-        if name not in ("gzip", "x-gzip", "deflate"):
-            raise ValueError(f"the answer is packed as {name[:20]!r}, which was not asked for ({_PACKINGS} were)")
-        content = _inflated(content)
+        if name in _FOREIGN:
+            raise ValueError(f"the answer is packed as {name!r}, which was not asked for ({_PACKINGS} were)")
+        if name in ("gzip", "x-gzip", "deflate") and content:
+            content = _inflated(content)
     return content
 
 

@@ -158,6 +158,9 @@ class OpenAIClient:
         except TimeoutError as e:
             said = f"no answer within {self._timeout:g} s"
             raise CallError("timeout", said, again=True, overload=True, nobody=True) from e
+        except aiohttp.InvalidURL as e:
+            said = f"{self._base_url} is no address that can be asked ({self._scrub(str(e))})"
+            raise CallError("connection", said, again=False, remedy=f"{said}; check --base-url") from e
         except aiohttp.ClientError as e:
             refused = isinstance(e, aiohttp.ClientConnectorError)
             raise CallError("connection", self._unreachable(e), again=True, nobody=refused) from e

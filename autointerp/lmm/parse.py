@@ -15,15 +15,16 @@ from autointerp.replies import Reply
 R = TypeVar("R", bound=Reply)
 
 _THOUGHT = (
-    r"(?i:(?:\w{1,20}:)?(?:\w{0,20}_)?(?:ant|mm)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis)"
-    r"(?:_\w{1,60})?)"
+    r"(?i:(?:\w{1,20}:)?(?:\w{0,20}_)?(?:ant|mm)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratch_?pad|analysis"
+    r"|monologue|cot|rationale|planning|deliberation|思考)(?:_\w{1,60}?)?)"
 )
 _MARK = re.compile(
     # <think>, <seed:think>, <|begin_of_thought|>, ◁think▷, [THINK], and the channels of gpt-oss, Gemma and MedGemma
-    rf"(?P<open><[|｜]?(?!(?i:end_)){_THOUGHT}(?: [^<>]{{0,80}})?[|｜]?>|◁{_THOUGHT}▷|\[THINK(?:ING)?\]"
+    rf"(?P<open><[|｜]?(?!(?i:end_|\w{{1,60}}_end[|｜]?>)){_THOUGHT}(?:\s[^<>]{{0,80}})?[|｜]?>|◁{_THOUGHT}▷|\[(?:THINK|REASON)(?:ING)?\]|【思考】"
     r"|<\|inner_prefix\|>|<\|channel\|>(?:analysis|commentary)\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<\|channel>thought|<unused94>|\Aanalysis(?=[A-Z{]))"
-    rf"|(?P<close></[|｜]?{_THOUGHT}[|｜]?>|<[|｜]/{_THOUGHT}[|｜]>|<[|｜](?i:end_){_THOUGHT}[|｜]>|◁/{_THOUGHT}▷"
-    r"|\[/THINK(?:ING)?\]|<\|inner_suffix\|>|<\|channel\|>final\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<channel\|>|<unused95>"
+    rf"|(?P<close></[|｜]?{_THOUGHT}\s*[|｜]?>|<[|｜]/{_THOUGHT}[|｜]>|<[|｜](?i:end_){_THOUGHT}[|｜]>|◁/{_THOUGHT}▷"
+    rf"|<[|｜]{_THOUGHT}(?i:_end)[|｜]>|【/思考】"
+    r"|\[/(?:THINK|REASON)(?:ING)?\]|<\|inner_suffix\|>|<\|channel\|>final\b(?:[^<]|<\|constrain\|>){0,80}<\|message\|>|<channel\|>|<unused95>"
     r"|assistantfinal)"
 )
 _FIRST_KEY = re.compile(r"\{\s*\"([^\"]{1,60})\"")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from autointerp.errors import SettingsError, one_line
+from autointerp.errors import SettingsError, one_line, typed
 from autointerp.lmm.address import checked_url, identity, is_loopback, same_place
 from autointerp.lmm.route import api_key_name
 
@@ -83,7 +83,7 @@ def admit(
             raise SettingsError(
                 f"{named_by} names the server {one_line(url)}, which was never given on this machine; the pictures"
                 f"{' and your API key' if api_key_name() else ''} would go there: if you trust it, give "
-                f"{TRUST} {one_line(url)} once{instead}"
+                f"{TRUST} {typed(one_line(url))} once{instead}"
             )
 
 

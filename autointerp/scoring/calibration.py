@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from autointerp.errors import SettingsError
+from autointerp.errors import SettingsError, typed
 from autointerp.record import Record
 from autointerp.schema import Usage
 from autointerp.settings import Detail, ScoreSettings
@@ -175,7 +175,8 @@ def load_calibration(path: Path) -> Calibration:
     try:
         return Calibration.model_validate_json(path.read_bytes())
     except FileNotFoundError:
-        raise SettingsError(f"{path}: no such file; `autointerp calibrate --model M --out {path}` makes it") from None
+        made = f"`autointerp calibrate --model M --out {typed(path)}` makes it"
+        raise SettingsError(f"{path}: no such file; {made}") from None
     except OSError as e:
         raise SettingsError(f"{path}: cannot be read ({e.strerror})") from e
     except ValidationError as e:

@@ -109,12 +109,14 @@ def listed_in_csv(root: Path, labels: Path) -> Listing:
     """
     try:
         with labels.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            reader = csv.DictReader(file, skipinitialspace=True)
             _check_columns(labels, reader.fieldnames or ())
             rows = list(reader)
     except FileNotFoundError:
         raise SettingsError(f"--labels {labels}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
+    except UnicodeDecodeError as e:
+        raise SettingsError(f"--labels {labels}: is not UTF-8; save it as CSV in UTF-8 ({e})") from e
+    except (OSError, csv.Error) as e:
         raise SettingsError(f"--labels {labels}: cannot be read: {e}") from e
     out: list[Listed] = []
     seen: dict[Path, int] = {}

@@ -23,6 +23,13 @@ from autointerp.settings import split_at_commas
 
 USUAL = "dinov2-small"
 """The backbone that is taken where none is named."""
+SOURCES = {"timm": "timm_models:timm_backbone", "hf": "huggingface:huggingface_backbone"}
+"""Where backbones named `SOURCE:NAME` come from: a module beside the registry, and its function that loads one.
+
+A source of backbones is added here.
+"""
+BACKBONES = f"{USUAL}, {' or '.join(f'{source}:NAME' for source in SOURCES)}"
+"""All names of backbones, in words."""
 
 
 def one_or_several(value: object) -> object:

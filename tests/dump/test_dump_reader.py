@@ -30,6 +30,14 @@ def test_features_come_in_order_and_one_without_exemplars_has_none(small: Path) 
     assert found == [(0, 2, 1), (1, 2, 1), (2, 2, 1), (5, 0, 0)]
 
 
+def test_a_dump_that_goes_away_while_it_is_read_is_no_dump_of_broken_images(small: Path) -> None:
+    with open_dump(small) as dump:
+        small.rename(small.with_name("elsewhere"))
+
+        with pytest.raises(DumpError, match="was removed or moved while it was being read; put it back"):
+            dump.image_source(3)
+
+
 def test_one_feature_touches_one_row_group_of_three(small: Path) -> None:
     one_group_a_feature(small)
     with open_dump(small) as dump:

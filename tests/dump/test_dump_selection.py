@@ -49,11 +49,11 @@ def test_ranges_choose_what_sets_would(ranges: list[list[int]]) -> None:
         ("0-12,50,7", "features 10-12, 50 (4 in all) do not exist: this dump has 0 to 9"),
         ("20-29,25-34,99", "features 20-29, 25-34, 99 (16 in all) do not exist: this dump has 0 to 9"),
         ("11,12,13,14,15,16,17", "features 11, 12, 13, 14, 15 and 2 more do not exist: this dump has 0 to 9"),
-        ("5-2", "'5-2' runs backwards; write 2-5"),
-        ("x", "'x' is not a feature, a range such as 0-511, all, or @FILE"),
-        ("-3", "'-3' is not a feature, a range such as 0-511, all, or @FILE"),
-        ("", "features: no feature is named; write all for every feature"),
-        (",", ",: no feature is named; write all for every feature"),
+        ("5-2", "--features: '5-2' runs backwards; write 2-5"),
+        ("x", "--features: 'x' is not a feature, a range such as 0-511, all, or @FILE"),
+        ("-3", "--features: '-3' is not a feature, a range such as 0-511, all, or @FILE"),
+        ("", "--features '': no feature is named; write all for every feature"),
+        (",", "--features ',': no feature is named; write all for every feature"),
     ],
 )
 def test_what_cannot_be_chosen_is_one_line(text: str, said: str) -> None:
@@ -68,6 +68,13 @@ def test_a_file_lists_numbers_and_ranges_with_comments(tmp_path: Path) -> None:
     path.write_text("# mine\n5\n\n 0-1  # the first two\n")
 
     assert chosen(f"@{path}") == [0, 1, 5]
+
+
+def test_a_file_of_a_spreadsheet_begins_with_its_first_feature(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_text("5\r\n0\r\n", encoding="utf-8-sig")
+
+    assert chosen(f"@{path}") == [0, 5]
 
 
 def test_a_bad_line_of_a_file_is_named(tmp_path: Path) -> None:
@@ -93,7 +100,7 @@ def test_a_width_that_is_no_prefix_is_refused() -> None:
     with pytest.raises(SettingsError) as raised:
         Selection(width=5).resolve(PRESENT, (4, 10))
 
-    assert str(raised.value) == "width 5: the dump has no such nested prefix; choose one of 4, 10"
+    assert str(raised.value) == "--width 5: the dump has no such nested prefix; choose one of 4, 10"
 
 
 def test_a_sample_is_repeatable_ascending_and_differs_by_seed() -> None:

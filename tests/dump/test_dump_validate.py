@@ -63,6 +63,12 @@ def test_a_heat_map_of_zeros_is_odd(sound: Path, spoil: Spoil, row: int, feature
             {"feature": 3},
             "error: exemplars.parquet: row 8: feature is 3; expected one of features.parquet",
         ),
+        (
+            "exemplars.parquet",
+            0,
+            {"activation": float("nan")},
+            "error: exemplars.parquet: row 0: activation is nan; expected a finite number",
+        ),
         ("exemplars.parquet", 0, {"image": None}, "error: exemplars.parquet: row 0: image is None; expected a value"),
         ("exemplars.parquet", 1, {"activation": 2.5, "stratum": "top", "probability": 1.0}, None),
         (

@@ -44,6 +44,13 @@ def test_every_format_that_is_decoded_has_a_suffix():
     assert {Image.EXTENSION[suffix] for suffix in SUFFIXES} == {*FORMATS, "MPO"}
 
 
+def test_a_file_whose_name_can_stand_in_no_record_is_left_out(tmp_path: Path):
+    path = tmp_path / "caf\udce9.png"
+    path.write_bytes(encoded("PNG"))
+
+    assert why_no_image(path) == "files whose names are not UTF-8, which have to be renamed"
+
+
 @pytest.mark.parametrize("name", ["photo.dat", "ILSVRC2012_val_00000001", "x.txt"])
 def test_a_name_that_says_nothing_is_no_matter_where_the_content_does(name: str, tmp_path: Path):
     path = tmp_path / name

@@ -47,6 +47,23 @@ def test_81_megapixels_of_16_bits_take_two_bytes_each_and_four_for_the_result(tm
     assert int(grown) < 520_000
 
 
+def tiled_tiff(side: int, tile: int) -> bytes:
+    """An RGB image of `side` pixels each way in one tile of `tile` pixels, whose bytes are not there."""
+    tags = {256: side, 257: side, 258: 8, 259: 8, 262: 2, 277: 3, 322: tile, 323: tile, 324: 8, 325: 9}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    entries[2] = struct.pack("<HHII", 258, 3, 3, 8 + 2 + 12 * len(tags) + 4)
+    bits = struct.pack("<HHH", 8, 8, 8)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries) + bytes(4) + bits
+
+
+def test_a_small_tiff_in_a_large_tile_takes_what_the_tile_takes(tmp_path: Path):
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiled_tiff(16, 16_000))
+
+    with pytest.raises(ImageError, match=r"16 x 16 pixels \(TIFF, RGB\) take 732 MB to decode"):
+        decode(path, at_most=None)
+
+
 @pytest.mark.parametrize(
     ("kind", "mode", "needed"),
     [(6, "RGBA", "618 MB"), (4, "RGBA", "618 MB")],

@@ -12,6 +12,7 @@ from autointerp.lmm.address import checked_url, forms, is_loopback, is_openai, i
         ("https://api.deepseek.com", "https://api.deepseek.com"),
         ("http://gpu1:8000/v1/chat/completions", "http://gpu1:8000/v1"),
         ("http://[::1]:8000/v1", "http://[::1]:8000/v1"),
+        ("http://[fe80::1%25eth0]/v1", "http://[fe80::1%25eth0]/v1"),
         (None, None),
     ],
 )
@@ -29,6 +30,8 @@ def test_an_address_is_kept_without_what_surrounds_it(given: str | None, kept: s
         (f"http://{'a.' * 150}com/v1", "more than 253 characters"),
         ("http://a..b/v1", "a part of the host name is empty or too long"),
         ("http://:8000/v1", "not an http"),
+        ("http://[::1]example.org/v1", "not an IPv6 address in brackets"),
+        ("http://[v1.x]/v1", "not an IPv6 address in brackets"),
         ("http://ho st/v1", "has white space or a control character in it"),
         ("http://host/\x1b[2J", "has white space or a control character in it"),
         ("me:pw@host/v1", "holds a user name or password"),

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from autointerp.lmm.response import is_stream, read_completion, read_stream
+from autointerp.lmm.endpoint_errors import words_of
+from autointerp.lmm.response import error_within, is_stream, read_completion, read_stream
 
 
 def chunk(finish: str | None = None, **delta: object) -> str:
@@ -45,6 +46,8 @@ def test_the_pieces_of_a_reply_are_put_together(between: str):
         ['data: {"choices": [{"text": "a"}]}', "data: [DONE]", "data: after the end"],
         [chunk(content="half"), 'data: {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}'],
         [chunk(content=[{"type": "text", "text": "a"}]), "data: [DONE]"],
+        ["\n".join([chunk(content="a"), chunk("stop"), "data: [DONE]"])],
+        [chunk(content="a"), "data: [done]"],
     ],
 )
 def test_comments_other_fields_and_other_choices_are_passed_over(lines: list[str]):
@@ -54,8 +57,30 @@ def test_comments_other_fields_and_other_choices_are_passed_over(lines: list[str
     assert read_completion(read_stream(whole), None).text == "a"
 
 
-def test_a_reply_cut_at_its_length_is_told_as_such():
-    assert read_completion(read_stream(stream(chunk(content="a"), chunk("length"))), None).finish == "length"
+@pytest.mark.parametrize("finishes", [["length"], ["length", "stop"], ["stop", "length"]])
+def test_a_reply_cut_at_its_length_is_told_as_such(finishes: list[str]):
+    whole = read_stream(stream(chunk(content="a"), *map(chunk, finishes)))
+
+    assert read_completion(whole, None).finish == "length"
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [{"reasoning_text": '{"odd"'}, {"reasoning_text": ": 2}"}],
+        [{"thinking_blocks": [{"type": "thinking", "thinking": text}]} for text in ('{"odd"', ": 2}")],
+        [{"tool_calls": [{"index": 0, "function": {"arguments": text}}]} for text in ('{"odd"', ": 2}")],
+    ],
+)
+def test_an_answer_beside_the_content_is_put_together_too(pieces: list[dict[str, object]]):
+    whole = read_stream(stream(*(chunk(None, **piece) for piece in pieces), chunk("stop")))
+
+    assert read_completion(whole, None).text == '{"odd": 2}'
+
+
+@pytest.mark.parametrize("said", ['{"message": "no credit"}', "no credit", '{"error": {"message": "no credit"}}'])
+def test_an_event_of_an_error_is_one(said: str):
+    assert words_of(error_within(read_stream(stream(chunk(content="a"), f"event: error\ndata: {said}")))) == "no credit"
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,13 @@ def test_an_answer_that_unpacks_to_too_much_or_to_nothing_is_refused(content: by
         unpacked(content, packings)
 
 
+@pytest.mark.parametrize("packings", ["utf-8", "none", "binary", "utf-8, gzip"])
+def test_a_header_that_names_no_packing_costs_no_answer(packings: str):
+    content = packed(b"hello", "gzip") if "gzip" in packings else b"hello"
+
+    assert unpacked(content, packings) == b"hello"
+
+
 def test_an_answer_that_is_too_long_is_not_read_to_its_end():
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()

@@ -172,3 +172,22 @@ def test_a_netrc_file_gives_no_password(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert isinstance(seen.outcomes[0], Completion)
     assert seen.headers["Authorization"] == "Bearer none"
+
+
+def test_an_address_that_no_request_can_be_sent_to_ends_the_command(tmp_path: Path):
+    async def main(cache: Cache) -> CallError:
+        client = OpenAIClient("http://127.1:9", timeout=10, connections=1, cache=cache)
+        try:
+            with pytest.raises(CallError) as raised:
+                await client.complete(question(), Pictures(), nullcontext())
+        finally:
+            await client.aclose()
+        return raised.value
+
+    with Cache(tmp_path) as cache:
+        error = asyncio.run(main(cache))
+
+    assert (
+        error.remedy
+        == "http://127.1:9 is no address that can be asked (127.1 - is not a canonical IPv4 address); check --base-url"
+    )

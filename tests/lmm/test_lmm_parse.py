@@ -154,6 +154,13 @@ BRACKETS = [
     ("<|channel>thought\n", "<channel|>"),
     ("<unused94>thought\n", "<unused95>"),
     ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ("<think\n>", "</think\n>"),
+    ("<scratch_pad>", "</scratch_pad>"),
+    ("<internal_monologue>", "</internal_monologue>"),
+    ("<CoT>", "</CoT>"),
+    ("[REASONING]", "[/REASONING]"),
+    ("<|thought_start|>", "<|thought_end|>"),
+    ("\u3010\u601d\u8003\u3011", "\u3010/\u601d\u8003\u3011"),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autointerp.lmm.response import count_of, error_within, finish_of, read_completion
+from autointerp.lmm.response import body_of, count_of, error_within, finish_of, read_completion
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,7 @@ def test_odd_details_leave_the_usage_as_it_is(details: object):
         ([{"type": "output_text", "text": "a"}, None, 7], "a"),
         ([{"type": "text", "text": {"value": "a"}}], "a"),
         ([{"content": [{"parts": ["a", {"text": "b"}]}]}], "ab"),
+        ([{"type": "json", "json": {"odd": 2}}], '{"odd": 2}'),
         ([{"type": "thinking", "thinking": "draft"}, {"type": "text", "text": "a"}], "a"),
         ([{"text": "draft", "thought": True}, {"text": "a"}], "a"),
         ({"type": "text", "text": "a"}, "a"),
@@ -95,6 +96,8 @@ def test_content_is_read_in_every_shape(content: object, text: str):
         {"choices": [{"message": None, "text": "a"}]},
         {"choices": [{"delta": {"content": "a"}}]},
         {"message": {"role": "assistant", "content": "a"}, "done": True},
+        {"choices": [{"message": {"content": "a"}}], "error": {"code": 0, "message": "success"}},
+        {"choices": [{"message": {"content": "a", "refusal": "None"}}], "error": {"code": "200", "message": "OK"}},
         {"choices": [{"message": {"content": "a"}}], "model": None, "error": None},
         {"choices": [{"message": {"content": "a", "refusal": ""}}], "model": ["m"], "error": {}},
     ],
@@ -114,6 +117,9 @@ def test_a_message_is_found_wherever_it_stands(body: dict[str, object]):
         ({"content": " ", "thinking": '{"odd": 2}'}, '{"odd": 2}'),
         ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": '{"odd": 2}'}]}]}, '{"odd": 2}'),
         ({"reasoning_details": [{"type": "reasoning.text", "text": '{"odd": 2}'}]}, '{"odd": 2}'),
+        ({"content": "<think>\n</think>", "reasoning_text": '{"odd": 2}'}, '{"odd": 2}'),
+        ({"thinking_blocks": [{"type": "thinking", "thinking": '{"odd": 2}'}]}, '{"odd": 2}'),
+        ({"thought": '{"odd": 2}'}, '{"odd": 2}'),
         ({"tool_calls": [{"function": {"name": "reply", "arguments": '{"odd": 2}'}}]}, '{"odd": 2}'),
         ({"content": None, "parsed": {"odd": 2}}, '{"odd": 2}'),
         ({"content": "a", "reasoning_content": '{"odd": 2}'}, "a"),
@@ -140,12 +146,42 @@ def test_an_answer_that_stands_beside_an_empty_content_is_found_and_a_draft_is_n
             for word in ("content_filter", "SAFETY", "ContentFilter", "content-filter", "refusal")
         ),
         *((word, "content_filter") for word in ("content_filter: PROHIBITED_CONTENT", "RECITATION", "sensitive")),
+        *(
+            (word, "length")
+            for word in ("out_of_tokens", "output_limit", "partial", "cut_off", "repetition_truncation")
+        ),
+        *((word, "content_filter") for word in ("policy_violation", "harmful")),
         *((word, "error") for word in ("error", "abort", "network_error", "insufficient_system_resource")),
+        *(
+            (word, "error")
+            for word in ("error_finish", "engine_error", "compute_time_limit", "interrupted", "preempted")
+        ),
         *((word, "stop") for word in ("stop", "STOP", "eos_token", "end_turn", "tool_calls", "</s>", None, 7, "")),
     ],
 )
 def test_a_finish_reason_counts_by_its_meaning(said: object, finish: str):
     assert finish_of({"finish_reason": said}) == finish
+
+
+def test_a_body_that_a_gateway_wraps_is_read():
+    body = body_of(b'{"code": 0, "message": "ok", "data": {"choices": [{"message": {"content": "a"}}]}}')
+
+    assert error_within(body) is None
+    assert read_completion(body, None).text == "a"
+
+
+def test_a_part_that_refuses_is_a_refusal():
+    message = {"content": [{"type": "refusal", "refusal": "I cannot."}]}
+
+    assert read_completion({"choices": [{"message": message}]}, None).refusal == "I cannot."
+
+
+def test_a_number_too_long_to_read_costs_no_answer():
+    said = b'{"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": ' + b"9" * 5000 + b"}}"
+
+    completion = read_completion(body_of(said), None)
+
+    assert (completion.text, completion.input_tokens) == ("a", 0)
 
 
 def test_a_cut_reply_under_another_name_of_the_reason_is_cut():

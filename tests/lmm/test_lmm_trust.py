@@ -27,6 +27,10 @@ def test_an_address_that_nobody_gave_here_needs_a_yes_and_the_error_says_which(m
     assert "the pictures and your API key would go there" in refused()
 
 
+def test_an_address_that_a_shell_would_read_as_commands_is_quoted_where_it_is_to_be_typed():
+    assert "give --trust-address 'http://x;id/v1' once" in refused("http://x;id/v1")
+
+
 def test_an_address_that_was_given_once_is_remembered():
     remember([SHARED])
     remember([SHARED])

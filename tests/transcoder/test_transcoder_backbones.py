@@ -180,7 +180,7 @@ def test_an_unknown_hookpoint_is_one_line_that_names_some():
 
 @pytest.mark.parametrize("name", ["", "dinov3", "hf:", "timm", "clip:x"])
 def test_an_unknown_backbone_is_one_line(name: str):
-    with pytest.raises(SettingsError, match=r"there is dinov2-small, timm:NAME and hf:NAME"):
+    with pytest.raises(SettingsError, match=r"there is dinov2-small, timm:NAME or hf:NAME"):
         load_backbone(name)
 
 

@@ -45,6 +45,24 @@ def test_folders_named_plausible_and_implausible_are_the_labels(tmp_path: Path):
     assert [image.attribute for image in found.labelled().images] == [True, False, True]
 
 
+def test_spaces_after_the_commas_of_labels_are_no_part_of_them(tmp_path: Path):
+    put(tmp_path, "images/a.png")
+    table = write(tmp_path / "t.csv", "path, label, group", "a.png, 1, one")
+
+    (found,) = read_population(tmp_path / "images", labels=table).images
+
+    assert found.attribute is True
+
+
+def test_labels_that_are_not_utf_8_are_told_how_to_be_saved(tmp_path: Path):
+    put(tmp_path, "images/a.png")
+    table = tmp_path / "t.csv"
+    table.write_text("path,label\na.png,1\n", encoding="utf-16")
+
+    with pytest.raises(SettingsError, match="is not UTF-8; save it as CSV in UTF-8"):
+        read_population(tmp_path / "images", labels=table)
+
+
 def test_the_innermost_folder_decides(tmp_path: Path):
     put(tmp_path, "plausible/error/a.png")
     put(tmp_path, "errors/ok/b.png", 1)

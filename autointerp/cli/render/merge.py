@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from autointerp.cli.printing import exit_code, tell
 from autointerp.commands.merge import Merge
+from autointerp.errors import typed
 from autointerp.shards.merge import MergeResult
 from autointerp.unexplainable import in_words
 
@@ -40,4 +41,4 @@ def _lines(result: MergeResult) -> Iterator[str]:
         yield "an interrupted command left these parts; run it again to go on"
     elif n and not result.missing:
         scored = any(name.startswith("score") for name in result.merged)
-        yield f"next: autointerp {'report' if scored else 'score'} {result.run}"
+        yield f"next: autointerp {'report' if scored else 'score'} {typed(result.run)}"

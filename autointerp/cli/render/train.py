@@ -10,6 +10,7 @@ from autointerp.commands.train_activations import TrainActivations
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.commands.train_transcoder import TrainTranscoder
+from autointerp.errors import typed
 from autointerp.jobs.train_activations import Stored
 from autointerp.jobs.train_classifier import Classified
 from autointerp.jobs.train_transcoder import Trained
@@ -31,7 +32,7 @@ def _activations_lines(result: Stored) -> Iterator[str]:
         f"{about.reads}{f' -> {about.writes}' if about.writes else ''}, {result.n_bytes / 1e6:,.1f} MB "
         f"-> {result.folder}"
     )
-    yield f"next: autointerp train transcoder {result.folder} --out CODER"
+    yield f"next: autointerp train transcoder {typed(result.folder)} --out CODER"
 
 
 def show_classifier(result: Classified, settings: TrainClassifier, *, as_json: bool) -> int:

@@ -1,5 +1,6 @@
 """Loads backbones by name."""
 
+import importlib
 from typing import cast
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from autointerp.errors import SettingsError, one_line
 from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.protocol import Backbone
-from autointerp.transcoder.settings import BackboneName
+from autointerp.transcoder.settings import BACKBONES, SOURCES, USUAL, BackboneName
 
 RANDOM = ":random"
 """After a name: the same architecture with fresh weights, as a control."""
@@ -17,7 +18,7 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
     """Loads the backbone of that name.
 
     Args:
-        name: `dinov2-small`, `timm:NAME` or `hf:NAME`; with `:random` at the end, its architecture with fresh weights.
+        name: one of `BACKBONES`; with `:random` at the end, its architecture with fresh weights.
         seed: of fresh weights; without effect on trained ones.
         device: where it runs, as torch names it.
 
@@ -28,19 +29,17 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
     check_device(device)
     base, random = name.removesuffix(RANDOM), name.endswith(RANDOM)
     source, colon, model = base.partition(":")
-    if base == "dinov2-small":
+    if base == USUAL:
         from autointerp.transcoder.backbones.dinov2 import dinov2_small
 
         return dinov2_small(random=random, seed=seed, device=device)
-    if colon and model and source == "timm":
-        from autointerp.transcoder.backbones.timm_models import timm_backbone
-
-        return timm_backbone(model, random=random, seed=seed, device=device)
-    if colon and model and source == "hf":
-        from autointerp.transcoder.backbones.huggingface import huggingface_backbone
-
-        return huggingface_backbone(model, random=random, seed=seed, device=device)
-    raise SettingsError(f"--backbone {name!r}: there is dinov2-small, timm:NAME and hf:NAME, each also with {RANDOM}")
+    if colon and model and source in SOURCES:
+        module, _, load = SOURCES[source].partition(":")
+        home = importlib.import_module(f"autointerp.transcoder.backbones.{module}")
+        loaded = getattr(home, load)(model, random=random, seed=seed, device=device)
+        assert isinstance(loaded, ModuleBackbone)
+        return loaded
+    raise SettingsError(f"--backbone {name!r}: there is {BACKBONES}, each also with {RANDOM}")
 
 
 def backbone_of(given: BackboneName, *, seed: int, device: str) -> Backbone:
