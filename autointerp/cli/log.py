@@ -2,12 +2,19 @@
 
 import io
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from autointerp.errors import SettingsError
+
+
+_BEGIN = re.compile(rb'(\{"time": ")?\d{4}-\d\d-\d\dT')
+"""How the first line of a log begins, plain or as JSON."""
+_MOST = 32
+"""Bytes of a file that tell whether it is a log."""
 
 
 class Logged(io.TextIOBase):
@@ -80,14 +87,17 @@ def keep(path: Path, *, as_json: bool) -> None:
     Folders on the way to it are made.
 
     Raises:
-        SettingsError: the file cannot be written.
+        SettingsError: the file cannot be written, or holds something else than a log.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8"):
-            pass
+        with path.open("a+b") as file:
+            file.seek(0)
+            begins = file.read(_MOST)
     except OSError as e:
         raise SettingsError(f"--log {path}: {e.strerror}; name a file that can be written") from e
+    if begins and not _BEGIN.match(begins):
+        raise SettingsError(f"--log {path}: holds something else than a log; name another file")
     shown = sys.stderr.shown if isinstance(sys.stderr, Logged) else sys.stderr
     sys.stderr = Logged(shown, path, as_json=as_json)
 

@@ -118,3 +118,15 @@ def test_on_a_terminal_the_log_has_plain_lines_and_the_terminal_its_bar(
     assert first == "asking seer"
     assert second.startswith("explain: 12/12 · 0 in flight")
     assert last == "encode: 4/4"
+
+
+def test_nothing_is_added_to_a_file_that_is_no_log(tmp_path: Path):
+    (tmp_path / "dump.json").write_text('{"format": "autointerp-dump/1"}\n')
+
+    refused = run("status", tmp_path, "--log", tmp_path / "dump.json")
+
+    assert (
+        refused.err
+        == f"autointerp: --log {tmp_path / 'dump.json'}: holds something else than a log; name another file\n"
+    )
+    assert (refused.code, (tmp_path / "dump.json").read_text()) == (2, '{"format": "autointerp-dump/1"}\n')
