@@ -10,7 +10,6 @@ from typing import TextIO
 
 from autointerp.errors import SettingsError
 
-
 _BEGIN = re.compile(rb'(\{"time": ")?\d{4}-\d\d-\d\dT')
 """How the first line of a log begins, plain or as JSON."""
 _MOST = 32
