@@ -4,19 +4,22 @@ A command has one record. Its fields, and those of the records it is composed of
 TOML file, the environment, keyword arguments in Python, a recorded batch plan and the documentation are read from it.
 """
 
+import ast
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from autointerp.errors import AutointerpError, SettingsError, one_line
@@ -122,7 +125,6 @@ class Group:
 class Settings(Record):
     """A record whose fields are options. The docstring under a field is its help."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     panel: ClassVar[str] = MAIN
     """The panel of the help that lists the fields."""
     changes_answers: ClassVar[bool] = True
@@ -182,6 +184,8 @@ class Leaf:
     """How it is written on the command line; synonyms follow the first one."""
     targets: tuple[Target, ...]
     """The fields that it sets."""
+    record: type[BaseModel]
+    """What has the first of these fields."""
     option: Option
     argument: Argument | None
     """None for what the command line takes by name."""
@@ -201,7 +205,7 @@ class Leaf:
     @property
     def help(self) -> str:
         """Returns the help text."""
-        return " ".join((self.option.help or self.info.description or "").split())
+        return " ".join((self.option.help or _docstring(self.record, self.targets[0].path[-1])).split())
 
     @property
     def required(self) -> bool:
@@ -289,6 +293,7 @@ def _walk(
             key=key,
             names=option.names or (f"--{key.replace('_', '-')}",),
             targets=(Target(here, within, switch=name in group.switch),),
+            record=record,
             option=option,
             argument=argument,
             by_place=mark is not None,
@@ -297,6 +302,30 @@ def _walk(
             default=default,
             panel=option.panel or panel,
         )
+
+
+def _docstring(record: type[BaseModel], name: str) -> str:
+    """What stands under a field of a record, or of one that it is made from."""
+    for base in record.__mro__:
+        if name in vars(base).get("__annotations__", {}):
+            return _docstrings(base.__module__).get((base.__name__, name), "")
+    return ""
+
+
+@cache
+def _docstrings(module: str) -> Mapping[tuple[str, str], str]:
+    """The docstrings of a module's fields by class and field.
+
+    Pydantic finds them too, but whenever a class is made, which takes a tenth of a start.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for made in ast.parse(inspect.getsource(sys.modules[module])).body:
+        if isinstance(made, ast.ClassDef):
+            for one, other in pairwise(made.body):
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name) and isinstance(other, ast.Expr):
+                    said = other.value.value if isinstance(other.value, ast.Constant) else None
+                    found[made.name, one.target.id] = said if isinstance(said, str) else ""
+    return found
 
 
 def plain(annotation: object) -> object:
