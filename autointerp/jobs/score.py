@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,20 +17,15 @@ from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, only
-from autointerp.jobs.adopt import adopt
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import (
-    admit_random,
     announce,
     asking,
     given_here,
-    judge_at,
-    judge_name,
     note_address,
-    scorers_at,
 )
 from autointerp.jobs.explain import run as explain
-from autointerp.lmm.address import checked_url
+from autointerp.jobs.score_options import adopted, models, placed, refuse_local_explainer, resolved, scorers_of
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.exchanges import Heard, hearing
 from autointerp.lmm.gateway import Gateway
@@ -47,14 +42,13 @@ from autointerp.scoring.judge import Judge
 from autointerp.scoring.judge_calibration import Known, calibrated
 from autointerp.scoring.random_weights_control import FOLDER, sample_size, separations_of, settings_of_random
 from autointerp.scoring.scorer_list import SCORERS
-from autointerp.scoring.settings_checks import named_scorers, refuse_screener, refuse_too_few, screeners
-from autointerp.session.gateway import embedder_of, open_embedder, open_gateway, resolve_model
+from autointerp.scoring.settings_checks import refuse_screener, screeners
+from autointerp.session.gateway import embedder_of, open_embedder, open_gateway
 from autointerp.settings import (
     EngineSettings,
     Execution,
     FeatureSelection,
     ModelSettings,
-    RegionSettings,
     ScoreSettings,
 )
 from autointerp.shards.dealing import Attempt, Spread, after, gather, here_or_spread, shard_of
@@ -142,7 +136,7 @@ def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) 
     there = open_run(run)
     dump = dump_of(there, o.dump, allow_outside=o.allow_outside, dealt=attempt.is_dealt)
     result = JobResult(run=run, selected=0, before=0)
-    scorers = _scorers(o.settings, there, dump, result)
+    scorers = scorers_of(o.settings, there, dump, result)
     refuse_screener(o.settings, judge)
     trial = make_judge(judge, o.settings, scorers, o.prompts)
     known = calibrated(o.calibration, trial, there.info, result)
@@ -152,9 +146,7 @@ def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) 
     chosen = np.intersect1d(named, index.features)
     with shard_writer(run, "score", info, chosen, dump, attempt.shard, result) as place:
         _keep(known, place.writer.run.path)
-        done = {name: place.scored(name) for name in scorers}
-        left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
-        result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+        done, left = _left(place, scorers, result)
         if o.execution.batch and attempt.outbox is None:
             return result
         if not len(chosen):
@@ -178,6 +170,14 @@ def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) 
         ).here_or_spread()
     result.seconds = time.monotonic() - started
     return result
+
+
+def _left(place: ShardWriter, scorers: Sequence[str], result: JobResult) -> tuple[dict[str, Ints], Ints]:
+    """The features that each scorer has done, and those that some scorer has not; the result is told their numbers."""
+    done = {name: place.scored(name) for name in scorers}
+    left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
+    result.selected, result.before = len(place.ids), len(place.ids) - len(left)
+    return done, left
 
 
 def _stage(settings: ScoreSettings, judge: ModelSettings, trial: Judge, known: Known | None) -> ScoreStage:
@@ -206,21 +206,6 @@ def _none_explained(run: Run, named: Ints) -> str:
 def _keep(known: Known | None, run: Path) -> None:
     if known is not None:
         known.keep(run)
-
-
-def _scorers(settings: ScoreSettings, run: Run, dump: Dump, result: JobResult) -> tuple[str, ...]:
-    names = named_scorers(settings)
-    if dump.info.population_note is not None:
-        result.notes.append(dump.info.population_note)
-    if "relevance" in names and run.info.explain.settings.domain is None and dump.info.attribute is None:
-        missing = "the run has no second pass (--domain) and the dump no attribute"
-        names = tuple(name for name in names if name != "relevance")
-        if not names:
-            raise SettingsError(f"--scorers relevance: {missing}")
-        # Not a verdict on any feature, so not worth a line for each.
-        result.notes.append(f"relevance left out: {missing}")
-    refuse_too_few(names, settings)
-    return names
 
 
 class _Told(NamedTuple):
@@ -264,24 +249,24 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    settings = _adopted(settings, progress)
+    settings = adopted(settings, progress)
     shard, crew = shard_of(settings.execution), crew_of(settings.execution)
     if shard is not None and settings.random_dump is not None:
         raise SettingsError("--shard with --random-dump: give --random-dump once, after merging, without --shard")
     with work_at("score", settings.run, settings.execution, settings.cache, shard) as folder:
         there = open_run(folder)
-        settings = _resolved(settings, there.info)
+        settings = resolved(settings, there.info)
         if settings.execution.batch:
-            _refuse_local_explainer(settings, there.info)
+            refuse_local_explainer(settings, there.info)
             check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
-        settings = _placed(settings, there, given=given_here(shard, outbox))
+        settings = placed(settings, there, given=given_here(shard, outbox))
         judge = ModelSettings.model_validate(settings.judge)
         result = score_features(settings, judge, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
             record(folder, "score", settings)
             return result
         if settings.random_dump is not None and not result.stopped:
-            _score_random(settings, there.info, folder, result, progress, outbox)
+            _score_random(settings, there.info, folder, result, Attempt(progress or Silent(), outbox))
         if shard is None:
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
             result.notes += _undetermined(there)
@@ -291,120 +276,34 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
 
 def _undetermined(run: Run) -> list[str]:
     """Says how many features have a headline too wide to say anything, if any do."""
-    latest = {s.feature: s for s in run.scores() if s.scorer == HEADLINE and isinstance(s, Scored)}
-    wide = sum(s.undetermined for s in latest.values())
-    if not wide:
+    latest: dict[int, tuple[float, bool]] = {}
+    for score in run.scores():
+        if score.scorer == HEADLINE and isinstance(score, Scored):
+            latest[score.feature] = score.value, score.undetermined
+    told = [value for value, wide in latest.values() if not wide]
+    if len(told) == len(latest):
         return []
-    told = [s.value for s in latest.values() if not s.undetermined]
-    mean = sum(s.value for s in latest.values()) / len(latest)
+    mean = sum(value for value, _ in latest.values()) / len(latest)
     others = f", {sum(told) / len(told):.3f} without them" if told else ""
     return [
-        f"{wide:,} of {len(latest):,} features are undetermined: the interval of {HEADLINE} is wider than "
-        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); judge more images with --interval, --silent or --screen"
+        f"{len(latest) - len(told):,} of {len(latest):,} features are undetermined: the interval of {HEADLINE} is "
+        f"wider than {UNDETERMINED:g} (mean {mean:.3f}{others}); "
+        "judge more images with --interval, --silent or --screen"
     ]
 
 
-def _placed(settings: Score, there: Run, *, given: bool) -> Score:
-    """The settings with the servers of the models that are asked."""
-    checked_url(settings.settings.embedder.base_url, "--embedder-base-url")
-    named, trust = ModelSettings.model_validate(settings.judge), settings.trust_address
-    judge, engine = judge_at(resolve_model(named), settings.engine, there, trust=trust, given=given)
-    admit_random(there, settings.random_dump, trust=trust)
-    scoring = scorers_at(settings.settings, settings.settings.scorers, judge, given=given)
-    return settings.model_copy(update={"judge": judge, "engine": engine, "settings": scoring})
-
-
-def _refuse_local_explainer(settings: Score, made: RunInfo) -> None:
-    if settings.random_dump is not None and made.explain.model.model.is_local:
-        raise SettingsError(
-            "--batch with --random-dump: the run was explained by the embedded model, which a batch job does not "
-            "reach; leave --batch or --random-dump out"
-        )
-
-
-def models(settings: Score) -> list[ModelSettings]:
-    """The models that are asked: the judge, the one that screens, and the explainer of a random dump.
-
-    Raises:
-        RunError: the run cannot be read.
-    """
-    judge = ModelSettings.model_validate(settings.judge)
-    random = [open_run(settings.run).info.explain.model] if settings.random_dump is not None else []
-    return [judge, *(judge.of(name) for name in screeners(settings.settings)), *random]
-
-
-def _resolved(settings: Score, made: RunInfo) -> Score:
-    """The settings with the judge named, and with the regions that the explainer was shown."""
-    given = settings.settings.region
-    regions = made.explain.settings.region.model_dump() | {n: getattr(given, n) for n in given.model_fields_set}
-    scoring = settings.settings.model_copy(update={"region": RegionSettings.model_validate(regions)})
-    judge = settings.judge.of(judge_name(made, settings.judge.model))
-    return settings.model_copy(update={"judge": judge, "settings": scoring})
-
-
-def _adopted(settings: Score, progress: Progress | None) -> Score:
-    """The settings of scoring a run that is made of descriptions from elsewhere, where there are any."""
-    if settings.explanations is None:
-        if settings.new_run is not None or settings.layer is not None:
-            raise SettingsError("--run and --layer go with --explanations; the run to score is named without an option")
-        return settings
-    if settings.new_run is None:
-        raise SettingsError("--explanations: name a folder for the run with --run")
-    result = adopt(
-        settings.explanations,
-        settings.run,
-        settings.new_run,
-        layer=settings.layer,
-        allow_outside=settings.allow_outside,
-    )
-    n = f"{result.done:,} of {result.selected:,}"
-    said = f"adopted {n} explanations from {settings.explanations} -> {settings.new_run}"
-    for note in (said, *result.notes):
-        if progress is not None:
-            progress.note(note)
-    return settings.model_copy(
-        update={"run": str(settings.new_run), "explanations": None, "new_run": None, "layer": None}
-    )
-
-
-def _score_random(
-    settings: Score,
-    made: RunInfo,
-    folder: Path,
-    result: JobResult,
-    progress: Progress | None,
-    outbox: Outbox | None,
-) -> None:
+def _score_random(settings: Score, made: RunInfo, folder: Path, result: JobResult, attempt: Attempt) -> None:
     """Explains and scores the random dump; what went wrong there is the whole command's."""
     if made.is_adopted:
         raise SettingsError(
             "--random-dump: the run's explanations were adopted from a file; there is no explainer for the random dump"
         )
     assert settings.random_dump is not None
-    engine = after(settings.engine, result.spent)
-    nested = explain(
-        Explain(
-            dump=settings.random_dump,
-            run=str(folder / FOLDER),
-            model=made.explain.model,
-            sample=sample_size(settings.settings),
-            seed=settings.settings.seed,
-            settings=made.explain.settings.model_copy(update={"domain": None}),
-            # The further addresses are the judge's.
-            engine=engine.model_copy(update={"more_base_urls": ()}),
-            prompts=settings.prompts,
-            execution=Execution(exchanges=settings.execution.exchanges),
-            cache=settings.cache,
-            prices=settings.prices,
-            allow_outside=settings.allow_outside,
-        ),
-        progress=progress,
-        outbox=outbox,
-    )
-    both = [nested]
-    if nested.stopped is None and not nested.deferred:
+    asked = _explaining_random(settings, settings.random_dump, made, folder, result.spent)
+    both = [explain(asked, progress=attempt.progress, outbox=attempt.outbox)]
+    if both[0].stopped is None and not both[0].deferred:
         changed = {
-            "engine": after(settings.engine, result.spent + nested.spent),
+            "engine": after(settings.engine, result.spent + both[0].spent),
             "settings": settings_of_random(settings.settings),
             "dump": settings.random_dump,
             "features": FeatureSelection("all"),
@@ -412,7 +311,7 @@ def _score_random(
         }
         judge = ModelSettings.model_validate(settings.judge)
         random = settings.model_copy(update=changed)
-        both.append(score_features(random, judge, folder / FOLDER, Attempt(progress or Silent(), outbox)))
+        both.append(score_features(random, judge, folder / FOLDER, attempt))
     for part in both:
         result.stopped = result.stopped or part.stopped
         result.spent += part.spent
@@ -421,3 +320,22 @@ def _score_random(
         result.failures += part.failures
         if part.failed:
             result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")
+
+
+def _explaining_random(settings: Score, dump: str, made: RunInfo, folder: Path, spent: float) -> Explain:
+    """How the features of a random dump are explained: as those of the run were, with what is left of the budget."""
+    return Explain(
+        dump=dump,
+        run=str(folder / FOLDER),
+        model=made.explain.model,
+        sample=sample_size(settings.settings),
+        seed=settings.settings.seed,
+        settings=made.explain.settings.model_copy(update={"domain": None}),
+        # The further addresses are the judge's.
+        engine=after(settings.engine, spent).model_copy(update={"more_base_urls": ()}),
+        prompts=settings.prompts,
+        execution=Execution(exchanges=settings.execution.exchanges),
+        cache=settings.cache,
+        prices=settings.prices,
+        allow_outside=settings.allow_outside,
+    )

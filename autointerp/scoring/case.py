@@ -223,13 +223,7 @@ class Case:
             margin: those on images near the threshold, which are no part of the value.
             additions: what further texts add.
         """
-        prompt, used = "", Usage()
-        if isinstance(said, Judgements):
-            prompt = self.judge.digest
-            carrier = next((s for s in self.scorers if s.task is JUDGE), None)
-            used = said.usage if carrier and carrier.name == scorer else used
-        elif said is not None:
-            prompt, used = self.judge.others[scorer].digest[:12], said.usage
+        prompt, used = self._asked(scorer, said)
         details, controls = dict(details), dict(controls)
         for addition in additions:
             details |= addition.details
@@ -251,6 +245,13 @@ class Case:
             usage=used + sum((addition.usage for addition in additions), Usage()),
             created=now(),
         )
+
+    def _asked(self, scorer: str, said: Judgements | Answers[R] | None) -> tuple[str, Usage]:
+        """The digest of the prompt behind a score, and what the scorer's own questions took."""
+        if isinstance(said, Judgements):
+            carrier = next((s for s in self.scorers if s.task is JUDGE), None)
+            return self.judge.digest, said.usage if carrier and carrier.name == scorer else Usage()
+        return (self.judge.others[scorer].digest[:12], said.usage) if said is not None else ("", Usage())
 
 
 @dataclass(frozen=True, slots=True)

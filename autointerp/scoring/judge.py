@@ -20,7 +20,9 @@ from autointerp.settings import ModelSettings, ScoreSettings
 
 SETTLED = frozenset(("refused", "malformed", "image", "http_400", "http_413", "http_422"))
 """Failures that the same question would meet again; its judgements count as unanswered."""
-OF_AN_IMAGE = frozenset(("refused", "image"))
+PICTURE = "image"
+"""The kind of a failure for want of a picture, which costs no call."""
+OF_AN_IMAGE = frozenset(("refused", PICTURE))
 """Those of them for which a single image is to blame."""
 
 
@@ -266,7 +268,7 @@ class Judge:
     async def _halved(
         self, text: str, said: Judgements, gateway: Gateway, look: Look, *, of_an_image: bool
     ) -> list[tuple[Judgements, bool]] | Failure:
-        """Asks about the halves of a call that fails, the second only where it may be answered; says which were asked.
+        """Asks about the halves of a call that fails, the second only where it may be answered; says which were sent.
 
         If an image is to blame (`of_an_image`) and the first half is answered, the second half holds that image. A
         whole call may also fail by chance, so that both of its halves are asked about, in one round of a batch job.
@@ -283,7 +285,7 @@ class Judge:
         for half in told:
             if isinstance(half, Failure):
                 return half
-            out.append((half, True))
+            out.append((half, not _unanswered(half) or half.gaps[0].kind != PICTURE))
         return out
 
     async def _once(self, text: str, items: Sequence[Item], gateway: Gateway, look: Look) -> Judgements | Failure:

@@ -13,6 +13,7 @@ from standin.planted import Population
 from standin.records import explanations, failures
 from standin.server import StandIn
 
+from autointerp.errors import typed
 from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW
 
 DEAD, GONE, SINGLE = (3, 4), 6, 9
@@ -65,7 +66,7 @@ def test_they_are_recorded_told_and_left_out_of_every_denominator(
 
     assert said.code == 0
     assert said.out.startswith("explained 8 of 8 features in ")
-    assert said.out.splitlines()[2:] == [TOLD, f"next: autointerp score {tmp_path / 'run'}"]
+    assert said.out.splitlines()[2:] == [TOLD, f"next: autointerp score {typed(tmp_path / 'run')}"]
     assert settled(tmp_path / "run") == SETTLED
     assert len(failures(tmp_path / "run")) == 4
     assert explanations(tmp_path / "run").keys() == LIVE

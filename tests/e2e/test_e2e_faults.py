@@ -227,7 +227,8 @@ def test_a_question_without_an_answer_stands_under_the_scorer_that_asked_it(
 
     lines = Counter((f.feature, f.stage) for f in failures(tmp_path / "run"))
     for name in ("naming", "intruder"):
-        lacking = {f: the_score(s).details.get("unanswered", 0) for f, s in scores(tmp_path / "run", name).items()}
+        found = {f: the_score(s).details for f, s in scores(tmp_path / "run", name).items()}
+        lacking = {f: d.get("unanswered", 0) + d.get("hard_unanswered", 0) for f, d in found.items()}
         assert {f: lines[f, f"score:{name}"] for f in lacking} == lacking
         assert any(lacking.values())
     judged = {f: [v.belief for v in the_score(s).verdicts].count(None) for f, s in scores(tmp_path / "run").items()}

@@ -9,6 +9,8 @@ from standin.planted import Population
 from standin.records import explanations, scores, timeless
 from standin.server import StandIn
 
+from autointerp.errors import typed
+
 SCORERS = ("--scorers", "detection,accuracy,relevance,naming,choice", "--controls", "5")
 DOMAIN = ("--domain", "physical-plausibility", "--n-shuffled", "5")
 
@@ -27,11 +29,11 @@ def test_three_merged_shards_are_the_run_of_one_process(explain: Command, score:
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
     assert explained.out.splitlines() == [
         f"merged 3 parts: 12 explanations -> {tmp_path / 'run'}",
-        f"next: autointerp score {tmp_path / 'run'}",
+        f"next: autointerp score {typed(tmp_path / 'run')}",
     ]
     assert scored.out.splitlines() == [
         f"merged 3 parts: 60 scores -> {tmp_path / 'run'}",
-        f"next: autointerp report {tmp_path / 'run'}",
+        f"next: autointerp report {typed(tmp_path / 'run')}",
     ]
     assert [e.feature for e in explanations(tmp_path / "run").values()] == list(range(12))
 
@@ -41,7 +43,7 @@ def test_a_shard_says_where_it_writes_and_what_comes_next(explain: Command, here
 
     part = here / "run" / "parts" / "explain-00001-of-00003"
     assert said.out.splitlines()[0].endswith(f" s -> {part}")
-    assert said.out.splitlines()[-1] == f"next: autointerp merge {here / 'run'}, once all shards are done"
+    assert said.out.splitlines()[-1] == f"next: autointerp merge {typed(here / 'run')}, once all shards are done"
     assert sorted(explanations(part)) == [4, 5, 6, 7]
 
 
@@ -78,15 +80,17 @@ def test_a_shard_goes_on_where_it_stopped(explain: Command, seer: StandIn, tmp_p
 def test_a_run_with_parts_is_merged_before_it_is_worked_on_as_a_whole(explain: Command, score: Command, here: Path):
     explain("--shard", "0/2")
 
-    says(explain(), f"{here}/run: holds a part that should be merged first: autointerp merge {here}/run")
-    says(score(), f"{here}/run: its shards are not merged yet: autointerp merge {here}/run")
+    says(explain(), f"{here}/run: holds a part that should be merged first: autointerp merge {typed(here / 'run')}")
+    says(score(), f"{here}/run: its shards are not merged yet: autointerp merge {typed(here / 'run')}")
 
 
 def test_status_tells_of_shards_that_are_not_merged(explain: Command, score: Command, here: Path):
     explain()
     score("--shard", "0/2")
 
-    assert f"  shards      1 not merged yet: autointerp merge {here}/run\n" in run("status", here / "run").out
+    assert (
+        f"  shards      1 not merged yet: autointerp merge {typed(here / 'run')}\n" in run("status", here / "run").out
+    )
 
 
 def test_status_counts_what_is_in_shards_that_are_not_merged(explain: Command, score: Command, here: Path):

@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 import random
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -279,6 +280,15 @@ def test_three_refused_images_in_a_hundred_cost_others_few_answers_and_half_the_
     assert calls <= most_calls * n / per_call
     assert images <= most_images * n
     assert lost <= most_lost * n
+
+
+def test_broken_pictures_cost_no_other_image_of_their_sheet_its_answer(cache: Cache):
+    items = make_case(cache, ByImage(truly), about=large(), n_images=10_000).pool.sample({"silent": 24}).items
+
+    for broken in itertools.combinations([i.exemplar.image for i in items[:12]], 2):
+        said = told(items, Sheets(broken, "image"))
+
+        assert said.refused == set(broken)
 
 
 @pytest.mark.parametrize("kind", ["malformed", "http_413"])

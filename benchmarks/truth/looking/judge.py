@@ -72,7 +72,7 @@ class Looking:
         for part in (p for m in request.messages for p in m.parts if isinstance(p, ImagePart)):
             picture = part.picture
             if picture.digest not in self.seen:
-                sent = np.asarray(Image.open(BytesIO(await images.jpeg(picture))).convert("RGB"))
+                sent = np.asarray(Image.open(BytesIO((await images.jpegs([picture]))[0])).convert("RGB"))
                 self.cells[picture.digest] = cells_of(picture, sent)
                 self.shown[picture.digest] = picture.tiles
                 self.seen[picture.digest] = [read(cell) for cell in self.cells[picture.digest]]
