@@ -62,7 +62,7 @@ def kinds_table(records: Sequence[Record], showings: Sequence[str]) -> str:
     """What the pictures did to the score, by kind of feature."""
     own = chosen(records, judge=PERFECT.name)
     rows = [
-        [name, kind, *(f"{mean(chosen(own, showing=name, kind=kind, text=t), 'pictures'):+.2f}" for t in ASKED)]
+        [name, kind, *(f"{mean(chosen(own, showing=name, kind=kind, text=t), 'pictures'):+z.2f}" for t in ASKED)]
         for name in showings
         for kind in dict.fromkeys(r.kind for r in own)
     ]
@@ -98,7 +98,7 @@ def targets(records: Sequence[Record], leaks: Leaks) -> str:
             for text in ASKED if own else ():
                 found = mean(chosen(own, text=text), "bias")
                 rows.append(
-                    [f"bias of “{text}” at {100 * rate:g} %", judge, f"{found:+.3f}", _met(abs(found), MOST_BIAS)]
+                    [f"bias of “{text}” at {100 * rate:g} %", judge, f"{found:+z.3f}", _met(abs(found), MOST_BIAS)]
                 )
     rows.append([f"AUROC ≤ {MOST_AUROC}", "–", f"{leaks[AFTER]:.3f}", _met(leaks[AFTER], MOST_AUROC)])
     return markdown((f"target (|bias| ≤ {MOST_BIAS})", "judge", "measured", ""), rows)
@@ -119,7 +119,7 @@ def brief(records: Sequence[Record], many: Sequence[Record], leaks: Leaks) -> st
 
 
 def _biased(own: Sequence[Record]) -> str:
-    return f"{mean(own, 'bias'):+.2f} ({mean(own, 'pictures'):+.2f})"
+    return f"{mean(own, 'bias'):+z.2f} ({mean(own, 'pictures'):+z.2f})"
 
 
 def _met(value: float, most: float) -> str:
