@@ -99,9 +99,11 @@ def near_duplicates(looks: Sequence[Look]) -> Ints:
     places: dict[Look, int] = {}
     which = np.array([places.setdefault(look, len(places)) for look in looks], dtype=np.int64)
     hashes = np.array([look.hash for look in places], dtype=np.uint64)
-    thumbs = np.array([np.frombuffer(look.thumb, np.uint8) for look in places]).reshape(len(places), -1)
     close = list(_close(hashes, HASH_DISTANCE))
     pairs = np.unique(np.concatenate(close), axis=0) if close else np.zeros((0, 2), np.int64)
+    if not len(pairs):
+        return _numbered(which)
+    thumbs = np.array([np.frombuffer(look.thumb, np.uint8) for look in places]).reshape(len(places), -1)
     return _numbered(_components(len(places), pairs[_alike(thumbs, pairs)])[which])
 
 

@@ -81,7 +81,8 @@ def region_parts(heat: bytes, grid: tuple[int, int]) -> tuple[Weights, ...]:
     Returns:
         Arrays of shape `grid`, the one with the most activation first; none for a map of zeros.
     """
-    lifted, left = _lift(heat, grid), region_mask(heat, grid)
+    lifted = _lift(heat, grid)
+    left = _groups(lifted)
     parts: list[Weights] = []
     while left.any():
         seed = np.zeros(grid, dtype=np.bool_)
@@ -156,7 +157,10 @@ def region_mask(heat: bytes, grid: tuple[int, int]) -> Mask:
     Returns:
         Booleans of shape `grid`; all False for a map of zeros.
     """
-    lifted = _lift(heat, grid)
+    return _groups(_lift(heat, grid))
+
+
+def _groups(lifted: Weights) -> Mask:
     return _grow(lifted >= STRONG, lifted >= FIRED)
 
 

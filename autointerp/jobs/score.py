@@ -280,15 +280,16 @@ def _undetermined(run: Run) -> list[str]:
     for score in run.scores():
         if score.scorer == HEADLINE and isinstance(score, Scored):
             latest[score.feature] = score.value, score.undetermined
-    told = [value for value, wide in latest.values() if not wide]
-    if len(told) == len(latest):
+    told = [value for value, open_ in latest.values() if not open_]
+    wide = len(latest) - len(told)
+    if not wide:
         return []
     mean = sum(value for value, _ in latest.values()) / len(latest)
     others = f", {sum(told) / len(told):.3f} without them" if told else ""
+    are = "is" if wide == 1 else "are"
     return [
-        f"{len(latest) - len(told):,} of {len(latest):,} features are undetermined: the interval of {HEADLINE} is "
-        f"wider than {UNDETERMINED:g} (mean {mean:.3f}{others}); "
-        "judge more images with --interval, --silent or --screen"
+        f"{wide:,} of {len(latest):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
+        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); judge more images with --interval, --silent or --screen"
     ]
 
 

@@ -50,7 +50,7 @@ def banner_of(found: Sequence[Separation]) -> Banner:
     by_own: dict[str, list[str]] = {}
     for s in enough:
         by_own.setdefault(number(s.own), []).append(f"{number(s.value)} for {CONTROLS[s.control]}")
-    said = "; ".join(f"{own} against {' and '.join(others)}" for own, others in by_own.items())
+    said = "; ".join(f"{own} against {_listed(others)}" for own, others in by_own.items())
     worst = p_text(max(s.p for s in enough)).replace("=", "≤")
     each = "each " if len(enough) > 1 else ""
     return Banner("good", "The explanations beat their negative controls.", f"Their mean F1 is {said} ({each}{worst}).")
@@ -79,6 +79,11 @@ def difference_interval(s: Separation, axis: Axis) -> str:
         return ""
     most = axis.high - axis.low
     return interval(max(s.low, -most), min(s.high, most))
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """Joins parts as a sentence does: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _beside(s: Separation) -> str:

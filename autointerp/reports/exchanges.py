@@ -12,6 +12,8 @@ MOST_REPLIES = 12
 """Replies to one prompt."""
 LONGEST = 6_000
 """Characters of a text."""
+OPENING = 120
+"""Characters of a text's first line in the title of its fold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ class Asked:
     told: tuple[Told, ...]
     more: int
     """Further replies, which are not shown."""
+
+    @property
+    def opening(self) -> str:
+        """The first line of the last message, which tells questions of one task apart."""
+        line = next((line for line in self.turns[-1].text.splitlines() if line.strip()), "") if self.turns else ""
+        return line if len(line) <= OPENING else f"{line[:OPENING]}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class ImageRows:
         shown_as, misfits = self._book.data.shown_as, set(explanation.misfits)
         if active := self._exemplars(explanation.images):
             thumbs = tuple(self.thumb(e, shown_as, flag="misfit" * (e.image in misfits)) for e in active)
-            note = f"{AS_SHOWN[shown_as]}, in the order of the prompt"
+            regions = any(e.box is not None or e.heat is not None for e in active)
+            note = f"{AS_SHOWN[shown_as if regions else 'full']}, in the order of the prompt"
             if n_misfits := sum(bool(t.flag) for t in thumbs):
                 note += f" · the explainer says {n_misfits} of {len(thumbs)} do not fit"
             yield PictureRow("Shown as active", note, thumbs, "active")

@@ -27,6 +27,14 @@ def test_controls_that_separate_are_named_with_their_scores():
     )
 
 
+def test_three_controls_that_separate_stand_in_one_list():
+    banner = banner_of((separation("constant"), separation("middle", value=0.0), separation("permuted", value=0.2)))
+
+    assert banner.text.startswith(
+        "Their mean F1 is 0.60 against 0.10 for “an image”, 0.00 for “an object in the middle” and 0.20 for the same"
+    )
+
+
 def test_means_over_other_features_are_told_apart():
     banner = banner_of((separation("constant"), separation("permuted", own=0.5, value=0.2)))
 

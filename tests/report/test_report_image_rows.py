@@ -59,6 +59,14 @@ def test_what_the_explainer_saw_keeps_the_order_of_the_prompt(world: World):
     assert [t.caption for t in contrast.thumbs] == ["#4"]
 
 
+def test_images_without_a_region_were_shown_whole(world: World):
+    own = Feature(FeatureRow(1, 16, 50, 9.0, None, None), (Exemplar(0, 5.0, "top", 1.0, None, None),))
+
+    (active,) = ImageRows(own, book_of(world)).seen(explained(1, images=(0,)))
+
+    assert active.note == "whole, in the order of the prompt"
+
+
 def test_the_table_shows_the_three_strongest_of_what_the_explainer_saw(world: World):
     own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(5)))
 
