@@ -32,6 +32,8 @@ HEADLINE = "detection"
 """The scorer by which the runs of --vary are compared unless --scorers says otherwise."""
 _STAGES: Mapping[str, bool] = {"explain": True, "model": True, "score": False, "judge": False}
 """The records whose options can be varied, and whether they change what the explainer is asked."""
+_NO_ANSWER = frozenset(("scorers", "base_url"))
+"""Fields of these records that change no answer: the cache has one answer, whichever server would be asked."""
 _BESIDE = frozenset(
     ("run_a", "run_b", "more", "scorers", "seed", "model", "base_url", "judge_model", "judge_base_url", "cache")
 )
@@ -138,7 +140,9 @@ def _leaf(name: str) -> Leaf:
     """
     written = f"--{name.lstrip('-').replace('_', '-')}"
     known = [
-        leaf for leaf in leaves(Compare) if leaf.key != "scorers" and {t.path[0] for t in leaf.targets} & {*_STAGES}
+        leaf
+        for leaf in leaves(Compare)
+        if leaf.targets[0].path[-1] not in _NO_ANSWER and {t.path[0] for t in leaf.targets} & {*_STAGES}
     ]
     found = next((leaf for leaf in known if written in (*leaf.names, f"--{leaf.key.replace('_', '-')}")), None)
     if found is None:

@@ -104,6 +104,8 @@ def test_of_several_runs_each_is_held_against_the_first(planted: Population, see
     [
         (("--vary", "nothing=1"), "--vary nothing: no option of explain or score that changes an answer; there is "
          "judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
+        (("--vary", "judge-base-url=http://u:p@x/v1"), "--vary judge-base-url: no option of explain or score that "
+         "changes an answer; there is judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
         (("--vary", "concurrency=1"), "--vary concurrency: no option of explain or score that changes an answer; there "
          "is judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
         (("--vary", "levels"), "--vary levels: write it as an option and its values, e.g. --vary contrast=0,8"),
