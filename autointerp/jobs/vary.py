@@ -9,7 +9,7 @@ from autointerp.commands.compare import Compare
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
 from autointerp.dump.reader import open_dump
-from autointerp.errors import SettingsError
+from autointerp.errors import RunError, SettingsError
 from autointerp.estimation.cost_levers import Plan
 from autointerp.estimation.dry_run import Rehearsal
 from autointerp.estimation.forecast import measured_features
@@ -250,9 +250,15 @@ class _Grid:
                 results.append(score(self.scoring(variation, spent), progress=progress))
                 spent += results[-1].spent
             stopped = next((r.stopped for r in results if r.stopped is not None), None)
-            yield planned.model_copy(update={"failed": sum(r.failed for r in results), "stopped": stopped})
+            failed = sum(r.failed for r in results)
+            yield planned.model_copy(update={"failed": failed, "stopped": stopped})
             if stopped is not None:
                 return
+            if failed and not results[-1].done + results[-1].before:
+                raise RunError(
+                    f"{planned.run}: no feature is scored, since all failed (its failures.jsonl says why); mend that, "
+                    "then run the same command again"
+                )
 
 
 def _calls(variation: Variation, explaining: Sums, judging: Sums) -> Calls:
