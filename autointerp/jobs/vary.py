@@ -9,7 +9,7 @@ from autointerp.commands.compare import Compare
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
 from autointerp.dump.reader import open_dump
-from autointerp.errors import SettingsError
+from autointerp.errors import RunError, SettingsError
 from autointerp.estimation.cost_levers import Plan
 from autointerp.estimation.dry_run import Rehearsal
 from autointerp.estimation.forecast import measured_features
@@ -32,6 +32,8 @@ HEADLINE = "detection"
 """The scorer by which the runs of --vary are compared unless --scorers says otherwise."""
 _STAGES: Mapping[str, bool] = {"explain": True, "model": True, "score": False, "judge": False}
 """The records whose options can be varied, and whether they change what the explainer is asked."""
+_NO_ANSWER = frozenset(("scorers", "base_url"))
+"""Fields of these records that change no answer: the cache has one answer, whichever server would be asked."""
 _BESIDE = frozenset(
     ("run_a", "run_b", "more", "scorers", "seed", "model", "base_url", "judge_model", "judge_base_url", "cache")
 )
@@ -138,7 +140,9 @@ def _leaf(name: str) -> Leaf:
     """
     written = f"--{name.lstrip('-').replace('_', '-')}"
     known = [
-        leaf for leaf in leaves(Compare) if leaf.key != "scorers" and {t.path[0] for t in leaf.targets} & {*_STAGES}
+        leaf
+        for leaf in leaves(Compare)
+        if leaf.targets[0].path[-1] not in _NO_ANSWER and {t.path[0] for t in leaf.targets} & {*_STAGES}
     ]
     found = next((leaf for leaf in known if written in (*leaf.names, f"--{leaf.key.replace('_', '-')}")), None)
     if found is None:
@@ -246,9 +250,15 @@ class _Grid:
                 results.append(score(self.scoring(variation, spent), progress=progress))
                 spent += results[-1].spent
             stopped = next((r.stopped for r in results if r.stopped is not None), None)
-            yield planned.model_copy(update={"failed": sum(r.failed for r in results), "stopped": stopped})
+            failed = sum(r.failed for r in results)
+            yield planned.model_copy(update={"failed": failed, "stopped": stopped})
             if stopped is not None:
                 return
+            if failed and not results[-1].done + results[-1].before:
+                raise RunError(
+                    f"{planned.run}: no feature is scored, since all failed (its failures.jsonl says why); mend that, "
+                    "then run the same command again"
+                )
 
 
 def _calls(variation: Variation, explaining: Sums, judging: Sums) -> Calls:

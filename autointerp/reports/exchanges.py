@@ -9,7 +9,11 @@ from autointerp.runs.exchanges import Exchange, Sent, ShownTile
 MOST_PROMPTS = 12
 """Prompts of a card; a feature that carries the controls has one more for each of their texts."""
 MOST_REPLIES = 12
-"""Replies to one prompt."""
+"""Replies to one prompt, and texts that came for one question."""
+MOST_TURNS = 12
+"""Messages of a prompt, which has two."""
+MOST_PICTURES = 200
+"""Pictures of a question that are told in words."""
 LONGEST = 6_000
 """Characters of a text."""
 OPENING = 120
@@ -77,24 +81,24 @@ def conversation(exchanges: Sequence[Exchange]) -> Conversation | None:
 def _asked(exchanges: Sequence[Exchange]) -> Asked:
     first = exchanges[0]
     told = tuple(
-        Told(tuple(map(_in_words, _pictures(e))), tuple(map(_cut, e.replies)), e.failure)
+        Told(tuple(map(_in_words, _pictures(e))), tuple(map(_cut, e.replies[-MOST_REPLIES:])), e.failure)
         for e in exchanges[:MOST_REPLIES]
     )
     return Asked(first.task, first.model, _turns(first), told, max(0, len(exchanges) - MOST_REPLIES))
 
 
 def _pictures(exchange: Exchange) -> list[Sent]:
-    return [part for turn in exchange.turns for part in turn.parts if part.tiles]
+    return [part for turn in exchange.turns for part in turn.parts if part.tiles][:MOST_PICTURES]
 
 
 def _turns(exchange: Exchange) -> tuple[AskedTurn, ...]:
     n, out = 0, []
-    for turn in exchange.turns:
+    for turn in exchange.turns[:MOST_TURNS]:
         lines: list[str] = []
         for part in turn.parts:
             n += bool(part.tiles)
             lines.append(f"[picture {n}]" if part.tiles else part.text)
-        out.append(AskedTurn(turn.role, _cut("\n".join(lines))))
+        out.append(AskedTurn(_cut(turn.role), _cut("\n".join(lines))))
     return tuple(out)
 
 
@@ -102,7 +106,7 @@ def _in_words(picture: Sent) -> str:
     cells = [list(own) for _, own in groupby(picture.tiles, key=lambda tile: tile.number)]
     if not picture.columns:
         return _tile(picture.tiles[0])
-    return "a sheet: " + "; ".join(f"{own[0].number} {' and '.join(map(_tile, own))}" for own in cells)
+    return _cut("a sheet: " + "; ".join(f"{own[0].number} {' and '.join(map(_tile, own))}" for own in cells))
 
 
 def _tile(tile: ShownTile) -> str:

@@ -4,9 +4,10 @@ import base64
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FailFast, Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
 from autointerp.record import Record
@@ -20,6 +21,12 @@ LONGEST = 20_000
 """Characters of a text that are kept."""
 MOST_BYTES = 1 << 23
 """Bytes of a line unpacked; one that holds more was not written by this program."""
+MOST_TOGETHER = 4 * MOST_BYTES
+"""Bytes unpacked of all lines of a feature that are read; the last lines are."""
+
+_T = TypeVar("_T")
+_Several = Annotated[tuple[_T, ...], FailFast()]
+"""Ends at the first fault: a damaged list of a few kilobytes may unpack to millions of them."""
 
 
 class ShownTile(Record):
@@ -38,7 +45,7 @@ class Sent(Record):
     """A part of a message: text, or a picture by what it shows."""
 
     text: str = ""
-    tiles: tuple[ShownTile, ...] = ()
+    tiles: _Several[ShownTile] = ()
     columns: int = 0
     """Of a sheet; 0 for a single picture."""
 
@@ -47,7 +54,7 @@ class Turn(Record):
     """A message of a question."""
 
     role: str
-    parts: tuple[Sent, ...]
+    parts: _Several[Sent]
 
 
 class Exchange(Record):
@@ -57,8 +64,8 @@ class Exchange(Record):
     """First 16 hex digits of the key under which the cache has the answer."""
     task: str
     model: str
-    turns: tuple[Turn, ...]
-    replies: tuple[str, ...]
+    turns: _Several[Turn]
+    replies: _Several[str]
     """As they came, an unusable one before the one that was asked for again; from the cache the last one alone."""
     failure: str | None = None
     """The kind of failure that it came to, as in failures.jsonl; None for an answer."""
@@ -81,20 +88,31 @@ class ExchangeLine(Record):
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """Unpacks them. Raises ValueError where the line is damaged."""
+        return listed(self.text)
+
+    @property
+    def text(self) -> bytes:
+        """The JSON list of them. Raises ValueError where the line is damaged."""
         try:
             opened = zlib.decompressobj()
             text = opened.decompress(base64.b64decode(self.packed, validate=True), MOST_BYTES)
-            if not opened.eof:
-                raise ValueError("packed: it is cut, or too large")
-            return _LIST.validate_json(text)
-        except ValidationError as e:
-            raise ValueError(f"packed: {e.errors(include_url=False, include_input=False)[0]['msg']}") from e
         except zlib.error as e:
             raise ValueError(f"packed: {e}") from e
+        if not opened.eof:
+            raise ValueError("packed: it is cut, or too large")
+        return text
 
 
-_LIST = TypeAdapter[tuple[Exchange, ...]](tuple[Exchange, ...])
+_LIST = TypeAdapter[tuple[Exchange, ...]](Annotated[_Several[Exchange], Field(max_length=MOST)])
 LINE = TypeAdapter[ExchangeLine](ExchangeLine)
+
+
+def listed(text: bytes) -> tuple[Exchange, ...]:
+    """The exchanges of a JSON list. Raises ValueError where it is none, or one of more than `MOST`."""
+    try:
+        return _LIST.validate_json(text)
+    except ValidationError as e:
+        raise ValueError(f"packed: {e.errors(include_url=False, include_input=False)[0]['msg']}") from e
 
 
 def packed(feature: int, stage: str, created: str, exchanges: Sequence[Exchange], *, more: int = 0) -> ExchangeLine:
@@ -141,17 +159,31 @@ class Exchanges:
     def of(self, feature: int) -> tuple[Exchange, ...]:
         """The exchanges of a feature in order, each once; the last holds where one was asked again.
 
+        Where its lines hold more than `MOST_TOGETHER`, the first ones are left out.
+
         Raises:
             RunError: a line is damaged.
         """
         first, last = (int(np.searchsorted(self._table[:, 0], feature, side)) for side in ("left", "right"))
         out: dict[str, Exchange] = {}
-        for at in self._table[first:last, 1].tolist():
-            try:
-                out |= {exchange.key: exchange for exchange in self._lines[at].exchanges}
-            except ValueError as e:
-                raise RunError(f"{self._path}: feature {feature}: {e}; mend or delete the line") from e
+        try:
+            for text in self._latest(self._table[first:last, 1].tolist()):
+                out |= {exchange.key: exchange for exchange in listed(text)}
+        except ValueError as e:
+            raise RunError(f"{self._path}: feature {feature}: {e}; mend or delete the line") from e
         return tuple(out.values())
+
+    def _latest(self, places: Sequence[int]) -> list[bytes]:
+        """The lists in the lines that begin at these bytes, of which the last ones are kept where all are too large."""
+        out: list[bytes] = []
+        left = MOST_TOGETHER
+        for at in reversed(places):
+            text = self._lines[at].text
+            left -= len(text)
+            if left < 0:
+                break
+            out.append(text)
+        return out[::-1]
 
 
 def clipped(texts: Iterable[str]) -> tuple[str, ...]:

@@ -226,9 +226,19 @@ class RunWriter:
         self._failures.append(record)
 
     def exchanges(self, line: ExchangeLine) -> None:
-        """Appends to the file of what was asked, which is made when there is something to keep."""
+        """Appends to the file of what was asked, which is made when there is something to keep.
+
+        Raises:
+            RunError: it cannot be made or written.
+        """
         if self._exchanges is None:
-            self._exchanges = Appender(self.run.path / EXCHANGES, LINE)
+            file = self.run.path / EXCHANGES
+            try:
+                self._exchanges = Appender(file, LINE)
+            except OSError as e:
+                raise RunError(
+                    f"{file}: cannot be written ({e.strerror}); mend that, then run the same command again"
+                ) from e
         self._exchanges.append(line)
 
     def answers_at(self, stage: Literal["explain", "score"], base_url: str) -> None:

@@ -4,6 +4,8 @@ from autointerp.settings import ScoreSettings
 
 WIDTH = 0.2
 """The width of the interval that a budget aims at, where none is asked for."""
+MOST = 2**53
+"""Images; more than any population has."""
 UNSEEN = 2.5
 """Of n images without a false yes, up to UNSEEN / n of all silent ones may fit: Jeffreys' bound at 97.5 %."""
 
@@ -39,4 +41,6 @@ def silent_for(odds: float, width: float) -> int:
         odds: the number of silent images for each active one.
         width: between 0 and 1.
     """
-    return round(RECALL * UNSEEN * odds * (1 - width) / (2 * width))
+    needed = RECALL * UNSEEN * odds * (1 - width) / (2 * width)
+    # For a width of next to nothing it may be infinite.
+    return round(min(needed, MOST))

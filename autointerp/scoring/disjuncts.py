@@ -45,13 +45,15 @@ async def judged_disjuncts(case: Case, said: Judgements, judged: Columns, drawn:
     told = await case.judge_again(parts, [said.items[i] for i in open_places], said)
     if isinstance(told, Failure):
         return told
-    if mute := next((t.mute for t in told if t.mute), None):
-        return mute
-    case.gaps += [gap for t in told for gap in t.gaps]
     columns: list[Beliefs] = []
     for answer in told:
         known = dict(zip(open_places, answer.beliefs, strict=True))
         columns.append([known.get(place, 0.0) for place in range(len(said.items))])
+    # Images that the screening cleared are answers too, so that the whole column tells whether a side has any.
+    whole = [replace(t, items=said.items, beliefs=tuple(c)) for t, c in zip(told, columns, strict=True)]
+    if mute := next((t.mute for t in whole if t.mute), None):
+        return mute
+    case.gaps += [gap for t in told for gap in t.gaps]
     return _scores(case, said, judged, drawn, columns, sum((t.usage for t in told), Usage()))
 
 

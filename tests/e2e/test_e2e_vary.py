@@ -83,6 +83,19 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_command(planted: Population
     assert len(answered) == len(set(answered))
 
 
+def test_a_base_of_which_all_features_failed_is_the_end(planted: Population, seer: StandIn, here: Path):
+    seer.fault_rate, seer.fault_kinds = 1.0, ("refusal",)
+
+    failed = vary(planted, seer, here, "--vary", "contrast=0", "--features", "0-1")
+
+    assert failed.code == 2
+    assert failed.err.endswith(
+        "runs/base: no feature is scored, since all failed (its failures.jsonl says why); mend that, then run the same "
+        "command again\n"
+    )
+    assert not (here / "runs" / "contrast-0").exists()
+
+
 def test_of_several_runs_each_is_held_against_the_first(planted: Population, seer: StandIn, here: Path):
     vary(planted, seer, here, "--vary", "contrast=0", "--vary", "top=4", "--sample", "3")
     runs = [here / "runs" / name for name in ("base", "contrast-0", "top-4")]
@@ -104,6 +117,8 @@ def test_of_several_runs_each_is_held_against_the_first(planted: Population, see
     [
         (("--vary", "nothing=1"), "--vary nothing: no option of explain or score that changes an answer; there is "
          "judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
+        (("--vary", "judge-base-url=http://u:p@x/v1"), "--vary judge-base-url: no option of explain or score that "
+         "changes an answer; there is judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
         (("--vary", "concurrency=1"), "--vary concurrency: no option of explain or score that changes an answer; there "
          "is judge-rendering, rendering, outline, levels, contrast, top, per-call …"),
         (("--vary", "levels"), "--vary levels: write it as an option and its values, e.g. --vary contrast=0,8"),

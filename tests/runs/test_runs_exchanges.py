@@ -1,10 +1,12 @@
 """What a run keeps of its questions: packed a line a feature, bounded, and read back without trust."""
 
 import base64
+import json
 import zlib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from autointerp.errors import RunError
 from autointerp.runs.exchanges import (
@@ -75,3 +77,36 @@ def test_a_line_that_this_program_did_not_write_is_named(content: str, tmp_path:
 
     with pytest.raises(RunError, match=r"exchanges\.jsonl: feature 3: .*; mend or delete the line"):
         kept.of(3)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("[", "]"), ('[{"key": "a", "task": "judge", "model": "m", "replies": [], "turns": [', "]}]")]
+)
+def test_of_a_damaged_list_the_first_fault_is_enough(start: str, end: str, tmp_path: Path):
+    # A list of a million faults is a line of 3 kB; each fault told would take 150 bytes and more.
+    content = base64.b64encode(zlib.compress((start + "1," * 1_000_000 + "1" + end).encode())).decode()
+    kept = write(tmp_path, ExchangeLine(feature=3, stage="score", created=WHEN, n=1, packed=content))
+
+    with pytest.raises(RunError, match=r"feature 3: packed: Input should be an object; mend") as caught:
+        kept.of(3)
+
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert isinstance(cause.__cause__, ValidationError)
+    assert cause.__cause__.error_count() == 1
+
+
+def test_a_line_has_no_more_exchanges_than_are_written(tmp_path: Path):
+    text = json.dumps([exchange(str(i)).model_dump() for i in range(MOST + 1)]).encode()
+    content = base64.b64encode(zlib.compress(text)).decode()
+    kept = write(tmp_path, ExchangeLine(feature=3, stage="score", created=WHEN, n=1, packed=content))
+
+    with pytest.raises(RunError, match=r"at most 100 items"):
+        kept.of(3)
+
+
+def test_of_more_than_fits_into_memory_the_last_lines_are_read(tmp_path: Path):
+    # 5 MB each, of which six fit into 32 MB.
+    lines = [packed(3, "score", WHEN, [exchange(str(i), text="x" * 5_000_000)]) for i in range(8)]
+
+    assert [e.key for e in write(tmp_path, *lines).of(3)] == ["2", "3", "4", "5", "6", "7"]

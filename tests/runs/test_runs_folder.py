@@ -8,6 +8,7 @@ import pytest
 from builders import explanation
 
 from autointerp.errors import RunError
+from autointerp.runs.exchanges import packed
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run, replace_file
 from autointerp.schema import Control, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
@@ -370,3 +371,13 @@ def test_a_run_from_before_the_margin_counts_all_images_below_the_threshold_as_s
     assert before.score is not None
     assert (now.explain.settings.silent_below, now.score.settings.silent_below) == (0.5, 1.0)
     assert (before.explain.settings.silent_below, before.score.settings.silent_below) == (1.0, 1.0)
+
+
+def test_a_file_of_exchanges_that_cannot_be_opened_is_one_line(tmp_path: Path):
+    run = tmp_path / "run"
+    with RunWriter(run, info()) as writer:
+        (run / "exchanges.jsonl").mkdir()
+        line = packed(1, "explain", "2026-01-31T12:00:00Z", [])
+
+        with pytest.raises(RunError, match=r"exchanges\.jsonl: cannot be written \(Is a directory\)"):
+            writer.exchanges(line)

@@ -39,3 +39,7 @@ def test_so_many_silent_images_make_the_interval_of_a_right_explanation_as_narro
     found = interval_of(f1_samples, judged, resample(judged, Draws(2000, 0)))
 
     assert found.high - found.low == pytest.approx(width, abs=0.02)
+
+
+def test_a_width_of_next_to_nothing_asks_for_a_number_of_images():
+    assert silent_for(9.0, 1e-310) == 2**53

@@ -261,6 +261,36 @@ def test_after_a_screening_parts_are_judged_one_by_one_where_the_whole_passed(ca
     assert score.details["union_f1"] == pytest.approx(score.value)
 
 
+class Shy(ByText):
+    """Lets images 100, 110 and 120 through on a sheet, and refuses to look at them alone."""
+
+    def __init__(self, under: set[str]) -> None:
+        super().__init__(lambda image, text: "yes" if image in (100, 110, 120) else truly(image, text))
+        self.under = under
+
+    def said_of(self, image: int, text: str) -> str:
+        alone = len(self.requests[-1].images) == 1
+        if alone and image in (100, 110, 120) and text in self.under:
+            raise CallError("refused", "I'd rather not look", again=False)
+        return super().said_of(image, text)
+
+
+@pytest.mark.parametrize("under", [{BOTH.text, RED, BLUE}, {RED}])
+def test_parts_are_scored_where_all_silent_images_left_to_look_at_are_refused(cache: Cache, under: set[str]):
+    settings = {"n_screen": 60, "screen_per_call": 20, "n_silent": 12}
+    case = make_case(cache, Shy(under), about=large(), said=BOTH, settings=settings)
+
+    score = scored(detect(case))
+
+    # The silent images that the sheets cleared fit no part; the three that were let through may fit, or not.
+    red = score.parts[0]
+    assert (red.text, red.recall) == (RED, 0.6)
+    assert red.value == pytest.approx(2 * 6 / (10 + 6))
+    # Each stands for 16.5 images, none of which may be one.
+    assert red.low < 2 * 6 / (10 + 6 + 3 * 16.5)
+    assert score.details["parts_unanswered"] == 3 * len({RED, BLUE} & under)
+
+
 def test_parts_are_those_of_the_kept_explanations_alone():
     alone: Explanation = several(RED)
 
