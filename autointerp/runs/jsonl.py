@@ -1,6 +1,7 @@
 """Append-only JSON lines: flushed line by line, a torn last line is dropped when the file is opened again."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Generic, TypeVar
@@ -18,6 +19,8 @@ _BLOCK = 1 << 16
 def opened(path: Path) -> BinaryIO:
     """A file of lines, to read. Raises RunError where it cannot be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise RunError(f"{path}: is no plain file; a run has one there, so remove what stands in its place")
         return path.open("rb")
     except OSError as e:
         raise RunError(f"{path}: cannot be read ({e.strerror}); mend that, then run the same command again") from e
@@ -28,9 +31,16 @@ class LineFile:
 
     Args:
         path: made if missing; if its last line is torn, that line is cut off.
+
+    Raises:
+        RunError: it is a link, which in a run from elsewhere may name any file of this machine, or no plain file.
     """
 
     def __init__(self, path: Path) -> None:
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise RunError(
+                f"{path}: is a link or no plain file, and nothing is written to such; put the file itself there"
+            )
         self._path, self._place = path, path.absolute()
         # Unbuffered: each line is one write, whole or, where the disk is full, torn; nothing is left to write later.
         self._file = path.open("ab+", buffering=0)

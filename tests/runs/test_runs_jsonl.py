@@ -7,7 +7,7 @@ from builders import explanation
 
 from autointerp.errors import RunError
 from autointerp.runs.index import EXPLANATION, ExplanationIndex, holds, keys
-from autointerp.runs.jsonl import Appender, JsonLines, read_lines
+from autointerp.runs.jsonl import Appender, JsonLines, LineFile, opened, read_lines
 
 
 def appended(path: Path, *numbers: int) -> None:
@@ -171,3 +171,16 @@ def test_a_place_where_no_record_begins_is_named_by_its_byte(tmp_path: Path):
 
 def test_a_file_that_is_not_there_has_no_records(tmp_path: Path):
     assert list(JsonLines(tmp_path / "e.jsonl", EXPLANATION)) == []
+
+
+def test_nothing_is_written_through_a_link_or_into_what_is_no_file(tmp_path: Path):
+    (tmp_path / "precious").write_bytes(b"torn")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "precious")
+    os.mkfifo(tmp_path / "pipe.jsonl")
+
+    for name in ("link.jsonl", "pipe.jsonl"):
+        with pytest.raises(RunError, match=f"{name}: is a link or no plain file"):
+            LineFile(tmp_path / name)
+    with pytest.raises(RunError, match=r"pipe.jsonl: is no plain file"):
+        opened(tmp_path / "pipe.jsonl")
+    assert (tmp_path / "precious").read_bytes() == b"torn"
