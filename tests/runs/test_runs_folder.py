@@ -379,5 +379,5 @@ def test_a_file_of_exchanges_that_cannot_be_opened_is_one_line(tmp_path: Path):
         (run / "exchanges.jsonl").mkdir()
         line = packed(1, "explain", "2026-01-31T12:00:00Z", [])
 
-        with pytest.raises(RunError, match=r"exchanges\.jsonl: cannot be written \(Is a directory\)"):
+        with pytest.raises(RunError, match=r"exchanges\.jsonl: is a link or no plain file"):
             writer.exchanges(line)
