@@ -116,6 +116,12 @@ class Took:
     """Megabytes of resident memory at most."""
 
 
+def kilobytes(run: Path, n: int) -> str:
+    """What each file of a run takes, in kB a feature."""
+    files = sorted(run.glob("*.jsonl"))
+    return ", ".join(f"{file.name} {file.stat().st_size / 1000 / n:.1f}" for file in files)
+
+
 def timed(command: Sequence[str | Path], home: Path) -> Took:
     """Runs a command to its end."""
     environment = os.environ | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "OPENAI_API_KEY": "none"}
@@ -137,6 +143,7 @@ def once(python: str, dump: Path, url: str, n: int) -> dict[str, tuple[Took, int
         asked = ["explain", dump, "--run", run, "--model", "stub", "--base-url", url, *of, *cache]
         explained = timed([*line, *asked], home)
         scored = timed([*line, "score", run, "--concurrency", "64", *cache], home)
+        print(f"{n} features; kB a feature: {kilobytes(run, n)}")
         return {"explain": (explained, calls(run, "explanations")), "score": (scored, calls(run, "scores"))}
 
 
