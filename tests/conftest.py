@@ -24,8 +24,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than the cores: a test that waits for a server, a disk or a killed process leaves its own idle."""
-    return (os.cpu_count() or 1) + 2
+    """One more than the cores: a test that waits for a server, a disk or a killed process leaves its own idle."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True, scope="session")
