@@ -316,7 +316,7 @@ def _docstring(record: type[BaseModel], name: str) -> str:
 def _docstrings(module: str) -> Mapping[tuple[str, str], str]:
     """The docstrings of a module's fields by class and field.
 
-    Pydantic finds them too, but whenever a class is made, which takes a tenth of a start.
+    Pydantic finds them too, but whenever a class is made, for which every start would wait.
     """
     found: dict[tuple[str, str], str] = {}
     for made in ast.parse(inspect.getsource(sys.modules[module])).body:

@@ -83,7 +83,7 @@ def _found_names(folder: RemotePath) -> list[str]:
 
 def dataset_of(paths: Sequence[AnyPath]) -> "ds.Dataset":
     """Parquet files as one table, not yet read."""
-    # Imported here, since it imports pandas where that is installed, which takes as long as all other imports.
+    # Imported here, since it imports pandas where that is installed, which nothing here uses.
     import pyarrow.dataset as ds
 
     remote = [path for path in paths if isinstance(path, RemotePath)]

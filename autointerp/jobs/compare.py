@@ -118,7 +118,8 @@ def compare_runs(
     if one.run.path.resolve() == two.run.path.resolve():
         raise SettingsError(f"{run_b}: the same run twice; name two runs")
     found = contrasts(one, two, scorers, Draws(replicates, seed))
-    return found.judged(adjusted([f.contrast for f in found.scorers]))
+    tested = [f.contrast for f in found.scorers]
+    return found.judged(adjusted(tested), _adjusting(tested))
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,8 @@ class Contrasts:
     left_out: tuple[str, ...]
     draws: Draws
 
-    def judged(self, p_holm: Sequence[float]) -> Comparison:
-        """The comparison, given the adjusted p-value of each scorer."""
+    def judged(self, p_holm: Sequence[float], notes: Iterable[str] = ()) -> Comparison:
+        """The comparison, given the adjusted p-value of each scorer, and notes on the adjusting."""
         found = [f.contrast for f in self.scorers]
         features = [f.columns.features for f in self.scorers]
         choices = varied(self.a.run.info, self.b.run.info)
@@ -157,7 +158,7 @@ class Contrasts:
                 _record(f.scorer, f.columns, f.contrast, p) for f, p in zip(self.scorers, p_holm, strict=True)
             ),
             over_control=_over_control(self) if self.paired else None,
-            notes=(*self.left_out, *_caveats(self.a, self.b, choices, found)),
+            notes=(*self.left_out, *_caveats(self.a, self.b, choices, found), *notes),
         )
 
 
@@ -341,12 +342,16 @@ def _caveats(a: Side, b: Side, choices: Sequence[str], found: Sequence[Contrast]
     for name, side in (("A", a), ("B", b)):
         if side.run.info.is_adopted:
             yield f"which images {name}'s explanations are made from is not known: some may be among those judged"
-    varying = [contrast for contrast in found if contrast.equal < 1]
-    least = max((_least_p(contrast) for contrast in varying), default=0.0)
+    least = max((_least_p(contrast) for contrast in found if contrast.equal < 1), default=0.0)
     if least > LEVEL:
         yield f"with so few features p cannot fall below {least:.2g}, whatever they say; score more of them"
-    if len(varying) > 1:
+
+
+def _adjusting(found: Sequence[Contrast]) -> Iterator[str]:
+    """Says for how many scorers the p-values of two runs allow, where they are several."""
+    varying = sum(contrast.equal < 1 for contrast in found)
+    if varying > 1:
         yield (
-            f"p (Holm) allows for the {len(varying)} scorers tested; scorers that read the same answers, as detection "
+            f"p (Holm) allows for the {varying} scorers tested; scorers that read the same answers, as detection "
             "and accuracy do, are no independent evidence: choose one beforehand with --scorers to test it alone"
         )

@@ -53,7 +53,7 @@ def compare_many(
     found = [contrasts(base, other, names, Draws(replicates, seed)) for other in others]
     tested = [f.contrast for one in found for f in one.scorers]
     p_values = iter(adjusted(tested))
-    compared = tuple(_of_many(one.judged([next(p_values) for _ in one.scorers])) for one in found)
+    compared = tuple(one.judged([next(p_values) for _ in one.scorers]) for one in found)
     n = sum(contrast.equal < 1 for contrast in tested)
     return Comparisons(base=base.described(), others=compared, tests=n, notes=tuple(_notes(found, n)))
 
@@ -62,11 +62,6 @@ def _refuse_twice(runs: Sequence[str | Path]) -> None:
     for one, other in combinations(runs, 2):
         if Path(one).resolve() == Path(other).resolve():
             raise SettingsError(f"{other}: the same run twice; name each run once")
-
-
-def _of_many(found: Comparison) -> Comparison:
-    """Leaves out what is said once of all runs."""
-    return found.model_copy(update={"notes": tuple(n for n in found.notes if not n.startswith("p (Holm)"))})
 
 
 def _notes(found: Sequence[Contrasts], tests: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from autointerp.lmm.request import ImagePart, Request, TextPart
-from autointerp.runs.exchanges import MOST, Exchange, Sent, ShownTile, Turn, clipped
+from autointerp.runs.exchanges import MOST, Exchange, Sent, ShownTile, Turn, shortened
 
 Note = Callable[[Sequence[str], str | None], None]
 """Is told the replies to a question, and the kind of failure that it came to, if it did."""
@@ -68,14 +68,14 @@ def _exchange(request: Request, replies: Sequence[str], failure: str | None) -> 
         task=request.task,
         model=request.model,
         turns=tuple(Turn(role=m.role, parts=tuple(map(_sent, m.parts))) for m in request.messages),
-        replies=clipped(replies),
+        replies=tuple(map(shortened, replies)),
         failure=failure,
     )
 
 
 def _sent(part: TextPart | ImagePart) -> Sent:
     if isinstance(part, TextPart):
-        return Sent(text=clipped((part.text,))[0])
+        return Sent(text=shortened(part.text))
     cells = zip(part.numbers, part.picture.tiles, strict=True)
     return Sent(
         tiles=tuple(

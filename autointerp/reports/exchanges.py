@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from autointerp.runs.exchanges import Exchange, Sent, ShownTile
+from autointerp.runs.exchanges import Exchange, Sent, ShownTile, shortened
 
 MOST_PROMPTS = 12
 """Prompts of a card; a feature that carries the controls has one more for each of their texts."""
@@ -117,4 +117,4 @@ def _tile(tile: ShownTile) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… (cut here, {len(text):,} characters in all)"
+    return shortened(text, LONGEST)

@@ -2,7 +2,7 @@
 
 import base64
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -186,6 +186,6 @@ class Exchanges:
         return out[::-1]
 
 
-def clipped(texts: Iterable[str]) -> tuple[str, ...]:
-    """The texts, each cut after LONGEST characters with a note of how long it was."""
-    return tuple(t if len(t) <= LONGEST else f"{t[:LONGEST]}… (cut here, {len(t):,} characters in all)" for t in texts)
+def shortened(text: str, most: int = LONGEST) -> str:
+    """The text, cut after so many characters with a note of how long it was."""
+    return text if len(text) <= most else f"{text[:most]}… (cut here, {len(text):,} characters in all)"

@@ -20,8 +20,8 @@ from autointerp.runs.exchanges import (
     Sent,
     ShownTile,
     Turn,
-    clipped,
     packed,
+    shortened,
 )
 
 WHEN = "2026-01-31T12:00:00Z"
@@ -56,7 +56,8 @@ def test_what_is_kept_has_bounds_and_says_what_is_left_out():
     line = packed(1, "score", WHEN, [exchange(str(i)) for i in range(MOST + 5)], more=2)
 
     assert (line.n, line.left_out, len(line.exchanges)) == (MOST, 7, MOST)
-    assert clipped(["short", "x" * (LONGEST + 1)])[1].endswith(f"x… (cut here, {LONGEST + 1:,} characters in all)")
+    assert shortened("x" * LONGEST) == "x" * LONGEST
+    assert shortened("x" * (LONGEST + 1)).endswith(f"x… (cut here, {LONGEST + 1:,} characters in all)")
     # A hundred texts of 100 kB are more than fits: half of them, 5 MB, do.
     long = packed(1, "score", WHEN, [exchange(str(i), text="x" * 100_000) for i in range(100)])
     assert (long.n, long.left_out, len(long.exchanges)) == (50, 50, 50)
