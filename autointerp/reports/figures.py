@@ -53,6 +53,8 @@ class Figure:
     """How the features spread over the axis, in equal bins; empty for a share."""
     controls: tuple[Row, ...] = ()
     """The same measure under hypotheses that should lose."""
+    undetermined: str = ""
+    """How many of the features are undetermined, in words; empty where none is."""
     separations: tuple[Separation, ...] = ()
     """Controls tested against the explanations' own scores."""
 
@@ -102,6 +104,7 @@ def _score_figure(counted: Aggregates, plan: ScorerPlan, scorer: str) -> Figure 
         title=labels.title,
         basis=_basis(counted, scorer, column),
         meaning=labels.meaning,
+        undetermined=_undetermined(counted, scorer),
         estimate=mean_estimate(known, (axis.low, axis.high)),
         axis=axis,
         counts=tuple(bin_counts(known, (axis.low, axis.high), N_BINS)),
@@ -122,16 +125,24 @@ def _basis(counted: Aggregates, scorer: str, column: Column) -> str:
     basis = f"mean over {plural(len(column.known), 'feature')}"
     if unscored := len(column.values) - len(column.known):
         basis += f"; {count(unscored)} unscored and left out, not counted as zero"
-    wide = counted.score(scorer, "undetermined")
-    if n := int(wide.known.sum()):
-        narrow = counted.score(scorer).known[wide.known == 0]
-        mean = f"the mean of the others is {number(float(narrow.mean()))}" if len(narrow) else "there are no others"
-        basis += f"; {count(n)} undetermined, with an interval wider than {UNDETERMINED:g}: {mean}"
+    if wide := _undetermined(counted, scorer):
+        basis += f"; {wide}"
     if unsure := int(counted.score(scorer, "unsure").known.sum()) if scorer == CONTROLLED else 0:
         basis += f"; {plural(unsure, 'judgement')} unsure, which the features' intervals cover"
     if unanswered := int(counted.score(scorer, "unanswered").known.sum()):
         basis += f"; {plural(unanswered, 'judgement')} without a usable answer, which the features' intervals cover"
     return basis
+
+
+def _undetermined(counted: Aggregates, scorer: str) -> str:
+    """Says how many features have an interval that is too wide to say anything, and what the others score."""
+    wide = counted.score(scorer, "undetermined")
+    n = int(wide.known.sum())
+    if not n:
+        return ""
+    narrow = counted.score(scorer).known[wide.known == 0]
+    mean = f"the mean of the others is {number(float(narrow.mean()))}" if len(narrow) else "there are no others"
+    return f"{count(n)} undetermined, with an interval wider than {UNDETERMINED:g}: {mean}"
 
 
 def _named_figure(domain: str, named: NDArray[np.float64], counted: Aggregates) -> Figure:

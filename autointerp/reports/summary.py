@@ -37,6 +37,8 @@ class Choice:
     """Ascending."""
     first: Mapping[int, str]
     """Those that stand at the top of the page, with their rank in words: the best, the median and the worst."""
+    among: str
+    """Among how many these are ranked, in words; empty where all features are."""
     sentence: str
     cut: bool
 
@@ -71,24 +73,25 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
     features = counted.features
     n, ranks = len(features), even_ranks(len(features), limit)
     if headline is None:
-        ranked, first, how = features, dict.fromkeys(ranks[:3].tolist(), ""), "their numbers"
+        ranked, first, how, n_unranked = features, dict.fromkeys(ranks[:3].tolist(), ""), "their numbers", 0
     else:
-        ranked, n_unscored = _ranked(features, counted, headline)
-        first = _first(n_unscored, n, limit)
+        ranked, n_unranked = _ranked(features, counted, headline)
+        first = _first(n_unranked, n, limit)
         how = (
             f"the ranks of “{scorer_labels(headline).title}” by lower bound, with the unscored and undetermined ones"
             " below the lowest"
         )
     chosen = tuple(np.sort(ranked[_holding(ranks, list(first))]).tolist())
     shown = {int(ranked[rank]): first[rank] for rank in sorted(first, reverse=headline is not None)}
+    among = f"of {count(n - n_unranked)} ranked" if n_unranked else ""
     if n <= limit:
         who = "The one feature has" if n == 1 else f"All {count(n)} features have"
-        return Choice(chosen, shown, f"{who} a row and a card." if n else "No feature yet.", cut=False)
+        return Choice(chosen, shown, among, f"{who} a row and a card." if n else "No feature yet.", cut=False)
     sentence = (
         f"{count(limit)} of {count(n)} features have a row and a card. They are picked evenly over {how}, so they are"
         f" not the best ones. The figures of the summary count all {count(n)}."
     )
-    return Choice(chosen, shown, sentence, cut=True)
+    return Choice(chosen, shown, among, sentence, cut=True)
 
 
 def _ranked(features: NDArray[np.int64], counted: Aggregates, headline: str) -> tuple[NDArray[np.int64], int]:
@@ -105,12 +108,12 @@ def _ranked(features: NDArray[np.int64], counted: Aggregates, headline: str) -> 
     return features[np.lexsort((features, scores, bounds))], int(np.isneginf(bounds).sum())
 
 
-def _first(n_unscored: int, n: int, limit: int) -> dict[int, str]:
-    """Returns the ranks of the best, the worst and the median feature with a score, as they are kept."""
-    if n_unscored >= n - 1:
-        return {n - 1: "The one ranked feature"} if n_unscored < n else {}
-    found: dict[int, str] = {n - 1: "Best", n_unscored: "Worst"}
-    found.setdefault(n_unscored + (n - n_unscored - 1) // 2, "Median")
+def _first(n_unranked: int, n: int, limit: int) -> dict[int, str]:
+    """Returns the ranks of the best, the worst and the median of the ranked features, as they are kept."""
+    if n_unranked >= n - 1:
+        return {n - 1: "The one ranked feature"} if n_unranked < n else {}
+    found: dict[int, str] = {n - 1: "Best", n_unranked: "Worst"}
+    found.setdefault(n_unranked + (n - n_unranked - 1) // 2, "Median")
     return dict(list(found.items())[:limit])
 
 
