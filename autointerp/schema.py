@@ -1,6 +1,6 @@
 """The records that stages hand to each other: features with their evidence, explanations, scores, failures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -128,6 +128,16 @@ class Feature:
         """
         share = exemplar.share_reached(self.active_above)
         return share is not None and silent_below < 1 and share > silent_below
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRow:
+    """What a feature does on the images of a dump's pool, a uniform draw from the population."""
+
+    activations: Mapping[int, float]
+    """By image, in raw units: each that fires it or comes near. On the others it reaches half its threshold at most."""
+    alike: tuple[int, ...]
+    """Images on which it is silent, those first that are most like the images that fire it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +271,17 @@ class Verdict(Record):
     """As in the dump; None in runs of version 0.1."""
     screened: float | None = None
     """Where images were screened first: the belief on the contact sheet, by which this one was chosen."""
+    likeness: int | None = None
+    """Where silent images were drawn by likeness to the text: the class of this one, 0 for the likest."""
     belief: float | None
     """0 no, 0.5 unsure, 1 yes; None where no usable answer came."""
     weight: float
     """Inverse of the chance that the image was judged for this feature."""
+
+    @property
+    def cell(self) -> tuple[str, float | None, int | None]:
+        """The images among which it was drawn as one of equals."""
+        return self.stratum, self.screened, self.likeness
 
 
 class PartScore(Record):

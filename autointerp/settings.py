@@ -346,6 +346,10 @@ class ScoreSettings(MarginSettings):
     """How many held-out active images of each feature are judged, spread over the strata."""
     n_silent: Annotated[PositiveInt, Option("--silent")] = 36
     """How many held-out silent images of each feature are judged."""
+    guide: Literal["images", "text"] = "images"
+    """What look-alikes among the silent images are like: the images that fire the feature (`images`), or these and the
+    words of the explanation as an embedder (--embedder) sees them (`text`), which catches more wrong explanations by as
+    many judgements and needs a dump with a pool to be of most use."""
     min_active: PositiveInt = 5
     """The fewest held-out active images with which a feature is scored."""
     min_silent: PositiveInt = 5
@@ -419,8 +423,8 @@ class ScoreSettings(MarginSettings):
             options={
                 "model": Option(
                     "--embedder",
-                    help="The model that embeds for the scorer `embedding`: `local`, or a model of an endpoint with "
-                    "embeddings.",
+                    help="The model that embeds for the scorer `embedding` and for `--guide text`: `local`, or a model "
+                    "of an endpoint with embeddings.",
                 ),
                 "base_url": Option(
                     "--embedder-base-url",

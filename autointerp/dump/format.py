@@ -16,6 +16,7 @@ INFO_FILE = "dump.json"
 FEATURES_FILE = "features.parquet"
 EXEMPLARS_FILE = "exemplars.parquet"
 IMAGES_FILE = "images.parquet"
+POOL_FILE = "pool.parquet"
 HISTOGRAM_BINS = 50
 
 FEATURES = pa.schema(
@@ -59,9 +60,22 @@ IMAGES = pa.schema(
         pa.field("attribute", pa.bool_()),
         pa.field("group", pa.string()),
         pa.field("label", pa.string()),
+        pa.field("pool", pa.bool_()),
     ]
 )
-"""images.parquet, one row an image, ascending."""
+"""images.parquet, one row an image, ascending; `pool` is there where the dump has a pool."""
+
+POOL = pa.schema(
+    [
+        pa.field("feature", pa.int32(), nullable=False),
+        pa.field("images", pa.list_(pa.int64()), nullable=False),
+        pa.field("activations", pa.list_(pa.float32()), nullable=False),
+        pa.field("alike", pa.list_(pa.int64()), nullable=False),
+    ]
+)
+"""pool.parquet, one row a feature, ascending: what it does on the images of the pool."""
+NEAR = 0.5
+"""pool.parquet states every activation on an image of the pool above this share of the threshold."""
 
 
 Population = Literal["complete", "sample", "unknown"]

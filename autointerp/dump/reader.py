@@ -23,12 +23,14 @@ from autointerp.dump.format import (
     IMAGES,
     IMAGES_FILE,
     INFO_FILE,
+    POOL_FILE,
     DumpInfo,
     load_info,
     part_name,
 )
 from autointerp.dump.imagetable import ImageTable
 from autointerp.dump.parts import Parts
+from autointerp.dump.pool import ImagePool
 from autointerp.dump.records import exemplars_of, feature_rows_of, with_silent_activations
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
@@ -122,6 +124,8 @@ class Dump:
         self.feature_parts = Parts([path / FEATURES_FILE], FEATURES)
         self.exemplar_parts = Parts(exemplar_paths(path), EXEMPLARS)
         self.image_table = ImageTable(path, Parts([path / IMAGES_FILE], IMAGES), allow_outside=allow_outside)
+        self.pool = ImagePool(path, self.info, self.image_table) if (path / POOL_FILE).exists() else None
+        """The images drawn uniformly from the population, and what features do on them; None where there are none."""
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._lock = RLock()
 
@@ -133,8 +137,13 @@ class Dump:
 
     def close(self) -> None:
         """Closes the files; reading again opens them again."""
-        for parts in (self.feature_parts, self.exemplar_parts, self.image_table.parts):
+        for parts in self._tables:
             parts.close()
+
+    @property
+    def _tables(self) -> list[Parts]:
+        own = [self.feature_parts, self.exemplar_parts, self.image_table.parts]
+        return own if self.pool is None else [*own, self.pool.parts]
 
     @cached_property
     def digest(self) -> str:
@@ -144,7 +153,7 @@ class Dump:
         `DumpWriter` wrote, a digest of the rows; a byte changed later inside a data page does not show.
         """
         whole = hashlib.sha256((self.path / INFO_FILE).read_bytes())
-        for parts in (self.feature_parts, self.exemplar_parts, self.image_table.parts):
+        for parts in self._tables:
             for piece in parts.fingerprint():
                 whole.update(piece)
         return whole.hexdigest()

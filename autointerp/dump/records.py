@@ -1,13 +1,13 @@
 """Arrow rows to records and back."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
-from autointerp.dump.format import EXEMPLARS, FEATURES
-from autointerp.schema import Box, Exemplar, FeatureRow
+from autointerp.dump.format import EXEMPLARS, FEATURES, POOL
+from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
 
 
 def exemplars_of(table: pa.Table) -> tuple[Exemplar, ...]:
@@ -71,3 +71,14 @@ def features_table(rows: Sequence[FeatureRow]) -> pa.Table:
     """Returns the rows of features.parquet."""
     columns = {name: [getattr(row, name) for row in rows] for name in FEATURES.names}
     return pa.table(columns, schema=FEATURES)
+
+
+def pool_table(rows: Mapping[int, PoolRow]) -> pa.Table:
+    """Rows of pool.parquet, by feature, ascending."""
+    columns = {
+        "feature": list(rows),
+        "images": [list(row.activations) for row in rows.values()],
+        "activations": [list(row.activations.values()) for row in rows.values()],
+        "alike": [row.alike for row in rows.values()],
+    }
+    return pa.table(columns, schema=POOL)

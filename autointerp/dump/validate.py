@@ -90,6 +90,7 @@ def validate(dump: Dump, *, content: bool = False) -> list[Problem]:
     findings.add_features((active + silent > 0) & (silent == 0), ids, "has no silent exemplars, so it cannot be scored")
     few = (active > 0) & (active < FEW_ACTIVE)
     findings.add_features(few, ids, f"has fewer than {FEW_ACTIVE} active exemplars")
+    _check_pool(dump, findings)
     _check_images(dump, findings, content=content)
     return sorted(findings.problems.values(), key=lambda p: p.severity != "error")
 
@@ -180,6 +181,21 @@ def _check_features(dump: Dump, findings: _Findings, active: Counts, highest: np
             findings.add_features(stated, ids, "has n_active_attribute in a dump without an attribute")
         else:
             findings.add_features(~stated, ids, "has no n_active_attribute in a dump with an attribute")
+
+
+def _check_pool(dump: Dump, findings: _Findings) -> None:
+    if dump.pool is None:
+        return
+    where = str(dump.pool.parts.paths[0])
+    try:
+        features = [feature for feature, _ in dump.pool.rows()]
+    except DumpError as error:
+        findings.add(("pool",), Problem("error", where, str(error).removeprefix(f"{where}: "), 1))
+        return
+    unknown = ~np.isin(features, dump.feature_ids)
+    if unknown.any():
+        message = f"feature {features[int(np.argmax(unknown))]} is not in {FEATURES_FILE}"
+        findings.add(("pool",), Problem("error", where, message, int(unknown.sum())))
 
 
 def _check_images(dump: Dump, findings: _Findings, *, content: bool) -> None:

@@ -22,13 +22,15 @@ from autointerp.dump.format import (
     IMAGES,
     IMAGES_FILE,
     INFO_FILE,
+    POOL,
+    POOL_FILE,
     DumpInfo,
     part_name,
 )
-from autointerp.dump.records import exemplars_table, features_table
+from autointerp.dump.records import exemplars_table, features_table, pool_table
 from autointerp.errors import DumpError
 from autointerp.images.decode import digest_of, displayed_size
-from autointerp.schema import Exemplar, FeatureRow
+from autointerp.schema import Exemplar, FeatureRow, PoolRow
 
 DIGEST_KEY = "autointerp.rows"
 """Footer key of the SHA-256 over the rows, image bytes left out since their own digest is among the rows."""
@@ -91,6 +93,7 @@ N_GROUP_FEATURES = 4096
 N_GROUP_EXEMPLARS = 6000
 GROUP_HEAT_BYTES = 8 * 2**20
 N_GROUP_PATHS = 65536
+N_GROUP_POOL = 512
 N_GROUP_IMAGES = 256
 GROUP_IMAGE_BYTES = 4 * 2**20
 """A row group ends once it holds this much, so that reading one feature or one image stays cheap."""
@@ -116,17 +119,23 @@ class DumpWriter:
         folder: The dump to write; must not exist yet.
         info: Content of dump.json.
         rows_per_part: Exemplar rows after which another part begins, at the end of a feature.
+        pooled: Whether the dump has a pool: images say whether they are in it, and features what they do on it.
 
     Raises:
         DumpError: the folder exists or cannot be made, or a row is not as the format says.
     """
 
-    def __init__(self, folder: str | Path, info: DumpInfo, *, rows_per_part: int = N_PART_EXEMPLARS) -> None:
+    def __init__(
+        self, folder: str | Path, info: DumpInfo, *, rows_per_part: int = N_PART_EXEMPLARS, pooled: bool = False
+    ) -> None:
         self.folder = Path(folder)
         self.info = info
         self.rows_per_part = rows_per_part
         self.work = self.folder.parent / f".{self.folder.name}.{token_hex(4)}.tmp"
         """Where the files are until the block ends; image files that the dump shall hold go in here."""
+        self._image_schema = IMAGES if pooled else pa.schema([field for field in IMAGES if field.name != "pool"])
+        self._pooled = pooled
+        self._pool: dict[int, PoolRow] = {}
         self._rows: list[FeatureRow] = []
         self._features: list[int] = []
         self._exemplars: list[Exemplar] = []
@@ -150,9 +159,10 @@ class DumpWriter:
             raise DumpError(f"{self.folder}: exists already; a dump is written once, so give another folder")
         self._feature_sink = ParquetSink(self.work / FEATURES_FILE, FEATURES, statistics=("feature",))
         self._image_sink = ParquetSink(
-            self.work / IMAGES_FILE, IMAGES, statistics=("image",), plain=PLAIN, raw=("bytes",)
+            self.work / IMAGES_FILE, self._image_schema, statistics=("image",), plain=PLAIN, raw=("bytes",)
         )
         self._exemplar_sink = ParquetSink(self.work / part_name(0), EXEMPLARS, statistics=COUNTED, plain=PLAIN)
+        self._pool_sink = ParquetSink(self.work / POOL_FILE, POOL, statistics=("feature",)) if self._pooled else None
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -160,11 +170,16 @@ class DumpWriter:
             if kind is None:
                 self._finish()
         finally:
-            for sink in (self._feature_sink, self._image_sink, self._exemplar_sink):
+            for sink in self._sinks:
                 # A footer that a full disk does not take must not hide why the block was left.
                 with suppress(OSError):
                     sink.close()
             shutil.rmtree(self.work, ignore_errors=True)
+
+    @property
+    def _sinks(self) -> list[ParquetSink]:
+        own = [self._feature_sink, self._image_sink, self._exemplar_sink]
+        return own if self._pool_sink is None else [*own, self._pool_sink]
 
     def add_image(
         self,
@@ -177,6 +192,7 @@ class DumpWriter:
         attribute: bool | None = None,
         group: str | None = None,
         label: str | None = None,
+        pool: bool = False,
     ) -> None:
         """Adds one image, in ascending order of `image` and before the features that show it.
 
@@ -189,6 +205,7 @@ class DumpWriter:
             attribute: The dump's boolean label.
             group: Name of its set of near-duplicates.
             label: Its class or caption.
+            pool: Whether it is in the dump's pool, a uniform draw from the population.
 
         Raises:
             DumpError: the order is broken, not exactly one of `path` and `data` is given, or the file is not there.
@@ -201,12 +218,12 @@ class DumpWriter:
             sha256 = sha256 or digest_of(source)
             size = size or displayed_size(source)
         name = None if path is None else str(path)
-        self._add_image_row(image, size, (image, name, data, *size, sha256, attribute, group, label))
+        self._add_image_row(image, size, (image, name, data, *size, sha256, attribute, group, label, pool))
 
     def _add_image_row(self, image: int, size: tuple[int, int], columns: tuple[object, ...]) -> None:
         if self._image_ids and image <= self._image_ids[-1]:
             raise DumpError(f"image {image}: comes after {self._image_ids[-1]}; add each image once, ascending")
-        row = dict(zip(IMAGES.names, columns, strict=True))
+        row = dict(zip(self._image_schema.names, columns, strict=False))
         self._images.append(row)
         self._image_ids.append(image)
         self._known = None
@@ -217,8 +234,13 @@ class DumpWriter:
         if len(self._images) >= full or self._image_bytes >= GROUP_IMAGE_BYTES:
             self._flush_images()
 
-    def add_feature(self, row: FeatureRow, exemplars: Iterable[Exemplar]) -> None:
+    def add_feature(self, row: FeatureRow, exemplars: Iterable[Exemplar], pool: PoolRow | None = None) -> None:
         """Adds one feature with its evidence, in ascending order of `row.feature`.
+
+        Args:
+            row: What the dump says of it as a whole.
+            exemplars: Its evidence.
+            pool: What it does on the images of the pool; None where that is not known.
 
         Raises:
             DumpError: the order, or (at the latest when the block ends) a value that the format does not allow.
@@ -227,6 +249,10 @@ class DumpWriter:
             raise DumpError(f"feature {row.feature}: comes after {self._last_feature}; add each once, ascending")
         self._last_feature = row.feature
         self._rows.append(row)
+        if pool is not None:
+            self._pool[row.feature] = pool
+        if len(self._pool) >= N_GROUP_POOL:
+            self._flush_pool()
         for exemplar in exemplars:
             self._features.append(row.feature)
             self._exemplars.append(exemplar)
@@ -263,9 +289,14 @@ class DumpWriter:
         _write(self._exemplar_sink, name, table, exemplar_faults(table, self.info, self._known_images()))
         self._features, self._exemplars, self._heat_bytes = [], [], 0
 
+    def _flush_pool(self) -> None:
+        if self._pool_sink is not None and self._pool:
+            self._pool_sink.write(_table(pool_table, self.folder / POOL_FILE, self._pool))
+            self._pool = {}
+
     def _flush_images(self) -> None:
         if self._images:
-            table = _table(pa.Table.from_pylist, self.folder / IMAGES_FILE, self._images, IMAGES)
+            table = _table(pa.Table.from_pylist, self.folder / IMAGES_FILE, self._images, self._image_schema)
             _write(self._image_sink, self.folder / IMAGES_FILE, table, image_faults(table))
             self._images, self._image_bytes = [], 0
 
@@ -279,7 +310,8 @@ class DumpWriter:
         self._flush_features()
         self._flush_exemplars()
         self._flush_images()
-        for sink in (self._feature_sink, self._image_sink, self._exemplar_sink):
+        self._flush_pool()
+        for sink in self._sinks:
             sink.close()
         if self._n_parts == 1:
             (self.work / part_name(0)).rename(self.work / EXEMPLARS_FILE)

@@ -122,12 +122,12 @@ def embedder_at(embedder: ModelSettings, beside: ModelSettings, *, given: bool =
 def scorers_at(
     settings: ScoreSettings, scorers: Sequence[str], judge: ModelSettings, *, given: bool = True
 ) -> ScoreSettings:
-    """The settings with the server of the embedder, where a scorer wants one.
+    """The settings with the server of the embedder, where a scorer or the guide wants one.
 
     Raises:
         SettingsError: its address cannot be used.
     """
-    if EMBEDDING not in scorers:
+    if EMBEDDING not in scorers and settings.guide != "text":
         return settings
     return settings.model_copy(update={"embedder": embedder_at(settings.embedder, judge, given=given)})
 

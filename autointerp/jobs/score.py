@@ -57,6 +57,11 @@ from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.unexplainable import in_words
 
+NO_POOL = (
+    "--guide text: the dump has no pool of uniformly drawn images, so that only each feature's own silent rows are "
+    "ordered by likeness; `autointerp harvest` makes dumps that have one"
+)
+
 
 @dataclass
 class _Scoring:
@@ -151,6 +156,8 @@ def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) 
             return result
         if not len(chosen):
             result.notes.append(_none_explained(there, named))
+        if o.settings.guide == "text" and dump.pool is None:
+            result.notes.append(NO_POOL)
         rates = known.rates if known else None
         carry, near_copies = controlled(chosen, o.settings), NearCopies(dump, cache_folder(o.cache))
         _Scoring(

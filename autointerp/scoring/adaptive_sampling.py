@@ -13,7 +13,7 @@ from autointerp.lmm.outcomes import Failure
 from autointerp.schema import STRATA
 from autointerp.scoring.imputation import decided, imputed
 from autointerp.scoring.judge import Judge, Judgements, Look
-from autointerp.scoring.sampling import Item, Pool
+from autointerp.scoring.sampling import Cell, Item, Pool
 from autointerp.statistics.rates import f1_samples, weighted_rates
 from autointerp.statistics.resampling import LEVEL, Columns, Draws, interval_of, resample
 
@@ -26,9 +26,6 @@ NEARLY = 1.3
 
 LOOKS = 10
 """The interval is looked at again when a tenth more calls were made."""
-
-Cell = tuple[str, float | None]
-"""A stratum, and the belief of the screening in an image of it."""
 
 
 async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Judgements | Failure:
@@ -45,10 +42,12 @@ async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) ->
         return await _screened(text, pool, judge, gateway)
     counts = pool.first_counts
     said = await judge.judgements(text, pool.sample(counts).items, gateway)
+    if not isinstance(said, Failure):
+        said = replace(said, looked=pool.class_sizes)
     calls = -(-sum(counts.values()) // settings.per_call)
     while settings.interval is not None and not isinstance(said, Failure) and calls < settings.max_calls:
         further = min(max(1, calls // LOOKS), settings.max_calls - calls)
-        more = _more(columns(said.without_margin), counts, pool, settings.interval, further * settings.per_call)
+        more = _more(said.without_margin, counts, pool, settings.interval, further * settings.per_call)
         if not more:
             break
         counts = {s: counts.get(s, 0) + more.get(s, 0) for s in pool.ordered}
@@ -67,19 +66,21 @@ async def _extended(
         return said
     known |= {i.exemplar.image: b for i, b in zip(said.items, said.beliefs, strict=True)}
     beliefs = tuple(known[i.exemplar.image] for i in items)
-    return Judgements(items, beliefs, before.usage + said.usage, said.model, before.gaps + said.gaps)
+    usage, gaps = before.usage + said.usage, before.gaps + said.gaps
+    return replace(before, items=items, beliefs=beliefs, usage=usage, model=said.model, gaps=gaps)
 
 
-def _more(judged: Columns, counts: dict[str, int], pool: Pool, width: float, most: int) -> Counter[str]:
-    """How many more images of each stratum should be judged; empty where the interval is narrow or all is judged.
+def _more(said: Judgements, counts: dict[str, int], pool: Pool, width: float, most: int) -> Counter[str]:
+    """How many more images of each place should be judged; empty where the interval is narrow or all is judged.
 
     Shares follow Neyman (1934): a stratum is worth the images that it stands for times the spread of what they add to
     F1, after one imagined judgement either way.
     """
+    judged = columns(said)
     left = {s: len(own) - counts.get(s, 0) for s, own in pool.ordered.items()}
     if not any(left.values()) or _narrow(judged, sum(counts.values()), pool, width):
         return Counter()
-    worth = _worth(judged, counts, pool, weighted_rates(judged.active, judged.belief, judged.weight).f1)
+    worth = _worth(judged, [pool.place(i.exemplar) for i in said.items], pool)
     out: Counter[str] = Counter()
     for _ in range(min(most, sum(left.values()))):
         open_strata = [s for s in left if left[s] > out[s]]
@@ -116,16 +117,17 @@ def confidence(n: int, pool: Pool) -> float:
     return 1 - (1 - LEVEL) / (1 + log2(n / first))
 
 
-def _worth(judged: Columns, counts: dict[str, int], pool: Pool, f1: float) -> dict[str, float]:
-    """What each stratum contributes to the spread of F1; 1 for a stratum of which no image was judged."""
+def _worth(judged: Columns, places: Sequence[str], pool: Pool) -> dict[str, float]:
+    """What each place contributes to the spread of F1; 1 for a place of which no image was judged."""
+    f1 = weighted_rates(judged.active, judged.belief, judged.weight).f1
     out: dict[str, float] = dict.fromkeys(pool.ordered, 1.0)
-    for stratum in (s for s in pool.ordered if np.any(judged.stratum == STRATA.index(s))):
-        own = judged.stratum == STRATA.index(stratum)
+    for place in set(places):
+        own = np.array([p == place for p in places], bool)
         c, active = judged.belief[own], float(judged.active[own][0])
         share = (c.sum() + 1) / (len(c) + 2)
-        # d F1 / d(share of yes), up to a factor common to all strata.
+        # d F1 / d(share of yes), up to a factor common to all places.
         slope = abs(2 * active - f1)
-        out[stratum] = float(judged.weight[own].sum()) * slope * float(np.sqrt(share * (1 - share)))
+        out[place] = float(judged.weight[own].sum()) * slope * float(np.sqrt(share * (1 - share)))
     return out
 
 
@@ -141,12 +143,13 @@ async def _screened(text: str, pool: Pool, judge: Judge, gateway: Gateway) -> Ju
         return first
     cells: dict[Cell, list[Item]] = {}
     for item, belief in zip(first.items, first.beliefs, strict=True):
-        cells.setdefault((item.stratum, belief), []).append(replace(item, screened=belief))
+        screened = replace(item, screened=belief)
+        cells.setdefault(screened.cell, []).append(screened)
     said = await judge.judgements(text, _second_phase(cells, pool), gateway, replace(judge.look, per_call=1))
     if isinstance(said, Failure):
         return said
-    screened = {cell: len(items) for cell, items in cells.items()}
-    return replace(said, usage=first.usage + said.usage, gaps=first.gaps + said.gaps, screened=screened)
+    sizes = {cell: len(items) for cell, items in cells.items()}
+    return replace(said, usage=first.usage + said.usage, gaps=first.gaps + said.gaps, looked=sizes)
 
 
 def _second_phase(cells: dict[Cell, list[Item]], pool: Pool) -> list[Item]:
@@ -205,8 +208,8 @@ def columns(said: Judgements, *, both_looks: bool = True) -> Columns:
             screened, the score takes the careful look alone.
     """
     items = said.items
-    phases = {belief: i for i, belief in enumerate(sorted({i.screened for i in items}, key=str))}
-    sizes = {**Counter((i.stratum, i.screened) for i in items), **said.screened}
+    phases = {phase: i for i, phase in enumerate(sorted({i.cell[1:] for i in items}, key=str))}
+    sizes = {**Counter(i.cell for i in items), **said.looked}
     _, group = np.unique([i.group for i in items], return_inverse=True)
     cleared = [both_looks and not i.active and i.screened == CLEARED for i in items]
     settled = [0.0 if clear else belief for belief, clear in zip(said.beliefs, cleared, strict=True)]
@@ -216,8 +219,8 @@ def columns(said: Judgements, *, both_looks: bool = True) -> Columns:
         weight=np.array([i.weight for i in items], float),
         activation=np.array([i.exemplar.activation for i in items], float),
         stratum=np.array([STRATA.index(i.stratum) for i in items], np.int64),
-        phase=np.array([phases[i.screened] for i in items], np.int64),
-        looked=np.array([sizes[i.stratum, i.screened] for i in items], np.int64),
+        phase=np.array([phases[i.cell[1:]] for i in items], np.int64),
+        looked=np.array([sizes[i.cell] for i in items], np.int64),
         cleared=np.array(cleared, bool),
         group=group.astype(np.int64),
         answered=decided(settled),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
 from autointerp.clock import now
@@ -18,6 +18,7 @@ from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.embedder import Embedder
 from autointerp.scoring.judge import JUDGE, SETTLED, Judge, Judgements
 from autointerp.scoring.sampling import Item, Pool, Sample
+from autointerp.scoring.text_guide import TextGuide
 from autointerp.settings import ScoreSettings
 from autointerp.statistics.rates import Floats, Interval, JudgeRates
 from autointerp.statistics.resampling import Draws
@@ -88,9 +89,17 @@ class Case:
     """How often this judge is right, if it was calibrated."""
     embedder: Embedder | None = None
     """Who embeds crops and texts, where a scorer of the run needs that."""
+    guide: TextGuide | None = None
+    """Who puts silent images in classes by likeness to the text, where that is asked for."""
+    judged_pool: Pool = field(init=False)
+    """The pool from which detection's images are drawn: `pool`, or what the guide made of it."""
     gaps: list[Failure] = field(default_factory=list)
     """Failures that left judgements unanswered though the feature was scored."""
     _judged: list[Judgements | Failure] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Takes the pool as it is until it is guided."""
+        self.judged_pool = self.pool
 
     @property
     def settings(self) -> ScoreSettings:
@@ -105,7 +114,7 @@ class Case:
     @property
     def sample(self) -> Sample:
         """The images that are judged in the first round."""
-        return self.pool.sample(self.pool.first_counts)
+        return self.judged_pool.sample(self.judged_pool.first_counts)
 
     async def judgements(self) -> Judgements | Failure:
         """The judge's word on the held-out images; a failure where no image of a side got an answer.
@@ -118,12 +127,22 @@ class Case:
     async def judgements_with_margin(self) -> Judgements | Failure:
         """The same with the images near the threshold."""
         if not self._judged:
-            said = await judge_sample(self.explanation.text, self.pool, self.judge, self.gateway)
+            said = await self._judge()
             if isinstance(said, Judgements):
                 self.gaps += said.gaps
                 said = said.without_margin.mute or said
             self._judged.append(said)
         return self._judged[0]
+
+    async def _judge(self) -> Judgements | Failure:
+        text = self.explanation.text
+        if self.guide is not None:
+            # The vector of a disjunction lies between its parts, near none of them.
+            told = await self.guide.guided(self.pool, self.explanation.seen, self.explanation.parts or [text])
+            if isinstance(told, Failure):
+                return told
+            self.judged_pool = told
+        return await judge_sample(text, self.judged_pool, self.judge, self.gateway)
 
     async def judge_again(
         self, texts: Iterable[str], items: Sequence[Item], said: Judgements
@@ -150,7 +169,7 @@ class Case:
         for text in texts:
             told = await self.judge.judgements(text, items, self.gateway, look, refused=refused)
             if isinstance(told, Judgements):
-                out.append(told)
+                out.append(told if said.screened else replace(told, looked=said.looked))
             elif told.kind == DEFERRED:
                 waiting = told
             else:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from autointerp.dump.near_copies import NearCopies
@@ -19,6 +20,7 @@ from autointerp.scoring.judge import JUDGE, Judge
 from autointerp.scoring.population import population_of
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.text_guide import TextGuide
 from autointerp.settings import ModelSettings, ScoreSettings
 from autointerp.statistics.rates import JudgeRates
 
@@ -82,7 +84,17 @@ class Cases:
             controlled=checked,
             judge_rates=self.judge_rates,
             embedder=self.embedder,
+            guide=self._guide,
         )
+
+    @cached_property
+    def _guide(self) -> TextGuide | None:
+        """Made once the embedder is open, which all features share."""
+        if self.judge.settings.guide != "text":
+            return None
+        assert self.embedder is not None, "a run that is guided by texts opens an embedder"
+        settings = self.judge.settings
+        return TextGuide(self.dump, self.embedder, settings.region, settings.silent_below, self.near_copies)
 
 
 def controlled(explained: Ints, settings: ScoreSettings) -> Ints:

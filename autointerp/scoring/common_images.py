@@ -32,9 +32,10 @@ def matched(scorer: Scorer, a: Sequence[Verdict], b: Sequence[Verdict]) -> Match
 
     Returns:
         None where the values as scored must do: for a scorer that is not a mean over judged images, where a stratum of
-        either run has no image in common, and after a screening, since each explanation then chose its own images.
+        either run has no image in common, and where each explanation chose its own images: after a screening, and
+        where silent images were drawn by likeness to the text.
     """
-    if scorer.value_of is None or any(v.screened is not None for v in (*a, *b)):
+    if scorer.value_of is None or any((v.screened, v.likeness) != (None, None) for v in (*a, *b)):
         return None
     if scorer.sides == "active":
         a, b = [v for v in a if v.active], [v for v in b if v.active]

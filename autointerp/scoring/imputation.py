@@ -19,7 +19,7 @@ def decided(beliefs: Sequence[float | None]) -> Bools:
 
 
 def imputed(images: Sequence[Item | Verdict], beliefs: Sequence[float | None]) -> list[float]:
-    """Fills gaps in beliefs with the mean of the image's stratum and screening, else of its side, else one half.
+    """Fills gaps in beliefs with the mean of the image's cell, else of its side, else one half.
 
     A half for each would not do: a silent image may stand for thousands, and half a false yes among them would drown
     an explanation that is right throughout.
@@ -33,12 +33,12 @@ def imputed(images: Sequence[Item | Verdict], beliefs: Sequence[float | None]) -
     gaps = (~decided(beliefs)).tolist()
     for image, belief in zip(images, beliefs, strict=True):
         if belief is not None and belief != UNSURE:
-            known.setdefault((image.stratum, image.screened), []).append(belief)
+            known.setdefault(image.cell, []).append(belief)
             known.setdefault((image.active,), []).append(belief)
     out: list[float] = []
     for image, belief, gap in zip(images, beliefs, gaps, strict=True):
         if belief is None or gap:
-            like = known.get((image.stratum, image.screened)) or known.get((image.active,)) or [UNSURE]
+            like = known.get(image.cell) or known.get((image.active,)) or [UNSURE]
             belief = sum(like) / len(like)
         out.append(belief)
     return out

@@ -15,7 +15,7 @@ from autointerp.lmm.task import Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, plain
 from autointerp.replies import BELIEF, JudgeReply, Reply, judge_reply, reply_schema
 from autointerp.schema import Usage, Verdict
-from autointerp.scoring.sampling import Item, calls
+from autointerp.scoring.sampling import Cell, Item, calls
 from autointerp.settings import ModelSettings, ScoreSettings
 
 SETTLED = frozenset(("refused", "malformed", "image", "http_400", "http_413", "http_422"))
@@ -120,8 +120,13 @@ class Judgements:
     model: str
     gaps: tuple[Failure, ...] = ()
     """The failures that left judgements unanswered."""
-    screened: Mapping[tuple[str, float | None], int] = field(default_factory=dict)
-    """Where images were screened first: how many images of a stratum got a belief then."""
+    looked: Mapping[Cell, int] = field(default_factory=dict)
+    """Where the images were drawn from cells of more: how many each cell has; empty where there are no such cells."""
+
+    @property
+    def screened(self) -> bool:
+        """Whether images were screened first, and these chosen by what was said of them then."""
+        return any(i.screened is not None for i in self.items)
 
     @property
     def without_margin(self) -> "Judgements":
@@ -139,6 +144,7 @@ class Judgements:
                 stratum=item.stratum,
                 activation=item.exemplar.activation,
                 screened=item.screened,
+                likeness=item.likeness,
                 belief=belief,
                 weight=item.weight,
             )

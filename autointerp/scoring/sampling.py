@@ -8,7 +8,7 @@ from itertools import pairwise
 from random import Random
 from typing import Literal
 
-from autointerp.evidence import Images, all_duplicate_keys, held_out, spread, strata
+from autointerp.evidence import Images, all_duplicate_keys, held_out, spread
 from autointerp.images.picture import Rendering, Tile
 from autointerp.images.region import tells
 from autointerp.schema import SILENT_STRATA, STRATA, Box, Exemplar, Feature, ImageRow
@@ -26,6 +26,8 @@ BELOW_PER_MARGIN = 5
 """The number of clearly silent images that are judged for each one near the threshold."""
 
 Side = Literal["active", "silent", "margin"]
+Cell = tuple[str, float | None, int | None]
+"""A stratum, the belief of the screening in an image of it, and the class of likeness of the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,18 @@ class Item:
     """A part of the image that is shown beside it; None where none is."""
     margin: bool = False
     """Whether it is a silent image near the threshold, which counts neither as active nor as silent."""
+    likeness: int | None = None
+    """The class of likeness by which a silent image was drawn, 0 for the likest; None where there are no classes."""
 
     @property
     def active(self) -> bool:
         """Whether the feature fires on the image."""
         return not self.exemplar.silent
+
+    @property
+    def cell(self) -> "Cell":
+        """The images among which it was drawn as one of equals."""
+        return self.exemplar.stratum, self.screened, self.likeness
 
     @property
     def stratum(self) -> str:
@@ -88,7 +97,9 @@ class Pool:
     n_images: int
     """The size of the population."""
     ordered: Mapping[str, tuple[Exemplar, ...]]
-    """The exemplars by stratum; a stratum without any is left out."""
+    """The exemplars by stratum, silent ones by class of likeness where there are classes; none is without any."""
+    classes: Mapping[int, int] = field(default_factory=dict)
+    """The class of likeness by image, of all silent exemplars of the feature; empty where there are no classes."""
     _tiles: dict[tuple[int, Rendering], Tile] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -96,10 +107,15 @@ class Pool:
         """The held-out exemplars on which the feature fires."""
         return tuple(e for s in ACTIVE_STRATA for e in self.ordered.get(s, ()))
 
+    def place(self, exemplar: Exemplar) -> str:
+        """The key of `ordered` to which an exemplar belongs: its stratum, or the class of likeness of a silent one."""
+        found = self.classes.get(exemplar.image)
+        return exemplar.stratum if found is None else class_name(found)
+
     @property
     def silent(self) -> tuple[Exemplar, ...]:
         """The held-out exemplars on which the feature is silent, those near the threshold left out."""
-        return tuple(e for s in SILENT_STRATA for e in self.ordered.get(s, ()) if self.side(e) == "silent")
+        return tuple(e for own in self.ordered.values() for e in own if self.side(e) == "silent")
 
     @property
     def without_margin(self) -> "Pool":
@@ -124,12 +140,19 @@ class Pool:
         near = sum(1 / e.probability for e in silent if self.side(e) == "margin")
         return near / sum(1 / e.probability for e in silent) if near else 0.0
 
+    @cached_property
+    def class_sizes(self) -> Mapping[Cell, int]:
+        """How many silent images each class of likeness was cut from, those that were shown among them."""
+        silent = [e for e in self.feature.negatives if self.side(e) == "silent"] if self.classes else []
+        return Counter((e.stratum, None, self.classes[e.image]) for e in silent)
+
     def spread(self, n_active: int, n_silent: int) -> dict[str, int]:
         """Spreads numbers of active and silent images over the strata; gives the number of images by stratum.
 
         Active images go where the mass is: each stratum gets `FEWEST`, the others in proportion to the images that it
         stands for, which is Neyman's allocation (1934) while nothing is known of the rates. Silent ones come mostly
-        from the guided stratum. Each active stratum gets one image at least, since the others could not speak for it.
+        from the guided stratum, or from the classes of those that are alike, each of which gets as many as the others.
+        Each active stratum gets one image at least, since the others could not speak for it.
         """
         present = [s for s in ACTIVE_STRATA if s in self.ordered]
         out = allotted(
@@ -137,10 +160,14 @@ class Pool:
             {s: len(self.ordered[s]) for s in present},
             {s: sum(1 / e.probability for e in self.feature.exemplars if e.stratum == s) for s in present},
         )
-        room = {s: len(self.ordered[s]) for s in SILENT_STRATA if s in self.ordered}
-        guided = min(room.get("guided", 0), round(GUIDED_SHARE * n_silent))
-        silent = min(room.get("silent", 0), n_silent - guided)
-        counts = {"silent": silent, "guided": min(room.get("guided", 0), n_silent - silent)}
+        room = {s: len(own) for s, own in self.ordered.items() if s not in ACTIVE_STRATA}
+        # The last class holds all that are not alike.
+        alike = ["guided"] if "guided" in room else list(room)[:-1] if self.classes else []
+        counts = dict(zip(alike, spread(round(GUIDED_SHARE * n_silent), [room[s] for s in alike]), strict=True))
+        for others in ([s for s in room if s not in alike], alike):
+            left = n_silent - sum(counts.values())
+            free = spread(left, [room[s] - counts.get(s, 0) for s in others])
+            counts |= {s: counts.get(s, 0) + more for s, more in zip(others, free, strict=True)}
         return out | {s: counts[s] for s in room}
 
     @cached_property
@@ -161,15 +188,22 @@ class Pool:
         silent ones for the rest of the population, whose numbers are known, those near the threshold for their share
         of it. So the weights of the others are right with them and without.
         """
-        chosen = [e for s in STRATA for e in self.ordered.get(s, ())[: counts.get(s, 0)]]
+        chosen = [e for s, own in self.ordered.items() for e in own[: counts.get(s, 0)]]
         weights = self._weights(chosen)
         items = [self._item(e, weights[e.image]) for e in chosen]
         Random(f"order:{self.settings.seed}:{self.feature.id}:{len(items)}").shuffle(items)
         return Sample(tuple(items))
 
     def _item(self, exemplar: Exemplar, weight: float) -> Item:
-        enlarged, near = self._enlarged(exemplar), self.side(exemplar) == "margin"
-        return Item(exemplar, self.tile(exemplar), weight, self._group(exemplar), enlarged=enlarged, margin=near)
+        return Item(
+            exemplar,
+            self.tile(exemplar),
+            weight,
+            self._group(exemplar),
+            enlarged=self._enlarged(exemplar),
+            margin=self.side(exemplar) == "margin",
+            likeness=self.classes.get(exemplar.image),
+        )
 
     def tile(self, exemplar: Exemplar, rendering: Rendering | None = None) -> Tile:
         """Gives the tile that the judge sees; a silent exemplar without a region borrows that of an active one."""
@@ -206,11 +240,11 @@ class Pool:
 
     @cached_property
     def _rows(self) -> Counter[tuple[str, Side]]:
-        """The rows of the dump by stratum and side; adaptive sampling asks for them in each round."""
-        return Counter((e.stratum, self.side(e)) for e in self.feature.exemplars)
+        """The rows of the dump by place and side; adaptive sampling asks for them in each round."""
+        return Counter((self.place(e), self.side(e)) for e in self.feature.exemplars)
 
     def _weights(self, chosen: Sequence[Exemplar]) -> dict[int, float]:
-        cells: dict[int, tuple[str, Side]] = {e.image: (e.stratum, self.side(e)) for e in chosen}
+        cells: dict[int, tuple[str, Side]] = {e.image: (self.place(e), self.side(e)) for e in chosen}
         judged = Counter(cells.values())
         raw = {e.image: self._rows[cells[e.image]] / judged[cells[e.image]] / e.probability for e in chosen}
         n_active, n_silent = self.feature.row.n_active, self.n_images - self.feature.row.n_active
@@ -232,6 +266,11 @@ def _with_few_near(own: Sequence[Exemplar], feature: Feature, settings: ScoreSet
     for i in range(0, len(others), BELOW_PER_MARGIN):
         out += [*others[i : i + BELOW_PER_MARGIN], *near[i // BELOW_PER_MARGIN :][:1]]
     return tuple(out)
+
+
+def class_name(number: int) -> str:
+    """The key of a class of likeness in `Pool.ordered`."""
+    return f"alike {number}"
 
 
 def allotted(n: int, room: Mapping[str, int], mass: Mapping[str, float]) -> dict[str, int]:
@@ -268,6 +307,7 @@ def make_pool(
     *,
     grid: tuple[int, int] | None,
     n_images: int,
+    classes: Mapping[int, int] | None = None,
 ) -> Pool:
     """Orders the held-out images of a feature by seed and feature alone.
 
@@ -279,11 +319,15 @@ def make_pool(
         settings: how many images are judged, and how they are rendered.
         grid: the rows and columns of the dump's heat maps.
         n_images: the size of the population.
+        classes: the class of likeness of each silent exemplar, by image; None where there are no classes.
     """
     chance = Random(f"judged:{settings.seed}:{feature.id}")
-    left = strata(held_out(feature, images, seen))
+    pool = Pool(feature, images, settings, grid, n_images, {}, classes or {})
+    left: dict[str, list[Exemplar]] = {}
+    for exemplar in held_out(feature, images, seen):
+        left.setdefault(pool.place(exemplar), []).append(exemplar)
     ordered: dict[str, tuple[Exemplar, ...]] = {}
-    for name in STRATA:
+    for name in (*STRATA, *map(class_name, sorted(set(pool.classes.values())))):
         if own := sorted(left.get(name, ()), key=lambda e: e.image):
             chance.shuffle(own)
             ordered[name] = _with_few_near(own, feature, settings)
@@ -291,4 +335,4 @@ def make_pool(
     judged = [e.image for own in ordered.values() for e in own]
     assert not set(judged) & set(seen), "an image that the explainer saw must never be scored on"
     assert not all_duplicate_keys(judged, images) & all_duplicate_keys(seen, images), "nor a near-duplicate of one"
-    return Pool(feature, images, settings, grid, n_images, ordered)
+    return replace(pool, ordered=ordered)

@@ -1,5 +1,7 @@
 """Which scoring settings are admitted: scorers that exist, enough images, options that are not idle."""
 
+from collections.abc import Sequence
+
 from autointerp.errors import SettingsError
 from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.scorer_list import SCORERS
@@ -35,6 +37,8 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
         refuse_idle_interval(settings)
     if settings.budget_per_feature is not None:
         refuse_idle_budget(settings)
+    if settings.guide == "text":
+        _refuse_idle_guide(settings, judged=bool(judging))
     n, least = settings.n_silent, settings.min_silent
     if n < least and (both := [s.name for s in judging if s.sides == "both"]):
         raise SettingsError(f"--silent {n}: too few for {both[0]}; give at least {least}, or --scorers without it")
@@ -67,6 +71,19 @@ def refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
         raise SettingsError(
             f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local"
         )
+
+
+def wants_embedder(settings: ScoreSettings, scorers: Sequence[str]) -> bool:
+    """Whether something is embedded: for a scorer, or to draw images by likeness to the text."""
+    chosen = [SCORERS[name] for name in scorers]
+    return any(s.needs_embedder or (settings.guide == "text" and s.task is JUDGE) for s in chosen)
+
+
+def _refuse_idle_guide(settings: ScoreSettings, *, judged: bool) -> None:
+    if settings.n_screen:
+        raise SettingsError("--guide text with --screen: a screening chooses its images itself; give one of them")
+    if not judged:
+        raise SettingsError("--guide text: no scorer that is named judges silent images, such as detection")
 
 
 def refuse_idle_interval(settings: ScoreSettings) -> None:

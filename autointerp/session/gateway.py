@@ -31,6 +31,7 @@ from autointerp.lmm.task import Task
 from autointerp.replies import Reply
 from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.settings_checks import wants_embedder
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings, ScoreSettings
 
 DECODED_MB, ENCODED_MB = 128, 64
@@ -133,12 +134,12 @@ async def open_gateway(
 
 
 def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSettings | None:
-    """Who embeds, the embedded model by its full name; None where no scorer wants it.
+    """Who embeds, the embedded model by its full name; None where neither a scorer nor the guide wants it.
 
     Raises:
         AutointerpError: the embedded model is not installed.
     """
-    return resolve_model(settings.embedder) if any(SCORERS[name].needs_embedder for name in scorers) else None
+    return resolve_model(settings.embedder) if wants_embedder(settings, scorers) else None
 
 
 @asynccontextmanager

@@ -160,7 +160,7 @@ class HarvestSettings(Settings):
     n_reservoir: Annotated[PositiveInt, Option("--reservoir")] = 64
     """From how many images below the top the bands are cut, at least; it is raised to a multiple of the bands."""
     n_pool: Annotated[PositiveInt, Option("--pool")] = 2048
-    """Among how many images look-alikes and parents are sought."""
+    """How many images, drawn uniformly, look-alikes and parents are sought among; the dump keeps them all."""
     attribute: str = Field(default="physical error", min_length=1)
     """The name of what the labels are about."""
     seed: NonNegativeInt = 0

@@ -88,9 +88,15 @@ class Urn:
         return np.where(self.fires, np.sort(1.25 + chance.gamma(2.0, 1.0, self.n))[::-1], 0.5)
 
     @cached_property
+    def likeness(self) -> Floats:
+        """How like the images that fire the feature each silent one is; NaN for the firing ones; shape [n]."""
+        silent = np.random.default_rng((0x11, self.seed)).normal(size=self.n - self.n_active)
+        silent[: self.n_active] += LIKE
+        return np.concatenate([np.full(self.n_active, np.nan), silent])
+
+    @cached_property
     def _rank(self) -> Floats:
-        likeness = np.random.default_rng((0x11, self.seed)).normal(size=self.n - self.n_active)
-        likeness[: self.n_active] += LIKE
+        likeness = self.likeness[self.n_active :]
         rank = np.empty(len(likeness))
         rank[np.argsort(-likeness)] = np.arange(1, len(likeness) + 1)
         return rank

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from autointerp.dump.format import Attribute, DumpInfo
 from autointerp.dump.writer import DumpWriter
-from autointerp.schema import Box, Exemplar, FeatureRow
+from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
 
 COLOURS = {"red": (220, 50, 50), "green": (40, 170, 60), "blue": (50, 80, 220)}
 SHAPES = ("circle", "square", "triangle")
@@ -195,6 +195,7 @@ def plant(
     n_silent: int = N_SILENT,
     marks: str = "heat",
     labels: bool = True,
+    n_pool: int = 0,
 ) -> Population:
     """Writes the dump.
 
@@ -207,6 +208,7 @@ def plant(
         n_silent: of a uniform draw from the silent images.
         marks: `heat`, `box`, `none`: what exemplars say of the region; `wrong`: heat in a corner without the object.
         labels: whether images have one.
+        n_pool: images of the dump's pool; 0 for a dump without one.
     """
     scenes, features = make_scenes(n_images), tuple(features)
     info = DumpInfo(
@@ -222,11 +224,13 @@ def plant(
         patch_grid=GRID,
         attribute=Attribute(name="pointed", description="shows a triangle"),
     )
-    with DumpWriter(folder, info) as writer:
+    pool = sorted(Random("pool").sample(scenes, n_pool), key=lambda s: s.image)
+    with DumpWriter(folder, info, pooled=n_pool > 0) as writer:
         for scene in scenes:
             pointed = any(shape == "triangle" for _, shape in scene.pairs)
             name = "+".join(f"{c} {s}" for c, s in sorted(scene.pairs))
             data, row = draw(scene), {"attribute": pointed, "group": scene.group, "label": name if labels else None}
+            row["pool"] = scene in pool
             if scene.image % 2:
                 writer.add_image(scene.image, data=data, size=scene.size, **row)
                 continue
@@ -236,8 +240,20 @@ def plant(
             writer.add_image(scene.image, path=f"images/{scene.image}.png", size=scene.size, **row)
         for number, feature in enumerate(features):
             row, exemplars = _evidence(number, feature, scenes, info, (n_top, n_band, n_silent), marks)
-            writer.add_feature(row, exemplars)
+            writer.add_feature(row, exemplars, _on_pool(feature, pool) if pool else None)
     return Population(folder, scenes, features)
+
+
+def _alike(feature: Planted, scene: Scene) -> bool:
+    """Whether it has an object of a colour or a shape of the feature."""
+    words = {word for pair in feature.pairs for word in pair}
+    return any(words & set(pair) for pair in scene.pairs)
+
+
+def _on_pool(feature: Planted, pool: Sequence[Scene]) -> PoolRow:
+    """What fires, and the look-alikes by number."""
+    fires = {s.image: activation(feature, s) for s in pool if activation(feature, s)}
+    return PoolRow(fires, tuple(s.image for s in pool if s.image not in fires and _alike(feature, s)))
 
 
 def _evidence(
@@ -258,8 +274,7 @@ def _evidence(
         drawn = chance.sample(band, min(n_band, len(band)))
         out += [_exemplar(feature, s, name, len(drawn) / len(band), marks) for s in drawn]
     silent = [s for s in scenes if activation(feature, s) == 0]
-    words = {word for pair in feature.pairs for word in pair}
-    alike = [s for s in silent if any(words & set(pair) for pair in s.pairs)]
+    alike = [s for s in silent if _alike(feature, s)]
     guided = chance.sample(alike, min(N_GUIDED, len(alike)))
     drawn = chance.sample([s for s in silent if s not in guided], n_silent)
     out += [_exemplar(feature, s, "guided", len(guided) / len(alike), "none") for s in guided]

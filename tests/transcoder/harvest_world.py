@@ -160,6 +160,13 @@ class SlowHarvest:
                 found.append((i, "silent", chance))
         return sorted(found, key=lambda row: row[1] == "guided")
 
+    def alike(self, latent: int) -> list[int]:
+        """The silent images of the pool, those first that are most like the images that fire it."""
+        centre = self.vectors[self.pool].mean(axis=0)
+        towards = self.vectors[[i for i, *_ in self.active(latent)]].mean(axis=0) - centre
+        quiet = sorted(i for i in self.pool.tolist() if self.peaks[i, latent] <= self.above)
+        return sorted(quiet, key=lambda i: -_cosine(self.vectors[i] - centre, towards))
+
     def heat(self, image: int, latent: int) -> bytes:
         values = self.table[image, :, latent].astype(np.float32)
         return bytes(np.round(255 * (values / values.max())).astype(np.uint8).tolist())

@@ -107,12 +107,37 @@ def test_a_harvest_gives_the_rows_of_a_slow_one_that_keeps_everything(population
     with open_dump(tmp_path / "coder") as dump:
         assert_same_rows(dump, SlowHarvest(TABLE, TABLE, SETTINGS, 20.0))
         assert [p for p in validate(dump, content=True) if p.severity == "error"] == []
-        used = {e.image for f in dump.features() for e in f.exemplars}
+        used = {e.image for f in dump.features() for e in f.exemplars} | set(lot_of_pool())
         assert sorted(used) == dump.images_table()["image"].to_pylist()
         assert (dump.info.n_images, dump.info.patch_grid, dump.info.widths) == (N, (ROWS, COLUMNS), (4, L))
         assert [dump.image(i).attribute for i in sorted(used)] == [i % 3 == 0 for i in sorted(used)]
         assert (done.n_latents, done.n_dead, done.n_stored) == (L, 1, len(used))
     assert not (tmp_path / ".state").exists()
+
+
+def lot_of_pool() -> list[int]:
+    return SlowHarvest(TABLE, TABLE, SETTINGS, 20.0).pool.tolist()
+
+
+def test_the_pool_says_of_each_latent_where_it_fires_nearly_fires_and_what_is_alike(
+    population: Population, tmp_path: Path
+):
+    go(population, tmp_path)
+    slow = SlowHarvest(TABLE, TABLE, SETTINGS, 20.0)
+
+    with open_dump(tmp_path / "coder") as dump:
+        assert dump.pool is not None
+        pool = sorted(lot_of_pool())
+        assert dump.pool.images.tolist() == pool
+        for latent in range(L):
+            row = dump.pool.row(latent)
+            if not slow.firing(latent):
+                assert row is None
+                continue
+            assert row is not None
+            peaks = slow.peaks[:, latent]
+            assert row.activations == {i: peaks[i] for i in pool if peaks[i] > 10.0}
+            assert list(row.alike) == slow.alike(latent)
 
 
 def test_silent_rows_say_what_the_latent_reached(population: Population, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ async def detection(case: Case) -> Outcome:
     if isinstance(additions, Failure):
         return additions
     n = len(said.items)
-    f1 = interval_of(f1_samples, judged, drawn, confidence(len(whole.items), case.pool))
+    f1 = interval_of(f1_samples, judged, drawn, confidence(len(whole.items), case.judged_pool))
     dealt, p = permuted_f1(plain, case.draws)
     controls = {
         # What "an image" would score, and what these answers would if dealt to the images at random.
@@ -67,8 +67,10 @@ async def detection(case: Case) -> Outcome:
         details["interval_met"] = f1.high - f1.low <= case.settings.interval
     if said.screened:
         details |= _screening(said, plain)
+    if case.judged_pool.classes:
+        details["guided_from"] = len(case.judged_pool.classes)
     details |= _undecided(said, judged)
-    details |= margin_details(case.pool, whole, f1, case.draws)
+    details |= margin_details(case.judged_pool, whole, f1, case.draws)
     # A calibration knows the errors of one look. Of those that pass two, it would take out too much.
     if case.judge_rates is not None and not said.screened:
         details |= _corrected(case.judge_rates, judged, drawn, case.draws.seed)
@@ -109,7 +111,7 @@ def _further(judged: Columns, drawn: Replicates) -> Details:
 
 
 def _counts(case: Case, judged: Columns) -> Details:
-    y, c, feature = judged.active, judged.belief, case.feature
+    y, c, feature = judged.active, judged.belief, case.judged_pool.feature
     n_active = feature.row.n_active
     return {
         "n_active": int(y.sum()),
@@ -163,7 +165,7 @@ def _screening(said: Judgements, plain: Columns) -> Details:
     found = [i for i, b in looks if i.active and b == 1 and i.screened is not None]
     cleared = [b for i, b in looks if not i.active and i.screened == CLEARED]
     return {
-        "n_screened": sum(said.screened.values()),
+        "n_screened": sum(said.looked.values()),
         CAREFUL: weighted_rates(plain.active, plain.belief, plain.weight).f1,
         "screening_missed": sum(i.screened == CLEARED for i in found),
         "screening_missed_of": len(found),

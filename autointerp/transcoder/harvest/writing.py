@@ -11,11 +11,12 @@ import numpy.typing as npt
 from scipy.special import bdtrc
 
 from autointerp.dump.format import HISTOGRAM_BINS, Attribute, DumpInfo
+from autointerp.dump.pool import least_stated
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import SettingsError
 from autointerp.images.decode import digest_of
 from autointerp.images.region import box_from_heat
-from autointerp.schema import Box, Exemplar, FeatureRow
+from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.harvest.silent_sampling import Likeness, cut, draw_silent
@@ -101,6 +102,8 @@ def _cosine(decoder: Floats | None, one: npt.NDArray[np.int64], other: npt.NDArr
     return (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1)
 
 
+ALIKE = 512
+"""Images of the pool that are named as most alike."""
 BLOCK = 256
 """Latents whose pool activations are read from disk at once."""
 MASS, MARGIN = 0.9, 0.15
@@ -130,8 +133,9 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
         SettingsError: an image is not the file any more that was run.
     """
     evidence = Evidence(harvest)
-    used = sorted(evidence.images())
-    with DumpWriter(folder, info) as writer:
+    pool = set(harvest.collector.lot.images.tolist())
+    used = sorted(evidence.images() | pool)
+    with DumpWriter(folder, info, pooled=True) as writer:
         groups = harvest.population.group_names
         for number in used:
             image = harvest.population.images[number]
@@ -145,9 +149,10 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
                 attribute=image.attribute,
                 group=groups[number],
                 label=image.label,
+                pool=number in pool,
             )
-        for row, exemplars in evidence.features(info):
-            writer.add_feature(row, exemplars)
+        for row, exemplars, on_pool in evidence.features(info):
+            writer.add_feature(row, exemplars, on_pool)
     return len(used)
 
 
@@ -205,26 +210,40 @@ class Evidence:
     def images(self) -> set[int]:
         """Returns all images that some row uses."""
         found: set[int] = set()
-        for latent, silent in self._latents():
+        for latent, silent, _ in self._latents():
             found.update(image for image, *_ in self._active(latent))
             found.update(image for image, *_ in silent)
         return found
 
-    def features(self, info: DumpInfo) -> Iterator[tuple[FeatureRow, list[Exemplar]]]:
-        """Yields each latent with its rows, ascending."""
+    def features(self, info: DumpInfo) -> Iterator[tuple[FeatureRow, list[Exemplar], PoolRow | None]]:
+        """Yields each latent with its rows and with what it does on the pool, ascending."""
         pool = np.asarray(self._collector.pool.read(), np.float32)
         parents = parents_of(pool, self._collector.above, info.widths, self._collector.source.decoder)
-        for latent, silent in self._latents():
-            yield self._row(latent, info, parents), self._exemplars(latent, silent)
+        for latent, silent, on_pool in self._latents(least_stated(info)):
+            yield self._row(latent, info, parents), self._exemplars(latent, silent), on_pool
 
-    def _latents(self) -> Iterator[tuple[int, list[SilentRow]]]:
-        """Yields each latent and its silent rows."""
+    def _latents(self, least: float = np.inf) -> Iterator[tuple[int, list[SilentRow], PoolRow | None]]:
+        """Yields each latent, its silent rows, and its activations above `least` on the pool."""
         pool = self._collector.pool.read()
         for start, stop in pairwise([*range(0, pool.shape[1], BLOCK), pool.shape[1]]):
             block = np.ascontiguousarray(pool[:, start:stop].T, np.float32)
             cosine = self._likeness.to(np.stack([self._mean(latent) for latent in range(start, stop)]))
             for latent in range(start, stop):
-                yield latent, self._silent(latent, block[latent - start], cosine[latent - start])
+                here = block[latent - start], cosine[latent - start]
+                yield latent, self._silent(latent, *here), self._on_pool(latent, *here, least)
+
+    def _on_pool(self, latent: int, pool: Peaks, cosine: Peaks, least: float) -> PoolRow | None:
+        """What a latent does on the pool, by activations on it and likeness, [n_pool]; None if it never fires."""
+        if not self._collector.n_active[latent]:
+            return None
+        by_image = np.argsort(self._lot.images)
+        stated = by_image[pool[by_image] > np.float32(least)]
+        silent = by_image[pool[by_image] <= np.float32(self._collector.above)]
+        alike = silent[np.argsort(-cosine[silent], kind="stable")[:ALIKE]]
+        images = self._lot.images
+        return PoolRow(
+            dict(zip(images[stated].tolist(), pool[stated].tolist(), strict=True)), tuple(images[alike].tolist())
+        )
 
     def _mean(self, latent: int) -> Peaks:
         """Returns [d]: mean vector of the latent's active rows' images; zeros where it never fires."""
