@@ -57,6 +57,8 @@ from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.unexplainable import in_words
 
+LOOKED_AT = 16
+"""Undetermined features whose evidence is looked at to say what would help."""
 NO_POOL = (
     "--guide text: the dump has no pool of uniformly drawn images, so that only each feature's own silent rows are "
     "ordered by likeness; `autointerp harvest` makes dumps that have one"
@@ -276,28 +278,44 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
             _score_random(settings, there.info, folder, result, Attempt(progress or Silent(), outbox))
         if shard is None:
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
-            result.notes += _undetermined(there)
+            result.notes += _undetermined(
+                there, partial(dump_of, there, settings.dump, allow_outside=settings.allow_outside)
+            )
         result.run = url_of(result.run, folder, settings.run)
     return result
 
 
-def _undetermined(run: Run) -> list[str]:
-    """Says how many features have a headline too wide to say anything, if any do."""
-    latest: dict[int, tuple[float, bool]] = {}
-    for score in run.scores():
-        if score.scorer == HEADLINE and isinstance(score, Scored):
-            latest[score.feature] = score.value, score.undetermined
-    told = [value for value, open_ in latest.values() if not open_]
-    wide = len(latest) - len(told)
+def _undetermined(run: Run, open_dump: Callable[[], Dump]) -> list[str]:
+    """Says how many features have a headline too wide to say anything, if any do, and what would narrow it."""
+    latest = {s.feature: s for s in run.scores() if s.scorer == HEADLINE and isinstance(s, Scored)}
+    wide = [s for s in latest.values() if s.undetermined]
     if not wide:
         return []
-    mean = sum(value for value, _ in latest.values()) / len(latest)
+    told = [s.value for s in latest.values() if not s.undetermined]
+    mean = sum(s.value for s in latest.values()) / len(latest)
     others = f", {sum(told) / len(told):.3f} without them" if told else ""
-    are = "is" if wide == 1 else "are"
+    with open_dump() as dump:
+        remedy = _remedy(wide[:LOOKED_AT], dump)
+    are = "is" if len(wide) == 1 else "are"
     return [
-        f"{wide:,} of {len(latest):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
-        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); judge more images with --interval, --silent or --screen"
+        f"{len(wide):,} of {len(latest):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
+        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); {remedy}"
     ]
+
+
+def _remedy(wide: Sequence[Scored], dump: Dump) -> str:
+    """What would judge more silent images of the features that are undetermined."""
+    for score in wide:
+        silent = [v for v in score.verdicts if not v.active]
+        guided = dump.pool is not None and any(v.likeness is not None for v in silent)
+        room = len(dump.pool.images) if dump.pool and guided else len(dump.feature(score.feature).negatives)
+        if len(silent) < room:
+            return "judge more images with --interval, --silent or --screen"
+    if dump.pool is not None:
+        return (
+            "their silent rows are all judged: take more from the dump's pool, with --guide text and a higher --silent"
+        )
+    return "the dump holds no further silent images: harvest or import more of them (--silent)"
 
 
 def _score_random(settings: Score, made: RunInfo, folder: Path, result: JobResult, attempt: Attempt) -> None:

@@ -105,3 +105,16 @@ def test_a_dump_with_a_pool_passes_its_check(pooled: Population):
         assert [p for p in validate(dump) if p.severity == "error"] == []
         assert dump.pool is not None
         assert len(dump.pool.images) == 200
+
+
+def test_an_undetermined_score_is_told_what_would_narrow_it(pooled: Population, seer: StandIn, tmp_path: Path):
+    for name in ("few", "all"):
+        (tmp_path / name).mkdir()
+    few = scored(pooled, seer, tmp_path / "few", "--silent", "6")
+    every = scored(pooled, seer, tmp_path / "all", "--silent", "20", "--active", "5")
+
+    # The dump has 12 silent rows and 8 look-alikes of each feature.
+    assert "judge more images with --interval, --silent or --screen" in few.err + few.out
+    assert (
+        "their silent rows are all judged: take more from the dump's pool, with --guide text" in every.err + every.out
+    )
