@@ -37,8 +37,8 @@ def test_a_better_embedder_puts_more_of_what_fits_in_the_first_classes():
 def test_the_table_has_a_line_for_each_explanation_and_guide():
     lines = table(list(rows(0.01, 5_000, 2))).splitlines()
 
-    # Four explanations by a guide of images and three of texts, below two lines of heading.
-    assert len(lines) == 2 + 4 * 4
+    # Three explanations by a guide of images and three of texts, below two lines of heading.
+    assert len(lines) == 2 + 3 * 4
     assert {line.split(" | ")[3] for line in lines[2:]} == {
         "images",
         "text, AUROC 0.5",
