@@ -21,7 +21,7 @@ from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path
-from autointerp.runs.exchanges import packed
+from autointerp.runs.exchanges import ExchangeLine, packed
 from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
@@ -147,6 +147,11 @@ class JobResult:
         return self.stopped is None and self.deferred == 0 and through >= self.selected
 
 
+def line_of(feature: int, stage: str, heard: Heard) -> ExchangeLine | None:
+    """The line of what was asked about a feature and what came back; None where nothing is kept of it."""
+    return packed(feature, stage, now(), heard.exchanges, more=heard.more) if heard.exchanges else None
+
+
 REPLACED = "explain:image"
 """Stage of a failure that cost nothing: an image cannot be read, and another one was shown in its place."""
 OVER_BUDGET = "over budget"
@@ -175,17 +180,20 @@ class Recorder:
         if record.kind == "over_budget":
             self.stop.ask(OVER_BUDGET)
 
-    def heard(self, feature: int, stage: str, heard: Heard) -> None:
+    def heard(self, line: ExchangeLine | None) -> None:
         """Keeps what was asked about a feature and what came back, before what follows from it is recorded."""
-        if heard.exchanges:
-            self.writer.exchanges(packed(feature, stage, now(), heard.exchanges, more=heard.more))
+        if line is not None:
+            self.writer.exchanges(line)
 
     def explained(
-        self, outcome: Explanation | FailureRecord, gaps: Sequence[FailureRecord] = (), heard: Heard | None = None
+        self,
+        outcome: Explanation | FailureRecord,
+        gaps: Sequence[FailureRecord] = (),
+        line: ExchangeLine | None = None,
     ) -> None:
         """A feature is explained (`gaps`: without these answers), failed, is settled, or is left to a later look."""
-        if heard is not None and not (isinstance(outcome, FailureRecord) and self._is_postponed({outcome.kind})):
-            self.heard(outcome.feature, "explain", heard)
+        if not (isinstance(outcome, FailureRecord) and self._is_postponed({outcome.kind})):
+            self.heard(line)
         if isinstance(outcome, Explanation):
             self.writer.explanation(outcome)
             for gap in gaps:

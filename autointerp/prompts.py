@@ -22,6 +22,7 @@ from autointerp.errors import PromptError
 from autointerp.lmm.request import ImagePart, Message, TextPart
 
 _MARKER = re.compile("\x02(\\d+)\x03")
+_OTHERS = re.compile(r"\{%[-+]?\s*(?:include|extends|import|from)\b")
 
 
 class Slot:
@@ -67,6 +68,11 @@ class Prompt:
     def asks_for(self, key: str) -> bool:
         """Whether the template names a key of the reply, so that one that may be left out belongs to its schema."""
         return f'"{key}"' in self.source
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its digest covers all of it: it takes in no other template."""
+        return _OTHERS.search(self.source) is None
 
     def fill(self, variables: Mapping[str, Value], pictures: Sequence[ImagePart]) -> tuple[Message, ...]:
         """The system and the user message; each slot becomes the picture of its index.

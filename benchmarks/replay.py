@@ -1,8 +1,10 @@
 """Seconds in which `explain` replays features whose answers are all in the cache, in one process and in several.
 
 The cache is filled without an endpoint: requests are built as `explain` builds them, and one answer is stored for each.
-A replay into a new run folder then reads the dump, draws what is shown, fills the prompt, finds the answer by the
-request's key, and writes the run; no picture is made. The address given answers nothing, so a miss would end the run.
+The first replay into a new run folder, as of a cache of an earlier version, reads the dump, draws what is shown, fills
+the prompt, finds the answer by the request's key, and writes the run and what became of each feature into the cache;
+no picture is made. Further replays find that. The last line is of the same command once more, with nothing left to do.
+The address given answers nothing, so a miss would end the run.
 
 python benchmarks/replay.py --features 100000
 """
@@ -50,7 +52,7 @@ async def fill(dump: Path, cache: Path) -> None:
 
 
 def replay(dump: Path, run: Path, cache: Path, workers: int, features: int) -> tuple[float, float]:
-    """Seconds of the whole command, and of CPU."""
+    """Seconds of the whole command, and of CPU, for so many features that are not explained yet."""
     command = [sys.executable, "-m", "autointerp", "explain", dump, "--run", run, "--cache", cache, "--json"]
     command += ["--model", MODEL, "--base-url", NOBODY]
     if workers > 1:
@@ -74,13 +76,21 @@ def main() -> None:
         folder = Path(name)
         write_dump(folder / "dump", n_features=asked.features, photographs=[photograph(i) for i in range(N_IMAGES)])
         asyncio.run(fill(folder / "dump", folder / "cache"))
-        for workers in asked.workers:
-            took, cpu = replay(folder / "dump", folder / f"run-{workers}", folder / "cache", workers, asked.features)
-            each = 1000 * cpu / asked.features
-            print(
-                f"{workers} processes: {asked.features:,} features in {took:.1f} s, {each:.2f} ms of CPU a feature; "
-                f"{asked.features / took:,.0f} a second, 100,000 in {1e5 * took / asked.features:.0f} s"
-            )
+        runs = [("first", 1), *(("kept", workers) for workers in asked.workers)]
+        for name, workers in runs:
+            took, cpu = replay(folder / "dump", folder / f"{name}-{workers}", folder / "cache", workers, asked.features)
+            tell(f"{name}, {workers} processes", asked.features, took, cpu)
+        took, cpu = replay(folder / "dump", folder / "first-1", folder / "cache", 1, 0)
+        tell("nothing left, 1 processes", asked.features, took, cpu)
+
+
+def tell(what: str, features: int, took: float, cpu: float) -> None:
+    """Prints a line."""
+    print(
+        f"{what}: {features:,} features in {took:.1f} s, {1000 * cpu / features:.2f} ms of CPU a feature; "
+        f"{features / took:,.0f} a second, 100,000 in {1e5 * took / features:.0f} s",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Groups of near-duplicates for dumps that state none: by how their images look, remembered beside the dump."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +47,8 @@ class NearCopies:
         groups = dump.images_table()["group"]
         self.needed = groups.null_count == len(groups)
         """Whether the dump states no group."""
+        self.blind = False
+        """Whether some image could not be looked at: once it can, groups may be others."""
         self._dump = dump
         self._elsewhere = elsewhere
         self._looks: Store[int, Look] = Store(MEMORY, lambda look: _WEIGHT)
@@ -65,14 +67,18 @@ class NearCopies:
         known = {image: look for image in rows if (look := self._looks.peek(image)) is not None}
         stored = self._read({image: row for image, row in rows.items() if image not in known})
         left = [row for image, row in rows.items() if image not in known and image not in stored]
-        with worker_threads(THREADS) as pool:
-            seen = dict(zip((row.image for row in left), pool.map(self._look, left), strict=True))
+        seen = self._seen(left) if left else {}
         made = {image: look for image, look in seen.items() if look is not None}
+        self.blind = self.blind or len(made) < len(seen)
         if made:
             self._write(made, rows)
         for image, look in (stored | made).items():
             known[image] = self._looks.get(image, lambda look=look: look)
         return known
+
+    def _seen(self, rows: Sequence[ImageRow]) -> dict[int, Look | None]:
+        with worker_threads(THREADS) as pool:
+            return dict(zip((row.image for row in rows), pool.map(self._look, rows), strict=True))
 
     def _look(self, row: ImageRow) -> Look | None:
         try:

@@ -18,6 +18,7 @@ from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
 from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.hierarchy_order import Ancestry, NoAncestry, ancestry_of
+from autointerp.explanation.replays import Replays
 from autointerp.explanation.sampler import Sampler
 from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.job import (
@@ -27,6 +28,7 @@ from autointerp.job import (
     Silent,
     choose,
     images_of,
+    line_of,
     named_dump,
     only,
     reference,
@@ -40,7 +42,7 @@ from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
 from autointerp.runs.folder import ExplainStage, RunInfo, open_run
 from autointerp.runs.index import Ints
-from autointerp.schema import Feature
+from autointerp.schema import Explanation, Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.session.gateway import open_embedder, open_gateway, resolve_model
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
@@ -49,6 +51,9 @@ from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.version import __version__
+
+_AT_ONCE = 32
+"""Kept outcomes that are recorded before other work has its turn."""
 
 
 @dataclass
@@ -64,6 +69,7 @@ class _Explaining:
     ancestry: Ancestry | NoAncestry
     near_copies: NearCopies
     shuffler: Shuffler
+    replays: Replays | None
     recorder: Recorder
     result: JobResult
     attempt: Attempt
@@ -78,7 +84,29 @@ class _Explaining:
         images = await asyncio.to_thread(images_of, self.dump, feature, more, near_copies=self.near_copies)
         with hearing(wanted=self.o.execution.exchanges) as heard:
             outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
-        self.recorder.explained(outcome.record, outcome.gaps, heard)
+        line = line_of(feature.id, "explain", heard)
+        self.recorder.explained(outcome.record, outcome.gaps, line)
+        # Of these, another look at the dump or at its images may make something else.
+        passing = wanted or outcome.gaps or self.near_copies.blind
+        if self.replays is not None and isinstance(outcome.record, Explanation) and not passing:
+            await self.replays.keep(outcome.record, line, heard, gateway.cache)
+
+    async def replayed(self, wave: Ints, gateway: Gateway) -> Ints:
+        """Records the features whose outcomes are kept; gives the others."""
+        if self.replays is None:
+            return wave
+        left: list[int] = []
+        for n, feature in enumerate(wave.tolist()):
+            if n % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # for Ctrl-C and the progress line
+            if self.attempt.stop.reason is not None:
+                break
+            if self.shuffler.wants(feature) or (kept := self.replays.find(feature, gateway.cache)) is None:
+                left.append(feature)
+            else:
+                gateway.tally.cached += kept.n_answers
+                self.recorder.explained(kept.explanation, line=kept.exchanges)
+        return np.array(left, np.int64)
 
     async def all(self) -> None:
         """Explains what is left, broad features before narrow ones."""
@@ -103,8 +131,11 @@ class _Explaining:
     async def _wave(self, wave: Ints, gateway: Gateway) -> None:
         # Half as many again as are in flight: their pictures are made while others wait for answers.
         window = self.o.engine.concurrency + self.o.engine.concurrency // 2 + 1
-        features, stop = self.dump.features(only(wave)), self.attempt.stop
+        left = await self.replayed(wave, gateway)
+        features, stop = self.dump.features(only(left)), self.attempt.stop
         await drive(features, lambda f: self.one(f, gateway), window=window, stop=stop)
+        if self.replays is not None:
+            await self.replays.write(gateway.cache)
 
     def here_or_spread(self) -> None:
         """Does the work in this process, or deals it to the crew."""
@@ -149,12 +180,20 @@ def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
             ancestry=ancestry_of(dump, place.run, explainer.settings),
             near_copies=near_copies,
             shuffler=Shuffler(dump, chosen, explainer.settings, near_copies),
+            replays=_replays(dump, asks, o),
             recorder=Recorder(place.writer, result, attempt.progress, attempt.stop, attempt.outbox),
             result=result,
             attempt=attempt,
         ).here_or_spread()
     result.seconds = time.monotonic() - started
     return result
+
+
+def _replays(dump: Dump, asks: Explainer | Sampler, o: Explain) -> Replays | None:
+    """Outcomes that are kept; None where they hang on more than the feature and its own answers."""
+    if isinstance(asks, Sampler) or o.settings.hierarchy:
+        return None
+    return Replays.of(dump, asks, exchanges=o.execution.exchanges)
 
 
 def _left(place: ShardWriter, result: JobResult) -> Ints:

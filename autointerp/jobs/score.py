@@ -16,7 +16,7 @@ from autointerp.commands.score import Score
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
-from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, only
+from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, line_of, only
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import (
     announce,
@@ -236,7 +236,7 @@ def _record(case: Case, told: list[_Told], heard: Heard, writer: RunWriter, reco
     failures = [t.outcome for t in told if isinstance(t.outcome, Failure)]
     if recorder.postponed(failures):
         return
-    recorder.heard(case.feature.id, "score", heard)
+    recorder.heard(line_of(case.feature.id, "score", heard))
     for scorer, outcome, gaps in told:
         for gap in gaps:
             recorder.gap(failed(case.feature.id, f"score:{scorer}", gap))

@@ -141,6 +141,19 @@ class Cache:
             return None
         return value
 
+    def stamp(self, key: str) -> str | None:
+        """Tells a value from any other that may stand under its key; None where there is none, or its row is damaged.
+
+        Raises:
+            CacheError: the file cannot be read.
+        """
+        raw = self._pending.get(key)
+        try:
+            raw = self._row(key) if raw is None else raw
+        except BadRowError:
+            return None
+        return None if raw is None else digest_of(key, raw)
+
     def _row(self, key: str) -> bytes | None:
         """The bytes of a row whose digest, if it has one, is right."""
         try:

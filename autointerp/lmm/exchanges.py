@@ -12,12 +12,19 @@ Note = Callable[[Sequence[str], str | None], None]
 
 
 class Heard:
-    """What was asked within a context, in the order in which it was asked."""
+    """What was asked within a context, in the order in which it was asked.
 
-    def __init__(self) -> None:
+    Args:
+        wanted: whether the exchanges are kept; what was answered is noted in any case.
+    """
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        self._wanted = wanted
         self._noted: list[Exchange | None] = []
         self.more = 0
         """How many were left out."""
+        self.answers: dict[str, bool] = {}
+        """By the key of each question: whether it came to an answer, and by a single reply."""
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -26,14 +33,18 @@ class Heard:
 
     def note(self, request: Request) -> Note:
         """Keeps a place for a question, and gives what fills it."""
-        if len(self._noted) >= MOST:
-            self.more += 1
-            return _nowhere
+        self.answers[request.key] = False
         place = len(self._noted)
-        self._noted.append(None)
+        kept = self._wanted and place < MOST
+        if kept:
+            self._noted.append(None)
+        elif self._wanted:
+            self.more += 1
 
         def fill(replies: Sequence[str], failure: str | None) -> None:
-            self._noted[place] = _exchange(request, replies, failure)
+            self.answers[request.key] = failure is None and len(replies) == 1
+            if kept:
+                self._noted[place] = _exchange(request, replies, failure)
 
         return fill
 
@@ -47,9 +58,9 @@ _HEARS: ContextVar[Heard | None] = ContextVar("hears", default=None)
 
 @contextmanager
 def hearing(*, wanted: bool = True) -> Iterator[Heard]:
-    """Notes what this task, and those that it begins, ask while the context lasts; nothing unless it is wanted."""
-    heard = Heard()
-    token = _HEARS.set(heard if wanted else None)
+    """Notes what this task, and those that it begins, ask while the context lasts; no exchange unless it is wanted."""
+    heard = Heard(wanted=wanted)
+    token = _HEARS.set(heard)
     try:
         yield heard
     finally:

@@ -78,7 +78,8 @@ class Gateway:
         estimate: Callable[[Request], TokenEstimate],
     ) -> None:
         self._client = client
-        self._cache = cache
+        self.cache = cache
+        """Where answers are kept."""
         self.limiter = limiter
         self._ledger = ledger
         self._images = images
@@ -149,7 +150,7 @@ class Gateway:
         return {row.image: line for row, line in zip(images, said, strict=True) if line is not None}
 
     def _recall(self, request: Request, reply: type[R], noted: Note) -> Answer[R] | None:
-        stored = self._cache.get(request.key)
+        stored = self.cache.get(request.key)
         if stored is None:
             return None
         try:
@@ -190,7 +191,7 @@ class Gateway:
             model = completion.model or request.model
             self.tally.cached += (posted := question.key in self.batch_replies)
             self.tally.answered += not posted
-            await self._cache.put(request.key, {"text": completion.text, "model": model, **usage.model_dump()})
+            await self.cache.put(request.key, {"text": completion.text, "model": model, **usage.model_dump()})
             await self.batch_replies.used(request.key, question.key)
             return Answer(value=value, usage=usage, model=model, cached=False)
         return Failure("malformed", f"{problem}; the reply began: {excerpt}", 2)

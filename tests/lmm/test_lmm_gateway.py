@@ -161,7 +161,7 @@ def test_a_stored_row_that_no_longer_serves_is_asked_anew(make_gateway: MakeGate
     gateway = make_gateway(script)
 
     async def main():
-        await gateway._cache.put(question().key, row)
+        await gateway.cache.put(question().key, row)
         return await gateway.ask(question(), ONE)
 
     assert not answer_of(simulate(main())).cached
