@@ -7,6 +7,7 @@ key, a feature is read, drawn, cut out and written into the template, which cost
 import asyncio
 import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,18 +15,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import PIL
+import pyarrow as pa
+from pydantic import VERSION
+
 from autointerp.clock import now
 from autointerp.dump.reader import Dump
 from autointerp.explanation.explainer import Explainer
 from autointerp.lmm.cache import Cache, Json
 from autointerp.lmm.exchanges import Heard
 from autointerp.runs.exchanges import LINE, ExchangeLine
-from autointerp.runs.index import EXPLANATION
+from autointerp.runs.index import EXPLANATION, Ints
 from autointerp.schema import Explanation
 
 _PACKAGE = Path(__file__).parent.parent
-_DECIDE = ("jinja2", "numpy", "pillow", "pyarrow", "pydantic")
-"""Packages that have a part in what is drawn, cut out and asked."""
+_OTHERS = (platform.python_version(), version("jinja2"), np.__version__, PIL.__version__, pa.__version__, VERSION)
+"""Versions of what else has a part in what is drawn, cut out and asked."""
 
 _TOGETHER = 128
 """Outcomes."""
@@ -43,7 +49,7 @@ class Outcome(NamedTuple):
 @cache
 def program_digest() -> str:
     """SHA-256, hex, of the program's own source and of the versions of the packages that have a part in questions."""
-    whole = hashlib.sha256(" ".join(f"{name} {version(name)}" for name in _DECIDE).encode())
+    whole = hashlib.sha256(" ".join(_OTHERS).encode())
     for file in sorted(_PACKAGE.rglob("*.py")):
         whole.update(f"\n{file.relative_to(_PACKAGE)}\n".encode() + file.read_bytes())
     return whole.hexdigest()
@@ -80,12 +86,18 @@ class Replays:
         by = " ".join((program_digest(), *(prompt.digest for prompt in explainer.prompts)))
         return cls(hashlib.sha256(place.encode()).hexdigest(), hashlib.sha256(by.encode()).hexdigest())
 
-    def _key(self, feature: int) -> str:
-        return f"outcome:{self.place}:{feature}"
+    @property
+    def _prefix(self) -> str:
+        return f"outcome:{self.place}:"
+
+    def features(self, cache: Cache) -> Ints:
+        """Features of which the cache holds an outcome, of this program or of another."""
+        found = (key.removeprefix(self._prefix) for key in cache.keys(self._prefix))
+        return np.fromiter((int(feature) for feature in found if feature.isdecimal()), np.int64)
 
     def find(self, feature: int, cache: Cache) -> Outcome | None:
         """The outcome that is kept of a feature, as of now; None where it has to be worked out."""
-        stored = cache.get(self._key(feature))
+        stored = cache.get(f"{self._prefix}{feature}")
         if stored is None or stored.get("by") != self.made_by:
             return None
         try:
@@ -107,7 +119,7 @@ class Replays:
         stamps = {key: cache.stamp(key) for key in heard.answers}
         if not all(heard.answers.values()) or None in stamps.values():
             return
-        self._waiting[self._key(explanation.feature)] = {
+        self._waiting[f"{self._prefix}{explanation.feature}"] = {
             "by": self.made_by,
             "answers": json.dumps(stamps),
             "explanation": explanation.model_dump_json(),

@@ -18,7 +18,7 @@ from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
 from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.hierarchy_order import Ancestry, NoAncestry, ancestry_of
-from autointerp.explanation.replays import Replays
+from autointerp.explanation.replays import Outcome, Replays
 from autointerp.explanation.sampler import Sampler
 from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.job import (
@@ -96,17 +96,24 @@ class _Explaining:
         if self.replays is None:
             return wave
         left: list[int] = []
-        for n, feature in enumerate(wave.tolist()):
+        known = np.isin(wave, self.replays.features(gateway.cache))
+        for n, (feature, is_known) in enumerate(zip(wave.tolist(), known.tolist(), strict=True)):
             if n % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # for Ctrl-C and the progress line
             if self.attempt.stop.reason is not None:
                 break
-            if self.shuffler.wants(feature) or (kept := self.replays.find(feature, gateway.cache)) is None:
+            kept = self._kept(feature, gateway) if is_known else None
+            if kept is None:
                 left.append(feature)
             else:
                 gateway.tally.cached += kept.n_answers
                 self.recorder.explained(kept.explanation, line=kept.exchanges)
         return np.array(left, np.int64)
+
+    def _kept(self, feature: int, gateway: Gateway) -> Outcome | None:
+        if self.replays is None or self.shuffler.wants(feature):
+            return None
+        return self.replays.find(feature, gateway.cache)
 
     async def all(self) -> None:
         """Explains what is left, broad features before narrow ones."""

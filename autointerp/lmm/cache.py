@@ -12,7 +12,8 @@ import queue
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 
 import diskcache
@@ -29,6 +30,7 @@ _NEVER_A_FILE = 2**62
 _SETTINGS = {"size_limit": 2**40, "eviction_policy": "none", "cull_limit": 0, "statistics": 0, "tag_index": 0}
 _ANSWERS = "answers"
 _DAMAGED = "answers.damaged"
+_KEYS = "SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key"
 
 
 class CacheError(AutointerpError):
@@ -140,6 +142,17 @@ class Cache:
             self.bad.add(key)
             return None
         return value
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """The keys on disk that begin so, in their order, as far as the file can be read.
+
+        Args:
+            prefix: its last character is plain ASCII, as in `outcome:`.
+        """
+        past = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        with suppress(*FAULTS), closing(sqlite3.connect(self.folder / _ANSWERS / DATABASE)) as file:
+            for (key,) in file.execute(_KEYS, (prefix, past)):
+                yield key
 
     def stamp(self, key: str) -> str | None:
         """Tells a value from any other that may stand under its key; None where there is none, or its row is damaged.

@@ -71,6 +71,15 @@ def test_an_outcome_of_other_settings_or_of_another_program_is_none(cache: Cache
     assert found(cache, replace(REPLAYS, made_by="q" * 64)) is None
 
 
+def test_the_features_are_those_of_these_settings_alone(cache: Cache):
+    kept(cache)
+    kept(cache, by=replace(REPLAYS, place="e" * 64))
+    asyncio.run(cache.put(f"outcome:{'d' * 64}:all", {}))
+
+    assert REPLAYS.features(cache).tolist() == [3]
+    assert replace(REPLAYS, place="f" * 64).features(cache).tolist() == []
+
+
 def test_an_outcome_of_another_program_is_replaced(cache: Cache):
     newer = replace(REPLAYS, made_by="q" * 64)
     kept(cache)
