@@ -151,7 +151,7 @@ def calls(run: Path, name: str) -> int:
     """Requests that the records of a run tell of."""
     n = 0
     for line in (run / f"{name}.jsonl").read_text().splitlines():
-        n += json.loads(line)["usage"]["calls"]
+        n += json.loads(line).get("usage", {}).get("calls", 0)
     return n
 
 

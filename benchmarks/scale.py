@@ -118,20 +118,18 @@ def _short(value: float) -> str:
 
 def _disk(measured: Mapping[str, float]) -> Iterator[str]:
     rows = (
-        ("dump, features and exemplars", "dump", 1),
-        ("dump, images", "none: paths to the files where they are, some 100 bytes an image", 0),
-        ("explanations.jsonl", "explanation", 1),
-        ("scores.jsonl (detection with its 60 verdicts, and accuracy)", "score", 1),
-        ("cache, an answer", "answer", 1 + JUDGED // 12),
+        ("dump, features and exemplars", "dump"),
+        ("dump, images", "none: paths to the files where they are, some 100 bytes an image"),
+        ("explanations.jsonl", "explanation"),
+        ("scores.jsonl (detection with its 60 verdicts, and accuracy)", "score"),
+        ("exchanges.jsonl, which `--no-exchanges` leaves out", "exchanges"),
+        (f"cache, {1 + JUDGED // 12} answers and what became of the feature", "cache"),
     )
     yield "| on disk | bytes a feature | in all |"
     yield "|---|---|---|"
-    for name, key, times in rows:
-        if not times:
-            yield f"| {name} | {key} | |"
-            continue
-        each = measured[key] * times
-        yield f"| {name}{f' × {times}' if times > 1 else ''} | {each:,.0f} | {each * FEATURES / 1e9:,.0f} GB |"
+    for name, key in rows:
+        each = measured.get(key)
+        yield f"| {name} | {key} | |" if each is None else f"| {name} | {each:,.0f} | {each * FEATURES / 1e9:,.0f} GB |"
 
 
 def _client() -> Iterator[str]:
@@ -167,7 +165,8 @@ def measure() -> dict[str, float]:
             "dump": _size(folder / "dump", "features*", "exemplars*") / MEASURED_ON,
             "explanation": _size(folder / "run", "explanations.jsonl") / MEASURED_ON,
             "score": _size(folder / "run", "scores.jsonl") / MEASURED_ON,
-            "answer": _size(folder / "cache", "**/*") / (MEASURED_ON * (1 + JUDGED // 12)),
+            "exchanges": _size(folder / "run", "exchanges.jsonl") / MEASURED_ON,
+            "cache": _size(folder / "cache", "**/*") / MEASURED_ON,
         }
 
 

@@ -34,7 +34,9 @@ def write(folder: Path, n_features: int) -> None:
     with DumpWriter(folder, info) as writer:
         for image in range(N_IMAGES):
             own = data + image.to_bytes(4, "big")  # what follows the end of a JPEG is not looked at
-            writer.add_image(image, data=own, size=(PIXELS, PIXELS), sha256=hashlib.sha256(own).hexdigest())
+            digest, group = hashlib.sha256(own).hexdigest(), f"image-{image}"
+            # They look the same: without groups of their own they would be near-duplicates.
+            writer.add_image(image, data=own, size=(PIXELS, PIXELS), sha256=digest, group=group)
         for number in range(n_features):
             histogram = tuple(int(n) for n in np.sort(chance.poisson(200, 50))[::-1])
             row = FeatureRow(number, n_features, sum(histogram), 60.0, None, histogram)

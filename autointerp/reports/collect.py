@@ -12,9 +12,10 @@ from autointerp.reports.hierarchy import parent_pairs
 from autointerp.reports.labels import capital, interval, number
 from autointerp.runs.exchanges import Exchanges
 from autointerp.runs.folder import Run, RunInfo
-from autointerp.runs.index import EXPLANATION, FAILURE, SCORE
+from autointerp.runs.index import EXPLANATION, FAILURE
 from autointerp.runs.jsonl import JsonLines
 from autointerp.runs.parts import places
+from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Score
 from autointerp.scoring.calibration import Calibration, family_warning, warnings_for
 from autointerp.scoring.control_tests import Separation

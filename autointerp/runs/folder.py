@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, NamedTuple
@@ -16,9 +16,10 @@ from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.exchanges import LINE, ExchangeLine
-from autointerp.runs.index import EXPLANATION, FAILURE, SCORE, ExplanationIndex, Ints, ScoreIndex
+from autointerp.runs.index import EXPLANATION, FAILURE, ExplanationIndex, Ints, ScoreIndex
 from autointerp.runs.jsonl import Appender, LineFile, read_lines
 from autointerp.runs.option_names import option_of
+from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, recorded_explain
 from autointerp.unexplainable import UNEXPLAINABLE
@@ -116,22 +117,27 @@ class Run:
 
     def pending(self) -> list[FailureRecord]:
         """The latest failure of every (feature, stage) that has not succeeded since and is tried again."""
-        return [f for f in self._open_failures() if f.kind != UNEXPLAINABLE]
+        return [f for f in self.open_failures() if f.kind != UNEXPLAINABLE]
 
     def unexplainable(self) -> dict[int, str]:
         """Why a feature can never be explained, for every one found so; `explain` does not ask about it again."""
-        return {f.feature: f.message for f in self._open_failures() if f.kind == UNEXPLAINABLE}
+        return {f.feature: f.message for f in self.open_failures() if f.kind == UNEXPLAINABLE}
 
-    def _open_failures(self) -> list[FailureRecord]:
-        """The latest failure of every (feature, stage) that has not succeeded since."""
+    def open_failures(self, succeeded: Callable[[str], Set[int]] | None = None) -> list[FailureRecord]:
+        """The latest failure of every (feature, stage) that has not succeeded since.
+
+        Args:
+            succeeded: gives the features that are explained, or that have a line of a scorer, by `explain` or the
+                scorer's name; read from the run where it is not given.
+        """
         # The passes of explaining fail and succeed together, so the latest failure of either stands for both.
         latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in self.failures()}
-        if not latest:
-            return []
-        succeeded = {"explain": set(self.explained().tolist())}
-        for stage in {stage for _, stage in latest} - succeeded.keys():
-            succeeded[stage] = set(self.scored(stage.removeprefix("score:")).tolist())
-        return [f for (feature, stage), f in latest.items() if feature not in succeeded[stage]]
+        of = succeeded or self._succeeded
+        known = {stage: of(stage.removeprefix("score:")) for stage in {stage for _, stage in latest}}
+        return [f for (feature, stage), f in latest.items() if feature not in known[stage]]
+
+    def _succeeded(self, stage: str) -> set[int]:
+        return set((self.explained() if stage == "explain" else self.scored(stage)).tolist())
 
 
 def open_run(path: str | Path) -> Run:

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
 from autointerp.runs.jsonl import JsonLines, opened
-from autointerp.schema import Explanation, FailureRecord, Score, Scored, Unscored
+from autointerp.runs.score_lines import SCORE
+from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 
 Ints = npt.NDArray[np.int64]
 NONE: Ints = np.zeros(0, np.int64)
 """No features."""
 EXPLANATION = TypeAdapter[Explanation](Explanation)
-SCORE = TypeAdapter[Scored | Unscored](Score)
 FAILURE = TypeAdapter[FailureRecord](FailureRecord)
 
 

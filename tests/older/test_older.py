@@ -10,6 +10,8 @@ import PIL
 import pytest
 from standin.commands import run
 
+from autointerp.runs.score_lines import SCORE as SCORES
+
 OLD = Path(__file__).parent / "v0_1"
 PLACE = "@PLACE@"
 """Stands in the old files where the folder's path was."""
@@ -75,6 +77,13 @@ def records(run: str, name: str) -> list[Line]:
     """A file's lines, by feature and scorer."""
     lines = [json.loads(line) for line in (Path(run) / name).read_text().splitlines()]
     return sorted(lines, key=lambda line: (line["feature"], line.get("scorer", "")))
+
+
+def whole(run: str, name: str) -> list[Line]:
+    """The same with each score as the record has it, defaults and all."""
+    lines = records(run, name)
+    scores = [SCORES.validate_python(line).model_dump(mode="json") for line in lines if "scorer" in line]
+    return scores or lines
 
 
 def holds(new: object, old: object) -> bool:
@@ -153,7 +162,7 @@ def test_the_old_cache_answers_a_new_run(old: Path) -> None:
     assert explain("new") == score("new", *KINDS) == (0, 4, 0, 0)
 
     for file in ("explanations.jsonl", "scores.jsonl"):
-        assert holds(records("new", file), records("run", file))
+        assert holds(whole("new", file), records("run", file))
 
 
 def test_old_shards_are_merged(old: Path) -> None:
@@ -163,7 +172,7 @@ def test_old_shards_are_merged(old: Path) -> None:
     assert (explained["explanations"], scored["scores"]) == (4, 8)
     both = [s for s in records("run", "scores.jsonl") if s["scorer"] in ("detection", "choice")]
     assert holds(records("explained-parts", "explanations.jsonl"), records("run", "explanations.jsonl"))
-    assert holds(records("scored-parts", "scores.jsonl"), both)
+    assert holds(whole("scored-parts", "scores.jsonl"), both)
 
 
 def test_old_plans_of_batch_jobs_are_read(old: Path) -> None:
@@ -179,7 +188,7 @@ def test_an_old_plan_ends_from_the_old_cache(old: Path) -> None:
     assert (ended["rounds"], ended["stopped"]) == (0, None)
     assert told("batch", "status", "planned")["stages"] == {"explain": True, "score": True}
     for file in ("explanations.jsonl", "scores.jsonl"):
-        assert holds(records("planned", file), records("run", file))
+        assert holds(whole("planned", file), records("run", file))
 
 
 @pytest.mark.skipif(PIL.__version__ != PILLOW, reason="another version may encode the drawn pictures otherwise")
