@@ -1,7 +1,7 @@
 """`autointerp status`: how far a run is and what its scores are so far."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,20 @@ from autointerp.record import Record
 from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run
 from autointerp.runs.parts import open_with_parts, places
-from autointerp.schema import Scored, Usage
-from autointerp.scoring.control_tests import Separation, headline
+from autointerp.schema import Scored, Unscored, Usage
+from autointerp.scoring.control_tests import CAREFUL, Separation, headline, separations
 from autointerp.scoring.fdr import discoveries, false_positive_rate
-from autointerp.scoring.random_weights_control import separations_of
+from autointerp.scoring.random_weights_control import random_scores
 from autointerp.shards.remote_runs import read_run
 from autointerp.statistics.rates import mean_interval
+from autointerp.unexplainable import UNEXPLAINABLE
 
 EMBEDDING = "embedding"
 """The one scorer whose values, mean cosines, may be below 0."""
+
+SPOKEN_OF = (CAREFUL, "form", "p_fisher")
+"""Details of a score that something here is told by."""
+_NOTHING = {"verdicts": (), "margin": (), "parts": (), "usage": Usage(), "judge": "", "prompt": "", "created": ""}
 
 Collapse = tuple[bool, float | None]
 """Whether a feature keeps several explanations; its collapse index."""
@@ -94,9 +99,11 @@ def status_of(run: str | Path) -> RunStatus:
         if e.sampled is not None:
             sampled[e.feature] = (len(e.parts) > 1, e.sampled.collapse)
         usage += e.usage
-    scorers, judged = _scorers(opened)
-    controls = separations_of(opened, seed=info.score.settings.seed if info.score else 0)
-    pending = Counter(f"{f.stage}: {f.kind}" for f in opened.pending())
+    scores, judged = _read_scores(opened)
+    seed = info.score.settings.seed if info.score else 0
+    controls = separations(scores, random_scores(opened), seed=seed)
+    through = {"explain": explained.keys(), **_features(scores)}
+    failures = opened.open_failures(lambda stage: through.get(stage, set()))
     return RunStatus(
         run=str(opened.path),
         dump=info.dump.name,
@@ -105,30 +112,53 @@ def status_of(run: str | Path) -> RunStatus:
         explained=len(explained),
         none=sum(none for none, _ in explained.values()),
         mixed=sum(mixed for _, mixed in explained.values()),
-        pending=dict(pending),
-        unexplainable=dict(Counter(opened.unexplainable().values())),
+        pending=dict(Counter(f"{f.stage}: {f.kind}" for f in failures if f.kind != UNEXPLAINABLE)),
+        unexplainable=dict(Counter({f.feature: f.message for f in failures if f.kind == UNEXPLAINABLE}.values())),
         unmerged=len(places(opened.path)),
         batch=(opened.path / BATCH).is_dir(),
         headline=headline(controls),
         controls=controls,
-        scorers=scorers,
-        associated=_associated(opened),
-        shuffled=_shuffled(opened),
+        scorers=_scorers(scores),
+        associated=_associated(scores),
+        shuffled=_shuffled(scores),
         several=_several(list(sampled.values())),
         usage=usage + judged,
     )
 
 
-def _associated(run: Run) -> str | None:
-    found = discoveries(run.scores())
+def _read_scores(run: Run) -> tuple[list[Scored | Unscored], Usage]:
+    """Every score in the order they were written, with nothing but what `status` speaks of, and what all of them used.
+
+    A score with its verdicts takes a hundred times the memory.
+    """
+    usage = Usage()
+    found: list[Scored | Unscored] = []
+    for score in run.scores():
+        if isinstance(score, Scored):
+            usage += score.usage
+            details = {name: score.details[name] for name in SPOKEN_OF if name in score.details}
+            score = score.model_copy(update={**_NOTHING, "details": details})
+        found.append(score)
+    return found, usage
+
+
+def _features(scores: Iterable[Scored | Unscored]) -> dict[str, set[int]]:
+    out: dict[str, set[int]] = {}
+    for score in scores:
+        out.setdefault(score.scorer, set()).add(score.feature)
+    return out
+
+
+def _associated(scores: Iterable[Scored | Unscored]) -> str | None:
+    found = discoveries(scores)
     if not found.n_tested:
         return None
     n = len(found.discovered)
     return f"{n:,} of {found.n_tested:,} features carry the attribute more often, at a false discovery rate of 5 %"
 
 
-def _shuffled(run: Run) -> str | None:
-    rate = false_positive_rate(run.scores())
+def _shuffled(scores: Iterable[Scored | Unscored]) -> str | None:
+    rate = false_positive_rate(scores)
     if rate is None:
         return None
     own, mixed = rate.found, rate.shuffled
@@ -147,14 +177,11 @@ def _several(sampled: Sequence[Collapse]) -> str | None:
     return f"{sum(several for several, _ in sampled):,} of {len(sampled):,} features keep several explanations{mean}"
 
 
-def _scorers(run: Run) -> tuple[tuple[ScorerStatus, ...], Usage]:
+def _scorers(scores: Iterable[Scored | Unscored]) -> tuple[ScorerStatus, ...]:
     found: dict[str, dict[int, Scored | None]] = {}
-    usage = Usage()
-    for s in run.scores():
+    for s in scores:
         found.setdefault(s.scorer, {})[s.feature] = s if isinstance(s, Scored) else None
-        if isinstance(s, Scored):
-            usage += s.usage
-    return tuple(_one(name, list(by_feature.values())) for name, by_feature in sorted(found.items())), usage
+    return tuple(_one(name, list(by_feature.values())) for name, by_feature in sorted(found.items()))
 
 
 def _one(name: str, found: Sequence[Scored | None]) -> ScorerStatus:

@@ -218,8 +218,10 @@ class WithParts(Run):
 
     def explanations(self) -> Iterator[Explanation]:
         """In the order they were written; the last of a feature holds."""
-        yield from super().explanations()
-        known = set(super().explained().tolist())
+        known: set[int] = set()
+        for explanation in super().explanations():
+            known.add(explanation.feature)
+            yield explanation
         for part in self._parts:
             yield from (e for e in part.explanations() if e.feature not in known)
 

@@ -1,13 +1,16 @@
 """`autointerp status` on run folders written by hand."""
 
+import json
+from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from builders import explanation, sampled, several
 
 from autointerp.commands.status import status
 from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter
-from autointerp.schema import Explanation, Scored
+from autointerp.schema import Explanation, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings
 
 
@@ -35,6 +38,24 @@ def test_a_run_without_sampled_explanations_says_nothing_of_them(tmp_path: Path)
     again = run_of(tmp_path / "run", several("red", "blue", number=1), explanation(1))
 
     assert status(again).several is None
+
+
+def test_each_file_is_read_once_and_a_failure_that_was_made_good_is_not_pending(
+    tmp_path: Path,
+):
+    run = run_of(tmp_path / "run", explanation(1))
+    unscored = {"feature": 1, "scorer": "detection", "reason": "none", "judge": "m", "created": "2026-01-31"}
+    (run / "scores.jsonl").write_text(Unscored.model_validate(unscored).model_dump_json() + "\n")
+    stages = [(1, "explain"), (2, "explain:domain"), (1, "score:detection"), (1, "score:accuracy")]
+    failed = [{"feature": f, "stage": s, "kind": "timeout", "message": "", "attempts": 1} for f, s in stages]
+    (run / "failures.jsonl").write_text("".join(f"{json.dumps(f | {'created': '2026-01-31'})}\n" for f in failed))
+
+    with mock.patch.object(Path, "open", autospec=True, side_effect=Path.open) as opened:
+        pending = status(run).pending
+
+    read = Counter(call.args[0].name for call in opened.call_args_list)
+    assert pending == {"explain:domain: timeout": 1, "score:accuracy: timeout": 1}
+    assert read == {"run.json": 1, "explanations.jsonl": 1, "scores.jsonl": 1, "failures.jsonl": 1}
 
 
 def test_the_mean_is_told_with_and_without_undetermined_features(tmp_path: Path):
