@@ -4,17 +4,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from autointerp.dump.arrays import Ints, Mask, floats, ints, texts, truths
 from autointerp.dump.format import EXEMPLARS, FEATURES, HISTOGRAM_BINS, IMAGES, DumpInfo
 from autointerp.errors import DumpError
 from autointerp.schema import SILENT_STRATA, STRATA
-
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
 
 SIDES = ("x0", "y0", "x1", "y1")
 
@@ -64,19 +60,14 @@ def stop_at(found: Iterator[Fault], where: Callable[[int], str]) -> None:
 def matches(column: pa.ChunkedArray, pattern: str) -> Mask:
     """Where the text has the regular expression in it; false for nulls."""
     found = pc.call_function("match_substring_regex", [column], pc.MatchSubstringOptions(pattern))
-    return np.asarray(found.fill_null(False))
-
-
-def ints(column: pa.ChunkedArray) -> Ints:
-    """The column as int64; its nulls as -1."""
-    return np.asarray(column.fill_null(-1), dtype=np.int64)
+    return truths(found)
 
 
 def nulls(table: pa.Table, schema: pa.Schema) -> Iterator[Fault]:
     """Nulls where the format allows none."""
     for field in schema:
         if not field.nullable and table[field.name].null_count:
-            bad = np.asarray(table[field.name].is_null())
+            bad = truths(table[field.name].is_null())
             yield from faults(bad, field.name, table[field.name], "a value")
 
 
@@ -103,14 +94,14 @@ def exemplar_faults(table: pa.Table, info: DumpInfo, images: KnownImages) -> Ite
 
 
 def _evidence_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
-    stratum = np.asarray(table["stratum"].cast(pa.string()), dtype=np.str_)
+    stratum = texts(table["stratum"])
     yield from faults(~np.isin(stratum, STRATA), "stratum", table["stratum"], "top, q1 to q9, silent or guided")
-    probability = np.asarray(table["probability"], dtype=np.float64)
+    probability = floats(table["probability"])
     outside = ~((probability > 0) & (probability <= 1))
     yield from faults(outside, "probability", table["probability"], "more than 0 and at most 1")
     wrong_top = (stratum == "top") & (probability != 1)
     yield from faults(wrong_top, "probability", table["probability"], "1.0 where stratum is top")
-    activation = np.asarray(table["activation"])
+    activation = floats(table["activation"])
     finite = np.isfinite(activation)
     yield from faults(~finite, "activation", table["activation"], "a finite number")
     # The threshold is rounded as the stored values were, else 0.1 would not equal 0.1.
@@ -127,7 +118,7 @@ def _evidence_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
 def _silent_activation_faults(table: pa.Table, info: DumpInfo, silent: Mask) -> Iterator[Fault]:
     column = table["silent_activation"]
     # Other programs write NaN for null.
-    number = np.asarray(column.fill_null(np.nan))
+    number = floats(column)
     beyond = np.isinf(number) | (number > number.dtype.type(info.active_above))
     wanted = f"{info.active_above} or less where stratum is silent or guided (active_above), or null"
     yield from faults(silent & beyond, "silent_activation", column, wanted)
@@ -136,7 +127,7 @@ def _silent_activation_faults(table: pa.Table, info: DumpInfo, silent: Mask) -> 
 
 def _box_faults(table: pa.Table, images: KnownImages, at: Ints, known: Mask) -> Iterator[Fault]:
     sides = [table[side] for side in SIDES]
-    absent = np.stack([np.asarray(side.is_null()) for side in sides])
+    absent = np.stack([truths(side.is_null()) for side in sides])
     partial: Mask = np.asarray(absent.any(axis=0) & ~absent.all(axis=0))
     yield from faults(partial, "x0 y0 x1 y1", _joined(sides), "four numbers or four nulls")
     x0, y0, x1, y1 = (ints(side) for side in sides)
@@ -183,11 +174,11 @@ def feature_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
     yield from faults(strange, "width", table["width"], f"one of the widths {list(info.widths)}")
     many = (n_active < 0) | (n_active > info.n_images)
     yield from faults(many, "n_active", table["n_active"], f"0 to n_images, {info.n_images}")
-    endless = ~np.isfinite(np.asarray(table["max_activation"], dtype=np.float64))
+    endless = ~np.isfinite(floats(table["max_activation"]))
     yield from faults(endless, "max_activation", table["max_activation"], "a finite number")
     with_attribute = table["n_active_attribute"]
     part = ints(with_attribute)
-    stated = np.asarray(with_attribute.is_valid())
+    stated = truths(with_attribute.is_valid())
     yield from faults(
         stated & ((part < 0) | (part > n_active)), "n_active_attribute", with_attribute, "0 to n_active or null"
     )
@@ -198,7 +189,7 @@ def feature_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
 def _histogram_faults(histogram: pa.ChunkedArray) -> Iterator[Fault]:
     lengths = pc.call_function("list_value_length", [histogram])
     bins = ints(lengths)
-    stated = np.asarray(histogram.is_valid())
+    stated = truths(histogram.is_valid())
     wanted = f"{HISTOGRAM_BINS} counts or null (number of counts shown)"
     wrong = stated & (bins != HISTOGRAM_BINS)
     yield from faults(wrong, "histogram", lengths, wanted)

@@ -9,7 +9,8 @@ from threading import RLock
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.checks import KnownImages, image_faults, ints, matches, stop_at
+from autointerp.dump.arrays import as_arrow, ints
+from autointerp.dump.checks import KnownImages, image_faults, matches, stop_at
 from autointerp.dump.format import IMAGES
 from autointerp.dump.parts import Parts
 from autointerp.errors import DumpError
@@ -60,7 +61,7 @@ class ImageTable:
         positions, known = self.known.find(np.asarray(images, dtype=np.int64))
         if not known.all():
             raise DumpError(f"{self.parts.paths[0]}: there is no image {images[int(np.argmin(known))]}")
-        chosen = pa.array(positions)
+        chosen = as_arrow(positions)
         # One take a column: a cell at a time costs ten times as much.
         columns = [column.take(chosen).to_pylist() for column in self._columns]
         sizes = [self.known.ids[positions], self.known.width[positions], self.known.height[positions]]

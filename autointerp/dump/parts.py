@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from autointerp.dump.arrays import floats, truths
 from autointerp.dump.footer import Chunk, Footer, FooterError, read_footer
 from autointerp.errors import DumpError
 from autointerp.remote.path import AnyPath, RemoteError, RemotePath
@@ -74,7 +75,7 @@ def as_kind(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
 
 def _from_floats(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     """NaN as null, and other numbers where they are whole, or truth values."""
-    values: npt.NDArray[np.float64] = np.asarray(column.to_numpy(), np.float64)
+    values = floats(column).astype(np.float64)
     there = ~np.isnan(values)
     if pa.types.is_integer(kind):
         bad, expected = (values != np.trunc(values)) | (np.abs(values) > 2.0**53), "a whole number of at most 2^53"
@@ -101,7 +102,7 @@ def _lists(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     except KindError as error:
         raise KindError(owner[error.row].as_py(), f"holds one that {error}") from error
     if whole.null_count:
-        row = int(np.argmax(np.asarray(whole.is_null())))
+        row = int(np.argmax(truths(whole.is_null())))
         raise KindError(owner[row].as_py(), "holds NaN; expected whole numbers")
     return column.cast(kind)
 
@@ -207,7 +208,7 @@ class Parts:
         tables = [self.read(at, columns) for at in range(len(self.index.rows))]
         if tables:
             return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
-        return pa.table({name: pa.array([], _memory_type(self.schema.field(name).type)) for name in columns})
+        return pa.table({name: pa.nulls(0, _memory_type(self.schema.field(name).type)) for name in columns})
 
     def fingerprint(self) -> Iterator[bytes]:
         """Name, size and footer of each file."""

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autointerp.dump.checks import exemplar_faults, feature_faults, ints, stop_at
+from autointerp.dump.arrays import as_arrow, ints
+from autointerp.dump.checks import exemplar_faults, feature_faults, stop_at
 from autointerp.dump.format import (
     EXEMPLARS,
     EXEMPLARS_FILE,
@@ -258,7 +259,7 @@ class Dump:
         index = self.feature_parts.index
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_features(at)
-            yield from feature_rows_of(table.filter(among(chosen, ints(table["feature"]))))
+            yield from feature_rows_of(table.filter(as_arrow(among(chosen, ints(table["feature"])))))
 
     def _feature(self, row: FeatureRow, exemplars: Sequence[Exemplar]) -> Feature:
         return Feature(row, with_silent_activations(exemplars), self.info.active_above)
@@ -274,7 +275,7 @@ class Dump:
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_exemplars(at)
             self._refuse_unknown(table, at)
-            own = table.filter(among(chosen, ints(table["feature"])))
+            own = table.filter(as_arrow(among(chosen, ints(table["feature"]))))
             # A row group in range may hold no row of a chosen feature.
             numbers, starts, counts = np.unique(ints(own["feature"]), return_index=True, return_counts=True)
             for number, start, count in zip(numbers.tolist(), starts.tolist(), counts.tolist(), strict=True):

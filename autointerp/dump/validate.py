@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.checks import Fault, Mask, exemplar_faults, faults, feature_faults, ints
+from autointerp.dump.arrays import Mask, ints
+from autointerp.dump.checks import Fault, exemplar_faults, faults, feature_faults
 from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError, ImageError

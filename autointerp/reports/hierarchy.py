@@ -8,7 +8,8 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.checks import feature_faults, ints, stop_at
+from autointerp.dump.arrays import ints
+from autointerp.dump.checks import feature_faults, stop_at
 from autointerp.dump.format import FEATURES, DumpInfo
 from autointerp.dump.reader import Dump
 from autointerp.reports.data import ParentPairs, ReportData

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from autointerp.dump.checks import ints
+from autointerp.dump.arrays import ints
 from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.runs.index import ExplanationIndex
@@ -165,7 +165,7 @@ def _fired(dump: Dump, ids: Ints) -> tuple[Ints, Ints]:
         features, images = ints(table["feature"]), ints(table["image"])
         strata = table["stratum"].combine_chunks().dictionary_encode()
         fires = np.array([name not in SILENT_STRATA for name in strata.dictionary.to_pylist()], bool)
-        wanted = np.isin(features, ids) & fires[strata.indices.to_numpy()]
+        wanted = np.isin(features, ids) & fires[ints(strata.indices)]
         found.append(np.stack([images[wanted], np.searchsorted(ids, features[wanted])], axis=1))
     pairs = np.unique(np.concatenate(found), axis=0)
     return pairs[:, 0], pairs[:, 1]

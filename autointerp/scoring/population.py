@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.checks import ints
+from autointerp.dump.arrays import as_arrow, floats, ints, texts, truths
 from autointerp.dump.reader import Dump
 from autointerp.schema import SILENT_STRATA
 from autointerp.scoring.case import Population
@@ -45,7 +45,7 @@ def population_of(dump: Dump) -> Population:
         return Population(n)
     stored = dump.images_table()["attribute"]
     if len(stored) == n and not stored.null_count:
-        return Population(n, float(np.mean(stored.to_numpy(zero_copy_only=False))), exact=True)
+        return Population(n, float(np.mean(truths(stored))), exact=True)
     drawn = _drawn(dump)
     rate = base_rate(drawn, n)
     return Population(n) if rate is None else Population(n, rate, known_from=known_from(drawn, n))
@@ -107,13 +107,17 @@ def _drawn(dump: Dump) -> AttributeCounts:
 
 def _silent_rows(dump: Dump, table: pa.Table) -> tuple[Ints, Bools, Floats]:
     """Reads image, attribute and probability of the silent rows whose attribute is known."""
-    silent = np.isin(np.asarray(table["stratum"]), SILENT_STRATA)
+    silent = np.isin(texts(table["stratum"]), SILENT_STRATA)
     images = ints(table["image"])[silent]
     at, known = dump.image_table.known.find(images)
-    labels = dump.images_table()["attribute"].take(pa.array(at[known]))
-    stated = np.asarray(labels.is_valid())
-    carries = np.asarray(labels.fill_null(False))
-    return images[known][stated], carries[stated], np.asarray(table["probability"])[silent][known][stated]
+    labels = dump.images_table()["attribute"].take(as_arrow(at[known]))
+    stated = truths(labels.is_valid())
+    carries = truths(labels)
+    return (
+        images[known][stated],
+        carries[stated],
+        floats(table["probability"]).astype(np.float64)[silent][known][stated],
+    )
 
 
 def _counts(dump: Dump, features: Ints) -> dict[int, tuple[int, int]]:
@@ -124,7 +128,7 @@ def _counts(dump: Dump, features: Ints) -> dict[int, tuple[int, int]]:
     first, last = dump.feature_parts.holding(int(features[0])), dump.feature_parts.holding(int(features[-1]))
     for at in range(first.start, last.stop):
         table = dump.feature_parts.read(at, ["feature", "n_active", "n_active_attribute"])
-        own = np.isin(ints(table["feature"]), features) & np.asarray(table["n_active_attribute"].is_valid())
+        own = np.isin(ints(table["feature"]), features) & truths(table["n_active_attribute"].is_valid())
         rows = (ints(table[name])[own].tolist() for name in ("feature", "n_active", "n_active_attribute"))
         out |= {feature: (active, carriers) for feature, active, carriers in zip(*rows, strict=True)}
     return out
