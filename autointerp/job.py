@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump, open_dump
@@ -26,6 +25,9 @@ from autointerp.runs.folder import DumpReference, Run, RunWriter
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Feature
 from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class Recorder:
     result: JobResult
     progress: Progress
     stop: Stop
-    outbox: Outbox | None = None
+    outbox: "Outbox | None" = None
 
     def failure(self, record: FailureRecord) -> None:
         """A call failed: the feature stays pending."""

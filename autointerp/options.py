@@ -9,7 +9,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -497,10 +497,18 @@ class Work(Generic[R]):
         Raises:
             ExtraError: a module that it needs is not installed.
         """
+        return self.load()(settings, **handed_on)
+
+    def load(self) -> Callable[..., R]:
+        """Loads the function that does the work.
+
+        Raises:
+            ExtraError: a module that it needs is not installed.
+        """
         if self._needs is not None:
             need(*self._needs)
         module, _, name = self._where.partition(":")
-        return getattr(importlib.import_module(module), name)(settings, **handed_on)
+        return getattr(importlib.import_module(module), name)
 
     def __call__(self, *args: object, **keywords: object) -> R:
         """Does the work of the options."""

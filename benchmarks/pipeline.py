@@ -51,7 +51,7 @@ def photograph(rng: np.random.Generator) -> bytes:
     return target.getvalue()
 
 
-def write_dump(folder: Path, n_features: int) -> None:
+def write_dump(folder: Path, n_features: int, *, n_images: int = N_IMAGES) -> None:
     """Features over shared images; each fires on a blob at places of its own."""
     rng = np.random.default_rng(0)
     info = DumpInfo(
@@ -67,18 +67,18 @@ def write_dump(folder: Path, n_features: int) -> None:
         patch_grid=(GRID, GRID),
     )
     with DumpWriter(folder, info) as writer:
-        for image in range(N_IMAGES):
+        for image in range(n_images):
             data = photograph(rng)
             writer.add_image(image, data=data, size=(PIXELS, PIXELS), sha256=hashlib.sha256(data).hexdigest())
         for feature in range(n_features):
             row = FeatureRow(feature, n_features, ACTIVE, 60.0, None, None)
-            writer.add_feature(row, exemplars(rng))
+            writer.add_feature(row, exemplars(rng, n_images))
 
 
-def exemplars(rng: np.random.Generator) -> list[Exemplar]:
+def exemplars(rng: np.random.Generator, n_images: int) -> list[Exemplar]:
     """Rows of one feature: each on an image of its own, the active ones with a heat map and its box."""
     n = sum(n for _, n in STRATA)
-    images = iter(rng.choice(N_IMAGES, n, replace=False).tolist())
+    images = iter(rng.choice(n_images, n, replace=False).tolist())
     rows, activation = [], 60.0
     for stratum, count in STRATA:
         for _ in range(count):

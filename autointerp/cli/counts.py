@@ -1,10 +1,11 @@
 """Stages that count files, images or steps: a bar for each on a terminal, elsewhere a line now and then."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 EVERY = 5.0
 """Seconds between two lines; the last line of a stage is said in any case."""
@@ -44,15 +45,8 @@ class Counts:
         clock: seconds, monotonic.
     """
 
-    def __init__(self, terminal: Console | None, say: Callable[[Counted], None], clock: Callable[[], float]) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(16),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-        )
-        more = TextColumn("{task.fields[words]}", markup=False)
-        self._bars = None if terminal is None else Progress(*columns, more, console=terminal)
+    def __init__(self, terminal: "Console | None", say: Callable[[Counted], None], clock: Callable[[], float]) -> None:
+        self._bars = None if terminal is None else _bars(terminal)
         self._say = say
         self._clock = clock
         self._tasks: dict[str, TaskID] = {}
@@ -81,3 +75,16 @@ class Counts:
         """Leaves the bars as they are."""
         if self._bars is not None:
             self._bars.stop()
+
+
+def _bars(terminal: "Console") -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(16),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[words]}", markup=False),
+        console=terminal,
+    )

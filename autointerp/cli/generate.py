@@ -1,6 +1,7 @@
 """Makes the command line from the commands' settings records; a command is loaded only when it is called."""
 
 import ast
+import gc
 import importlib
 import inspect
 import os
@@ -123,7 +124,12 @@ def _function(record: "type[Command]", loaded: "ModuleType", shown_by: tuple[str
                 )
                 values.setdefault(now.key, values.pop(key))
             settings = record.given(values)
-            result = work_of(loaded).run(settings, progress=progress)
+            work = work_of(loaded)
+            work.load()
+            if not gc.isenabled():  # `main` has turned it off; what is loaded by now stays to the end
+                gc.freeze()
+                gc.enable()
+            result = work.run(settings, progress=progress)
         code = getattr(importlib.import_module(shown_by[0]), shown_by[1])(result, settings, as_json=as_json)
         if code:
             raise typer.Exit(code)

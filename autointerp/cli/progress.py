@@ -9,7 +9,6 @@ from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 from rich.console import Group
-from rich.live import Live as RichLive
 from rich.text import Text
 
 from autointerp.cli.counts import Counted, Counts
@@ -148,6 +147,8 @@ class Live:
     @contextmanager
     def _drawn(self, watch: "Watch") -> Iterator[None]:
         """Draws a stage on the terminal, and tells the log."""
+        from rich.live import Live as RichLive
+
         record = self._log
         telling = nullcontext() if record is None else _regularly(lambda: record.add(plain(watch)), PLAIN_EVERY)
         with (

@@ -8,7 +8,8 @@ from threading import RLock
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.checks import Ints, ints, nulls, stop_at
+from autointerp.dump.arrays import Ints, ints, truths
+from autointerp.dump.checks import nulls, stop_at
 from autointerp.dump.format import NEAR, POOL, POOL_FILE, DumpInfo
 from autointerp.dump.imagetable import ImageTable
 from autointerp.dump.parts import Parts
@@ -45,7 +46,7 @@ class ImagePool:
         Raises:
             DumpError: images.parquet says of no image that it is in the pool.
         """
-        drawn = np.asarray(self._table["pool"].fill_null(False))
+        drawn = truths(self._table["pool"])
         if not drawn.any():
             raise DumpError(f"{self.parts.paths[0]}: images.parquet names no image of the pool; harvest the dump again")
         return ints(self._table["image"])[drawn]

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError
 from autointerp.explanation.explainer import Explainer
-from autointerp.explanation.sampler import Sampler
 from autointerp.job import images_of, only
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.prices import Price, cost
@@ -17,6 +17,9 @@ from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.gateway import estimate, find_price
 from autointerp.settings import Budget, ExplainSettings, ModelSettings
+
+if TYPE_CHECKING:
+    from autointerp.explanation.sampler import Sampler
 
 N_MEASURED = 40
 """Features whose requests are built; the others are taken to be like them."""
@@ -49,7 +52,7 @@ def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:
 
 def forecast(
     dump: Dump,
-    explainer: Explainer | Sampler,
+    explainer: "Explainer | Sampler",
     ids: Ints,
     budget: Budget,
     prices: Path | None,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from autointerp.clock import now
 from autointerp.evidence import Images, Shown, draw_shown
@@ -39,6 +40,14 @@ def _find_nothing_locally(request: Request, model: LocalModel) -> Mapping[str, o
 
 EXPLAIN = Task("explain", ExplainReply, tokens=220, local=LocalAnswerer(_explain_locally))
 DOMAIN = Task("domain", DomainReply, tokens=160, local=LocalAnswerer(_find_nothing_locally))
+
+
+class Explained(NamedTuple):
+    """What became of a feature."""
+
+    record: Explanation | FailureRecord
+    gaps: tuple[FailureRecord, ...] = ()
+    """Questions that settled in a failure though the feature is explained."""
 
 
 @dataclass(frozen=True)

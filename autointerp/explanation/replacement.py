@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from autointerp.evidence import Images, draw_shown
-from autointerp.explanation.sampler import Explained
+from autointerp.explanation.explainer import Explained
 from autointerp.job import REPLACED
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure, failed

@@ -14,7 +14,7 @@ from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
 from autointerp.evidence import Images, Shown, draw_shown
 from autointerp.explanation.candidate_scores import Tried, choosing_sample, tried
 from autointerp.explanation.choice import LEVEL, adding, clustered
-from autointerp.explanation.explainer import Explainer, nothing_to_show
+from autointerp.explanation.explainer import Explained, Explainer, nothing_to_show
 from autointerp.explanation.meanings import Meanings, Told
 from autointerp.explanation.views import draw_views
 from autointerp.ips.weights import collapse_index
@@ -23,7 +23,7 @@ from autointerp.lmm.outcomes import DEFERRED, Answer, Failure, failed
 from autointerp.lmm.request import Request
 from autointerp.prompts import Prompt, plain
 from autointerp.replies import ExplainReply
-from autointerp.schema import Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.schema import Exemplar, FailureRecord, Feature, Usage
 from autointerp.scoring.distractors import normal
 from autointerp.scoring.judge import SETTLED, Judge
 from autointerp.scoring.sampling import Sample
@@ -34,14 +34,6 @@ MOST_CONCEPTS = 4
 """Properties of one reply that become candidates, the first ones."""
 TYPICAL = "a typical explanation of some twelve words that names one visual property"
 """Stands for explanations that are not written yet, where questions are only counted."""
-
-
-class Explained(NamedTuple):
-    """What became of a feature."""
-
-    record: Explanation | FailureRecord
-    gaps: tuple[FailureRecord, ...] = ()
-    """Questions that settled in a failure though the feature is explained."""
 
 
 class _Said(NamedTuple):

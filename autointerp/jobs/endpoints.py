@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from autointerp.batch.client import Outbox
 from autointerp.errors import SettingsError, one_line
 from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, checked_url, forms, listed
@@ -13,9 +12,11 @@ from autointerp.lmm.openai_client import answering_address
 from autointerp.lmm.trust import admit, from_environment, remember
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunInfo, RunWriter
-from autointerp.scoring.scorers.embedding import NAME as EMBEDDING
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.shards.shards import Shard
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
 
 EXPLAINER = ("AUTOINTERP_BASE_URL",)
 JUDGE = ("AUTOINTERP_JUDGE_BASE_URL", "AUTOINTERP_BASE_URL")
@@ -39,7 +40,7 @@ def judge_name(made: RunInfo, named: str | None) -> str:
     return made.explain.model.model
 
 
-def given_here(shard: Shard | None, outbox: Outbox | None) -> bool:
+def given_here(shard: Shard | None, outbox: "Outbox | None") -> bool:
     """Whether a command's settings were given to it: not dealt by another process, nor recorded for a batch job."""
     return outbox is None and (shard is None or shard.ids is None)
 
@@ -127,7 +128,9 @@ def scorers_at(
     Raises:
         SettingsError: its address cannot be used.
     """
-    if EMBEDDING not in scorers and settings.guide != "text":
+    from autointerp.scoring.scorers.embedding import NAME
+
+    if NAME not in scorers and settings.guide != "text":
         return settings
     return settings.model_copy(update={"embedder": embedder_at(settings.embedder, judge, given=given)})
 
@@ -151,7 +154,7 @@ def announce(
     engine: EngineSettings,
     embedder: ModelSettings | None = None,
     *,
-    outbox: Outbox | None,
+    outbox: "Outbox | None",
 ) -> None:
     """Says who will be asked, and at which addresses, before anything is sent; of a batch job the embedder alone."""
     for line in asking(model if outbox is None else None, engine, embedder):
@@ -171,7 +174,7 @@ def note_address(
     model: ModelSettings,
     cache: Path | None,
     *,
-    outbox: Outbox | None,
+    outbox: "Outbox | None",
 ) -> None:
     """Corrects run.json where a server was found to answer beneath the address that was given."""
     if outbox is not None or model.base_url is None or len(forms(model.base_url)) == 1:

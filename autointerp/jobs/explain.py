@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autointerp.batch.client import Outbox
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
 from autointerp.dump.near_copies import NearCopies
@@ -19,7 +19,6 @@ from autointerp.estimation.forecast import forecast, make_explainer
 from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.hierarchy_order import Ancestry, NoAncestry, ancestry_of
 from autointerp.explanation.replays import Outcome, Replays
-from autointerp.explanation.sampler import Sampler
 from autointerp.explanation.shuffled_sets import Shuffler
 from autointerp.job import (
     JobResult,
@@ -34,7 +33,6 @@ from autointerp.job import (
     reference,
     refuse_overlap,
 )
-from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.exchanges import hearing
@@ -46,11 +44,15 @@ from autointerp.schema import Explanation, Feature
 from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
 from autointerp.session.gateway import open_embedder, open_gateway, resolve_model
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
+from autointerp.shards.crew import crew_of
 from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
-from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.version import __version__
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
+    from autointerp.explanation.sampler import Sampler
 
 _AT_ONCE = 32
 """Kept outcomes that are recorded before other work has its turn."""
@@ -62,7 +64,7 @@ class _Explaining:
 
     o: Explain
     dump: Dump
-    asks: Explainer | Sampler
+    asks: "Explainer | Sampler"
     embedder: ModelSettings | None
     place: ShardWriter
     left: Ints
@@ -196,9 +198,9 @@ def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
     return result
 
 
-def _replays(dump: Dump, asks: Explainer | Sampler, o: Explain) -> Replays | None:
+def _replays(dump: Dump, asks: "Explainer | Sampler", o: Explain) -> Replays | None:
     """Outcomes that are kept; None where they hang on more than the feature and its own answers."""
-    if isinstance(asks, Sampler) or o.settings.hierarchy:
+    if not isinstance(asks, Explainer) or o.settings.hierarchy:
         return None
     return Replays.of(dump, asks, exchanges=o.execution.exchanges)
 
@@ -227,16 +229,20 @@ def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
     return settings.model_copy(update={"silent_below": there.info.explain.settings.silent_below})
 
 
-def run(settings: Explain, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
+def run(settings: Explain, *, progress: Progress | None = None, outbox: "Outbox | None" = None) -> JobResult:
     """Explains; run again with the same settings, it goes on where it stopped."""
     refuse_overlap(settings.dump, settings.run)
     shard, crew = shard_of(settings.execution), crew_of(settings.execution)
     if settings.execution.batch:
+        from autointerp.jobs.batch.plan import check_models
+
         check_models(models(settings), settings.engine)
     settings = _placed(settings, given=given_here(shard, outbox))
     with work_at("explain", settings.run, settings.execution, settings.cache, shard) as folder:
         result = explain_features(settings, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
+            from autointerp.jobs.batch.plan import record
+
             record(folder, "explain", settings)
         result.run = url_of(result.run, folder, settings.run)
     return result

@@ -6,25 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from autointerp.batch.client import Outbox
-from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.job import JobResult, Progress, Recorder, Silent, choose, dump_of, line_of, only
-from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import (
     announce,
     asking,
     given_here,
     note_address,
 )
-from autointerp.jobs.explain import run as explain
 from autointerp.jobs.score_options import adopted, models, placed, refuse_local_explainer, resolved, scorers_of
 from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.exchanges import Heard, hearing
@@ -51,11 +47,15 @@ from autointerp.settings import (
     ModelSettings,
     ScoreSettings,
 )
+from autointerp.shards.crew import crew_of
 from autointerp.shards.dealing import Attempt, Spread, after, gather, here_or_spread, shard_of
-from autointerp.shards.ray_engine import crew_of
 from autointerp.shards.remote_runs import url_of, work_at
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.unexplainable import in_words
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
+    from autointerp.commands.explain import Explain
 
 LOOKED_AT = 16
 """Undetermined features whose evidence is looked at to say what would help."""
@@ -247,7 +247,7 @@ def _record(case: Case, told: list[_Told], heard: Heard, writer: RunWriter, reco
     recorder.through(failed=bool(failures))
 
 
-def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | None = None) -> JobResult:
+def run(settings: Score, *, progress: Progress | None = None, outbox: "Outbox | None" = None) -> JobResult:
     """Scores; run again with the same settings, it goes on where it stopped.
 
     Args:
@@ -266,12 +266,16 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: Outbox | N
         there = open_run(folder)
         settings = resolved(settings, there.info)
         if settings.execution.batch:
+            from autointerp.jobs.batch.plan import check_models
+
             refuse_local_explainer(settings, there.info)
             check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
         settings = placed(settings, there, given=given_here(shard, outbox))
         judge = ModelSettings.model_validate(settings.judge)
         result = score_features(settings, judge, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
+            from autointerp.jobs.batch.plan import record
+
             record(folder, "score", settings)
             return result
         if settings.random_dump is not None and not result.stopped:
@@ -324,6 +328,8 @@ def _score_random(settings: Score, made: RunInfo, folder: Path, result: JobResul
         raise SettingsError(
             "--random-dump: the run's explanations were adopted from a file; there is no explainer for the random dump"
         )
+    from autointerp.jobs.explain import run as explain
+
     assert settings.random_dump is not None
     asked = _explaining_random(settings, settings.random_dump, made, folder, result.spent)
     both = [explain(asked, progress=attempt.progress, outbox=attempt.outbox)]
@@ -348,8 +354,10 @@ def _score_random(settings: Score, made: RunInfo, folder: Path, result: JobResul
             result.notes.append(f"{part.failed:,} features of the random dump failed and stay pending in {part.run}")
 
 
-def _explaining_random(settings: Score, dump: str, made: RunInfo, folder: Path, spent: float) -> Explain:
+def _explaining_random(settings: Score, dump: str, made: RunInfo, folder: Path, spent: float) -> "Explain":
     """How the features of a random dump are explained: as those of the run were, with what is left of the budget."""
+    from autointerp.commands.explain import Explain
+
     return Explain(
         dump=dump,
         run=str(folder / FOLDER),

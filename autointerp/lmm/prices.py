@@ -98,15 +98,25 @@ def price_of(model: str, *, on: datetime.date, overrides: Path | None) -> Price 
     Raises:
         SettingsError: the file cannot be read, or names a key or value that it must not.
     """
-    spellings = tuple(_spellings(model))
-    if overrides is not None and (row := _first(read_prices(overrides), spellings)):
-        return _from_row(row, str(overrides), on)
+    if overrides is not None and (own := own_price_of(model, overrides, on=on)):
+        return own
     if model == LOCAL_MODEL:
         return Price(Rates(0.0, 0.0, 0.0), "the embedded model is free", on)
+    spellings = tuple(_spellings(model))
     if known := _from_genai_prices(spellings, on):
         return known
     row = _first(_our_prices(), spellings)
     return _from_row(row, "autointerp", on) if row else None
+
+
+def own_price_of(model: str, prices: Path, *, on: datetime.date) -> Price | None:
+    """Finds the price of a model in the user's file alone.
+
+    Raises:
+        SettingsError: as for `price_of`.
+    """
+    row = _first(read_prices(prices), tuple(_spellings(model)))
+    return _from_row(row, str(prices), on) if row else None
 
 
 def cost(price: Price, input_tokens: int, output_tokens: int, cached_tokens: int) -> float:

@@ -3,26 +3,26 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import AutointerpError, SettingsError
 from autointerp.evidence import Images
-from autointerp.explanation.candidate_scores import judging_settings
-from autointerp.explanation.explainer import Explainer
-from autointerp.explanation.meanings import Meanings
+from autointerp.explanation.explainer import Explained, Explainer
 from autointerp.explanation.replacement import with_readable_images
-from autointerp.explanation.sampler import Explained, Sampler
 from autointerp.lmm.address import checked_url
-from autointerp.lmm.embedding import GatewayEmbedder
 from autointerp.lmm.gateway import Gateway
 from autointerp.prompts import load_prompt
 from autointerp.schema import Exemplar, Feature
-from autointerp.scoring.cases import make_judge
 from autointerp.session.gateway import resolve_model
 from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 
+if TYPE_CHECKING:
+    from autointerp.explanation.sampler import Sampler
+    from autointerp.lmm.embedding import GatewayEmbedder
 
-def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> Explainer | Sampler:
+
+def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> "Explainer | Sampler":
     """Who explains: the explainer itself, or several candidates of it where the settings want them.
 
     Raises:
@@ -32,6 +32,11 @@ def asker(explainer: Explainer, dump: Dump, prompts: Path | None) -> Explainer |
     plan = explainer.settings.candidates
     if plan is None:
         return explainer
+    from autointerp.explanation.candidate_scores import judging_settings
+    from autointerp.explanation.meanings import Meanings
+    from autointerp.explanation.sampler import Sampler
+    from autointerp.scoring.cases import make_judge
+
     model, below = judge_of(explainer.model, plan), explainer.settings.silent_below
     judge = make_judge(model, judging_settings(plan, seed=explainer.settings.seed, silent_below=below), (), prompts)
     meanings = Meanings(model, load_prompt("same", prompts), plan, embedder=None)
@@ -74,20 +79,20 @@ def embedder_of_candidates(settings: ExplainSettings) -> ModelSettings | None:
         ) from e
 
 
-def with_embedder(asks: Explainer | Sampler, embedder: GatewayEmbedder | None) -> Explainer | Sampler:
+def with_embedder(asks: "Explainer | Sampler", embedder: "GatewayEmbedder | None") -> "Explainer | Sampler":
     """The same with the embedder that is open now."""
     if isinstance(asks, Explainer):
         return asks
     return replace(asks, meanings=replace(asks.meanings, embedder=embedder))
 
 
-def judges(asks: Explainer | Sampler) -> tuple[str, ...]:
+def judges(asks: "Explainer | Sampler") -> tuple[str, ...]:
     """Models that are asked besides the explainer."""
     return () if isinstance(asks, Explainer) else (asks.judge.model.model,)
 
 
 async def explained(
-    asks: Explainer | Sampler,
+    asks: "Explainer | Sampler",
     feature: Feature,
     images: Images,
     gateway: Gateway,

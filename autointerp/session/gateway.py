@@ -6,49 +6,45 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autointerp.batch.client import BatchClient, Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.explanation.explainer import DOMAIN, EXPLAIN
-from autointerp.explanation.meanings import SAME
 from autointerp.images.decode import MAX_PIXELS
 from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.address import checked_url, is_private
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache, cache_folder
-from autointerp.lmm.embedding import EmbeddingsClient, GatewayEmbedder
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
-from autointerp.lmm.load_balancer import Balancer
-from autointerp.lmm.local.model import LocalAnswerer
 from autointerp.lmm.openai_client import OpenAIClient, UuidClient
-from autointerp.lmm.prices import Price, Rates, price_of
+from autointerp.lmm.prices import Price, Rates, own_price_of, price_of
 from autointerp.lmm.request import Client, Connected, Request
 from autointerp.lmm.task import Task
-from autointerp.replies import Reply
-from autointerp.scoring.judge import JUDGE
-from autointerp.scoring.scorer_list import SCORERS
-from autointerp.scoring.settings_checks import wants_embedder
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings, ScoreSettings
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
+    from autointerp.lmm.embedding import GatewayEmbedder
 
 DECODED_MB, ENCODED_MB = 128, 64
 
 
-TASKS: Mapping[str, Task] = {
-    t.name: t for t in (EXPLAIN, DOMAIN, SAME, JUDGE, *(s.task for s in SCORERS.values() if s.task))
-}
-REPLIES: Mapping[str, type[Reply]] = {name: task.reply for name, task in TASKS.items()}
-"""The type of reply of each task."""
-LOCAL_ANSWERERS: Mapping[str, LocalAnswerer] = {name: task.local for name, task in TASKS.items() if task.local}
-"""How the embedded model answers each task that it can answer."""
+_EXPLAINING: Mapping[str, Task] = {t.name: t for t in (EXPLAIN, DOMAIN)}
+"""What most of `explain` asks, which needs no scorer."""
 
 
 def expected_output(request: Request) -> int:
     """Tokens that the reply to a request usually has."""
-    return TASKS[request.task].expected_tokens(request)
+    task = _EXPLAINING.get(request.task)
+    if task is None:
+        from autointerp.session.tasks import TASKS
+
+        task = TASKS[request.task]
+    return task.expected_tokens(request)
 
 
 def estimate(request: Request) -> TokenEstimate:
@@ -65,6 +61,7 @@ def resolve_model(settings: ModelSettings) -> ModelSettings:
     if not settings.model.is_local:
         return settings
     from autointerp.lmm.local.client import local_model_name
+    from autointerp.session.tasks import LOCAL_ANSWERERS
 
     return settings.of(local_model_name(LOCAL_ANSWERERS)).model_copy(update={"base_url": None})
 
@@ -78,12 +75,10 @@ def find_price(settings: ModelSettings, prices: Path | None, more: Sequence[str]
     today = datetime.datetime.now(datetime.UTC).date()
     if settings.model.is_local:
         return price_of(LOCAL, on=today, overrides=None)
-    listed = price_of(settings.model, on=today, overrides=prices)
-    if listed is not None and prices is not None and listed.source == str(prices):
-        return listed
     if all(is_private(url) for url in (settings.base_url, *more)):
-        return Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
-    return listed
+        own = own_price_of(settings.model, prices, on=today) if prices is not None else None
+        return own or Price(Rates(0.0, 0.0, 0.0), "a server of your own", today)
+    return price_of(settings.model, on=today, overrides=prices)
 
 
 def open_renderer(dump: Dump) -> Renderer:
@@ -105,7 +100,7 @@ async def open_gateway(
     *,
     cache: Path | None,
     prices: Path | None,
-    outbox: Outbox | None = None,
+    outbox: "Outbox | None" = None,
     others: Sequence[str] = (),
     say: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Gateway]:
@@ -139,6 +134,8 @@ def embedder_of(settings: ScoreSettings, scorers: tuple[str, ...]) -> ModelSetti
     Raises:
         AutointerpError: the embedded model is not installed.
     """
+    from autointerp.scoring.settings_checks import wants_embedder
+
     return resolve_model(settings.embedder) if wants_embedder(settings, scorers) else None
 
 
@@ -150,7 +147,7 @@ async def open_embedder(
     *,
     cache: Path | None,
     say: Callable[[str], None] | None = None,
-) -> AsyncIterator[GatewayEmbedder | None]:
+) -> AsyncIterator["GatewayEmbedder | None"]:
     """The way to an embedder; None where `model` is None.
 
     It has a limiter of its own, since it may be another server than the judge's, and no share in the budget.
@@ -161,6 +158,8 @@ async def open_embedder(
     if model is None:
         yield None
         return
+    from autointerp.lmm.embedding import GatewayEmbedder
+
     client, ledger = partial(_embedding_client, model, engine, say), Ledger(None, {model.model: None})
     tokens = partial(estimate_request, picture_size=picture_size, output_tokens=0)
     async with _opened(client, engine, dump, ledger, tokens, cache=cache, say=say) as gateway:
@@ -196,15 +195,18 @@ async def _opened(
 def _client(
     model: ModelSettings,
     engine: EngineSettings,
-    outbox: Outbox | None,
+    outbox: "Outbox | None",
     say: Callable[[str], None] | None,
     cache: Cache,
     limiter: Limiter,
 ) -> Client:
     if outbox is not None:
+        from autointerp.batch.client import BatchClient
+
         return BatchClient(outbox, checked_url(model.base_url), cache)
     if model.model.is_local:
         from autointerp.lmm.local.client import LocalClient
+        from autointerp.session.tasks import LOCAL_ANSWERERS
 
         return LocalClient(LOCAL_ANSWERERS)
     urls = tuple(dict.fromkeys((model.base_url, *engine.more_base_urls)))
@@ -212,7 +214,11 @@ def _client(
         raise SettingsError("--image-uuids: what one server has seen another has not; name a single --base-url with it")
     kind = UuidClient if engine.image_uuids else OpenAIClient
     clients = [kind(url, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say) for url in urls]
-    return clients[0] if len(clients) == 1 else Balancer(clients, limiter)
+    if len(clients) == 1:
+        return clients[0]
+    from autointerp.lmm.load_balancer import Balancer
+
+    return Balancer(clients, limiter)
 
 
 def _embedding_client(
@@ -222,4 +228,6 @@ def _embedding_client(
         from autointerp.lmm.local.embedding import LocalEmbeddings
 
         return LocalEmbeddings()
+    from autointerp.lmm.embedding import EmbeddingsClient
+
     return EmbeddingsClient(model, timeout=engine.timeout, connections=engine.concurrency, cache=cache, say=say)

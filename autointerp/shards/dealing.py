@@ -3,9 +3,8 @@
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from autointerp.batch.client import Outbox
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.job import N_KEPT, WORKER_FAILED, JobResult, Load, Progress, Silent
@@ -15,8 +14,10 @@ from autointerp.runs.folder import Run
 from autointerp.runs.index import Ints
 from autointerp.runs.parts import PARTS, Stage, places
 from autointerp.settings import Budget, EngineSettings, Execution
-from autointerp.shards.merge import MergeResult, held, merge, merging
 from autointerp.shards.shards import Shard, cut, parse_shard
+
+if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
 
 PIECES = 4
 """Shards dealt for each process at most, so that none is idle long while another works on its last."""
@@ -156,7 +157,7 @@ class Attempt:
 
     progress: Progress = field(default_factory=Silent)
     """Shows how far it is."""
-    outbox: Outbox | None = None
+    outbox: "Outbox | None" = None
     """Where questions go that a batch job is to answer; see docs/batch.md."""
     shard: Shard | None = None
     """The piece of the features that is worked on alone, into a part of the run that `merge` merges."""
@@ -191,6 +192,8 @@ def gather(run: Path, crew: Crew | None, progress: Progress) -> None:
         RunError: a part has other settings than the run, or is still being written.
     """
     if crew is not None and places(run):
+        from autointerp.shards.merge import merge
+
         merged = merge(run, patience=PATIENCE).merged
         n = f"{len(merged)} parts" if len(merged) != 1 else "a part"
         progress.note(f"merged {n} that an earlier start left")
@@ -262,6 +265,8 @@ def n_pieces(features: int, size: int, concurrency: int) -> int:
 
 
 def _merge(run: Run) -> None:
+    from autointerp.shards.merge import MergeResult, held, merging
+
     with held(run.path, PATIENCE) as parts:
         for _ in merging(run, parts, MergeResult(run.path), keep=False):
             pass

@@ -17,7 +17,7 @@ from autointerp.errors import AutointerpError, EndpointError, SettingsError, one
 from autointerp.extras import how_to_install
 from autointerp.job import JobResult, Watched
 from autointerp.pipeline import Stop
-from autointerp.settings import Budget, EngineSettings, Execution
+from autointerp.settings import Budget, EngineSettings
 from autointerp.shards.dealing import LEAST, Board, Call, Report, after, share_of
 from autointerp.shards.shards import Shard
 from autointerp.signals import told, unchanged
@@ -303,21 +303,6 @@ async def _listen(mailbox: "ActorHandle", board: Board) -> None:
         for shard, report in reports.items():
             board.heard(shard, report)
         await asyncio.sleep(EVERY)
-
-
-def crew_of(execution: Execution) -> RayCluster | None:
-    """The processes that do the work; None where this one does it.
-
-    Raises:
-        SettingsError: options that do not go together.
-    """
-    if execution.engine != "ray" and execution.actors is None:
-        if execution.ray_address is not None:
-            raise SettingsError("--ray-address goes with --engine ray")
-        return None
-    if execution.batch:
-        raise SettingsError("--batch: one batch job asks for all features; leave out --engine")
-    return RayCluster(execution.actors or ACTORS, execution.ray_address)
 
 
 @contextmanager

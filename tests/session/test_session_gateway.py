@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from autointerp.session.gateway import find_price
@@ -23,3 +25,12 @@ def test_a_server_of_the_private_network_costs_nothing(host: str, own: bool):
 
     assert price is not None
     assert (price.source == OWN) is own
+
+
+def test_a_price_that_the_users_file_states_holds_for_a_private_server_too(tmp_path: Path):
+    (tmp_path / "prices.toml").write_text('["own"]\ninput = 2.0\noutput = 4.0\nsource = "contract"\n')
+
+    price = find_price(ModelSettings(model="own", base_url="http://gpu1:8000/v1"), tmp_path / "prices.toml")
+
+    assert price is not None
+    assert (price.rates.input, price.source) == (2.0, "contract")

@@ -12,7 +12,8 @@ from autointerp.scoring.case import Scorer
 from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.scorers.localisation import PointReply
-from autointerp.session.gateway import LOCAL_ANSWERERS, REPLIES, TASKS, expected_output
+from autointerp.session.gateway import expected_output
+from autointerp.session.tasks import LOCAL_ANSWERERS, REPLIES, TASKS
 
 SHAPES: dict[str, type[Reply]] = {
     "explain": ExplainReply,

@@ -19,7 +19,7 @@ from autointerp.lmm.batch_replies import fault_of, put_batch_reply, read_batch_r
 from autointerp.lmm.prices import cost
 from autointerp.lmm.request import Completion
 from autointerp.pipeline import run_async
-from autointerp.session.gateway import REPLIES
+from autointerp.session.tasks import REPLIES
 
 GONE = "gone"
 """How a batch ended that the endpoint does not know any more, or whose results it has lost."""

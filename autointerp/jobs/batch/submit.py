@@ -16,7 +16,8 @@ from autointerp.lmm.budget import Ledger
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.prices import cost
 from autointerp.lmm.route import api_key
-from autointerp.session.gateway import REPLIES, estimate
+from autointerp.session.gateway import estimate
+from autointerp.session.tasks import REPLIES
 from autointerp.settings import Budget
 
 

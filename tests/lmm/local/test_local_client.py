@@ -14,7 +14,7 @@ from autointerp.lmm.local import client
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
 from autointerp.lmm.request import ImagePart, Message, Request, Role
 from autointerp.replies import DomainReply, ExplainReply, judge_reply
-from autointerp.session.gateway import LOCAL_ANSWERERS
+from autointerp.session.tasks import LOCAL_ANSWERERS
 
 for module in client.NEEDED:
     pytest.importorskip(module, reason="the extra `local` is not installed")

@@ -15,7 +15,7 @@ from autointerp.lmm.local.windows import windows
 from autointerp.lmm.request import ImagePart, Message, Request, Role
 from autointerp.schema import Box
 from autointerp.scoring.scorers.localisation import PointReply
-from autointerp.session.gateway import LOCAL_ANSWERERS
+from autointerp.session.tasks import LOCAL_ANSWERERS
 
 installed = all(find_spec(module) for module in client.NEEDED)
 needs_local = pytest.mark.skipif(not installed, reason="the extra `local` is not installed")
