@@ -3,10 +3,12 @@
 A dump of features over 256-px images, with heat maps of 16 x 16, is explained and scored by the commands as they are
 used, with an empty cache, against an endpoint that answers after 200 ms in a process of its own. CPU is that of the
 command's own process and its children, start-up included, and beside it that of each request alone, from the slope
-between two numbers of features.
+between two numbers of features. Several processes share the features by Ray or in shards; on two cores the endpoint has
+a part of one of them.
 
 python benchmarks/pipeline.py --features 1500
 python benchmarks/pipeline.py --features 1500 --python ../before/.venv/bin/python    # the table of another version
+python benchmarks/pipeline.py --features 400 --processes 2 --engine ray
 """
 
 import argparse
@@ -16,8 +18,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -126,23 +130,42 @@ def timed(command: Sequence[str | Path], home: Path) -> Took:
     """Runs a command to its end."""
     environment = os.environ | {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "OPENAI_API_KEY": "none"}
     start = time.perf_counter()
-    with (home / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+    log_file = home / f"log{threading.get_ident()}"
+    with log_file.open("w") as log, subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, (home / "log").read_text()[-2000:]
+    assert process.returncode == 0, log_file.read_text()[-2000:]
     return Took(time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def once(python: str, dump: Path, url: str, n: int) -> dict[str, tuple[Took, int]]:
+def spread(command: Sequence[str | Path], home: Path, engine: str, n: int) -> Took:
+    """Runs a stage by `n` processes: by Ray, or in shards that are merged; their CPU and memory are added.
+
+    What Ray's own processes use is not seen: of those runs the rates alone mean something.
+    """
+    if n == 1 or engine == "ray":
+        return timed([*command, "--engine", "ray", "--actors", str(n)] if n > 1 else command, home)
+    start = time.perf_counter()
+    with ThreadPoolExecutor(n) as pool:
+        pieces = [pool.submit(timed, [*command, "--shard", f"{i}/{n}"], home) for i in range(n)]
+        parts = [piece.result() for piece in pieces]
+    run = command[command.index("--run") + 1] if "--run" in command else command[command.index("score") + 1]
+    parts.append(timed([*command[:3], "merge", run], home))
+    cpu, memory = sum(part.cpu for part in parts), sum(part.memory for part in parts[:-1])
+    return Took(time.perf_counter() - start, cpu, memory)
+
+
+def once(python: str, dump: Path, url: str, n: int, engine: str, processes: int) -> dict[str, tuple[Took, int]]:
     """Both commands over `n` features with an empty cache, and how many requests each sent."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         run, cache = home / "run", ("--cache", str(home / "answers"))
         line = [python, "-m", "autointerp"]
-        of = ["--features", f"0-{n - 1}", "--concurrency", "64"]
+        in_flight = ["--concurrency", str(64 if engine == "ray" else 64 // processes)]
+        of = ["--features", f"0-{n - 1}", *in_flight]
         asked = ["explain", dump, "--run", run, "--model", "stub", "--base-url", url, *of, *cache]
-        explained = timed([*line, *asked], home)
-        scored = timed([*line, "score", run, "--concurrency", "64", *cache], home)
+        explained = spread([*line, *asked], home, engine, processes)
+        scored = spread([*line, "score", run, *in_flight, *cache], home, engine, processes)
         print(f"{n} features; kB a feature: {kilobytes(run, n)}")
         return {"explain": (explained, calls(run, "explanations")), "score": (scored, calls(run, "scores"))}
 
@@ -162,6 +185,10 @@ def main() -> None:
     parser.add_argument("--few", type=int, default=100, help="features of the shorter run, for the slope")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--python", default=sys.executable, help="the interpreter whose autointerp is measured")
+    parser.add_argument("--processes", type=int, default=1, help="that share features and requests in flight")
+    parser.add_argument(
+        "--engine", choices=["shards", "ray"], default="shards", help="how several processes share them"
+    )
     options = parser.parse_args()
     print(machine())
     runs: list[dict[str, tuple[Took, int, Took, int]]] = []
@@ -169,7 +196,10 @@ def main() -> None:
         dump = Path(folder) / "dump"
         write_dump(dump, options.features)
         for _ in range(1 + options.repeats):
-            every, few = (once(options.python, dump, url, n) for n in (options.features, options.few))
+            every, few = (
+                once(options.python, dump, url, n, options.engine, options.processes)
+                for n in (options.features, options.few)
+            )
             runs.append({name: (*every[name], *few[name]) for name in every})
     # The first run looks at each image once for near-duplicates and remembers it beside the dump.
     first, *rest = runs

@@ -1,5 +1,6 @@
 """Keeps every test away from the user's own settings, keys and cache, and from the clock."""
 
+import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -26,6 +27,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 def pytest_xdist_auto_num_workers() -> int:
     """One more than the cores: a test that waits for a server, a disk or a killed process leaves its own idle."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_finish() -> None:
+    """Whoever looks for garbage passes over what is loaded by now: most of a worker's memory, and it stays."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -144,7 +144,6 @@ def main() -> None:
         _leave(e)
     finally:
         gc.enable()
-        gc.unfreeze()
 
 
 def _hasten() -> None:

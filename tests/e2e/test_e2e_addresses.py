@@ -16,6 +16,7 @@ from autointerp.jobs.batch.plan import read_plan
 from autointerp.runs.folder import open_run
 
 KEY = "sk-planted-7f3a9c51e2d84b06"
+SMALL = ("--calls", "12", "--planted-sides", "64")
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_calibrate_obeys_the_environment(seer: StandIn, here: Path, monkeypatch:
     monkeypatch.setenv(name, seer.url)
     seer.status = (401, "Bad key")
 
-    result = run("calibrate", "--model", "judge", "--calls", "12", "--attempts", "1")
+    result = run("calibrate", "--model", "judge", *SMALL, "--attempts", "1")
 
     asked_once(Result(result.code, result.out, "".join(result.err.splitlines(keepends=True)[1:])), seer)
 
@@ -258,7 +259,7 @@ def all_that_reads(run_folder: str, planted: Population, seer: StandIn) -> dict[
         "batch": run(*scored, "--batch"),
         "random": run(*scored, "--random-dump", planted.folder, *own),
         "embedding": run(*scored, "--scorers", "embedding", *own),
-        "calibrate": run("calibrate", "--model", "judge", "--calls", "12", "--base-url", seer.url, "--cache", "c"),
+        "calibrate": run("calibrate", "--model", "judge", *SMALL, "--base-url", seer.url, "--cache", "c"),
     }
 
 

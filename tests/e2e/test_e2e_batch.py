@@ -112,7 +112,7 @@ def test_the_ordinary_commands_finish_from_the_cache(recorded: Path, planted: Po
 
 
 def test_calibrating_by_batch_gives_the_calibration_of_a_plain_run(seer: StandIn, here: Path) -> None:
-    usual = ("calibrate", "--calls", "12", "--model", "seer", "--base-url", seer.url)
+    usual = ("calibrate", "--calls", "12", "--planted-sides", "64", "--model", "seer", "--base-url", seer.url)
     plain = run(*usual, "--out", "plain/judge.json", "--cache", "plain-cache")
     planning = run(*usual, "--out", "run/judge.json", "--batch")
 

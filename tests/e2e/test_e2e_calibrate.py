@@ -15,7 +15,6 @@ import pytest
 from standin.commands import Command, Result, run, says
 
 from autointerp.calibration.questions import Plan, make_plan
-from autointerp.commands.calibrate import SIDES
 from autointerp.dump.reader import open_dump
 from autointerp.prompts import load_prompt
 from autointerp.scoring.calibration import load_calibration
@@ -27,12 +26,14 @@ from autointerp.synthetic.evidence import write_dump
 
 BY_TEXT = {c.text: c for c in CONCEPTS}
 SETTINGS = ScoreSettings()
+SIDES = (64,)
+"""Pixels of the planted images; larger ones take longer to draw and are judged alike."""
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     """Twelve calls: four boards, two of them again reversed, in separate pictures and as fragments; two single ones."""
-    return make_plan(SETTINGS, 12, 0)
+    return make_plan(SETTINGS, 12, 0, SIDES)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ def calibrate(seer: Seer, here: Path) -> Command:
 
     def command(*options: str | Path) -> Result:
         usual = ("--model", "seer", "--base-url", seer.url, "--calls", "12", "--concurrency", "4")
-        return run("calibrate", *usual, *options)
+        return run("calibrate", *usual, "--planted-sides", *map(str, SIDES), *options)
 
     return command
 

@@ -35,7 +35,7 @@ def test_with_faults_nothing_is_made_up_and_a_second_run_completes_all(
     rate: float, seed: int, done: Done, seer: StandIn, explain: Command, score: Command, tmp_path: Path
 ):
     # By `done` the pictures are known to the seer, which then answers at once: only what hangs takes so long.
-    engine = ("--attempts", "3", "--timeout", "10", "--json")
+    engine = ("--attempts", "3", "--timeout", "5", "--json")
     seer.fault_rate, seer.seed = rate, seed
 
     explained = explain(*engine)

@@ -47,7 +47,7 @@ def one_line(said: Result, *words: str) -> None:
         "score RUN --random-dump BAD",
         "score DUMP --explanations BAD --run r",
         "calibrate --model m --base-url URL --out BAD",
-        "calibrate --model m --base-url URL --keep-images BAD",
+        "calibrate --model m --base-url URL --planted-sides 64 --keep-images BAD",
         "batch submit BAD",
         "batch status BAD",
         "batch collect BAD",

@@ -52,7 +52,7 @@ def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_run
             "later", [answer_files(here / "out.jsonl", *(here / "later" / "batch").glob("requests-*.jsonl"))]
         ),
         "batch_run": lambda: autointerp.batch_run("later"),
-        "calibrate": lambda: autointerp.calibrate(model=model, out="c.json", calls=24),
+        "calibrate": lambda: autointerp.calibrate(model=model, out="c.json", calls=12, planted_sides=(64,)),
         "compare": lambda: autointerp.compare("run", shutil.copytree("run", "other")),
         "draw_feature": lambda: autointerp.draw_feature(dump, 0, "sheet.png"),
         "estimate": lambda: autointerp.estimate(dump, models=["seer"], features=[0]),

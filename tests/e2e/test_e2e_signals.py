@@ -72,7 +72,7 @@ def test_scoring_records_what_is_in_flight_and_goes_on(seer: StandIn, explain: C
 
 def test_calibrating_keeps_its_answers_and_goes_on(seer: StandIn, tmp_path: Path):
     model = ("--model", "seer", "--base-url", seer.url)
-    command = ("calibrate", *model, "--out", tmp_path / "c.json", "--calls", "24", *FEW)
+    command = ("calibrate", *model, "--out", tmp_path / "c.json", "--calls", "12", "--planted-sides", "64", *FEW)
 
     stopped = struck(seer, 4, sent(signal.SIGTERM), *command)
     there = (tmp_path / "c.json").exists()

@@ -37,7 +37,7 @@ from autointerp.jobs.tune import TuneResult
 PHRASES = ("red circle", "blue square", "green triangle")
 LOOK = ("--top", "2", "--bands", "2", "--contrast", "1", "--rendering", "crop", "--active", "6", "--silent", "6")
 SMALL = ("--candidates", "8", "--batch", "2", "--max-tokens", "1", "--learning-rate", "3e-3", "--embedder", "none")
-STEPS = ("--steps", "9", "--save-every", "3", "--held-out", "0.3")
+STEPS = ("--steps", "6", "--save-every", "3", "--held-out", "0.3")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def judge() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def straight(dump: Population, reader: Path, judge: StandIn, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Nine steps without a stop; not to be written to."""
+    """Six steps without a stop; not to be written to."""
     out = tmp_path_factory.mktemp("straight") / "out"
     assert tune(dump, reader, out, judge, *SMALL, *STEPS, "--cache", out.parent / "cache").code == 0
     return out
@@ -102,7 +102,7 @@ def same(out: Path, other: Path) -> bool:
 def test_of_two_true_concepts_ips_keeps_both_where_grpo_settles_on_one(
     dump: Population, reader: Path, judge: StandIn, tmp_path: Path
 ):
-    more = ("--features", "0", "--held-out", "0", "--kl", "0", "--steps", "16", "--candidates", "16")
+    more = ("--features", "0", "--held-out", "0", "--kl", "0", "--steps", "12", "--candidates", "16")
     more = (*SMALL, *more, "--learning-rate", "5e-3")
 
     results = [tune(dump, reader, tmp_path / m, judge, *more, "--method", m) for m in ("ips", "grpo")]
@@ -162,13 +162,13 @@ def test_killed_after_a_checkpoint_it_goes_on_to_the_very_same_weights(
     assert killed.returncode == -signal.SIGKILL
     assert (out / "checkpoint-3" / "whole").exists()
     assert not json.loads((out / "tune.json").read_text())["finished"]
-    (out / "checkpoint-7").mkdir()  # as a kill while writing it leaves it
+    (out / "checkpoint-5").mkdir()  # as a kill while writing it leaves it
 
     result = run(*given)
 
     assert result.code == 0, result.err
-    assert "steps: 9/9" in result.err
-    assert [line["step"] for line in metrics(out)] == list(range(1, 10))
+    assert "steps: 6/6" in result.err
+    assert [line["step"] for line in metrics(out)] == list(range(1, 7))
     assert same(out, straight)
 
 
@@ -274,7 +274,7 @@ def test_what_is_finished_is_told_again_and_nothing_is_asked(
     result = tune(dump, reader, straight, judge, *SMALL, *STEPS)
 
     assert result.code == 0
-    assert "9 of 9 steps on 3 features" in result.out
+    assert "6 of 6 steps on 3 features" in result.out
     assert f"next: vllm serve {straight / 'model'}" in result.out
     assert (straight / "tune.json").read_bytes() == before
     assert len(judge.calls) == calls

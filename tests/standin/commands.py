@@ -1,6 +1,7 @@
 """Runs the command line in this process, as its entry point does."""
 
 import contextlib
+import gc
 import io
 import ssl
 import sys
@@ -34,6 +35,8 @@ def run(*args: str | Path) -> Result:
         mock.patch.object(sys, "argv", command),
         # Every client reads all authorities of the world first; the stand-ins speak plain HTTP.
         mock.patch.object(ssl.SSLContext, "load_verify_locations"),
+        # What other tests left here does not stay to the end.
+        mock.patch.object(gc, "freeze"),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
