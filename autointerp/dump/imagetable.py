@@ -48,6 +48,8 @@ class ImageTable:
         self._allow_outside = allow_outside
         self._columns = [self.table[name] for name in ("sha256", "attribute", "group", "label")]
         self._read: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._held = 0
+        """Bytes of what was read and is kept."""
         self._lock = RLock()
         if not allow_outside:
             self._refuse_outside()
@@ -129,7 +131,8 @@ class ImageTable:
             column = self._read.pop(at, None)
             if column is None:
                 column = self.parts.read(at, ["bytes"])["bytes"]
+                self._held += column.nbytes
             self._read[at] = column
-            while len(self._read) > 1 and sum(c.nbytes for c in self._read.values()) > N_CACHED_BYTES:
-                self._read.popitem(last=False)
+            while len(self._read) > 1 and self._held > N_CACHED_BYTES:
+                self._held -= self._read.popitem(last=False)[1].nbytes
         return column[position - int(self.parts.index.row[at])].as_py()

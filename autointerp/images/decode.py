@@ -18,6 +18,8 @@ from PIL.ExifTags import Base
 
 from autointerp.errors import ImageError
 from autointerp.images.formats import FORMATS
+from autointerp.images.jpeg import Pixels, image_of, plain_size
+from autointerp.images.jpeg import decoded as decoded_jpeg
 from autointerp.images.png_text import without_large_texts
 
 MAX_BYTES = 512 * 2**20
@@ -195,6 +197,22 @@ class Decoded:
         return self.image.width * self.image.height * 4
 
 
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """The same without Pillow."""
+
+    image: Pixels
+    size: tuple[int, int]
+    """As of `Decoded`."""
+    shrink: int
+    """As of `Decoded`."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held."""
+        return self.image.nbytes
+
+
 def decode(
     source: bytes | Path, *, at_most: int | None, max_pixels: int = MAX_PIXELS, formats: Sequence[str] = FORMATS
 ) -> Decoded:
@@ -239,8 +257,30 @@ def decoding(
             _check_bytes(source, image, needed)
         with ROOM.taking(needed):
             with _one_line(source, formats):
-                rgb = _upright_rgb(image, turn)
+                rgb = _upright(_stored(source, image, shrink), turn)
             yield Decoded(rgb, _turned(size, turn), shrink)
+
+
+def decode_plainly(data: bytes, *, at_most: int, max_pixels: int = MAX_PIXELS) -> Plain | None:
+    """As `decode`, in half the time, of a small and usual JPEG alone; None for all else.
+
+    Args:
+        data: a file's bytes.
+        at_most: as for `decode`.
+        max_pixels: as for `decode`.
+    """
+    size = plain_size(data)
+    if size is None or size[0] * size[1] > min(max_pixels, SMALL):
+        return None
+    shrink = shrink_for(max(size), at_most)
+    smaller = (-(-size[0] // shrink), -(-size[1] // shrink))
+    with ROOM.taking((4 + _PROGRESSIVE) * size[0] * size[1]):
+        image = decoded_jpeg(data, smaller, shrink)
+    return Plain(image, size, shrink) if image is not None else None
+
+
+SMALL = 2**22
+"""Pixels of a small image: whether a JPEG comes in several passes, and takes memory for that, then matters little."""
 
 
 def digest_of(source: bytes | Path) -> str:
@@ -327,9 +367,18 @@ def _orientation(image: Image.Image) -> int:
     return turn if turn in _UPRIGHT else 1
 
 
-def _upright_rgb(image: Image.Image, turn: int) -> Image.Image:
+def _stored(source: bytes | Path, image: Image.Image, shrink: int) -> Image.Image:
+    """The pixels in RGB, not yet turned."""
+    if image.format == "JPEG" and image.mode in ("RGB", "L"):
+        data = source if isinstance(source, bytes) else source.read_bytes()
+        pixels = decoded_jpeg(data, image.size, shrink)
+        if pixels is not None:
+            return image_of(pixels)
     image.load()
-    rgb = to_rgb(image)
+    return to_rgb(image)
+
+
+def _upright(rgb: Image.Image, turn: int) -> Image.Image:
     if turn in _UPRIGHT:
         rgb = rgb.transpose(_UPRIGHT[turn])
     # Comments and the like would travel into every crop.

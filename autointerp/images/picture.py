@@ -18,7 +18,8 @@ OutlineStyle = Literal["contour", "line", "box"]
 dark line alone. `box`: both lines, around the box of the region."""
 
 RENDERER = 1
-"""Raised whenever the same recipe would give other pixels, so that cached answers of the old ones are not used."""
+"""Raised whenever the same recipe would give other pixels to the eye, so that cached answers of the old ones are not
+used; a library that rounds otherwise is no reason (`tests/images/test_images_likeness.py` says how far that goes)."""
 OUTLINE = 2
 """The same of outlines alone, so that answers about pictures without one stay in use."""
 

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -14,7 +13,8 @@ from typing import TypeVar
 from PIL import Image
 
 from autointerp.errors import ImageError
-from autointerp.images.decode import Decoded, decode
+from autointerp.images.decode import Decoded, Plain, decode, decode_plainly
+from autointerp.images.jpeg import Pixels, encoded, image_of
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.render import render_sheet, render_tile, tile_shrink
 from autointerp.images.store import Store
@@ -52,7 +52,7 @@ class Renderer:
         self._read = read
         self._workers = workers
         self._max_pixels = max_pixels
-        self._decoded: Store[tuple[str, int], Decoded] = Store(decoded_mb << 20, lambda d: d.nbytes)
+        self._decoded: Store[tuple[str, int], Decoded | Plain] = Store(decoded_mb << 20, lambda d: d.nbytes)
         self._encoded: Store[str, bytes] = Store(encoded_mb << 20, len)
         self._failed: OrderedDict[str, str] = OrderedDict()
         self._lock = Lock()
@@ -76,16 +76,17 @@ class Renderer:
         Raises:
             ImageError: a source of any of them cannot be read or decoded.
         """
-        ready = {p.digest: self._encoded.peek(p.digest) for p in pictures}
-        missing = {p.digest: p for p in pictures if ready[p.digest] is None}
-        parts = await self._each(self._render_group, _by_source(missing.values()))
-        tiles = {key: image for part in parts for key, image in part.items()}
-
-        def encoded(picture: Picture) -> bytes:
-            return self._encode(picture, lambda: [tiles[t, picture.side, picture.least] for t in picture.tiles])
-
-        made = dict(zip(missing, await self._each(encoded, list(missing.values())), strict=True))
-        return [ready[p.digest] or made[p.digest] for p in pictures]
+        digests = [p.digest for p in pictures]
+        ready = {d: jpeg for d in digests if (jpeg := self._encoded.peek(d)) is not None}
+        missing = {d: p for d, p in zip(digests, pictures, strict=True) if d not in ready}
+        tiles: dict[TileKey, Pixels] = {}
+        for made, rendered in await self._each(self._make_group, _by_source(missing)):
+            ready |= made
+            tiles |= rendered
+        sheets = [(d, p) for d, p in missing.items() if p.columns]
+        jpegs = await self._each(lambda sheet: self._encode(*sheet, lambda key: tiles[key]), sheets)
+        ready |= {d: jpeg for (d, _), jpeg in zip(sheets, jpegs, strict=True)}
+        return [ready[d] for d in digests]
 
     def jpeg_now(self, picture: Picture) -> bytes:
         """The encoded picture, made in the calling thread.
@@ -93,7 +94,7 @@ class Renderer:
         Raises:
             ImageError: a source of it cannot be read or decoded.
         """
-        return self._encode(picture, lambda: [self.tile_now(t, picture.side, picture.least) for t in picture.tiles])
+        return self._encode(picture.digest, picture, lambda key: self._rendered(*key))
 
     def tile_now(self, tile: Tile, side: int, least: int = 0) -> Image.Image:
         """One tile as RGB pixels of the caller's own, longest side from `least` to `side`, made in the calling thread.
@@ -101,6 +102,9 @@ class Renderer:
         Raises:
             ImageError: its source cannot be read or decoded.
         """
+        return image_of(self._rendered(tile, side, least))
+
+    def _rendered(self, tile: Tile, side: int, least: int) -> Pixels:
         source = self._source(tile, tile_shrink(tile, side))
         return render_tile(tile, source.image, source.shrink, side, least)
 
@@ -114,22 +118,30 @@ class Renderer:
     async def _run(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, job)
 
-    def _encode(self, picture: Picture, tiles: Callable[[], list[Image.Image]]) -> bytes:
-        return self._encoded.get(picture.digest, lambda: _to_jpeg(picture, tiles()))
+    def _encode(self, digest: str, picture: Picture, rendered: Callable[[TileKey], Pixels]) -> bytes:
+        return self._encoded.get(digest, lambda: _to_jpeg(picture, [rendered(key) for key in _keys(picture)]))
 
-    def _render_group(self, group: Sequence[TileKey]) -> dict[TileKey, Image.Image]:
-        """Renders tiles that share a source and its scale, holding the source for as long as it takes."""
-        first, side, _ = group[0]
+    def _make_group(self, group: "_Group") -> tuple[dict[str, bytes], dict[TileKey, Pixels]]:
+        """Makes what is shown of one source at one scale: pictures of a single tile by digest, and tiles of sheets."""
+        first, side, _ = next(iter(group))
         source = self._source(first, tile_shrink(first, side))
-        return {key: render_tile(key[0], source.image, source.shrink, *key[1:]) for key in group}
+        jpegs: dict[str, bytes] = {}
+        tiles: dict[TileKey, Pixels] = {}
+        for key, wanted in group.items():
+            image = render_tile(key[0], source.image, source.shrink, *key[1:])
+            alone = {d: self._encode(d, p, lambda _, image=image: image) for d, p in wanted if not p.columns}
+            if len(alone) < len(wanted):
+                tiles[key] = image
+            jpegs |= alone
+        return jpegs, tiles
 
-    def _source(self, tile: Tile, shrink: int) -> Decoded:
+    def _source(self, tile: Tile, shrink: int) -> Decoded | Plain:
         try:
             return self._decoded.get((tile.sha256, shrink), lambda: self._decode(tile, shrink))
         except ImageError as e:
             raise ImageError(f"image {tile.image}: {e}") from e
 
-    def _decode(self, tile: Tile, shrink: int) -> Decoded:
+    def _decode(self, tile: Tile, shrink: int) -> Decoded | Plain:
         with self._lock:
             known = self._failed.get(tile.sha256)
         if known is not None:
@@ -142,9 +154,12 @@ class Renderer:
                 raise ImageError(
                     "is another file than the dump says (sha256); restore it, or correct its images.parquet"
                 )
-            # The path, where there is one, so that a broken file is named by it.
-            named = source if isinstance(source, Path) else data
-            decoded = decode(named, at_most=max(tile.size) // shrink, max_pixels=self._max_pixels)
+            most = max(tile.size) // shrink
+            decoded = decode_plainly(data, at_most=most, max_pixels=self._max_pixels)
+            if decoded is None:
+                # The path, where there is one, so that a broken file is named by it.
+                named = source if isinstance(source, Path) else data
+                decoded = decode(named, at_most=most, max_pixels=self._max_pixels)
             if decoded.size != tile.size:
                 is_, said = ("{} x {}".format(*size) for size in (decoded.size, tile.size))
                 raise ImageError(f"is {is_} pixels, but the dump says {said}; correct its images.parquet")
@@ -164,20 +179,26 @@ def _bytes_of(path: AnyPath) -> bytes:
         raise ImageError(f"{path}: {e.strerror or e}; restore the file") from e
 
 
-def _by_source(pictures: Iterable[Picture]) -> list[list[TileKey]]:
+_Group = dict[TileKey, list[tuple[str, Picture]]]
+"""The tiles that show one source at one scale, and in which pictures each is, with their digests."""
+
+
+def _by_source(pictures: Mapping[str, Picture]) -> list[_Group]:
     """The different tiles of the pictures, those of one source at one scale together."""
-    groups: dict[tuple[str, int], dict[TileKey, None]] = {}
-    for picture in pictures:
-        for tile in picture.tiles:
-            key = (tile.sha256, tile_shrink(tile, picture.side))
-            groups.setdefault(key, {})[tile, picture.side, picture.least] = None
-    return [list(group) for group in groups.values()]
+    groups: dict[tuple[str, int], _Group] = {}
+    for digest, picture in pictures.items():
+        for key in _keys(picture):
+            source = (key[0].sha256, tile_shrink(key[0], picture.side))
+            groups.setdefault(source, {}).setdefault(key, []).append((digest, picture))
+    return list(groups.values())
 
 
-def _to_jpeg(picture: Picture, tiles: Sequence[Image.Image]) -> bytes:
-    image = tiles[0]
+def _keys(picture: Picture) -> list[TileKey]:
+    return [(tile, picture.side, picture.least) for tile in picture.tiles]
+
+
+def _to_jpeg(picture: Picture, tiles: Sequence[Pixels]) -> bytes:
+    pixels = tiles[0]
     if picture.columns:
-        image = render_sheet(tiles, picture.columns, picture.side, picture.per_number)
-    target = BytesIO()
-    image.save(target, "JPEG", quality=picture.quality)
-    return target.getvalue()
+        pixels = render_sheet(tiles, picture.columns, picture.side, picture.per_number)
+    return encoded(pixels, picture.quality)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from autointerp.images.jpeg import encoded
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.render import render_sheet, render_tile, tile_size
 from autointerp.schema import Box
@@ -33,9 +34,8 @@ def sent(tiles: list[Tile], sources: Sequence[Image.Image], side: int) -> list[n
     """What is left of the tiles after they were put on a sheet, encoded and cut out again."""
     picture = Picture(tuple(tiles), side, 85, 4)
     drawn = [render_tile(tile, source, 1, side) for tile, source in zip(tiles, sources, strict=True)]
-    target = BytesIO()
-    render_sheet(drawn, 4, side).save(target, "JPEG", quality=85)
-    return cells_of(picture, np.asarray(Image.open(target).convert("RGB")))
+    jpeg = encoded(render_sheet(drawn, 4, side), 85)
+    return cells_of(picture, np.asarray(Image.open(BytesIO(jpeg)).convert("RGB")))
 
 
 @pytest.mark.parametrize("side", [0.15, 0.25, 0.4])

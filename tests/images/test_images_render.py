@@ -1,5 +1,6 @@
 """Drawing: sizes known beforehand, crops exact to the pixel, marks where the heat is, cells where the layout says."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from autointerp.images.jpeg import image_of, pixels_of
 from autointerp.images.picture import OutlineStyle, Picture, Rendering, Tile
 from autointerp.images.render import (
     GROUND,
@@ -27,6 +29,14 @@ from autointerp.images.render import (
 from autointerp.schema import Box
 
 GREY = (120, 120, 120)
+
+
+def rendered_tile(tile: Tile, source: Image.Image, scale: int, side: int, least: int = 0) -> Image.Image:
+    return image_of(render_tile(tile, source, scale, side, least))
+
+
+def rendered_sheet(tiles: Sequence[Image.Image], columns: int, side: int, per_number: int = 1) -> Image.Image:
+    return image_of(render_sheet([pixels_of(tile) for tile in tiles], columns, side, per_number))
 
 
 def tile(
@@ -56,7 +66,7 @@ def test_tile_has_the_size_foretold_and_its_longest_side_between_the_bounds(draw
     shrink = tile_shrink(drawn, side)
     decoded = Image.new("RGB", (-(-drawn.size[0] // shrink), -(-drawn.size[1] // shrink)), GREY)
 
-    rendered = render_tile(drawn, decoded, shrink, side, min(least, side))
+    rendered = rendered_tile(drawn, decoded, shrink, side, min(least, side))
 
     assert rendered.mode == "RGB"
     assert rendered.size == tile_size(drawn, side, min(least, side))
@@ -69,7 +79,7 @@ def test_tile_has_never_more_than_its_own_pixels_where_nothing_is_to_be_enlarged
     shrink = tile_shrink(drawn, side)
     decoded = Image.new("RGB", (-(-drawn.size[0] // shrink), -(-drawn.size[1] // shrink)), GREY)
 
-    rendered = render_tile(drawn, decoded, shrink, side)
+    rendered = rendered_tile(drawn, decoded, shrink, side)
 
     assert rendered.mode == "RGB"
     assert rendered.size == tile_size(drawn, side)
@@ -90,8 +100,8 @@ def test_crop_shows_its_own_pixels_and_not_one_more():
     pixels = np.zeros((50, 60, 3), dtype=np.uint8)
     pixels[10:30, 20:50] = (255, 0, 0)
 
-    exact = render_tile(tile((60, 50), box=Box(20, 10, 50, 30)), Image.fromarray(pixels), 1, 100)
-    wider = render_tile(tile((60, 50), box=Box(19, 9, 51, 31)), Image.fromarray(pixels), 1, 100)
+    exact = rendered_tile(tile((60, 50), box=Box(20, 10, 50, 30)), Image.fromarray(pixels), 1, 100)
+    wider = rendered_tile(tile((60, 50), box=Box(19, 9, 51, 31)), Image.fromarray(pixels), 1, 100)
 
     assert exact.size == (30, 20)
     assert exact.getcolors() == [(600, (255, 0, 0))]
@@ -102,7 +112,7 @@ def test_crop_to_half_its_size_from_an_image_decoded_at_half_is_the_same_square(
     pixels = np.zeros((50, 60, 3), dtype=np.uint8)
     pixels[10:30, 10:40] = (255, 0, 0)
 
-    half = render_tile(tile((120, 100), box=Box(20, 20, 80, 60)), Image.fromarray(pixels), 2, 30)
+    half = rendered_tile(tile((120, 100), box=Box(20, 20, 80, 60)), Image.fromarray(pixels), 2, 30)
 
     assert half.size == (30, 20)
     assert half.getcolors() == [(600, (255, 0, 0))]
@@ -112,7 +122,7 @@ def test_image_decoded_smaller_than_the_crop_is_still_shown_at_the_size_foretold
     source = Image.new("RGB", (60, 50), GREY)
     source.paste((255, 0, 0), (30, 0, 60, 50))
 
-    rendered = render_tile(tile((120, 100), box=Box(60, 0, 120, 100)), source, 2, 100)
+    rendered = rendered_tile(tile((120, 100), box=Box(60, 0, 120, 100)), source, 2, 100)
 
     assert rendered.getcolors() == [(6000, (255, 0, 0))]
 
@@ -121,7 +131,7 @@ def test_crop_made_smaller_takes_nothing_from_beyond_its_box():
     source = Image.new("RGB", (200, 200), GREY)
     source.paste((255, 0, 0), (50, 60, 150, 160))
 
-    smaller = render_tile(tile((200, 200), box=Box(50, 60, 150, 160)), source, 1, 37)
+    smaller = rendered_tile(tile((200, 200), box=Box(50, 60, 150, 160)), source, 1, 37)
 
     assert smaller.getcolors() == [(37 * 37, (255, 0, 0))]
 
@@ -129,7 +139,7 @@ def test_crop_made_smaller_takes_nothing_from_beyond_its_box():
 def test_full_picture_is_a_copy_of_the_source():
     source = Image.new("RGB", (40, 30), GREY)
 
-    full = render_tile(tile((40, 30), "full"), source, 1, 100)
+    full = rendered_tile(tile((40, 30), "full"), source, 1, 100)
     full.putpixel((0, 0), (0, 0, 0))
 
     assert source.getcolors() == [(1200, GREY)]
@@ -142,7 +152,7 @@ def test_an_outline_is_a_light_and_a_dark_line_around_the_hot_cells_which_stay_a
     hot = bytes([0, 0, 0, 0, 0, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     source = Image.new("RGB", (400, 400), ground)
 
-    outlined = np.asarray(render_tile(tile((400, 400), "outline", heat=hot, grid=(4, 4)), source, 1, 400))
+    outlined = np.asarray(rendered_tile(tile((400, 400), "outline", heat=hot, grid=(4, 4)), source, 1, 400))
 
     assert (outlined[100:200, 100:300] == ground).all()
     assert [tuple(p) for p in outlined[95:100, 150].tolist()] == [ground, STROKE, STROKE, HALO, HALO]
@@ -166,7 +176,7 @@ def test_an_outline_is_a_dark_line_alone_or_both_lines_around_the_box(
     hot = bytes([0, 0, 0, 0, 0, 255, 0, 0, 0, 0, 255, 0, 0, 0, 0, 0])
     drawn = replace(tile((400, 400), "outline", heat=hot, grid=(4, 4)), style=style)
 
-    outlined = np.asarray(render_tile(drawn, Image.new("RGB", (400, 400), GREY), 1, 400))
+    outlined = np.asarray(rendered_tile(drawn, Image.new("RGB", (400, 400), GREY), 1, 400))
 
     assert [tuple(p) for p in outlined[95:100, 150].tolist()] == across
     # To the right of the first cell lies the box's inside, outside the contour.
@@ -192,7 +202,7 @@ def test_every_colour_contrasts_with_a_line_of_an_outline_by_three_to_one():
 def test_outline_of_a_region_at_the_edge_of_the_image_is_seen_whole():
     source = Image.new("RGB", (400, 400), (0, 0, 0))
 
-    outlined = np.asarray(render_tile(tile((400, 400), "outline", heat=bytes([255]), grid=(1, 1)), source, 1, 400))
+    outlined = np.asarray(rendered_tile(tile((400, 400), "outline", heat=bytes([255]), grid=(1, 1)), source, 1, 400))
 
     for rows in (outlined, outlined[::-1], outlined.swapaxes(0, 1), outlined.swapaxes(0, 1)[::-1]):
         assert (rows[:2] == STROKE).all()
@@ -204,7 +214,7 @@ def test_outline_of_a_region_at_the_edge_of_the_image_is_seen_whole():
 def test_outline_without_heat_runs_along_the_box(heat: bytes | None):
     drawn = tile((400, 200), "outline", Box(100, 50, 300, 150), heat, (2, 2))
 
-    outlined = render_tile(drawn, Image.new("RGB", (400, 200), GREY), 1, 200)
+    outlined = rendered_tile(drawn, Image.new("RGB", (400, 200), GREY), 1, 200)
 
     assert outlined.size == (200, 100)
     assert np.asarray(outlined.crop((50, 25, 150, 75))).reshape(-1, 3).tolist() == [list(GREY)] * 5000
@@ -219,7 +229,7 @@ def test_a_small_image_is_enlarged_before_it_is_outlined_and_its_patch_stays_who
     hot[16 * 8 + 8] = 255
     drawn = tile((64, 64), "outline", heat=bytes(hot), grid=(16, 16))
 
-    outlined = np.asarray(render_tile(drawn, Image.new("RGB", (64, 64), GREY), 1, 448, 224))
+    outlined = np.asarray(rendered_tile(drawn, Image.new("RGB", (64, 64), GREY), 1, 448, 224))
 
     assert outlined.shape == (224, 224, 3)
     assert (outlined[112:126, 112:126] == GREY).all()
@@ -230,7 +240,7 @@ def test_what_is_enlarged_is_smooth_and_not_of_squares():
     pixels = np.zeros((20, 20, 3), dtype=np.uint8)
     pixels[:, 10:] = 200
 
-    enlarged = np.asarray(render_tile(tile((20, 20), "full"), Image.fromarray(pixels), 1, 100, 100))
+    enlarged = np.asarray(rendered_tile(tile((20, 20), "full"), Image.fromarray(pixels), 1, 100, 100))
 
     assert enlarged.shape == (100, 100, 3)
     assert len(set(enlarged[50, :, 0].tolist())) > 5
@@ -244,7 +254,7 @@ def test_what_is_enlarged_is_smooth_and_not_of_squares():
     ],
 )
 def test_mask_dims_200_to_50_outside_and_keeps_it_inside_with_a_soft_edge(marked: Tile):
-    masked = np.asarray(render_tile(marked, Image.new("RGB", (400, 400), (200, 200, 200)), 1, 400))
+    masked = np.asarray(rendered_tile(marked, Image.new("RGB", (400, 400), (200, 200, 200)), 1, 400))
 
     assert masked[100, 100].tolist() == [50, 50, 50]
     assert masked[300, 300].tolist() == [200, 200, 200]
@@ -283,9 +293,9 @@ def test_cells_are_equal_and_hold_strip_and_frame_apart(n: int, columns: int, si
 @settings(deadline=None)
 def test_picture_has_the_size_foretold(drawn: list[Tile], columns: int, side: int):
     picture = Picture(tuple(drawn if columns else drawn[:1]), side, 80, columns, least=side // 2)
-    rendered = [render_tile(t, Image.new("RGB", t.size), 1, side, side // 2) for t in picture.tiles]
+    rendered = [rendered_tile(t, Image.new("RGB", t.size), 1, side, side // 2) for t in picture.tiles]
 
-    image = render_sheet(rendered, columns, side) if columns else rendered[0]
+    image = rendered_sheet(rendered, columns, side) if columns else rendered[0]
 
     assert image.size == picture_size(picture)
 
@@ -294,7 +304,7 @@ def test_tiles_stand_in_the_middle_of_their_cells_under_numbered_strips():
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     rendered = [Image.new("RGB", (60, 20), c) for c in colours]
 
-    sheet = render_sheet(rendered, 2, 100)
+    sheet = rendered_sheet(rendered, 2, 100)
 
     width, height = sheet_size(1, 1, 100)
     for place, colour in enumerate(colours):
@@ -312,7 +322,7 @@ def test_tiles_stand_in_the_middle_of_their_cells_under_numbered_strips():
 def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
     blank = Image.new("RGB", (100, 100), GREY)
 
-    sheet = render_sheet([blank] * 12, 12, 100)
+    sheet = rendered_sheet([blank] * 12, 12, 100)
 
     strips = []
     for cell in (sheet_cell(place, 12, 100) for place in range(12)):
@@ -326,7 +336,7 @@ def test_numbers_of_two_cells_differ_and_stay_inside_their_strips():
 def test_the_second_cell_of_an_image_repeats_its_number_and_says_that_it_is_a_part():
     blank = Image.new("RGB", (200, 200), GREY)
 
-    apart, together = render_sheet([blank] * 4, 4, 200), render_sheet([blank] * 4, 4, 200, 2)
+    apart, together = rendered_sheet([blank] * 4, 4, 200), rendered_sheet([blank] * 4, 4, 200, 2)
 
     def strip(sheet: Image.Image, at: int) -> bytes:
         box = sheet_cell(at, 4, 200).strip
