@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import NamedTuple, TypeVar
 
+from autointerp.lmm.lateness import Lateness
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.rate_limit_headers import Limits, Stated
 
@@ -37,6 +38,9 @@ class _Loop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def work(self, seconds: float) -> None:
+        self._jumping.now += seconds
+
 
 def simulate(main: Coroutine[None, None, T]) -> T:
     """Runs a coroutine to its end in simulated time."""
@@ -47,6 +51,13 @@ def simulate(main: Coroutine[None, None, T]) -> T:
 def now() -> float:
     """Simulated seconds since the loop began."""
     return asyncio.get_running_loop().time()
+
+
+def work(seconds: float) -> None:
+    """Keeps the simulated loop from everything else for so long, as a calculation does."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _Loop)
+    loop.work(seconds)
 
 
 class Outcome(NamedTuple):
@@ -170,20 +181,35 @@ class Log:
         return len(served), refused, sum(served) / max(1, len(served))
 
 
-async def load(serve: Serve, limiter: Limiter, *, until: float, workers: int, rng: Random) -> Log:
-    """Keeps more requests waiting than the limiter lets out, and repeats what was refused as the gateway does."""
-    log = Log()
+async def load(
+    serve: Serve, limiter: Limiter, *, until: float, workers: int, rng: Random, handling: float = 0.0
+) -> Log:
+    """Keeps more requests waiting than the limiter lets out, and repeats what was refused as the gateway does.
+
+    Args:
+        serve: the endpoint.
+        limiter: what lets out.
+        until: simulated seconds.
+        workers: requests that wait or are in flight.
+        rng: of the draws.
+        handling: seconds of the client's own work for each answer, in which nothing else goes on.
+    """
+    log, lateness = Log(), Lateness()
 
     async def worker() -> None:
         attempt = 0
         while now() < until:
             slot = limiter.slot(1)
             async with slot:
-                outcome = await serve()
+                sent = now()
+                with lateness.watching():
+                    outcome = await serve()
+                seconds = lateness.taken(now() - sent)
+                work(handling)
             if outcome.served:
                 attempt = 0
                 log.served.append((now(), slot.ended - slot.began))
-                limiter.succeeded(slot, outcome.limits)
+                limiter.succeeded(slot, outcome.limits, seconds)
                 continue
             attempt = min(6, attempt + 1)
             log.refused.append(now())

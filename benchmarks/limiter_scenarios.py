@@ -30,6 +30,8 @@ class Scenario:
     """Answers a second, by the clock."""
     ceiling: int = 512
     until: float = 180.0
+    handling: float = 0.0
+    """Seconds of the client's own work for each answer."""
 
     def run(self, seed: int) -> Log:
         """One limiter on it."""
@@ -38,7 +40,9 @@ class Scenario:
         async def main() -> Log:
             limiter = Limiter(self.ceiling)
             workers = self.ceiling * 3 // 2
-            return await load(self.endpoint(rng), limiter, until=self.until, workers=workers, rng=rng)
+            return await load(
+                self.endpoint(rng), limiter, until=self.until, workers=workers, rng=rng, handling=self.handling
+            )
 
         return simulate(main())
 
@@ -113,10 +117,25 @@ BURSTING = Scenario(
     lambda rng: Concurrency(lambda _: 64, reply, rng, bursting),
     lambda at: 0.0 if bursting(at) else 64 / MEAN,
 )
+BUSY = Scenario(
+    "never full; the client works 25 ms an answer",
+    lambda rng: Concurrency(lambda _: 10**6, reply, rng),
+    lambda _: 1 / 0.025,
+    ceiling=256,
+    handling=0.025,
+)
+BUSY_QUEUEING = Scenario(
+    "32 slots and a queue; the client works 25 ms an answer",
+    lambda rng: Queueing(32, lambda _, chance: reply(chance), rng),
+    lambda _: 32 / MEAN,
+    handling=0.025,
+)
 SCENARIOS = (
     *(_concurrency(most) for most in (4, 50, 1000)),
     *(_bucket(says) for says in ("nothing", "retry-after", "headers")),
     DRIFTING,
     BURSTING,
     *(_queueing(slots) for slots in (4, 32, 200)),
+    BUSY,
+    BUSY_QUEUEING,
 )

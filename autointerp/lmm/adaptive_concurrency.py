@@ -68,7 +68,7 @@ class Adaptive:
         self._shrunk_at = self._lowered_at = float("-inf")
         self._watch = _Watch()
 
-    def answered(self, *, began: float, now: float, load: int, used: bool) -> None:
+    def answered(self, *, began: float, now: float, load: int, used: bool, seconds: float | None = None) -> None:
         """Takes in that a request was answered.
 
         Args:
@@ -76,13 +76,16 @@ class Adaptive:
             now: the same clock.
             load: requests in flight when it was sent, itself included.
             used: whether the limit was really reached: one that nobody reaches says nothing about the endpoint.
+            seconds: that the endpoint took, where they are known; all that a slow client takes besides would look like
+                a queue at the endpoint.
         """
-        self._latency += (now - began - self._latency) * (0.1 if self._latency else 1.0)
+        took = now - began if seconds is None else seconds
+        self._latency += (took - self._latency) * (0.1 if self._latency else 1.0)
         if began >= self._shrunk_at:
             self._series = 0
         elif self._series > 1:
             return
-        if now > began and self._watch.complete(_Point(load, now - began), began, self.limit):
+        if took > 0 and self._watch.complete(_Point(load, took), began, self.limit):
             self._compare(now)
         if used and self._watch.suspicion is None:
             self._grow()

@@ -173,7 +173,7 @@ class EmbeddingsClient:
         body = await self._body(request, images)
         async with slot:
             try:
-                answer, limits = await self._http.post("embeddings", body)
+                answer, limits, seconds = await self._http.post("embeddings", body)
             except ComplaintError as e:
                 raise self._told(e.error, request) from e
             except CallError as e:
@@ -183,7 +183,7 @@ class EmbeddingsClient:
         usage = answer.get("usage")
         used = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         text = VectorReply(vector=encoded(vector)).model_dump_json()
-        return Completion(text, count_of(used), 0, 0, "stop", None, request.model, limits)
+        return Completion(text, count_of(used), 0, 0, "stop", None, request.model, limits, seconds)
 
     async def aclose(self) -> None:
         """Closes the connections."""

@@ -294,7 +294,7 @@ class Gateway:
             raise
         self._reached = True
         self._lost = 0
-        self.limiter.succeeded(slot, completion.limits)
+        self.limiter.succeeded(slot, completion.limits, completion.seconds)
         return completion
 
     def _sending(self) -> None:

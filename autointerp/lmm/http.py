@@ -3,10 +3,13 @@
 import asyncio
 import io
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
 
 from autointerp.lmm.address import OPENAI
+from autointerp.lmm.lateness import Lateness
 from autointerp.lmm.route import Proxy, headers_for, proxy_for, trusted_certificates
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ class Sent(NamedTuple):
     headers: Mapping[str, str]
     raw_headers: Iterable[tuple[bytes, bytes]]
     content: bytes
+    seconds: float
+    """From when the question was sent to the first byte of the answer, less what this process was late to notice it."""
 
     @property
     def text(self) -> str:
@@ -63,6 +68,7 @@ class Wire:
         self._timeout = timeout
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._lateness = Lateness()
 
     async def post(self, path: str, body: bytes, *, at: str | None = None) -> Sent:
         """Sends a JSON body to a path under the base URL, or under another address of the same host.
@@ -75,12 +81,24 @@ class Wire:
         """
         session = self._session or self._open()
         data = body if len(body) <= _AT_ONCE else io.BytesIO(body)
+        clock, stamp = asyncio.get_running_loop().time, _Stamp()
         # aiohttp times each read; a server that drips bytes would hold the slot for ever.
         async with (
             asyncio.timeout(self._timeout),
-            session.post(f"{at or self._base_url}/{path}", data=data, allow_redirects=False) as response,
+            self._watched(session, f"{at or self._base_url}/{path}", data, stamp) as response,
         ):
-            return Sent(response.status, response.headers, response.raw_headers, await _content(response))
+            seconds = self._lateness.taken(clock() - stamp.sent)
+            return Sent(response.status, response.headers, response.raw_headers, await _content(response), seconds)
+
+    @asynccontextmanager
+    async def _watched(
+        self, session: "aiohttp.ClientSession", url: str, data: bytes | io.BytesIO, stamp: "_Stamp"
+    ) -> AsyncIterator["aiohttp.ClientResponse"]:
+        """The answer as soon as its first bytes are there, of which the process's own delay is known until then."""
+        with self._lateness.watching():
+            response = await session.post(url, data=data, allow_redirects=False, trace_request_ctx=stamp)
+        async with response:
+            yield response
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -102,10 +120,29 @@ class Wire:
             proxy_auth=aiohttp.BasicAuth(*login, "utf-8") if login is not None else None,
             # Neither other proxies nor passwords of a .netrc file.
             trust_env=False,
+            trace_configs=[_stamping()],
             # It would unpack without a limit: half a megabyte can hold a gigabyte.
             auto_decompress=False,
         )
         return self._session
+
+
+class _Stamp:
+    """Says when the last piece of a question was sent, seconds of the loop's clock."""
+
+    def __init__(self) -> None:
+        self.sent = asyncio.get_running_loop().time()
+
+
+def _stamping() -> "aiohttp.TraceConfig":
+    import aiohttp
+
+    async def sent(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+        context.trace_request_ctx.sent = asyncio.get_running_loop().time()
+
+    config = aiohttp.TraceConfig()
+    config.on_request_chunk_sent.append(sent)
+    return config
 
 
 async def _content(response: "aiohttp.ClientResponse") -> bytes:

@@ -69,15 +69,16 @@ class Limiter:
         """
         return Slot(self, tokens, entered)
 
-    def succeeded(self, slot: "Slot", limits: Limits | None = None) -> None:
+    def succeeded(self, slot: "Slot", limits: Limits | None = None, seconds: float | None = None) -> None:
         """An answer came to the request that held the slot.
 
         Args:
             slot: left already.
             limits: what the answer stated of the endpoint's limits.
+            seconds: that the endpoint took; None for as long as the slot was held.
         """
         if self._steered is None:
-            self._gate.answered(slot.began, slot.ended, slot.load, limits)
+            self._gate.answered(slot.began, slot.ended, slot.load, limits, seconds)
         self._wake()
 
     def overloaded(self, began: float, retry_after: float | None, limits: Limits | None = None) -> None:
@@ -241,9 +242,12 @@ class Gate:
         due = max(self._recovery.take(now, 1), self._requests.pace.take(now, 1))
         return max(self.not_before, due, self._tokens.pace.take(now, tokens))
 
-    def answered(self, began: float, now: float, load: int, limits: Limits | None) -> None:
-        """An answer came, after its place was left."""
-        self.adaptive.answered(began=began, now=now, load=load, used=self.in_flight + 1 >= int(self.adaptive.limit))
+    def answered(
+        self, began: float, now: float, load: int, limits: Limits | None, seconds: float | None = None
+    ) -> None:
+        """An answer came, after its place was left; the endpoint took so many seconds."""
+        used = self.in_flight + 1 >= int(self.adaptive.limit)
+        self.adaptive.answered(began=began, now=now, load=load, used=used, seconds=seconds)
         self.told(now, limits)
 
     def refused(self, began: float, now: float, retry_after: float | None) -> None:

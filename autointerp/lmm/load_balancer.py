@@ -75,7 +75,7 @@ class Balancer:
             endpoint.gate.places -= 1
             self._avoided.pop(request.key, None)
             endpoint.well()
-            endpoint.gate.answered(began, self._clock(), load, completion.limits)
+            endpoint.gate.answered(began, self._clock(), load, completion.limits, completion.seconds)
             self._steer()
             self._serve()  # it may take more than before, or be back
             return completion

@@ -103,8 +103,8 @@ class OpenAIClient:
         for _ in range(_MAX_NEGOTIATIONS):
             dialect = looser or self._dialect(request.model)
             try:
-                body, limits = await self.post("chat/completions", self._build(request, jpegs, dialect))
-                completion = read_completion(body, limits)
+                posted = await self.post("chat/completions", self._build(request, jpegs, dialect))
+                completion = read_completion(posted.body, posted.limits, posted.seconds)
             except ComplaintError as complaint:
                 if complaint.no_json or looser is not None:  # this reply alone did not keep to the schema
                     looser = dialect.looser_format() if complaint.no_json else dialect.without(complaint.text)
@@ -172,7 +172,7 @@ class OpenAIClient:
         answer = body_of(sent.content)
         if (error := error_within(answer)) is not None:  # some routers report an upstream error with status 200
             raise self._status_error(status_of(error), error, sent.headers, limits)
-        return Posted(answer, limits)
+        return Posted(answer, limits, sent.seconds)
 
     async def _sent(self, path: str, body: bytes) -> Sent:
         """What the server answers at the first of its addresses that has the path."""
@@ -263,6 +263,8 @@ class Posted(NamedTuple):
 
     body: Mapping[str, object]
     limits: Limits | None
+    seconds: float
+    """As of `Sent`."""
 
 
 @dataclass(eq=False)

@@ -123,6 +123,8 @@ class Completion:
     """The model name that the endpoint says it used."""
     limits: Limits | None = None
     """What it stated of its rate limits."""
+    seconds: float | None = field(default=None, compare=False)
+    """That the endpoint took, without what this process took; None where nobody measured them."""
 
 
 def asked_again(request: Request, completion: Completion, problem: str) -> Request:

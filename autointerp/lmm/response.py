@@ -111,7 +111,7 @@ def _said_finish(choice: Mapping[str, object]) -> str:
     return ""
 
 
-def read_completion(body: Mapping[str, object], limits: Limits | None) -> Completion:
+def read_completion(body: Mapping[str, object], limits: Limits | None, seconds: float | None = None) -> Completion:
     """The completion that a body holds; what cannot be read of its usage counts as unknown.
 
     Raises:
@@ -140,6 +140,7 @@ def read_completion(body: Mapping[str, object], limits: Limits | None) -> Comple
         refusal=encodable(refusal) or None,
         model=one_line(encodable(model))[:_MOST_NAME] if isinstance(model, str) else "",
         limits=limits,
+        seconds=seconds,
     )
 
 

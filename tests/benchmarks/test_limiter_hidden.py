@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 from hidden_limits import Concurrency, Log, Outcome, Queueing, load, now, simulate
-from limiter_scenarios import BURSTING, DRIFTING, MEAN, SCENARIOS, Scenario, longer, refused, reply
+from limiter_scenarios import BURSTING, BUSY, BUSY_QUEUEING, DRIFTING, MEAN, SCENARIOS, Scenario, longer, refused, reply
 
 from autointerp.lmm.limits import Limiter
 
@@ -57,6 +57,24 @@ def test_an_endpoint_that_queues_is_not_filled_to_the_ceiling(slots: int, longes
     log = BY_NAME[f"{slots} slots and a queue, never 429"].run(SEED)
 
     assert log.between(30, 180)[2] <= longest
+
+
+def test_a_client_that_comes_late_to_the_answers_is_not_taken_for_an_endpoint_that_queues():
+    log = BUSY.run(SEED)
+
+    late = [limit for at, limit in log.limits if at >= 30]
+    # 40 answers a second, which is all that the client can handle, take 87 requests in flight.
+    assert min(late) >= 40 * MEAN
+    assert late[-1] == 256
+    assert BUSY.utilisation(log, 30, 180) >= 0.95
+
+
+def test_an_endpoint_that_queues_is_found_out_by_a_busy_client_too():
+    log = BUSY_QUEUEING.run(SEED)
+
+    assert max(limit for at, limit in log.limits if at >= 60) < 128
+    assert log.limits[-1][1] <= 70
+    assert BUSY_QUEUEING.utilisation(log, 30, 180) >= 0.9
 
 
 def test_replies_that_become_longer_are_not_taken_for_a_queue():
