@@ -16,6 +16,7 @@ from jinja2 import (
     TemplateSyntaxError,
     UndefinedError,
 )
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from autointerp.errors import PromptError
@@ -50,6 +51,7 @@ class ShownImage:
 
 
 _FIELDS = frozenset(("number", "level", "slots", "rendering"))
+_OF_LOOPS = frozenset(("first", "last", "index", "index0", "length"))
 
 Value = str | int | bool | ShownImage | Slot | Sequence["Value"] | Mapping[str, str]
 """What a template's variable may be."""
@@ -126,11 +128,13 @@ def shipped_folder() -> Path:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Jinja's sandbox, which asks of each attribute whether it is safe; the fields of our own records are."""
+    """Jinja's sandbox, which asks of each attribute whether it is safe; the fields of our own records and loops are."""
 
     def getattr(self, obj: object, attribute: str) -> object:
         """An attribute as a template sees it."""
         if attribute in _FIELDS and isinstance(obj, ShownImage | Slot):
+            return getattr(obj, attribute)
+        if attribute in _OF_LOOPS and type(obj) is LoopContext:
             return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 

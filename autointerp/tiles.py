@@ -54,7 +54,7 @@ def region_boxes(
         return _at_least(box_around(weights, size, mass=region.mass, margin=region.margin), region.least, size)
 
     parts = region_parts(exemplar.heat, grid)
-    whole = np.sum(parts, axis=0)
+    whole = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
     around = box_of(whole)
     # The box of the only group is the one around all.
     boxes = [box_of(part) for part in parts[:MOST_CROPS]] if len(parts) > 1 else []

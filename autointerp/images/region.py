@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,7 @@ def region_parts(heat: bytes, grid: tuple[int, int]) -> tuple[Weights, ...]:
     Returns:
         Arrays of shape `grid`, the one with the most activation first; none for a map of zeros.
     """
-    lifted = _lift(heat, grid)
-    left = _groups(lifted)
+    lifted, left = _lifted_groups(heat, grid)
     parts: list[Weights] = []
     while left.any():
         seed = np.zeros(grid, dtype=np.bool_)
@@ -157,11 +157,20 @@ def region_mask(heat: bytes, grid: tuple[int, int]) -> Mask:
     Returns:
         Booleans of shape `grid`; all False for a map of zeros.
     """
-    return _groups(_lift(heat, grid))
+    return _lifted_groups(heat, grid)[1]
 
 
-def _groups(lifted: Weights) -> Mask:
-    return _grow(lifted >= STRONG, lifted >= FIRED)
+@lru_cache(maxsize=4096)
+def _lifted_groups(heat: bytes, grid: tuple[int, int]) -> tuple[Weights, Mask]:
+    """A map's activation above the background and its groups, not to be written to.
+
+    They are kept since each map is asked of for a crop, and again when its outline is drawn.
+    """
+    lifted = _lift(heat, grid)
+    groups = _grow(lifted >= STRONG, lifted >= FIRED)
+    lifted.setflags(write=False)
+    groups.setflags(write=False)
+    return lifted, groups
 
 
 def contours(mask: Mask) -> tuple[tuple[Point, ...], ...]:

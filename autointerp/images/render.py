@@ -215,7 +215,9 @@ def _marked_parts(tile: Tile, size: tuple[int, int]) -> list[Box]:
         mask[y0:y1, x0:x1] = True
     down, across = (_cell_edges(n, length) for n, length in zip(mask.shape, (size[1], size[0]), strict=True))
     # A run of cells in a row begins where the mask rises and ends where it falls.
-    steps = np.diff(mask.astype(np.int8), axis=1, prepend=0, append=0)
+    wide = np.zeros((mask.shape[0], mask.shape[1] + 2), np.int8)
+    wide[:, 1:-1] = mask
+    steps = wide[:, 1:] - wide[:, :-1]
     rows, first = np.nonzero(steps == 1)
     past = np.nonzero(steps == -1)[1]
     runs = zip(rows.tolist(), first.tolist(), past.tolist(), strict=True)

@@ -150,7 +150,8 @@ def resample(judged: Columns, draws: Draws) -> Replicates:
             like[k], evidence[k] = np.isin(np.arange(len(judged.active)), own), groups
         size = np.reshape(shares[k], (-1, 1))
         real, taken = _cell_weights(judged, own, part, rng)
-        weights[:, own] = real * size
+        real *= size
+        weights[:, own] = real
         weights[:, len(judged.active) + k] = taken * size[:, 0]
     silent = np.concatenate([judged.active == 0, [side == 0 for _, _, side in cells]]).astype(bool)
     if silent.any():
@@ -222,18 +223,26 @@ def _cell_weights(judged: Columns, own: Ints, part: Floats, rng: np.random.Gener
     _, group = np.unique(judged.group[own], return_inverse=True)
     n, weight = int(group.max()) + 1, judged.weight[own]
     left = _left_to_chance(judged.fraction[own])
-    counts = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
-    real = counts[:, group] * weight
+    real = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
+    if n < len(own) or (np.diff(group) < 0).any():
+        real = real[:, group]
+    # In place, since these arrays are what a feature's score takes longest for.
+    real *= weight
     if judged.active[own[0]]:
         # The mass of a silent cell is itself chance, that of an active one is known.
         real *= weight.sum() / real.sum(axis=1, keepdims=True)
     part = part * (left @ weight / weight.sum())
-    return (weight + left * (real - weight)) * (1 - part[:, None]), part * weight.sum()
+    real -= weight
+    real *= left
+    real += weight
+    real *= (1 - part)[:, None]
+    return real, part * weight.sum()
 
 
 def _times_drawn(n: int, draws: int, replicates: int, rng: np.random.Generator) -> Ints:
     """How often each of `n` is drawn in so many draws with replacement, [replicates, n]; faster than a multinomial."""
-    picked = rng.integers(0, n, size=(replicates, draws)) + np.arange(replicates)[:, None] * n
+    picked = rng.integers(0, n, size=(replicates, draws))
+    picked += np.arange(replicates)[:, None] * n
     return np.bincount(picked.ravel(), minlength=replicates * n).reshape(replicates, n)
 
 

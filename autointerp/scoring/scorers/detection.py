@@ -1,5 +1,6 @@
 """Detection: which of the held-out images, active and silent mixed, fit the explanation? The value is weighted F1."""
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,12 +49,25 @@ async def detection(case: Case) -> Outcome:
         return whole
     said = whole.without_margin
     judged = columns(said)
-    drawn = resample(judged, case.draws)
+    drawn = await asyncio.to_thread(resample, judged, case.draws)
     # What controls are held against: after a screening the careful look alone, as they themselves were not screened.
     plain = columns(said, both_looks=False) if said.screened else judged
     additions = await _additions(case, said, judged, drawn, plain)
     if isinstance(additions, Failure):
         return additions
+    return await asyncio.to_thread(_outcome, case, whole, said, judged, drawn, plain, additions)
+
+
+def _outcome(
+    case: Case,
+    whole: Judgements,
+    said: Judgements,
+    judged: Columns,
+    drawn: Replicates,
+    plain: Columns,
+    additions: tuple[Addition, Addition],
+) -> Outcome:
+    """The record of judgements and of what was judged besides."""
     n = len(said.items)
     f1 = interval_of(f1_samples, judged, drawn, confidence(len(whole.items), case.judged_pool))
     dealt, p = permuted_f1(plain, case.draws)
