@@ -2,8 +2,8 @@
 
 Both commands run over planted features as in `pipeline.py`: once alone, for their processor time; once sampled by
 py-spy, for what is running; and once more, for what holds the lock. A stage's share of the samples is that share of
-the processor time. Where other processes share the machine, threads that could run wait, and are sampled for longer than
-they run; the lock's samples are taken for less by the same factor. The stage of a sample is that of its innermost
+the processor time. Where other processes share the machine, threads that could run wait, and are sampled for longer
+than they run; the lock's samples are taken for less by the same factor. The stage of a sample is that of its innermost
 function that has one.
 
 pip install py-spy

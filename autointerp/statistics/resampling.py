@@ -223,7 +223,7 @@ def _cell_weights(judged: Columns, own: Ints, part: Floats, rng: np.random.Gener
     _, group = np.unique(judged.group[own], return_inverse=True)
     n, weight = int(group.max()) + 1, judged.weight[own]
     left = _left_to_chance(judged.fraction[own])
-    real = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
+    real: Floats = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
     if n < len(own) or (np.diff(group) < 0).any():
         real = real[:, group]
     # In place, since these arrays are what a feature's score takes longest for.
