@@ -223,15 +223,14 @@ def _cell_weights(judged: Columns, own: Ints, part: Floats, rng: np.random.Gener
     _, group = np.unique(judged.group[own], return_inverse=True)
     n, weight = int(group.max()) + 1, judged.weight[own]
     left = _left_to_chance(judged.fraction[own])
-    real: Floats = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
-    if n < len(own) or (np.diff(group) < 0).any():
-        real = real[:, group]
-    # In place, since these arrays are what a feature's score takes longest for.
-    real *= weight
+    counts = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
+    alone = n == len(own) and (np.diff(group) > 0).all()
+    real = (counts if alone else counts[:, group]) * weight
     if judged.active[own[0]]:
         # The mass of a silent cell is itself chance, that of an active one is known.
         real *= weight.sum() / real.sum(axis=1, keepdims=True)
     part = part * (left @ weight / weight.sum())
+    # In place, since these arrays are what a feature's score takes longest for.
     real -= weight
     real *= left
     real += weight
