@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from autointerp.commands.batch_status import batch_status
     from autointerp.commands.batch_submit import batch_submit
     from autointerp.commands.calibrate import calibrate
+    from autointerp.commands.classify import classify
     from autointerp.commands.compare import compare
     from autointerp.commands.estimate import estimate
     from autointerp.commands.explain import explain
@@ -83,6 +84,7 @@ __all__ = [
     "batch_status",
     "batch_submit",
     "calibrate",
+    "classify",
     "compare",
     "draw_feature",
     "estimate",

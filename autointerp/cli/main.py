@@ -21,6 +21,7 @@ from autointerp.version import __version__
 COMMANDS = {
     "demo": "demo",
     "inspect": "inspect",
+    "classify": "classify",
     "harvest": "harvest",
     "explain": "explain",
     "score": "score",

@@ -29,6 +29,8 @@ class Harvest(Command):
     ] = Field(min_length=1)
     """The folder of a trained coder, or raw:HOOKPOINT for the model's own units; repeat it, the backbone runs once."""
     backbone: Annotated[str | None, Option(default="what the coders name", help=f"The model: {BACKBONES}.")] = None
+    classifier: Path | None = None
+    """The folder of the classifier whose network the coders read."""
     labels: Path | None = None
     """A CSV file of path, label (1 has the attribute, 0, or empty) and perhaps group; else folder names decide."""
     error_folders: Several = ()

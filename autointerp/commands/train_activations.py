@@ -22,8 +22,14 @@ class TrainActivations(Command):
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     backbone: Annotated[
-        BackboneName, Option(help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.")
-    ] = USUAL
+        BackboneName | None,
+        Option(
+            default=f"the classifier's own, else {USUAL}",
+            help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.",
+        ),
+    ] = None
+    classifier: Path | None = None
+    """The folder of a classifier whose network is run, its head included: `head.0` (units of an `mlp`) and `head`."""
     labels: Path | None = None
     """A CSV file of path, label and perhaps group: only its images are run, and those of a group stay together."""
     settings: StoreSettings = StoreSettings()

@@ -1,15 +1,15 @@
-"""`autointerp train classifier`: a head on a frozen vision model."""
+"""`autointerp train classifier`: a head on a vision model, frozen or trained on in its last blocks."""
 
 from pathlib import Path
 from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, ClassifierSettings, Several
+from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, ClassifierSettings, Several, TuningSettings
 
 
 class TrainClassifier(Command):
-    """Train a physical plausibility classifier: a head on a frozen vision model.
+    """Train a physical plausibility classifier: a head on a frozen vision model, or with --unfreeze on its last blocks.
 
     Near-duplicates, and images of one `group` of the CSV, never stand on both sides of the split. The figures are of
     images held out from training and from early stopping.
@@ -30,6 +30,8 @@ class TrainClassifier(Command):
     ] = USUAL
     settings: ClassifierSettings = ClassifierSettings()
     """What is trained and how."""
+    tuning: TuningSettings = TuningSettings()
+    """Whether the backbone is trained on, and how."""
     vectors: Annotated[Path | None, Option("--features", default="OUT/features")] = None
     """The folder that keeps the backbone's vectors."""
     device: str = "cpu"

@@ -34,7 +34,7 @@ class TrainEvaluate(Command):
     error_folders: Several = ()
     """A folder whose images have the attribute, all others not; repeat it for several."""
     classifier: Path | None = None
-    """The folder of a classifier whose layer the coders replace."""
+    """The folder of a classifier whose layer the coders replace, or whose network they were trained on."""
     controls: Annotated[Several, Option("--control")] = ()
     """The folder of a coder of another backbone, e.g. dinov2-small:random; repeat it for several."""
     settings: EvaluateSettings = EvaluateSettings()

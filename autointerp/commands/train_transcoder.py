@@ -17,33 +17,35 @@ class TrainTranscoder(Command):
     Baselines: one width and `--sparsity topk` is the TopK transcoder, with `--kind sae` the TopK SAE; several widths
     and `--kind sae` are the Matryoshka SAE.
 
-    The folder is one that `autointerp train activations` wrote, or, with `--backbone`, of images.
+    The folder is one that `autointerp train activations` wrote, or, with `--backbone` or `--classifier`, of images.
 
     Example: `autointerp train transcoder activations/ --out coders/first --widths 128,512,2048 --k 32`
     """
 
     activations: Annotated[Path, Argument()]
-    """The folder of stored activations; with --backbone, of images."""
+    """The folder of stored activations; with --backbone or --classifier, of images."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     backbone: Annotated[
         BackboneName | None,
         Option(help=f"Learn straight from images: {BACKBONES} runs them in every epoch, nothing is stored."),
     ] = None
+    classifier: Path | None = None
+    """The folder of a classifier whose network runs the images; with a store, the one that the store must be of."""
     hookpoints: Annotated[
         StoreSettings,
         Group(
             only=("reads", "writes", "seed"),
             options={
-                "reads": Option(help="With --backbone, the hookpoint of the inputs."),
-                "writes": Option(help="With --backbone, the hookpoint of the targets."),
+                "reads": Option(help="Of images, the hookpoint of the inputs."),
+                "writes": Option(help="Of images, the hookpoint of the targets."),
                 "seed": Option(help="The seed of the first weights, the order of tokens and the held-out split."),
             },
         ),
     ] = StoreSettings()
     """What is read and written with a backbone."""
     labels: Path | None = None
-    """With --backbone, a CSV file of path, label and perhaps group, which keeps images together in the split."""
+    """Of images, a CSV file of path, label and perhaps group, which keeps images together in the split."""
     form: Annotated[CoderForm, Group(only=FORM)] = CoderForm()
     """What is trained."""
     released: Annotated[bool, Option(panel="The coder")] = False

@@ -115,6 +115,8 @@ class DumpInfo(BaseModel):
     attribute: Attribute | None = None
     population: Population = "complete"
     """Whether `n_images` and the counts speak of all images that were run, of a sample of them, or nobody knows."""
+    classifier: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """SHA-256, hex, over all weights of the classifier's network that was run; None for a model by itself."""
 
     @field_validator("format")
     @classmethod

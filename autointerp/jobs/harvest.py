@@ -7,7 +7,10 @@ from autointerp.commands.harvest import Harvest
 from autointerp.counting import Counting, Uncounted
 from autointerp.images.formats import LeftOut
 from autointerp.pipeline import Stop
+from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
 from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.transcoder.classifier import load_info
+from autointerp.transcoder.coder_io import UNKNOWN, StoredCoder
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
 from autointerp.transcoder.harvest.state import State
@@ -36,12 +39,14 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
     """
     target = settings.dump
     stored = stored_coders(settings.coders)
-    model = load_backbone(settings.backbone or backbone_name(stored), device=settings.device)
+    network = _network(settings, stored)
+    model = network.model
     sources = load_sources(settings.coders, stored, model, settings.device)
     population = read_population(settings.images, labels=settings.labels, error_folders=settings.error_folders)
     dumps = [target] if len(sources) == 1 else [target / s.name for s in sources]
     job = Job(
         backbone=model,
+        classifier=network.classifier,
         population=population,
         targets=tuple(zip(sources, dumps, strict=True)),
         settings=settings.settings,
@@ -53,6 +58,21 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
     with stop.on_interrupt_without_loop():
         written = harvest(job, _telling(progress or Uncounted()), lambda: stop.reason is not None)
     return HarvestResult(tuple(written), population.broken, population.left_out)
+
+
+def _network(settings: Harvest, stored: dict[str, StoredCoder]) -> Network:
+    """Opens what the coders read: the backbone that is named, or that they name, with the classifier's head if any."""
+    name = settings.backbone
+    if settings.classifier is None:
+        network = Network(load_backbone(name or backbone_name(stored), device=settings.device), None)
+    else:
+        info = load_info(settings.classifier)
+        base = load_backbone(name or info.backbone, seed=info.settings.seed, device=settings.device)
+        network = with_classifier(base, settings.classifier)
+    for spec, one in stored.items():
+        if one.info.model != UNKNOWN:
+            check_same(f"--coder {spec}", one.info.reads, one.info.classifier, network)
+    return network
 
 
 def _telling(progress: Counting) -> Callable[[int, int], None]:

@@ -11,8 +11,8 @@ from autointerp.commands.train_activations import TrainActivations
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
-from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
-from autointerp.transcoder.backbones.registry import backbone_of
+from autointerp.transcoder.backbones.headed import Network, network_of
+from autointerp.transcoder.backbones.protocol import hookpoint_of
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import StoreSettings
 from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter, record
@@ -50,8 +50,8 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     """
     what, folder, progress = settings.settings, settings.out, progress or Uncounted()
     _check_free(folder)
-    model = backbone_of(settings.backbone, seed=what.seed, device=settings.device)
-    about = _about(model, what)
+    network = network_of(settings.backbone, settings.classifier, seed=what.seed, device=settings.device)
+    model, about = network.model, _about(network, what)
     population = read_population(settings.images, labels=settings.labels, progress=counted(progress, "files read"))
     _clear(folder)
     with StoreWriter(folder, about) as writer:
@@ -79,7 +79,8 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     )
 
 
-def _about(model: Backbone, settings: StoreSettings) -> Activations:
+def _about(network: Network, settings: StoreSettings) -> Activations:
+    model = network.model
     reads = hookpoint_of(model, settings.reads)
     writes = None if settings.writes is None else hookpoint_of(model, settings.writes)
     if writes is not None and writes.kind != reads.kind:
@@ -98,6 +99,7 @@ def _about(model: Backbone, settings: StoreSettings) -> Activations:
         d_in=reads.width,
         d_out=None if writes is None else writes.width,
         dtype=settings.dtype,
+        classifier=network.classifier,
     )
 
 

@@ -1,4 +1,4 @@
-"""`autointerp train classifier`: labelled images to a stored head with its figures on held-out groups."""
+"""`autointerp train classifier`: labelled images to a stored head, or head and last blocks, with figures."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,16 +22,18 @@ from autointerp.transcoder.classifier import (
     Counted,
     Epoch,
     Trained,
+    Tuned,
     save_classifier,
     train_head,
 )
 from autointerp.transcoder.features import image_vectors
+from autointerp.transcoder.platt import PREDICTIONS_FILE
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Parts, split_groups
+from autointerp.transcoder.tuning import Labelled, tune, unfrozen
 from autointerp.version import __version__
 
-PREDICTIONS_FILE = "predictions.csv"
 CROWDED = 0.2
 """A group with a larger share of the images than this is worth a word."""
 
@@ -58,7 +60,7 @@ class _Asked(NamedTuple):
 
 
 def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Classified:
-    """Trains a head on a frozen backbone, and measures it on groups of images that no choice has seen.
+    """Trains a head on a backbone, frozen or not, and measures it on groups of images that no choice has seen.
 
     The backbone's vectors stay in a folder, by image: a second call, or one after a stop, computes only missing ones.
 
@@ -70,6 +72,8 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
         raise SettingsError(f"{folder}: holds a classifier already; give another folder")
     model = backbone_of(settings.backbone, seed=how.seed, device=settings.device)
     hookpoint = _hookpoint(model, how)
+    if settings.tuning.unfreeze:
+        unfrozen(model, hookpoint, settings.tuning)
     whole = read_population(
         settings.images,
         labels=settings.labels,
@@ -85,16 +89,46 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
     trained = train_head(found, truth, parts, how, _telling(progress))
     logits = trained.classifier(found).logits.double().numpy()
     asked = _Asked(how, model, hookpoint, whole, population, truth, parts)
-    info = _info(asked, trained, logits)
-    save_classifier(folder, trained.classifier, info)
+    if settings.tuning.unfreeze:
+        info, logits = _tuned(asked, trained, logits, settings, progress)
+    else:
+        info = _info(asked, trained, logits)
+        save_classifier(folder, trained.classifier, info)
     columns = ("path", "part", "label", "log_odds", "group")
     write_table(folder / PREDICTIONS_FILE, columns, _predictions(asked, logits))
     return Classified(folder, info, time.monotonic() - began)
 
 
-def _telling(progress: Counting) -> Callable[[Epoch], None]:
+def _tuned(
+    asked: _Asked, trained: Trained, logits: Floats, settings: TrainClassifier, progress: Counting
+) -> tuple[ClassifierInfo, Floats]:
+    """Trains the last blocks on, stores the network, and returns what is said of it and its log odds."""
+    how, model, population = asked.settings, asked.model, asked.population
+    data = Labelled(population.images, asked.truth, asked.parts)
+    passes = _telling(progress, "passes of fine-tuning")
+    made = tune(model, trained.classifier, asked.hookpoint, data, how, settings.tuning, passes)
+    if not made.best_epoch:
+        progress.note("no pass of fine-tuning was better on the validation part: the backbone stays as it was")
+    place = settings.vectors or settings.out / "features"
+    tell = counted(progress, "images through the tuned backbone")
+    found = image_vectors(made.backbone, asked.hookpoint, population.images, place, tell)
+    after = made.classifier(found).logits.double().numpy()
+    before = _info(asked, trained, logits)
+    tuned = Tuned(
+        settings=settings.tuning,
+        digest=made.backbone.digest,
+        best_epoch=made.best_epoch,
+        epochs_run=made.epochs_run,
+        frozen_quality=before.test_quality,
+    )
+    info = _info(asked, trained, after).model_copy(update={"tuned": tuned})
+    save_classifier(settings.out, made.classifier, info, made.weights)
+    return info, after
+
+
+def _telling(progress: Counting, stage: str = "epochs") -> Callable[[Epoch], None]:
     def tell(epoch: Epoch) -> None:
-        progress.count("epochs", epoch.number, None, f"loss {epoch.train:.3f}, validation {epoch.validation:.3f}")
+        progress.count(stage, epoch.number, None, f"loss {epoch.train:.3f}, validation {epoch.validation:.3f}")
 
     return tell
 

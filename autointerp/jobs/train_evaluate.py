@@ -12,16 +12,16 @@ from autointerp.clock import now
 from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
-from autointerp.jobs.train_classifier import PREDICTIONS_FILE
 from autointerp.transcoder.attribute_association import Association, association, one_of_each
-from autointerp.transcoder.backbones.headed import HeadedBackbone
+from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.backbones.registry import load_backbone
-from autointerp.transcoder.classifier import ClassifierInfo, load_classifier
+from autointerp.transcoder.classifier import ClassifierInfo, load_info
 from autointerp.transcoder.coder_io import load_coder
 from autointerp.transcoder.evaluation import Asked, CoderFigures, Effect, Evaluation, Images, area, effect_of
 from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.layer_substitution import Looked, Placing, check_placed, control, look, on_tokens
+from autointerp.transcoder.platt import PREDICTIONS_FILE
 from autointerp.transcoder.population import Population, PopulationImage, read_population
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.store import ActivationStore
@@ -34,7 +34,6 @@ class _Question(NamedTuple):
     """A classifier and the images that it is asked about."""
 
     folder: Path
-    backbone: HeadedBackbone
     reads: str
     part: Literal["test", "all"]
     images: tuple[PopulationImage, ...]
@@ -65,10 +64,9 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
         for one in population.left_out:
             (progress or Uncounted()).note(f"left out: {one}")
         population = _drawn(population, how)
-        model = load_backbone(held.about.backbone, seed=how.seed, device=device)
-        head = settings.classifier
-        question = None if head is None else _question(head, model, population, how)
-        figures, asked = _on_images(model, mine, population, question, how, tell)
+        network = _network(settings, held)
+        question = None if network.classifier is None else _question(network, population, how)
+        figures, asked = _on_images(network.model, mine, population, question, how, tell)
         for name, one in others.items():
             other = load_backbone(one.figures.model, seed=how.seed, device=device)
             figures |= _on_images(other, {name: one}, population, None, how, tell)[0]
@@ -84,6 +82,14 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     )
 
 
+def _network(settings: TrainEvaluate, held: ActivationStore) -> Network:
+    """Opens the backbone that the activations are of, with a classifier's head if one is named."""
+    model = load_backbone(held.about.backbone, seed=settings.settings.seed, device=settings.device)
+    network = Network(model, None) if settings.classifier is None else with_classifier(model, settings.classifier)
+    check_same(str(settings.activations), held.about.reads, held.about.classifier, network)
+    return network
+
+
 def _drawn(population: Population, settings: EvaluateSettings) -> Population:
     """At most as many images as the settings say; ids stay."""
     images = population.images
@@ -94,9 +100,11 @@ def _drawn(population: Population, settings: EvaluateSettings) -> Population:
     return replace(population, images=tuple(images[i] for i in kept.tolist()))
 
 
-def _question(folder: Path, model: Backbone, population: Population, settings: EvaluateSettings) -> _Question:
+def _question(network: Network, population: Population, settings: EvaluateSettings) -> _Question:
     """Of the images those that the classifier did not learn from, where it says which they are."""
-    head, info = load_classifier(folder)
+    assert network.classifier is not None
+    folder = Path(network.classifier.folder)
+    info = load_info(folder)
     learned = _learned_from(folder, info, population) if settings.part == "test" else frozenset()
     chosen = [
         (image, group)
@@ -107,7 +115,6 @@ def _question(folder: Path, model: Backbone, population: Population, settings: E
         raise SettingsError(f"--classifier {folder}: learned from all of the images; give others, or --part all")
     return _Question(
         folder,
-        HeadedBackbone(model, head, info),
         info.hookpoint,
         settings.part,
         tuple(image for image, _ in chosen),
@@ -140,7 +147,7 @@ def _on_images(
     for name, one in placed.items():
         check_placed(model, name, one, question.reads if question else None)
     looked = look(
-        question.backbone if question else model,
+        model,
         population.images,
         placed,
         replace_in=frozenset(i.image for i in question.images) if question else (),

@@ -8,12 +8,13 @@ from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
 from autointerp.pipeline import Stop
-from autointerp.transcoder.backbones.registry import backbone_of
+from autointerp.transcoder.backbones.headed import check_same, network_of
+from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.population import read_population
-from autointerp.transcoder.settings import BackboneName, CoderConfig, CoderForm, TrainSettings
-from autointerp.transcoder.store import ActivationStore
+from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
+from autointerp.transcoder.store import MANIFEST, ActivationStore
 from autointerp.transcoder.stream import ImageSource, StoreSource
 from autointerp.transcoder.trainer import Report, train
 
@@ -39,6 +40,8 @@ class Origin(NamedTuple):
     """Hookpoint."""
     writes: str
     """Hookpoint."""
+    classifier: ClassifierRef | None
+    """Whose network they were read from."""
 
 
 def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Trained:
@@ -49,13 +52,13 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     Raises:
         SettingsError: the store, images, backbone, hookpoints, the folder or the form cannot be used.
     """
-    if settings.backbone is None and settings.labels is not None:
-        raise SettingsError("--labels: goes with --backbone; a store has its own groups")
-    source, origin = (
-        _of_store(settings)
-        if settings.backbone is None
-        else _of_images(settings, settings.backbone, progress or Uncounted())
+    # A store is one whether or not it is said of which classifier it is.
+    of_store = settings.backbone is None and (
+        settings.classifier is None or (settings.activations / MANIFEST).is_file()
     )
+    if of_store and settings.labels is not None:
+        raise SettingsError("--labels: goes with --backbone or --classifier; a store has its own groups")
+    source, origin = _of_store(settings) if of_store else _of_images(settings, progress or Uncounted())
     stop = Stop()
     with stop.on_interrupt_without_loop():
         return _trained(settings, source, origin, progress or Uncounted(), stop)
@@ -65,15 +68,18 @@ def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
     is_sae, how = settings.form.kind == "sae", settings.settings
     store = ActivationStore(settings.activations)
     about, one = store.about, settings.side if is_sae else "both"
+    if settings.classifier is not None:
+        given = network_of(None, settings.classifier, seed=how.seed, device=how.device)
+        check_same(str(settings.activations), about.reads, about.classifier, given)
     source = StoreSource(store, seed=how.seed, held_out=how.held_out, side=one)
     reads = (about.writes or about.reads) if one == "targets" else about.reads
     writes = reads if is_sae else about.writes or about.reads
-    return source, Origin(str(settings.activations), about.backbone, reads, writes)
+    return source, Origin(str(settings.activations), about.backbone, reads, writes, about.classifier)
 
 
-def _of_images(settings: TrainTranscoder, backbone: BackboneName, progress: Counting) -> tuple[ImageSource, Origin]:
+def _of_images(settings: TrainTranscoder, progress: Counting) -> tuple[ImageSource, Origin]:
     is_sae, how, of = settings.form.kind == "sae", settings.settings, settings.hookpoints
-    model = backbone_of(backbone, seed=of.seed, device=how.device)
+    model, classifier, _ = network_of(settings.backbone, settings.classifier, seed=of.seed, device=how.device)
     population = read_population(settings.activations, labels=settings.labels)
     for one in population.left_out:
         progress.note(f"left out: {one}")
@@ -81,7 +87,7 @@ def _of_images(settings: TrainTranscoder, backbone: BackboneName, progress: Coun
     one = both[settings.side == "targets"]
     own = (one, one) if is_sae else both
     source = ImageSource(model, population, hookpoints=own, seed=how.seed, held_out=how.held_out, batch=of.batch)
-    return source, Origin(str(settings.activations), model.name, *own)
+    return source, Origin(str(settings.activations), model.name, *own, classifier)
 
 
 def _telling(progress: Counting) -> Callable[[Report], None]:
@@ -103,17 +109,20 @@ def _trained(
     if not settings.resume and ((folder / INFO).exists() or (folder / CHECKPOINT).exists()):
         raise SettingsError(f"{folder}: holds a coder already; give another folder, or --resume to go on with it")
     if (folder / INFO).exists():
-        return _finished(folder, config, how)
+        return _finished(folder, config, how, origin)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be made: {error}") from error
     checkpoint = folder / CHECKPOINT
     told, stopping = _telling(progress), lambda: stop.reason is not None
-    coder = train(config, source, how, checkpoint=checkpoint, progress=told, stopping=stopping)
+    of = origin.classifier
+    coder = train(config, source, how, checkpoint=checkpoint, classifier=of, progress=told, stopping=stopping)
     held_out = measure(coder, source.held_out(how.batch, MEASURED)) if how.held_out else None
     training = Training(source=origin.source, settings=how, held_out=held_out)
-    info = describe(config, model=origin.model, reads=origin.reads, writes=origin.writes, training=training)
+    info = describe(
+        config, model=origin.model, reads=origin.reads, writes=origin.writes, training=training, classifier=of
+    )
     save_coder(coder, info, folder)
     checkpoint.unlink(missing_ok=True)
     return Trained(folder, info)
@@ -125,8 +134,11 @@ def _sized(form: CoderForm, d_in: int, d_out: int) -> CoderConfig:
     return CoderConfig(d_in=d_in, d_out=d_out, **dict(form))
 
 
-def _finished(folder: Path, config: CoderConfig, settings: TrainSettings) -> Trained:
+def _finished(folder: Path, config: CoderConfig, settings: TrainSettings, origin: Origin) -> Trained:
     info = load_coder(folder).info
+    before, asked = (None if one is None else one.digest for one in (info.classifier, origin.classifier))
+    if before != asked:
+        raise SettingsError(f"{folder}: holds a finished coder of another classifier; give another folder")
     if info.config != config or info.training is None or info.training.settings != settings:
         raise SettingsError(f"{folder}: holds a finished coder of other settings; give another folder")
     return Trained(folder, info)

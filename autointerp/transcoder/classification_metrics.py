@@ -119,6 +119,24 @@ def auroc(scores: Floats, labels: Bools, groups: Ints) -> Interval:
     return Interval(value, 1 / (1 + exp(half - middle)), 1 / (1 + exp(-half - middle)))
 
 
+def clustered_mean(values: Floats, groups: Ints) -> Interval:
+    """Computes a mean with its 95 % interval, which takes groups and not images for independent.
+
+    That is the ratio estimator of cluster sampling (Cochran 1977, section 11.6), within 0 and 1; with a single group
+    nothing is known of the spread, and the interval is 0 to 1.
+
+    Args:
+        values: shape [n], 0 to 1.
+        groups: shape [n].
+    """
+    value, number = float(values.mean()), np.unique(groups, return_inverse=True)[1]
+    apart = np.bincount(number, weights=values - value)
+    if len(apart) < 2:
+        return Interval(value, 0.0, 1.0)
+    half = Z95 * sqrt(len(apart) / (len(apart) - 1) * float(apart @ apart)) / len(values)
+    return Interval(value, max(0.0, value - half), min(1.0, value + half))
+
+
 def reliability(probability: Floats, labels: Bools) -> tuple[Bin, ...]:
     """Sorts images into bins of equal width over [0, 1], and leaves the empty ones out.
 

@@ -1,13 +1,13 @@
 """A head on a frozen backbone that tells images with a physical error from those without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import log
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -16,13 +16,15 @@ from autointerp.errors import SettingsError, one_line
 from autointerp.record import Record
 from autointerp.statistics.rates import Bools
 from autointerp.transcoder.classification_metrics import Quality
-from autointerp.transcoder.files import read_record, read_tensors, written
-from autointerp.transcoder.settings import ClassifierSettings
+from autointerp.transcoder.files import is_none, read_record, read_tensors, written
+from autointerp.transcoder.settings import ClassifierSettings, TuningSettings
 from autointerp.transcoder.splits import Parts
 
 FORMAT = "autointerp-classifier/1"
 INFO_FILE = "classifier.json"
 WEIGHTS_FILE = "classifier.safetensors"
+BACKBONE_FILE = "backbone.safetensors"
+"""Beside a head whose backbone was trained on: the weights of the backbone that changed."""
 
 HeadKind = Literal["mlp", "linear"]
 
@@ -33,6 +35,32 @@ class Counted(Record):
     n: int
     n_positive: int
     n_groups: int
+
+
+class Tuned(Record):
+    """Says how the last blocks of the backbone were trained on, together with the head."""
+
+    settings: TuningSettings
+    digest: str
+    """As `Backbone.digest`, of the backbone with the weights of backbone.safetensors."""
+    best_epoch: NonNegativeInt
+    """From 1; 0 where no pass had a smaller validation loss than the head on the frozen backbone."""
+    epochs_run: int
+    frozen_quality: Quality
+    """Of the head on the frozen backbone, on the held-out part: what there was to beat."""
+
+
+class ClassifierRef(Record):
+    """Names the network of a classifier that activations were read from: the backbone with the head."""
+
+    folder: str
+    """Of the classifier, as it was given."""
+    digest: str
+    """SHA-256, hex, over all weights of backbone and head."""
+
+    def __str__(self) -> str:
+        """Writes the folder and the first digits of the digest."""
+        return f"{self.folder} ({self.digest[:12]})"
 
 
 class ClassifierInfo(Record):
@@ -68,6 +96,8 @@ class ClassifierInfo(Record):
     """Of the held-out part."""
     constant_quality: Quality
     """On the held-out part, of always saying the training part's rate: what there is to beat."""
+    tuned: Tuned | None = Field(default=None, exclude_if=is_none)
+    """None where the backbone is frozen."""
 
 
 class Seen(NamedTuple):
@@ -112,16 +142,39 @@ class Classifier(nn.Module):
         return self.last(hidden).squeeze(-1)
 
 
-def save_classifier(folder: Path, classifier: Classifier, info: ClassifierInfo) -> None:
-    """Writes classifier.safetensors, then classifier.json.
+def save_classifier(
+    folder: Path, classifier: Classifier, info: ClassifierInfo, tuned: Mapping[str, Tensor] | None = None
+) -> None:
+    """Writes classifier.safetensors, backbone.safetensors where the backbone was trained on, then classifier.json.
+
+    Args:
+        folder: is made.
+        classifier: the head.
+        info: what is said of it.
+        tuned: the weights of the backbone that changed, by name.
 
     Raises:
         SettingsError: the folder cannot be written.
     """
+    if tuned:
+        with written(folder / BACKBONE_FILE) as path:
+            save_file({name: weight.detach().cpu().contiguous() for name, weight in tuned.items()}, path)
     with written(folder / WEIGHTS_FILE) as path:
         save_file(classifier.state_dict(), path)
     with written(folder / INFO_FILE) as path:
         path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+REMEDY = "give a folder that `autointerp train classifier` wrote"
+
+
+def load_info(folder: Path) -> ClassifierInfo:
+    """Reads classifier.json.
+
+    Raises:
+        SettingsError: it is missing or is not as this program writes it.
+    """
+    return read_record(folder / INFO_FILE, ClassifierInfo, missing=f"{folder / INFO_FILE}: no such file; {REMEDY}")
 
 
 def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
@@ -130,10 +183,9 @@ def load_classifier(folder: Path) -> tuple[Classifier, ClassifierInfo]:
     Raises:
         SettingsError: a file is missing or is not as this program writes it.
     """
-    path, remedy = folder / WEIGHTS_FILE, "give a folder that `autointerp train classifier` wrote"
-    info = read_record(folder / INFO_FILE, ClassifierInfo, missing=f"{folder / INFO_FILE}: no such file; {remedy}")
+    path, info = folder / WEIGHTS_FILE, load_info(folder)
     classifier = Classifier(info.settings.head, info.width, info.settings.n_hidden)
-    tensors = read_tensors(path, beside=INFO_FILE, remedy=remedy)
+    tensors = read_tensors(path, beside=INFO_FILE, remedy=REMEDY)
     try:
         classifier.load_state_dict(tensors)
     except RuntimeError as e:
@@ -181,7 +233,7 @@ def train_head(
     """
     truth = torch.from_numpy(labels.astype(np.float32))
     x, y = vectors[parts.train], truth[parts.train]
-    weight = float((1 - y).sum() / y.sum()) if settings.balance else 1.0
+    weight = weight_of(y, settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = Classifier(settings.head, vectors.shape[1], settings.n_hidden)
@@ -192,6 +244,11 @@ def train_head(
     with torch.no_grad():
         model.last.bias.sub_(log(weight))
     return Trained(model.eval().requires_grad_(False), best, run)
+
+
+def weight_of(truth: Tensor, settings: ClassifierSettings) -> float:
+    """Computes how many times an image of label 1 counts, from the labels of the training part."""
+    return float((1 - truth).sum() / truth.sum()) if settings.balance else 1.0
 
 
 def _descend(
@@ -210,13 +267,13 @@ def _descend(
     for epoch in range(1, settings.epochs + 1):
         total = 0.0
         for rows in torch.randperm(len(x)).split(settings.batch):
-            loss = _loss(model(x[rows]), y[rows], weight)
+            loss = weighted_loss(model(x[rows]), y[rows], weight)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             total += float(loss.detach()) * len(rows)
         with torch.no_grad():
-            now = Epoch(epoch, total / len(x), float(_loss(model(x_held), y_held, weight)))
+            now = Epoch(epoch, total / len(x), float(weighted_loss(model(x_held), y_held, weight)))
         progress(now)
         if now.validation < best.validation:
             best, kept = now, {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -226,5 +283,6 @@ def _descend(
     return best, epoch
 
 
-def _loss(seen: Seen, truth: Tensor, weight: float) -> Tensor:
+def weighted_loss(seen: Seen, truth: Tensor, weight: float) -> Tensor:
+    """Computes the binary cross-entropy, nats, of labels [n]; those of label 1 count `weight` times."""
     return functional.binary_cross_entropy_with_logits(seen.logits, truth, pos_weight=torch.tensor(weight))

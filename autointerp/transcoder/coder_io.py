@@ -4,15 +4,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.clock import now
 from autointerp.errors import SettingsError
 from autointerp.record import Record
+from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.files import read_record, read_tensors, written
+from autointerp.transcoder.files import is_none, read_record, read_tensors, written
 from autointerp.transcoder.losses import HeldOut
 from autointerp.transcoder.settings import CoderConfig, TrainSettings
 from autointerp.version import __version__
@@ -20,6 +21,8 @@ from autointerp.version import __version__
 FORMAT = "autointerp-coder/1"
 WEIGHTS = "coder.safetensors"
 INFO = "coder.json"
+UNKNOWN = "unknown"
+"""The model of a coder that does not say which one it reads."""
 
 
 class Training(Record):
@@ -48,6 +51,8 @@ class CoderInfo(Record):
     """Hookpoint of the targets; that of the inputs for an sae."""
     config: CoderConfig
     training: Training | None = None
+    classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
+    """Whose network the hookpoints are of; None for the backbone alone."""
 
 
 class StoredCoder(NamedTuple):
@@ -58,12 +63,24 @@ class StoredCoder(NamedTuple):
 
 
 def describe(
-    config: CoderConfig, *, model: str, reads: str, writes: str, training: Training | None = None
+    config: CoderConfig,
+    *,
+    model: str,
+    reads: str,
+    writes: str,
+    training: Training | None = None,
+    classifier: ClassifierRef | None = None,
 ) -> CoderInfo:
     """Makes the content of coder.json of a coder that is made now."""
-    by = f"autointerp {__version__}"
     return CoderInfo(
-        created=now(), created_by=by, model=model, reads=reads, writes=writes, config=config, training=training
+        created=now(),
+        created_by=f"autointerp {__version__}",
+        model=model,
+        reads=reads,
+        writes=writes,
+        config=config,
+        training=training,
+        classifier=classifier,
     )
 
 
@@ -92,7 +109,7 @@ def load_coder(folder: str | Path) -> StoredCoder:
     source = Path(folder)
     if not (source / INFO).exists() and (source / SPARSIFY_CONFIG).exists():
         config, tensors = load_sparsify(source)
-        info = describe(config, model="unknown", reads=source.name, writes=source.name)
+        info = describe(config, model=UNKNOWN, reads=source.name, writes=source.name)
         return StoredCoder(_filled(config, tensors, source / SPARSIFY_CONFIG), info)
     none = (
         f"{source}: holds no coder, neither {INFO} nor sparsify's {SPARSIFY_CONFIG}; "

@@ -15,6 +15,11 @@ from autointerp.errors import SettingsError, one_line
 R = TypeVar("R", bound=BaseModel)
 
 
+def is_none(value: object) -> bool:
+    """Says that a field is left out of its file, so that a file without what it tells of is as it was before it."""
+    return value is None
+
+
 @contextmanager
 def written(path: Path) -> Iterator[Path]:
     """Gives a hidden name beside `path` to write under; what lies there takes the name `path` once the block has ended.

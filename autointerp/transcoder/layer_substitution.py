@@ -10,11 +10,12 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Floats
-from autointerp.transcoder.backbones.headed import LOGIT
+from autointerp.transcoder.backbones.headed import HIDDEN, LOGIT
 from autointerp.transcoder.backbones.protocol import Backbone, Swap, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
+from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.coder_io import StoredCoder
+from autointerp.transcoder.coder_io import UNKNOWN, StoredCoder
 from autointerp.transcoder.evaluation import CoderFigures, mean_target, nesting
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
 from autointerp.transcoder.losses import measure
@@ -68,7 +69,8 @@ def check_placed(backbone: Backbone, name: str, placed: Placed, head_reads: str 
     order = list(backbone.hookpoints)
     if order.index(placed.reads) > order.index(placed.writes):
         raise SettingsError(f"--coder {name}: reads {placed.reads}, which comes after {placed.writes} that it replaces")
-    if head_reads is not None and order.index(placed.writes) > order.index(head_reads):
+    inside = placed.writes in (HIDDEN, LOGIT)
+    if head_reads is not None and not inside and order.index(placed.writes) > order.index(head_reads):
         raise SettingsError(
             f"--classifier: reads {head_reads}, which comes before {placed.writes} of --coder {name}, "
             "so that replacing it changes nothing; train one on a later hookpoint"
@@ -218,7 +220,7 @@ def on_tokens(
 def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str, Side]:
     """Returns hookpoints that a coder reads and writes, and which part of the store it is measured on."""
     info, autoencodes = stored.info, stored.info.config.kind == "sae"
-    if info.model == "unknown":
+    if info.model == UNKNOWN:
         # A coder of another program does not say what it read: the store stands for it.
         return (
             (about.reads, about.reads, "inputs") if autoencodes else (about.reads, about.writes or about.reads, "both")
@@ -229,12 +231,22 @@ def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str
     else:
         sides = {(about.reads, about.writes): "both"}
     side = sides.get((info.reads, info.writes))
+    ours, theirs = (None if one is None else one.digest for one in (info.classifier, about.classifier))
+    if ours != theirs:
+        raise SettingsError(
+            f"--coder {name}: reads {_whose(info.classifier)}, and the activations are of {_whose(about.classifier)}; "
+            "name their own store"
+        )
     if info.model != about.backbone or side is None:
         raise SettingsError(
             f"--coder {name}: is of {info.model}, {info.reads} to {info.writes}, and the activations are of "
             f"{about.backbone}, {about.reads} to {about.writes or about.reads}; name their own store"
         )
     return info.reads, info.writes, side
+
+
+def _whose(classifier: ClassifierRef | None) -> str:
+    return "a backbone by itself" if classifier is None else f"the network of the classifier {classifier}"
 
 
 def control(name: str, stored: StoredCoder, device: str) -> Placing:
@@ -244,8 +256,10 @@ def control(name: str, stored: StoredCoder, device: str) -> Placing:
         SettingsError: it does not say which model it reads.
     """
     info = stored.info
-    if info.model == "unknown":
+    if info.model == UNKNOWN:
         raise SettingsError(f"--control {name}: does not say which model it reads")
+    if info.classifier is not None:
+        raise SettingsError(f"--control {name}: reads a classifier's network; a control is of a backbone by itself")
     figures = CoderFigures(
         coder=name,
         model=info.model,

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -107,23 +107,59 @@ def listed_in_csv(root: Path, labels: Path) -> Listing:
     Raises:
         SettingsError: the file cannot be read, or a row of it is wrong; rows count from 1 below the header.
     """
+    columns, rows = _read_csv(labels, "--labels")
+    _check_columns(labels, columns)
+    return _listed(root, labels, rows, lambda number, row: _row(root, labels, number, row))
+
+
+def listed_in_table(root: Path, table: Path, by: str) -> Listing:
+    """The images that a CSV file lists, in its order, without attributes; what a column says of each is its label.
+
+    Args:
+        root: the folder of the images.
+        table: has a header with the column path, as `listed_in_csv` has it, and the one that is asked for.
+        by: name of that column; empty fields are None.
+
+    Raises:
+        SettingsError: as `listed_in_csv`.
+    """
+    columns, rows = _read_csv(table, "--table")
+    if missing := [name for name in ("path", by) if name not in columns]:
+        raise SettingsError(f"{table}: has no column {missing[0]!r}; it has {', '.join(columns) or 'none'}")
+
+    def listed(number: int, row: Row) -> Listed:
+        where, path, value = f"{table}: row {number}", row.get("path"), row.get(by)
+        if None in row or not isinstance(path, str) or not isinstance(value, str):
+            raise SettingsError(f"{where}: has another number of fields than the header")
+        return Listed(_located(root, table, path, where), None, None, value or None)
+
+    return _listed(root, table, rows, listed)
+
+
+Row = Mapping[str | None, str | list[str] | None]
+
+
+def _read_csv(path: Path, option: str) -> tuple[Sequence[str], list[Row]]:
+    """Returns the header and the rows."""
     try:
-        with labels.open(newline="", encoding="utf-8-sig") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, skipinitialspace=True)
-            _check_columns(labels, reader.fieldnames or ())
-            rows = list(reader)
+            return reader.fieldnames or (), list(reader)
     except FileNotFoundError:
-        raise SettingsError(f"--labels {labels}: no such file") from None
+        raise SettingsError(f"{option} {path}: no such file") from None
     except UnicodeDecodeError as e:
-        raise SettingsError(f"--labels {labels}: is not UTF-8; save it as CSV in UTF-8 ({e})") from e
+        raise SettingsError(f"{option} {path}: is not UTF-8; save it as CSV in UTF-8 ({e})") from e
     except (OSError, csv.Error) as e:
-        raise SettingsError(f"--labels {labels}: cannot be read: {e}") from e
+        raise SettingsError(f"{option} {path}: cannot be read: {e}") from e
+
+
+def _listed(root: Path, table: Path, rows: Sequence[Row], read: Callable[[int, Row], Listed]) -> Listing:
     out: list[Listed] = []
     seen: dict[Path, int] = {}
     for number, row in enumerate(rows, start=1):
-        one = _row(root, labels, number, row)
+        one = read(number, row)
         if (first := seen.setdefault(one.path, number)) != number:
-            raise SettingsError(f"{labels}: row {number}: path {row['path']!r} is that of row {first} too")
+            raise SettingsError(f"{table}: row {number}: path {row['path']!r} is that of row {first} too")
         out.append(one)
     images, _ = _sorted_out(root)
     unlisted = [path for path in images if path not in seen]
@@ -141,7 +177,7 @@ def _check_columns(labels: Path, columns: Collection[str]) -> None:
         )
 
 
-def _row(root: Path, labels: Path, number: int, row: Mapping[str | None, str | list[str] | None]) -> Listed:
+def _row(root: Path, labels: Path, number: int, row: Row) -> Listed:
     where = f"{labels}: row {number}"
     path, label, group = (row.get(name) for name in ("path", "label", "group"))
     if None in row or not isinstance(path, str) or not isinstance(label, str):
@@ -236,9 +272,14 @@ class Population:
         return replace(self, images=kept)
 
 
-def _listing(root: Path, labels: Path | None, error_folders: Collection[str]) -> Listing:
+def _folder(root: Path) -> Path:
     if not os.path.isdir(root):  # noqa: PTH112 - which has no error for a name that is too long
         raise SettingsError(f"{root}: no such folder; give one with images")
+    return root
+
+
+def _listing(root: Path, labels: Path | None, error_folders: Collection[str]) -> Listing:
+    _folder(root)
     if labels is None:
         return listed_in_folders(root, error_folders)
     if error_folders:
@@ -269,7 +310,21 @@ def read_population(
     Raises:
         SettingsError: the folder or the CSV file cannot be read, or no image can.
     """
-    listing = _listing(root, labels, error_folders)
+    return _seen(root, _listing(root, labels, error_folders), progress)
+
+
+def read_tabled(
+    root: Path, table: Path, by: str, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Population:
+    """Lists and decodes the images of a folder that a CSV file lists, labelled by one of its columns.
+
+    Raises:
+        SettingsError: as `listed_in_table`, or no image can be read.
+    """
+    return _seen(root, listed_in_table(_folder(root), table, by), progress)
+
+
+def _seen(root: Path, listing: Listing, progress: Callable[[int, int], None]) -> Population:
     listed = listing.images
     images: list[PopulationImage] = []
     broken: list[str] = []

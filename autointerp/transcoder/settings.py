@@ -113,6 +113,21 @@ class ClassifierSettings(Settings):
     """The seed of the split, the first weights and the order of images."""
 
 
+class TuningSettings(Settings):
+    """How the last blocks of a backbone are trained on with a head that was trained before them."""
+
+    panel: ClassVar[str] = "Training"
+
+    unfreeze: NonNegativeInt = 0
+    """How many of the backbone's last blocks are trained on with the head; 0 leaves the backbone frozen."""
+    tune_epochs: PositiveInt = 20
+    """With --unfreeze, how many passes are made at most; --patience ends them earlier."""
+    tune_rate: PositiveFloat = 5e-5
+    """With --unfreeze, the learning rate of AdamW for blocks and head."""
+    tune_batch: PositiveInt = 16
+    """With --unfreeze, how many images one step takes."""
+
+
 class EvaluateSettings(Settings):
     """What is measured of a coder, and on how much."""
 

@@ -17,7 +17,8 @@ from autointerp.record import Record
 from autointerp.transcoder.backbones.protocol import Activations as Taken
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.files import read_record, written
+from autointerp.transcoder.classifier import ClassifierRef
+from autointerp.transcoder.files import is_none, read_record, written
 from autointerp.transcoder.population import Population
 from autointerp.transcoder.tokens import TokenBatch
 
@@ -39,6 +40,8 @@ class Activations(Record):
     d_in: PositiveInt
     d_out: PositiveInt | None = None
     dtype: Literal["float16", "bfloat16", "float32"] = "float16"
+    classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
+    """Whose network was run; None for the backbone alone."""
 
 
 class Shard(Record):

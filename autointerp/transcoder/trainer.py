@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.record import Record
+from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
-from autointerp.transcoder.files import written
+from autointerp.transcoder.files import is_none, written
 from autointerp.transcoder.losses import LOSSES, l0, nested_fvu
 from autointerp.transcoder.settings import CoderConfig, TrainSettings
 from autointerp.transcoder.tokens import TokenBatch, TokenSource
@@ -33,6 +34,8 @@ class _Stored(Record):
     step: int
     config: CoderConfig
     settings: TrainSettings
+    classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
+    """Whose network the tokens are of."""
 
 
 @dataclass
@@ -69,7 +72,7 @@ def started(config: CoderConfig, settings: TrainSettings) -> TrainingState:
     return TrainingState(coder, optimiser, silent_for, 0)
 
 
-def save(state: TrainingState, settings: TrainSettings, path: Path) -> None:
+def save(state: TrainingState, settings: TrainSettings, path: Path, classifier: ClassifierRef | None = None) -> None:
     """Writes a checkpoint beside `path`, then gives it that name.
 
     Raises:
@@ -79,22 +82,26 @@ def save(state: TrainingState, settings: TrainSettings, path: Path) -> None:
     for number, moments in state.optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors["silent_for"] = state.silent_for
-    stored = _Stored(format=FORMAT, step=state.step, config=state.coder.config, settings=settings)
+    config = state.coder.config
+    stored = _Stored(format=FORMAT, step=state.step, config=config, settings=settings, classifier=classifier)
     with written(path) as unfinished:
         save_file(tensors, unfinished, metadata={"state": stored.model_dump_json()})
 
 
-def resumed(config: CoderConfig, settings: TrainSettings, path: Path) -> TrainingState:
+def resumed(
+    config: CoderConfig, settings: TrainSettings, path: Path, classifier: ClassifierRef | None = None
+) -> TrainingState:
     """Restores training as it stood when the checkpoint was written.
 
     Raises:
-        SettingsError: the file is no checkpoint, or is one of another configuration.
+        SettingsError: the file is no checkpoint, or is one of another configuration or classifier.
     """
     state = started(config, settings)
     try:
         with safe_open(path, framework="pt") as file:
             stored = _Stored.model_validate_json((file.metadata() or {}).get("state", ""))
             _same(stored, config, settings, path)
+            _same_network(stored.classifier, classifier, path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
         state.coder.load_state_dict(_under("coder.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -124,6 +131,15 @@ def _same(stored: _Stored, config: CoderConfig, settings: TrainSettings, path: P
                 )
 
 
+def _same_network(before: ClassifierRef | None, asked: ClassifierRef | None, path: Path) -> None:
+    then, now = (None if one is None else one.digest for one in (before, asked))
+    if then != now:
+        raise SettingsError(
+            f"{path}: was written with {before or 'no classifier'}, not with {asked or 'none'}; "
+            "give the same --classifier, or another folder"
+        )
+
+
 class Report(NamedTuple):
     """How training stands after a step, measured on that step's batch."""
 
@@ -149,6 +165,7 @@ def train(
     settings: TrainSettings,
     *,
     checkpoint: Path | None = None,
+    classifier: ClassifierRef | None = None,
     progress: Callable[[Report], None] = lambda _: None,
     stopping: Callable[[], bool] = lambda: False,
 ) -> SparseCoder:
@@ -159,6 +176,7 @@ def train(
         source: Tokens; read from its first batch on, or from where the checkpoint stands.
         settings: How.
         checkpoint: File to keep the state in; gone on from if it is there. None keeps none.
+        classifier: Whose network the tokens are of; a checkpoint of another is refused.
         progress: Told every `report_every` steps and at the end.
         stopping: Asked after each step whether to keep the state and end.
 
@@ -169,7 +187,7 @@ def train(
         KeyboardInterrupt: it was to end; it names the option that goes on from the checkpoint.
         SettingsError: the device, the checkpoint or the source cannot be used, or the loss is no longer finite.
     """
-    state = _begun(config, source, settings, checkpoint)
+    state = _begun(config, source, settings, checkpoint, classifier)
     began, first = time.monotonic(), state.step
     state.coder.train()
     for batch in islice(source.batches(settings.batch, first), settings.steps - first):
@@ -178,15 +196,21 @@ def train(
             progress(_report(state, out, losses, settings.steps, time.monotonic() - began, state.step - first))
         ending = stopping()
         if checkpoint is not None and (ending or state.step % settings.checkpoint_every == 0):
-            save(state, settings, checkpoint)
+            save(state, settings, checkpoint, classifier)
         if ending:
             raise KeyboardInterrupt(*(() if checkpoint is None else ("--resume",)))
     return state.coder.eval()
 
 
-def _begun(config: CoderConfig, source: TokenSource, settings: TrainSettings, checkpoint: Path | None) -> TrainingState:
+def _begun(
+    config: CoderConfig,
+    source: TokenSource,
+    settings: TrainSettings,
+    checkpoint: Path | None,
+    classifier: ClassifierRef | None,
+) -> TrainingState:
     if checkpoint is not None and checkpoint.exists():
-        return resumed(config, settings, checkpoint)
+        return resumed(config, settings, checkpoint, classifier)
     state = started(config, settings)
     if config.normalise:
         fit(state.coder, source, settings)

@@ -62,6 +62,13 @@ def _classifier_lines(result: Classified) -> Iterator[str]:
     )
     if info.n_unlabelled or info.n_broken:
         yield f"left out: {info.n_unlabelled} images without a label, {info.n_broken} files that cannot be read"
+    if (tuned := info.tuned) is not None:
+        frozen = tuned.frozen_quality
+        yield (
+            f"last {tuned.settings.unfreeze} blocks trained on, pass {tuned.best_epoch} of {tuned.epochs_run}; on the "
+            f"frozen backbone AUROC {frozen.auroc:.3f}, 95 % {frozen.auroc_low:.3f} to {frozen.auroc_high:.3f}, "
+            f"Brier score {frozen.brier:.3f}"
+        )
     yield (
         f"{info.settings.head} on {info.backbone} {info.hookpoint}, epoch {info.best_epoch} of "
         f"{info.epochs_run}, {result.seconds:.1f} s -> {result.folder}"

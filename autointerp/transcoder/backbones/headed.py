@@ -2,15 +2,28 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.module import state_digest
+from autointerp.transcoder.backbones.module import ModuleBackbone, state_digest
 from autointerp.transcoder.backbones.protocol import Activations, Backbone, Hookpoint, Swap, hookpoint_of
-from autointerp.transcoder.classifier import Classifier, ClassifierInfo
+from autointerp.transcoder.backbones.registry import backbone_of
+from autointerp.transcoder.classifier import (
+    BACKBONE_FILE,
+    INFO_FILE,
+    Classifier,
+    ClassifierInfo,
+    ClassifierRef,
+    load_classifier,
+    load_info,
+)
+from autointerp.transcoder.files import read_tensors
+from autointerp.transcoder.settings import USUAL, BackboneName
 
 HIDDEN = "head.0"
 """The paper's h1: the units of an `mlp` head after their ReLU."""
@@ -26,11 +39,7 @@ class HeadedBackbone:
     """
 
     def __init__(self, backbone: Backbone, classifier: Classifier, info: ClassifierInfo) -> None:
-        if backbone.digest != info.backbone_digest:
-            raise SettingsError(
-                f"the classifier was trained on {info.backbone} {info.backbone_digest[:12]}, "
-                f"not on {backbone.name} {backbone.digest[:12]}; load that backbone, or train the classifier anew"
-            )
+        _check_backbone(backbone, info, info.backbone_digest if info.tuned is None else info.tuned.digest)
         self._backbone = backbone
         self._classifier = classifier
         self._reads = info.hookpoint
@@ -45,6 +54,7 @@ class HeadedBackbone:
         self.digest = hashlib.sha256(f"{backbone.digest} {state_digest(classifier)}".encode()).hexdigest()
         self.side = backbone.side
         self.patch_grid = backbone.patch_grid
+        self.tuned = info.tuned is not None
 
     def prepare(self, image: Image.Image) -> Tensor:
         """Prepares an image as the backbone does."""
@@ -73,3 +83,95 @@ class HeadedBackbone:
             if LOGIT in of_head:
                 taken[LOGIT] = of_head[LOGIT](taken)
         return {name: taken[name] for name in hookpoints}
+
+
+def _check_backbone(backbone: Backbone, info: ClassifierInfo, digest: str) -> None:
+    if backbone.digest != digest:
+        raise SettingsError(
+            f"the classifier was trained on {info.backbone} {digest[:12]}, not on {backbone.name} "
+            f"{backbone.digest[:12]}; load that backbone, or train the classifier anew"
+        )
+
+
+class Network(NamedTuple):
+    """A model to read activations from."""
+
+    model: Backbone
+    classifier: ClassifierRef | None
+    """Whose network it is; None for a plain backbone."""
+    tuned: bool = False
+    """Whether the backbone is another than that of its name."""
+
+
+def network_of(backbone: BackboneName | None, classifier: Path | None, *, seed: int, device: str) -> Network:
+    """Opens a plain backbone, or the network of a classifier.
+
+    Args:
+        backbone: by name, or loaded; None is the classifier's own, or the usual one without a classifier.
+        classifier: folder of a classifier.
+        seed: of fresh weights, without a classifier.
+        device: where it runs.
+
+    Raises:
+        SettingsError: the backbone cannot be loaded, the classifier's files are not as they were written, or it was
+            trained on another backbone.
+    """
+    if classifier is None:
+        return Network(backbone_of(USUAL if backbone is None else backbone, seed=seed, device=device), None)
+    info = load_info(classifier)
+    own = info.backbone if backbone is None else backbone
+    return with_classifier(backbone_of(own, seed=info.settings.seed, device=device), classifier)
+
+
+def with_classifier(backbone: Backbone, folder: Path) -> Network:
+    """Puts a classifier's head on a backbone, whose last blocks get their weights where these were trained on.
+
+    Raises:
+        SettingsError: as `network_of`.
+    """
+    head, info = load_classifier(folder)
+    _check_backbone(backbone, info, info.backbone_digest)
+    if info.tuned is not None:
+        backbone = _tuned(backbone, info, folder / BACKBONE_FILE, info.tuned.digest)
+    model = HeadedBackbone(backbone, head, info)
+    return Network(model, ClassifierRef(folder=str(folder), digest=model.digest), model.tuned)
+
+
+def _tuned(backbone: Backbone, info: ClassifierInfo, path: Path, digest: str) -> ModuleBackbone:
+    if not isinstance(backbone, ModuleBackbone):
+        raise SettingsError(f"{path}: belongs to a ModuleBackbone, and {info.backbone} is none")
+    weights = read_tensors(path, beside=INFO_FILE, remedy="copy it again, or train the classifier anew")
+    try:
+        made = backbone.with_weights(weights)
+    except SettingsError as e:
+        raise SettingsError(f"{path}: does not fit: {e}") from e
+    if made.digest != digest:
+        raise SettingsError(
+            f"{path}: are not the weights that {INFO_FILE} speaks of; copy both again, or train the classifier anew"
+        )
+    return made
+
+
+def check_same(what: str, reads: str, recorded: ClassifierRef | None, given: Network) -> None:
+    """Sees that a coder or a store was made with the network that is to be read now.
+
+    One that was made without a classifier may be read with one that left the backbone as it is.
+
+    Args:
+        what: names the coder or the store, e.g. `--coder first`.
+        reads: a hookpoint of it.
+        recorded: what it says of itself.
+        given: the network now.
+
+    Raises:
+        SettingsError: it was another one.
+    """
+    now = given.classifier
+    if recorded is None and now is not None and (given.tuned or reads in (HIDDEN, LOGIT)):
+        raise SettingsError(f"--classifier {now}: {what} was made without a classifier; leave the option out")
+    if recorded is not None and now is None:
+        raise SettingsError(f"{what}: reads the network of the classifier {recorded}; name it with --classifier")
+    if recorded is not None and now is not None and recorded.digest != now.digest:
+        raise SettingsError(
+            f"--classifier {now}: {what} was made with the classifier {recorded}; give that one, or make it anew"
+        )

@@ -1,5 +1,6 @@
 """Makes any torch module a backbone: prepares pictures for it, and taps inputs and outputs of its submodules."""
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -124,7 +125,58 @@ class ModuleBackbone:
 
     def run(self, batch: Tensor, hookpoints: Sequence[str], swap: Mapping[str, Swap] | None = None) -> Activations:
         """Runs a batch, as the protocol says; it stops after the last hookpoint asked for."""
-        swaps = swap or {}
+        with torch.no_grad():
+            return self._run(batch, hookpoints, swap or {})
+
+    def run_to_learn(self, batch: Tensor, hookpoint: str) -> Tensor:
+        """Runs a batch up to one hookpoint, with gradients; of patches it returns the mean, so [n, width].
+
+        Raises:
+            SettingsError: there is no such hookpoint.
+        """
+        found = self._run(batch, [hookpoint], {})[hookpoint]
+        return found.mean(dim=1) if found.ndim == 3 else found
+
+    def unfrozen(self, n_blocks: int) -> "ModuleBackbone":
+        """Returns a copy whose last blocks, and all weights that the module lists after them, can be trained.
+
+        Raises:
+            SettingsError: there are no blocks, or fewer.
+        """
+        path, blocks = _blocks(self.name, self.module)
+        if n_blocks > len(blocks):
+            raise SettingsError(f"--unfreeze {n_blocks}: {self.name} has {len(blocks)} blocks")
+        made = self._copied()
+        first, on = f"{path}.{len(blocks) - n_blocks}.", False
+        for name, weight in made.module.named_parameters():
+            on = on or name.startswith(first)
+            weight.requires_grad_(on)
+        return made
+
+    def trainable(self) -> dict[str, nn.Parameter]:
+        """Returns the weights that can be trained, by name; none of a backbone that is frozen."""
+        return {name: weight for name, weight in self.module.named_parameters() if weight.requires_grad}
+
+    def with_weights(self, weights: Mapping[str, Tensor]) -> "ModuleBackbone":
+        """Returns a frozen copy with other values of some weights.
+
+        Raises:
+            SettingsError: one is not there, or has another shape.
+        """
+        made = self._copied()
+        own = dict(made.module.named_parameters())
+        for name, value in weights.items():
+            if name not in own or own[name].shape != value.shape:
+                raise SettingsError(f"{self.name}: has no weight {name} of shape {list(value.shape)}")
+            own[name].data.copy_(value)
+        return made
+
+    def _copied(self) -> "ModuleBackbone":
+        made = copy.copy(self)
+        made.module, made._digest = copy.deepcopy(self.module).requires_grad_(False), None
+        return made
+
+    def _run(self, batch: Tensor, hookpoints: Sequence[str], swaps: Mapping[str, Swap]) -> Activations:
         for name in (*hookpoints, *swaps):
             hookpoint_of(self, name)
         taken: Activations = {}
@@ -132,8 +184,7 @@ class ModuleBackbone:
             self._attach(n, taken, frozenset(hookpoints), swaps.get(n)) for n in {**dict.fromkeys(hookpoints), **swaps}
         ]
         try:
-            with torch.no_grad():
-                self.module(batch.to(self._device))
+            self.module(batch.to(self._device))
         except _EnoughError:
             # The rest of the network, a quarter of it for block 8 of 12, is not worth its time.
             pass

@@ -14,6 +14,7 @@ from autointerp.errors import DumpError, SettingsError
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
+from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of, threshold
 from autointerp.transcoder.harvest.silent_sampling import Lot, draw_lot
@@ -57,6 +58,8 @@ class Job:
     batch: int
     """Images run at once; batches never span checkpoints."""
     store: Store
+    classifier: ClassifierRef | None = None
+    """Whose network the backbone is."""
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -193,6 +196,7 @@ def _write(job: Job, plan: Plan, collector: Collector, dump: Path) -> Harvested:
         created=plan.created,
         created_by=f"autointerp {__version__}, harvest --seed {job.settings.seed}",
         model=job.backbone.name,
+        classifier=None if job.classifier is None else job.classifier.digest,
     )
     if dump.exists() and load_info(dump) == info:
         with open_dump(dump, allow_outside=True) as written:

@@ -52,7 +52,7 @@ class Plan(Record):
         if self.population != other.population:
             return "the images or their labels were others"
         if self.backbone != other.backbone:
-            return "the backbone was another"
+            return "the backbone or its classifier was another"
         if self.coders != other.coders:
             return f"the coders were {', '.join(c.name for c in self.coders)}, or others of these names"
         return None

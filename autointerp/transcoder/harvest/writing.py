@@ -171,15 +171,17 @@ def _stored(image: PopulationImage, store: Store) -> tuple[bytes | None, Path | 
     return data, path
 
 
-def dump_info(harvest: Harvest, *, name: str, created: str, created_by: str, model: str) -> DumpInfo:
-    """Makes the content of dump.json."""
+def dump_info(
+    harvest: Harvest, *, name: str, created: str, created_by: str, model: str, classifier: str | None = None
+) -> DumpInfo:
+    """Makes the content of dump.json; `classifier` is the digest of a classifier's network that was run."""
     source, labelled = harvest.collector.source, has_attribute(harvest.population)
     about = f"1: has it, 0: has not; the harvest's labels name it {harvest.settings.attribute!r}"
     return DumpInfo(
         name=name,
         created=created,
         created_by=created_by,
-        model=f"{model}, {source.about}",
+        model=f"{model}{f' with classifier {classifier[:12]}' if classifier else ''}, {source.about}",
         hookpoint=source.hookpoint,
         n_latents=source.encoder.n_latents,
         widths=tuple(source.encoder.widths),
@@ -187,6 +189,7 @@ def dump_info(harvest: Harvest, *, name: str, created: str, created_by: str, mod
         active_above=harvest.collector.above,
         patch_grid=harvest.grid,
         attribute=Attribute(name=harvest.settings.attribute, description=about) if labelled else None,
+        classifier=classifier,
     )
 
 
