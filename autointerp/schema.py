@@ -85,6 +85,8 @@ class FeatureRow:
     """Counts in 50 equal bins from `active_above` to `max_activation`."""
     parents: tuple[int, ...] | None = None
     """Features of smaller prefixes that fire where this one does, the closest first; None where not computed."""
+    duplicates: tuple[int, ...] | None = None
+    """Features of smaller prefixes that fire where this one does and nowhere else; None where not computed."""
 
 
 @dataclass(frozen=True, slots=True)

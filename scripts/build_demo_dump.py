@@ -120,7 +120,7 @@ def write(out: Path, full: Dump, latents: Sequence[int], seed: int) -> None:
     """Copies some latents of the harvest with their evidence; an earlier dump is replaced."""
     made = "train activations, train transcoder, harvest"
     created_by = f"autointerp {__version__}, {made} by scripts/build_demo_dump.py --seed {seed}: some of the latents"
-    info = full.info.model_copy(update={"name": "demo", "created_by": created_by})
+    info = full.info.model_copy(update={"name": "demo", "created_by": created_by, "hierarchy": None})
     numbers = ",".join(str(latent) for latent in latents)
     features = list(full.features(parse_features(numbers, n_latents=info.n_latents)))
     if out.exists():
@@ -135,9 +135,10 @@ def write(out: Path, full: Dump, latents: Sequence[int], seed: int) -> None:
 
 
 def _orphaned(feature: Feature, known: Sequence[int]) -> FeatureRow:
-    """What the dump says of a feature whose parents may have been left behind."""
-    parents = feature.row.parents
-    return replace(feature.row, parents=parents and tuple(p for p in parents if p in known))
+    """What the dump says of a feature whose parents and duplicates may have been left behind."""
+    left = (feature.row.parents, feature.row.duplicates)
+    parents, duplicates = (others and tuple(p for p in others if p in known) for others in left)
+    return replace(feature.row, parents=parents, duplicates=duplicates)
 
 
 def main() -> None:

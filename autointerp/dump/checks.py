@@ -183,7 +183,8 @@ def feature_faults(table: pa.Table, info: DumpInfo) -> Iterator[Fault]:
         stated & ((part < 0) | (part > n_active)), "n_active_attribute", with_attribute, "0 to n_active or null"
     )
     yield from _histogram_faults(table["histogram"])
-    yield from _parent_faults(feature, table["parents"], info)
+    for name in ("parents", "duplicates"):
+        yield from _parent_faults(feature, name, table[name], info)
 
 
 def _histogram_faults(histogram: pa.ChunkedArray) -> Iterator[Fault]:
@@ -200,14 +201,14 @@ def _histogram_faults(histogram: pa.ChunkedArray) -> Iterator[Fault]:
     yield from faults(negative, "histogram", histogram, "counts of 0 or more")
 
 
-def _parent_faults(feature: Ints, parents: pa.ChunkedArray, info: DumpInfo) -> Iterator[Fault]:
+def _parent_faults(feature: Ints, name: str, parents: pa.ChunkedArray, info: DumpInfo) -> Iterator[Fault]:
     named = ints(pc.call_function("list_flatten", [parents]))
     owner = ints(pc.call_function("list_parent_indices", [parents]))
     smaller = np.array([0, *info.widths])
     below = smaller[np.clip(np.searchsorted(smaller, feature, side="right") - 1, 0, len(smaller) - 1)]
     wrong = np.zeros(len(parents), np.bool_)
     wrong[owner[(named < 0) | (named >= below[owner])]] = True
-    yield from faults(wrong, "parents", parents, "latents of prefixes smaller than the feature's own, or null")
+    yield from faults(wrong, name, parents, "latents of prefixes smaller than the feature's own, or null")
 
 
 def image_faults(table: pa.Table) -> Iterator[Fault]:

@@ -28,6 +28,7 @@ FEATURES = pa.schema(
         pa.field("n_active_attribute", pa.int64()),
         pa.field("histogram", pa.list_(pa.int64())),
         pa.field("parents", pa.list_(pa.int32())),
+        pa.field("duplicates", pa.list_(pa.int32())),
     ]
 )
 """features.parquet, one row a feature, ascending."""
@@ -90,6 +91,27 @@ class Attribute(BaseModel):
     description: str
 
 
+class HierarchyInfo(BaseModel):
+    """How many parents and duplicates a dump states, and how many there would be by chance."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    n_with_parents: int
+    """Features that have a parent."""
+    n_with_duplicates: int
+    """Features that have a duplicate in a smaller prefix."""
+    n_too_rare: int
+    """Features that fire too rarely to tell."""
+    n_pairs: int
+    """Pairs of a feature and a parent; of a feature at most three are stated."""
+    n_pairs_shuffled: int | None = None
+    """The same with the patches of the candidates shuffled within each image; None where nothing has a place."""
+    share: float | None = None
+    """Part of the child's strong patches at which the parent is on, the mean over the pairs; None without any."""
+    elsewhere: float | None = None
+    """Part of the other patches of the same images at which it is on."""
+
+
 class DumpInfo(BaseModel):
     """The record of dump.json; keys it does not know are ignored, since other programs may add some."""
 
@@ -117,6 +139,8 @@ class DumpInfo(BaseModel):
     """Whether `n_images` and the counts speak of all images that were run, of a sample of them, or nobody knows."""
     classifier: str | None = Field(default=None, exclude_if=lambda value: value is None)
     """SHA-256, hex, over all weights of the classifier's network that was run; None for a model by itself."""
+    hierarchy: HierarchyInfo | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None where parents were not sought, or by a version that did not look at places."""
 
     @field_validator("format")
     @classmethod

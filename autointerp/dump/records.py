@@ -41,11 +41,20 @@ def with_silent_activations(exemplars: Sequence[Exemplar]) -> tuple[Exemplar, ..
 
 def feature_rows_of(table: pa.Table) -> Iterator[FeatureRow]:
     """The rows of a checked piece of features.parquet."""
-    names = ("feature", "width", "n_active", "max_activation", "n_active_attribute", "histogram", "parents")
+    names = (
+        "feature",
+        "width",
+        "n_active",
+        "max_activation",
+        "n_active_attribute",
+        "histogram",
+        "parents",
+        "duplicates",
+    )
     columns = [table[name].to_pylist() for name in names]
     for feature, width, n_active, max_activation, attribute, *lists in zip(*columns, strict=True):
-        bins, parents = (None if numbers is None else tuple(numbers) for numbers in lists)
-        yield FeatureRow(feature, width, n_active, max_activation, attribute, bins, parents)
+        bins, *others = (None if numbers is None else tuple(numbers) for numbers in lists)
+        yield FeatureRow(feature, width, n_active, max_activation, attribute, bins, *others)
 
 
 def exemplars_table(features: Sequence[int], exemplars: Sequence[Exemplar]) -> pa.Table:

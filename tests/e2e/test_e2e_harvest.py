@@ -64,10 +64,12 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
     done = harvest(images, "dump", "--coder", coder(Path("mine"), (8, 32)))
 
     assert done.code == 0
-    broken, made, following = done.out.splitlines()
+    broken, made, related, following = done.out.splitlines()
     assert broken.startswith("left out: images that cannot be read: 1 (e.g. images/plausible/broken.png: ")
     assert made.startswith("mine: 32 latents (")
     assert made.endswith(" -> dump")
+    assert related.startswith("mine: ")
+    assert " latents have parents, " in related
     assert following == "next: autointerp explain dump --run RUN --model MODEL"
     assert done.err.splitlines()[-1].startswith("images harvested: 20/20")
     checked = json.loads(run("inspect", "dump", "--check", "--json").out)

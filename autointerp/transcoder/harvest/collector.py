@@ -11,6 +11,8 @@ from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, heats_of, peaks_of
+from autointerp.transcoder.harvest.parents import Placed
+from autointerp.transcoder.harvest.places import PlaceFile
 from autointerp.transcoder.harvest.silent_sampling import Lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.settings import HarvestSettings
@@ -163,6 +165,8 @@ class Collector:
         """Activations of the pool's images, rows in the order of the lot."""
         self.vectors = RowFile(folder / f"{name}-vectors.float16", (lot.n_images, d_in), np.float16)
         """Mean of what the coder reads over an image's patches, unit length, by image."""
+        self.places = PlaceFile(folder / f"{name}-places", len(lot.images))
+        """Activations of the pool's images by patch."""
         self._place = np.full(lot.n_images, -1, np.int64)
         self._place[lot.images] = np.arange(len(lot.images))
 
@@ -194,6 +198,8 @@ class Collector:
             lambda rows: heats_of(entries, shape, at[rows], latents[rows]),
         )
         self._keep_rows(images, tokens, peaks)
+        if len(self.source.encoder.widths) > 1:
+            self.places.write(entries, self._place[images])
 
     def _keep_rows(self, images: Ints, tokens: Tensor, peaks: Peaks) -> None:
         vectors = tokens.float().mean(dim=1).cpu().numpy()
@@ -206,6 +212,7 @@ class Collector:
         """Returns all that a checkpoint must hold; the rows on disk are there already."""
         self.pool.flush()
         self.vectors.flush()
+        self.places.flush()
         return {name: getattr(owner, name) for name, owner in self._parts()}
 
     def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
@@ -218,11 +225,26 @@ class Collector:
         """Closes the files."""
         self.pool.close()
         self.vectors.close()
+        self.places.close()
+
+    def placed(self) -> Placed:
+        """Returns the activations of the pool's images by patch; none without smaller prefixes."""
+        image, rows = self.places.read()
+        return Placed(
+            image=image,
+            patch=rows["patch"].astype(np.int64),
+            latent=rows["latent"].astype(np.int64),
+            value=rows["value"],
+            n_images=len(self.lot.images),
+            n_patches=max(1, self.active.heat.shape[2]),
+            peaks=np.asarray(self.pool.read(), np.float32),
+        )
 
     def _parts(self) -> Iterator[tuple[str, object]]:
         """Yields the name of each part of a checkpoint, and whose attribute it is."""
         own = ("n_active", "n_active_attribute", "highest")
         top = ("top_activation", "top_image", "top_slot", "heat")
         rest = ("rest_key", "rest_activation", "rest_image", "rest_slot")
-        for owner, names in ((self, own), (self.active, top + rest), (self.levels, ("exponent", "counts"))):
+        levels, places = (self.levels, ("exponent", "counts")), (self.places, ("extent",))
+        for owner, names in ((self, own), (self.active, top + rest), levels, places):
             yield from ((name, owner) for name in names)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.clock import now
-from autointerp.dump.format import load_info
+from autointerp.dump.format import HierarchyInfo, load_info
 from autointerp.dump.reader import open_dump
 from autointerp.errors import DumpError, SettingsError
 from autointerp.statistics.rates import Ints
@@ -43,6 +43,8 @@ class Harvested:
     n_stored: int
     """Images in the dump."""
     active_above: float
+    hierarchy: HierarchyInfo | None = None
+    """Parents and duplicates; None where a coder has no smaller prefixes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _write(job: Job, plan: Plan, collector: Collector, dump: Path) -> Harvested:
         model=job.backbone.name,
         classifier=None if job.classifier is None else job.classifier.digest,
     )
-    if dump.exists() and load_info(dump) == info:
+    if dump.exists() and load_info(dump).model_copy(update={"hierarchy": None}) == info:
         with open_dump(dump, allow_outside=True) as written:
             n_stored = len(written.images_table())
     else:
@@ -211,4 +213,5 @@ def _write(job: Job, plan: Plan, collector: Collector, dump: Path) -> Harvested:
         n_images=info.n_images,
         n_stored=n_stored,
         active_above=info.active_above,
+        hierarchy=load_info(dump).hierarchy,
     )

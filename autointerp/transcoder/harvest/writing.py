@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtrc
 
 from autointerp.dump.format import HISTOGRAM_BINS, Attribute, DumpInfo
 from autointerp.dump.pool import least_stated
@@ -19,89 +18,12 @@ from autointerp.images.region import box_from_heat
 from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.harvest.parents import Hierarchy, hierarchy_of
 from autointerp.transcoder.harvest.silent_sampling import Likeness, cut, draw_silent
 from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 
 Floats = npt.NDArray[np.float32]
-Parents = list[tuple[int, ...] | None]
-"""For each latent its parents, the closest first; None where it fires too rarely to tell."""
-
-FEWEST = 5
-"""Images of the pool on which a child must fire."""
-SHARE = 0.5
-"""Part of them on which a parent fires, at least …"""
-LIFT = 2.0
-"""… and how many times as often as on any image, at least."""
-LEVEL = 0.05
-"""Chance of any false parent of a child, were firing independent: Bonferroni's bound over its candidates."""
-MOST = 3
-CHILDREN = 512
-"""Children compared at once."""
-
-
-def parents_of(activations: Floats, above: float, widths: tuple[int, ...], decoder: Floats | None) -> Parents:
-    """Returns at most `MOST` parents of each latent, among the latents of prefixes smaller than its own.
-
-    A candidate p is a parent of c if it fires on at least `SHARE` of the images that fire c, at least `LIFT` times as
-    often there as on any image, and more often than chance would have it (binomial tail, `LEVEL`). Parents are ordered
-    by share · (1 + cosine)/2 with the cosine between what the two write: of latents that fire together, the one that
-    writes in the same direction is closer than one that merely keeps it company. Firing together on an image does not
-    mean in the same place of it.
-
-    Args:
-        activations: [n_images, n_latents], on images drawn uniformly.
-        above: activation above which a latent fires.
-        widths: nested prefixes, ascending.
-        decoder: [n_latents, d_out]; None leaves the cosine at 0.
-
-    Returns:
-        For each latent; empty for the smallest prefix, which has no smaller ones.
-    """
-    found: Parents = [()] * widths[0]
-    for below, width in pairwise(widths):
-        for start in range(below, width, CHILDREN):
-            found += _parents_of_block(
-                activations, above, below, np.arange(start, min(start + CHILDREN, width)), decoder
-            )
-    return found
-
-
-def _parents_of_block(
-    activations: Floats, above: float, n_candidates: int, children: npt.NDArray[np.int64], decoder: Floats | None
-) -> Parents:
-    """Finds the parents of neighbouring latents among the first `n_candidates`."""
-    fires = (activations[:, children] > np.float32(above)).astype(np.float32)
-    candidates = (activations[:, :n_candidates] > np.float32(above)).astype(np.float32)
-    both = (fires.T @ candidates).astype(np.float64)
-    counts, chance = fires.sum(axis=0).astype(np.int64), candidates.mean(axis=0, dtype=np.float64)
-    share = both / np.maximum(counts, 1)[:, None]
-    close = (counts[:, None] >= FEWEST) & (share >= SHARE) & (share >= LIFT * chance)
-    row, column = np.nonzero(close)
-    # P[X > k - 1] of a binomial X.
-    by_luck = bdtrc(both[row, column] - 1, counts[row], chance[column])
-    kept = by_luck * n_candidates < LEVEL
-    row, column = row[kept], column[kept]
-    closeness = share[row, column] * (1 + _cosine(decoder, children[row], column)) / 2
-    return [_closest(column[row == i], closeness[row == i], int(n)) for i, n in enumerate(counts)]
-
-
-def _closest(candidates: npt.NDArray[np.int64], closeness: Floats, n_fires: int) -> tuple[int, ...] | None:
-    if n_fires < FEWEST:
-        return None
-    order = np.lexsort((candidates, -closeness))[:MOST]
-    return tuple(candidates[order].tolist())
-
-
-def _cosine(decoder: Floats | None, one: npt.NDArray[np.int64], other: npt.NDArray[np.int64]) -> Floats:
-    """Returns [pairs], -1 to 1; 0 where a row is all zeros or there is no decoder."""
-    if decoder is None:
-        return np.zeros(len(one), np.float32)
-    a, b = decoder[one], decoder[other]
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(axis=1) / np.where(lengths > 0, lengths, 1)
-
-
 ALIKE = 512
 """Images of the pool that are named as most alike."""
 BLOCK = 256
@@ -126,14 +48,17 @@ class Harvest:
 
 
 def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> int:
-    """Writes the dump; returns how many images it holds.
+    """Writes the dump, with what is found of parents; returns how many images it holds.
 
     Raises:
         DumpError: the folder exists or cannot be made.
         SettingsError: an image is not the file any more that was run.
     """
-    evidence = Evidence(harvest)
-    pool = set(harvest.collector.lot.images.tolist())
+    evidence, collector = Evidence(harvest), harvest.collector
+    hierarchy = hierarchy_of(collector.placed(), info.widths, collector.source.decoder, seed=harvest.settings.seed)
+    if len(info.widths) > 1:
+        info = info.model_copy(update={"hierarchy": hierarchy.info})
+    pool = set(collector.lot.images.tolist())
     used = sorted(evidence.images() | pool)
     with DumpWriter(folder, info, pooled=True) as writer:
         groups = harvest.population.group_names
@@ -151,7 +76,7 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
                 label=image.label,
                 pool=number in pool,
             )
-        for row, exemplars, on_pool in evidence.features(info):
+        for row, exemplars, on_pool in evidence.features(info, hierarchy):
             writer.add_feature(row, exemplars, on_pool)
     return len(used)
 
@@ -218,12 +143,12 @@ class Evidence:
             found.update(image for image, *_ in silent)
         return found
 
-    def features(self, info: DumpInfo) -> Iterator[tuple[FeatureRow, list[Exemplar], PoolRow | None]]:
+    def features(
+        self, info: DumpInfo, hierarchy: Hierarchy
+    ) -> Iterator[tuple[FeatureRow, list[Exemplar], PoolRow | None]]:
         """Yields each latent with its rows and with what it does on the pool, ascending."""
-        pool = np.asarray(self._collector.pool.read(), np.float32)
-        parents = parents_of(pool, self._collector.above, info.widths, self._collector.source.decoder)
         for latent, silent, on_pool in self._latents(least_stated(info)):
-            yield self._row(latent, info, parents), self._exemplars(latent, silent), on_pool
+            yield self._row(latent, info, hierarchy), self._exemplars(latent, silent), on_pool
 
     def _latents(self, least: float = np.inf) -> Iterator[tuple[int, list[SilentRow], PoolRow | None]]:
         """Yields each latent, its silent rows, and its activations above `least` on the pool."""
@@ -253,7 +178,7 @@ class Evidence:
         images = sorted(image for image, *_ in self._active(latent))
         return self._vectors[images].astype(np.float32).sum(axis=0) / max(1, len(images))
 
-    def _row(self, latent: int, info: DumpInfo, parents: Parents) -> FeatureRow:
+    def _row(self, latent: int, info: DumpInfo, hierarchy: Hierarchy) -> FeatureRow:
         gathered = self._collector
         n_active, highest = int(gathered.n_active[latent]), float(gathered.highest[latent])
         return FeatureRow(
@@ -263,7 +188,8 @@ class Evidence:
             max_activation=highest,
             n_active_attribute=int(gathered.n_active_attribute[latent]) if self._labelled else None,
             histogram=self._histogram(latent, n_active, highest) if n_active else None,
-            parents=parents[latent],
+            parents=hierarchy.parents[latent],
+            duplicates=hierarchy.duplicates[latent],
         )
 
     def _histogram(self, latent: int, n_active: int, highest: float) -> tuple[int, ...]:
