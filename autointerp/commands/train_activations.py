@@ -5,7 +5,7 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, StoreSettings
+from autointerp.transcoder.settings import BACKBONES, ENDINGS, USUAL, BackboneName, StoreSettings
 
 
 class TrainActivations(Command):
@@ -25,7 +25,7 @@ class TrainActivations(Command):
         BackboneName | None,
         Option(
             default=f"the classifier's own, else {USUAL}",
-            help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.",
+            help=f"The model: {BACKBONES}; {ENDINGS}.",
         ),
     ] = None
     classifier: Path | None = None

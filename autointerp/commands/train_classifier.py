@@ -5,7 +5,15 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.transcoder.settings import BACKBONES, USUAL, BackboneName, ClassifierSettings, Several, TuningSettings
+from autointerp.transcoder.settings import (
+    BACKBONES,
+    ENDINGS,
+    USUAL,
+    BackboneName,
+    ClassifierSettings,
+    Several,
+    TuningSettings,
+)
 
 
 class TrainClassifier(Command):
@@ -25,9 +33,7 @@ class TrainClassifier(Command):
     """A CSV file of path, label (1 has a physical error, 0, or empty) and perhaps group; else folder names decide."""
     error_folders: Several = ()
     """A folder whose images have an error, all others not; repeat it for several."""
-    backbone: Annotated[
-        BackboneName, Option(help=f"The model: {BACKBONES}; with `:random` after it, it has fresh weights.")
-    ] = USUAL
+    backbone: Annotated[BackboneName, Option(help=f"The model: {BACKBONES}; {ENDINGS}.")] = USUAL
     settings: ClassifierSettings = ClassifierSettings()
     """What is trained and how."""
     tuning: TuningSettings = TuningSettings()

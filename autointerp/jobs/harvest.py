@@ -8,6 +8,7 @@ from autointerp.counting import Counting, Uncounted
 from autointerp.images.formats import LeftOut
 from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
+from autointerp.transcoder.backbones.names import parsed, typed_backbone
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import load_info
 from autointerp.transcoder.coder_io import UNKNOWN, StoredCoder
@@ -62,7 +63,7 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
 
 def _network(settings: Harvest, stored: dict[str, StoredCoder]) -> Network:
     """Opens what the coders read: the backbone that is named, or that they name, with the classifier's head if any."""
-    name = settings.backbone
+    name = settings.backbone and _named(settings.backbone, stored)
     if settings.classifier is None:
         network = Network(load_backbone(name or backbone_name(stored), device=settings.device), None)
     else:
@@ -73,6 +74,13 @@ def _network(settings: Harvest, stored: dict[str, StoredCoder]) -> Network:
         if one.info.model != UNKNOWN:
             check_same(f"--coder {spec}", one.info.reads, one.info.classifier, network)
     return network
+
+
+def _named(typed: str, stored: dict[str, StoredCoder]) -> str:
+    """Returns the model that was typed, as the coders show pictures to it where these are of that model."""
+    asked, models = parsed(typed), sorted({c.info.model for c in stored.values()})
+    same = [m for m in models if (own := parsed(m)).base == asked.base and own.random == asked.random]
+    return same[0] if asked.crop is None and len(same) == 1 else typed_backbone(typed)
 
 
 def _telling(progress: Counting) -> Callable[[int, int], None]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from autointerp.errors import ImageError, SettingsError
 from autointerp.images.decode import decoding
 from autointerp.images.threads import worker_threads
-from autointerp.transcoder.backbones.protocol import Backbone
+from autointerp.transcoder.backbones.protocol import Backbone, frame_of
 from autointerp.transcoder.population import PopulationImage
 
 AHEAD = 2
@@ -42,7 +42,9 @@ def prepared_batches(
 
 def _prepared(backbone: Backbone, image: PopulationImage) -> Tensor:
     try:
-        with decoding(image.path, at_most=backbone.side) as decoded:
+        # A JPEG may be decoded smaller as long as neither side has to be enlarged again.
+        shorter, longer = sorted((image.width, image.height))
+        with decoding(image.path, at_most=-(-frame_of(backbone).least * longer // shorter)) as decoded:
             return backbone.prepare(decoded.image)
     except ImageError as e:
         raise SettingsError(f"{e}; it could be read before") from e

@@ -30,6 +30,10 @@ A source of backbones is added here.
 """
 BACKBONES = f"{USUAL}, {' or '.join(f'{source}:NAME' for source in SOURCES)}"
 """All names of backbones, in words."""
+ENDINGS = (
+    "`:random` after it gives it fresh weights, `:stretch` shows it whole pictures where its own preprocessing crops"
+)
+"""What may stand after a name, in words."""
 
 
 def one_or_several(value: object) -> object:

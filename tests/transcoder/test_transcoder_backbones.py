@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.dinov2 import Shape, VisionTransformer
 from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.names import typed_backbone
+from autointerp.transcoder.backbones.protocol import Frame
 from autointerp.transcoder.backbones.registry import load_backbone
 
 TINY = Shape(side=8, patch=4, width=6, heads=2, n_blocks=3)
@@ -158,6 +160,45 @@ def test_a_picture_is_stretched_to_the_square_and_normalised():
     torch.testing.assert_close(found[:, 3, 5], torch.tensor([1.0, -2.0, 0.0]))
 
 
+def test_a_picture_is_brought_to_a_shorter_side_and_its_middle_is_kept():
+    image = Image.new("RGB", (40, 20), "black")
+    image.paste("white", (10, 0, 30, 20))
+
+    found = Preparation(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), Image.Resampling.BOX, shortest=8)(image)
+    wider = Preparation(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), Image.Resampling.BOX, shortest=10)(image)
+
+    # 16 x 8 pixels, white from 4 to 12; 20 x 10 pixels, of which the 6th to the 13th are kept.
+    assert found.min() == found.max() == 1.0
+    assert wider.min() == wider.max() == 1.0
+    assert float(Preparation(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))(image).min()) < 0.1
+
+
+def test_a_frame_says_which_pixels_are_seen():
+    assert Frame(224).seen((500, 375)) == (0.0, 0.0, 500.0, 375.0)
+    # Brought to 341 x 256 and cropped from column 58 and row 16 on.
+    left, top, right, bottom = Frame(224, 256).seen((500, 375))
+    assert (left, right) == (pytest.approx(58 * 500 / 341), pytest.approx(282 * 500 / 341))
+    assert (top, bottom) == (pytest.approx(16 * 375 / 256), pytest.approx(240 * 375 / 256))
+    assert (Frame(224).least, Frame(224, 256).least) == (224, 256)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("dinov2-small", "dinov2-small"),
+        ("dinov2-small:random", "dinov2-small:random"),
+        ("hf:a/b", "hf:a/b:crop"),
+        ("hf:a/b:random", "hf:a/b:crop:random"),
+        ("hf:a/b:stretch", "hf:a/b"),
+        ("hf:a/b:random:stretch", "hf:a/b:random"),
+        ("timm:vit:crop", "timm:vit:crop"),
+        ("mine", "mine"),
+    ],
+)
+def test_a_typed_name_crops_as_the_model_s_own_preprocessing_does(typed: str, meant: str):
+    assert typed_backbone(typed) == meant
+
+
 @pytest.mark.parametrize(
     ("taps", "problem"),
     [
@@ -283,6 +324,12 @@ def test_a_timm_model_comes_with_its_own_size_and_its_pooled_vector(timm: list[t
     torch.testing.assert_close(found["pooled"], backbone.module(batch))
 
 
+def test_a_timm_model_is_cropped_by_its_own_share(timm: list[tuple[str, bool]]):
+    cropped = load_backbone("timm:vit:crop")
+
+    assert (cropped.name, cropped.frame) == ("timm:vit:crop", Frame(8, 8))
+
+
 def test_a_timm_model_with_fresh_weights_is_asked_for_untrained(timm: list[tuple[str, bool]]):
     backbone = load_backbone("timm:vit:random")
 
@@ -341,6 +388,30 @@ def test_a_hugging_face_clip_gives_its_projected_image_vector(clip: Path):
     assert found["pooled"].shape == (2, 16)
     assert (found["blocks.1.mlp.hidden"].shape, found["blocks.1.mlp.out"].shape) == ((2, 16, 64), (2, 16, 32))
     assert float(backbone.prepare(Image.new("RGB", (50, 40), "white"))[0, 0, 0]) == (1 - 0.5) / 0.25
+
+
+def test_a_hugging_face_model_sees_what_its_own_processor_shows_it(clip: Path):
+    import transformers  # pyright: ignore[reportMissingImports]
+
+    processor = transformers.CLIPImageProcessorPil(
+        size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}, resample=3
+    )
+    processor.save_pretrained(clip)
+    noise = np.random.default_rng(0).integers(0, 256, (61, 90, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise)
+
+    cropped, whole = load_backbone(f"hf:{clip}:crop"), load_backbone(f"hf:{clip}")
+
+    theirs = torch.from_numpy(np.asarray(processor(picture)["pixel_values"][0]))
+    torch.testing.assert_close(cropped.prepare(picture), theirs, atol=1e-5, rtol=0)
+    assert not torch.allclose(whole.prepare(picture), theirs, atol=0.1)
+    assert (cropped.name, whole.name) == (f"hf:{clip}:crop", f"hf:{clip}")
+    assert (cropped.frame, whole.frame) == (Frame(32, 40), Frame(32))
+    assert cropped.digest != whole.digest
+
+
+def test_a_model_whose_own_processor_stretches_has_no_crop(clip: Path):
+    assert load_backbone(f"hf:{clip}:crop").name == f"hf:{clip}"
 
 
 def test_a_hugging_face_model_with_fresh_weights_follows_its_seed(clip: Path):

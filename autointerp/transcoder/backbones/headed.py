@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.module import ModuleBackbone, state_digest
-from autointerp.transcoder.backbones.protocol import Activations, Backbone, Hookpoint, Swap, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Activations, Backbone, Hookpoint, Swap, frame_of, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
 from autointerp.transcoder.classifier import (
     BACKBONE_FILE,
@@ -54,6 +54,7 @@ class HeadedBackbone:
         self.digest = hashlib.sha256(f"{backbone.digest} {state_digest(classifier)}".encode()).hexdigest()
         self.side = backbone.side
         self.patch_grid = backbone.patch_grid
+        self.frame = frame_of(backbone)
         self.tuned = info.tuned is not None
 
     def prepare(self, image: Image.Image) -> Tensor:
@@ -119,8 +120,8 @@ def network_of(backbone: BackboneName | None, classifier: Path | None, *, seed: 
     if classifier is None:
         return Network(backbone_of(USUAL if backbone is None else backbone, seed=seed, device=device), None)
     info = load_info(classifier)
-    own = info.backbone if backbone is None else backbone
-    return with_classifier(backbone_of(own, seed=info.settings.seed, device=device), classifier)
+    own, typed = (info.backbone, False) if backbone is None else (backbone, True)
+    return with_classifier(backbone_of(own, seed=info.settings.seed, device=device, typed=typed), classifier)
 
 
 def with_classifier(backbone: Backbone, folder: Path) -> Network:

@@ -17,6 +17,7 @@ from autointerp.transcoder.backbones.module import (
     Tap,
     block_taps,
 )
+from autointerp.transcoder.backbones.names import name_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig  # pyright: ignore[reportMissingImports]
@@ -52,7 +53,7 @@ class _Pooled(nn.Module):
         return tokens.mean(dim=1) if said.pooler_output is None else said.pooler_output
 
 
-def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
+def huggingface_backbone(name: str, *, crop: bool, random: bool, seed: int, device: str) -> ModuleBackbone:
     """Loads a vision model with its own input size, resampling and normalisation.
 
     A name is such as `openai/clip-vit-large-patch14`, or a folder that `save_pretrained` wrote; the other arguments are
@@ -65,7 +66,7 @@ def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> 
     need(f"--backbone hf:{name}", ("transformers",), "backbones")
     import transformers  # pyright: ignore[reportMissingImports]
 
-    full = f"hf:{name}{':random' if random else ''}"
+    full = name_of(f"hf:{name}", crop=crop, random=random)
     try:
         config = transformers.AutoConfig.from_pretrained(name)
         kind = getattr(transformers, _VISION.get(config.model_type, "AutoModel"))
@@ -79,10 +80,11 @@ def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> 
         stated, _ = transformers.image_processing_utils.BaseImageProcessor.get_image_processor_dict(name)
     except (OSError, ValueError) as e:
         raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
-    preparation = _preparation(stated, vision)
+    preparation = _preparation(stated, vision, crop=crop)
     patch = getattr(vision, "patch_size", None)
     if not isinstance(patch, int) or preparation.side % patch:
         raise SettingsError(f"--backbone {full}: no square patches that tile its input; wrap it with ModuleBackbone")
+    full = name_of(f"hf:{name}", crop=preparation.shortest is not None, random=random)
     grid = preparation.side // patch
     taps = {n: Tap(f"model.{t.path}", t.side, t.kind) for n, t in block_taps(full, model).items()}
     return ModuleBackbone(
@@ -96,15 +98,23 @@ def huggingface_backbone(name: str, *, random: bool, seed: int, device: str) -> 
     )
 
 
-def _preparation(stated: Mapping[str, object], config: "PretrainedConfig") -> Preparation:
-    """Reads what preprocessor_config.json says, without the centre crop."""
+def _preparation(stated: Mapping[str, object], config: "PretrainedConfig", *, crop: bool) -> Preparation:
+    """Reads what preprocessor_config.json says, the centre crop only if asked for."""
     side = _side(stated.get("crop_size")) or _side(stated.get("size")) or getattr(config, "image_size", 224)
     mean, std = stated.get("image_mean", IMAGENET_MEAN), stated.get("image_std", IMAGENET_STD)
     resample = stated.get("resample", Image.Resampling.BICUBIC)
     assert isinstance(mean, list | tuple)
     assert isinstance(std, list | tuple)
     assert isinstance(resample, int)
-    return Preparation(side, tuple(mean), tuple(std), Image.Resampling(resample))
+    shortest = max(side, _side(stated.get("size")) or side) if crop and _crops(stated) else None
+    return Preparation(side, tuple(mean), tuple(std), Image.Resampling(resample), shortest)
+
+
+def _crops(stated: Mapping[str, object]) -> bool:
+    """Says whether a model's own preprocessing crops the middle of a picture brought to a shorter side."""
+    size = stated.get("size")
+    by_shorter = not isinstance(size, Mapping) or "shortest_edge" in size
+    return stated.get("do_center_crop") is True and by_shorter
 
 
 def _side(size: object) -> int | None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.protocol import Activations, Hookpoint, Kind, Swap, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Activations, Frame, Hookpoint, Kind, Swap, hookpoint_of
 
 Channels = tuple[float, float, float]
 
@@ -23,11 +23,7 @@ IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
-    """Stretches a picture to a square and normalises it.
-
-    Nothing is cropped away, though many models were trained on centre crops: the patches must cover the whole picture
-    for a heat map to lie on it.
-    """
+    """Brings a picture to a square, by stretching all of it or by cropping its middle, and normalises it."""
 
     side: int
     """Pixels of the square."""
@@ -35,10 +31,25 @@ class Preparation:
     std: Channels = IMAGENET_STD
     """Of red, green and blue on a scale of 0 to 1."""
     resample: Image.Resampling = Image.Resampling.BICUBIC
+    shortest: int | None = None
+    """The shorter side in pixels, at least `side`, to which the picture is brought before its middle is cropped; None
+    stretches all of it."""
+
+    @property
+    def frame(self) -> Frame:
+        """Returns what of a picture it shows."""
+        return Frame(self.side, self.shortest)
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Returns the prepared picture, [3, side, side], float32."""
-        pixels = np.asarray(image.convert("RGB").resize((self.side, self.side), self.resample), dtype=np.float32)
+        framed, square = image.convert("RGB"), (self.side, self.side)
+        if self.shortest is None:
+            framed = framed.resize(square, self.resample)
+        else:
+            framed = framed.resize(self.frame.resized(image.size), self.resample)
+            left, top = ((n - self.side) // 2 for n in framed.size)
+            framed = framed.crop((left, top, left + self.side, top + self.side))
+        pixels = np.asarray(framed, dtype=np.float32)
         normal = (pixels / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
         return torch.from_numpy(normal.transpose(2, 0, 1).copy())
 
@@ -72,8 +83,8 @@ class ModuleBackbone:
     Args:
         name: for people and for files.
         module: takes [n, 3, side, side]; is put into evaluation mode and moved to `device`.
-        prepare: from an RGB picture to [3, side, side]. It should stretch rather than crop: patches are taken to tile
-            the whole picture.
+        prepare: from an RGB picture to [3, side, side]. One that is no `Preparation` should stretch rather than crop:
+            patches are then taken to tile the whole picture.
         taps: by the name of the hookpoint, in the order in which the module passes them.
         side: pixels of a prepared image, each way.
         patch_grid: rows and columns of the patches.
@@ -98,6 +109,7 @@ class ModuleBackbone:
         self.side = side
         self.patch_grid = patch_grid
         self._prepare = prepare
+        self.frame = prepare.frame if isinstance(prepare, Preparation) else Frame(side)
         self._digest: str | None = None
         self.module = module.eval().requires_grad_(False).to(device)
         self._device = torch.device(device)

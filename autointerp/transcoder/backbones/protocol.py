@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from PIL import Image
 from torch import Tensor
@@ -25,6 +25,49 @@ class Hookpoint:
     for the image."""
     width: int
     """Length of the vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Says what of a picture a model sees."""
+
+    side: int
+    """Pixels of the square that it takes."""
+    shortest: int | None = None
+    """The shorter side in pixels to which a picture is brought before its middle is cropped; None stretches it all."""
+
+    @property
+    def least(self) -> int:
+        """Returns the pixels of the shorter side below which a picture is enlarged."""
+        return self.side if self.shortest is None else self.shortest
+
+    def resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Returns width and height, in pixels, of a picture of that size before its middle is cropped."""
+        assert self.shortest is not None
+        least = min(size)
+        width, height = (self.shortest if n == least else int(self.shortest * n / least) for n in size)
+        return width, height
+
+    def seen(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """Returns left, top, right and bottom of what is seen of a picture of that width and height, in its pixels."""
+        if self.shortest is None:
+            return 0.0, 0.0, float(size[0]), float(size[1])
+        edges = []
+        for whole, resized in zip(size, self.resized(size), strict=True):
+            first = (resized - self.side) // 2
+            edges.append((first * whole / resized, (first + self.side) * whole / resized))
+        (left, right), (top, bottom) = edges
+        return left, top, right, bottom
+
+
+@runtime_checkable
+class Framed(Protocol):
+    """Describes a backbone that says what of a picture it sees."""
+
+    @property
+    def frame(self) -> Frame:
+        """Returns it."""
+        ...
 
 
 class Backbone(Protocol):
@@ -80,6 +123,11 @@ class Backbone(Protocol):
             SettingsError: there is no such hookpoint.
         """
         ...
+
+
+def frame_of(backbone: Backbone) -> Frame:
+    """Returns what of a picture a backbone sees: all of it, where it does not say."""
+    return backbone.frame if isinstance(backbone, Framed) else Frame(backbone.side)
 
 
 def hookpoint_of(backbone: Backbone, name: str) -> Hookpoint:

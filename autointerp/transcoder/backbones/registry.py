@@ -7,18 +7,17 @@ import torch
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.names import RANDOM, parsed, typed_backbone
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.settings import BACKBONES, SOURCES, USUAL, BackboneName
-
-RANDOM = ":random"
-"""After a name: the same architecture with fresh weights, as a control."""
 
 
 def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBackbone:
     """Loads the backbone of that name.
 
     Args:
-        name: one of `BACKBONES`; with `:random` at the end, its architecture with fresh weights.
+        name: one of `BACKBONES`, as files state it: with `:crop` at the end shown the middle of a picture, as its own
+            preprocessing does, else all of it; with `:random`, its architecture with fresh weights.
         seed: of fresh weights; without effect on trained ones.
         device: where it runs, as torch names it.
 
@@ -27,7 +26,7 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
             had.
     """
     check_device(device)
-    base, random = name.removesuffix(RANDOM), name.endswith(RANDOM)
+    base, crop, random = parsed(name)
     source, colon, model = base.partition(":")
     if base == USUAL:
         from autointerp.transcoder.backbones.dinov2 import dinov2_small
@@ -36,19 +35,21 @@ def load_backbone(name: str, *, seed: int = 0, device: str = "cpu") -> ModuleBac
     if colon and model and source in SOURCES:
         module, _, load = SOURCES[source].partition(":")
         home = importlib.import_module(f"autointerp.transcoder.backbones.{module}")
-        loaded = getattr(home, load)(model, random=random, seed=seed, device=device)
+        loaded = getattr(home, load)(model, crop=bool(crop), random=random, seed=seed, device=device)
         assert isinstance(loaded, ModuleBackbone)
         return loaded
     raise SettingsError(f"--backbone {name!r}: there is {BACKBONES}, each also with {RANDOM}")
 
 
-def backbone_of(given: BackboneName, *, seed: int, device: str) -> Backbone:
-    """Returns the backbone that was named, or the one that was given.
+def backbone_of(given: BackboneName, *, seed: int, device: str, typed: bool = True) -> Backbone:
+    """Returns the backbone that somebody named, or a file (`typed` is False), or the one that was given.
 
     Raises:
         SettingsError: as `load_backbone`.
     """
-    return load_backbone(given, seed=seed, device=device) if isinstance(given, str) else cast("Backbone", given)
+    if isinstance(given, str):
+        return load_backbone(typed_backbone(given) if typed else given, seed=seed, device=device)
+    return cast("Backbone", given)
 
 
 def check_device(device: str) -> None:

@@ -1,5 +1,6 @@
 """Vision transformers of the package timm, by name."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,6 +9,7 @@ from PIL import Image
 from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
 from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.names import name_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,8 +21,8 @@ _RESAMPLING = {
 }
 
 
-def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleBackbone:
-    """Loads the model that timm knows as `name`, with its own input size, resampling and normalisation.
+def timm_backbone(name: str, *, crop: bool, random: bool, seed: int, device: str) -> ModuleBackbone:
+    """Loads the model that timm knows as `name`, with its own input size, resampling, normalisation, and crop if asked.
 
     `pooled` is what its classification layer would read. A name is such as `vit_base_patch16_224`; the other arguments
     are those of `load_backbone`.
@@ -33,7 +35,7 @@ def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleB
     import timm  # pyright: ignore[reportMissingImports]
     from timm.data import resolve_model_data_config  # pyright: ignore[reportMissingImports]
 
-    full = f"timm:{name}{':random' if random else ''}"
+    full = name_of(f"timm:{name}", crop=crop, random=random)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -45,6 +47,8 @@ def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleB
     grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
     if height != width or grid is None or not hasattr(model, "head"):
         raise SettingsError(f"--backbone {full}: not a transformer over square patches of a square image")
+    shortest = _shortest(config, height) if crop else None
+    full = name_of(f"timm:{name}", crop=shortest is not None, random=random)
     return ModuleBackbone(
         full,
         model,
@@ -53,9 +57,18 @@ def timm_backbone(name: str, *, random: bool, seed: int, device: str) -> ModuleB
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
             resample=_RESAMPLING.get(config["interpolation"], Image.Resampling.BICUBIC),
+            shortest=shortest,
         ),
         taps={**block_taps(full, model), "pooled": Tap("head", "input", "pooled")},
         side=height,
         patch_grid=(int(grid[0]), int(grid[1])),
         device=device,
     )
+
+
+def _shortest(config: Mapping[str, object], side: int) -> int | None:
+    """Reads to which shorter side the model's own preprocessing brings a picture; None where it stretches it."""
+    share = config.get("crop_pct", 1.0)
+    if config.get("crop_mode", "center") == "squash" or not isinstance(share, int | float):
+        return None
+    return max(side, int(side / share))

@@ -12,7 +12,7 @@ from autointerp.dump.format import HierarchyInfo, load_info
 from autointerp.dump.reader import open_dump
 from autointerp.errors import DumpError, SettingsError
 from autointerp.statistics.rates import Ints
-from autointerp.transcoder.backbones.protocol import Backbone
+from autointerp.transcoder.backbones.protocol import Backbone, frame_of
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.harvest.collector import Collector
@@ -191,7 +191,7 @@ def _pass(
 def _write(job: Job, plan: Plan, collector: Collector, dump: Path) -> Harvested:
     """Writes one dump, unless an earlier run of the same harvest has."""
     grid = job.backbone.patch_grid if collector.active.heat.shape[2] else None
-    whole = Harvest(collector, job.population, job.settings, grid)
+    whole = Harvest(collector, job.population, job.settings, grid, frame_of(job.backbone))
     info = dump_info(
         whole,
         name=dump.name,

@@ -16,8 +16,10 @@ from autointerp.errors import SettingsError
 from autointerp.images.decode import digest_of
 from autointerp.images.region import box_from_heat
 from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
+from autointerp.transcoder.backbones.protocol import Frame
 from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.harvest.framing import over_the_whole
 from autointerp.transcoder.harvest.parents import Hierarchy, hierarchy_of
 from autointerp.transcoder.harvest.silent_sampling import Likeness, cut, draw_silent
 from autointerp.transcoder.population import Population, PopulationImage
@@ -45,6 +47,8 @@ class Harvest:
     settings: HarvestSettings
     grid: tuple[int, int] | None
     """Rows and columns of the heat maps."""
+    frame: Frame | None = None
+    """What of a picture the backbone saw; None for all of it."""
 
 
 def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> int:
@@ -246,9 +250,18 @@ class Evidence:
     def _exemplars(self, latent: int, silent: list[SilentRow]) -> list[Exemplar]:
         rows = []
         for image, activation, stratum, probability, slot in self._active(latent):
-            heat = self._collector.active.heat[latent, slot].tobytes() if self._harvest.grid else None
+            heat = self._heat(latent, slot, image)
             rows.append(Exemplar(image, activation, stratum, probability, self._box(image, heat), heat))
         return rows + [Exemplar(*row, None, None, silent_activation=row[1]) for row in silent]
+
+    def _heat(self, latent: int, slot: int, image: int) -> bytes | None:
+        """Returns a heat map over the whole image, whatever of it the backbone saw."""
+        if self._harvest.grid is None:
+            return None
+        heat, one = self._collector.active.heat[latent, slot], self._harvest.population.images[image]
+        if self._harvest.frame is not None:
+            heat = over_the_whole(heat, self._harvest.grid, (one.width, one.height), self._harvest.frame)
+        return heat.tobytes()
 
     def _box(self, image: int, heat: bytes | None) -> Box | None:
         if heat is None or self._harvest.grid is None:
