@@ -157,7 +157,7 @@ def _on_images(
     figures = {
         name: part.figures.model_copy(
             update={
-                "association": _associated(looked.peaks[name], population, settings),
+                "association": _associated(looked.peaks[name], population, settings, part.figures.widths),
                 "effects": _effects(name, looked, question, settings) if question else (),
             }
         )
@@ -166,14 +166,21 @@ def _on_images(
     return figures, _asked(looked, question, settings) if question else None
 
 
-def _associated(peaks: Peaks, population: Population, settings: EvaluateSettings) -> Association | None:
+def _associated(
+    peaks: Peaks, population: Population, settings: EvaluateSettings, widths: tuple[int, ...]
+) -> Association | None:
     labelled = np.array([i.attribute is not None for i in population.images])
     attribute = np.array([bool(i.attribute) for i in population.images])[labelled]
     if len(np.unique(attribute)) < 2:
         return None
     kept = one_of_each(population.groups[labelled], attribute)
     return association(
-        peaks[labelled][kept], attribute[kept], density=settings.density, level=settings.level, seed=settings.seed
+        peaks[labelled][kept],
+        attribute[kept],
+        density=settings.density,
+        level=settings.level,
+        seed=settings.seed,
+        widths=widths,
     )
 
 

@@ -1,12 +1,17 @@
 """Which latents fire on images that have an attribute: lift, Fisher's exact test, and the false discovery rate."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from autointerp.record import Record
 from autointerp.statistics.exact import benjamini_hochberg, hypergeometric_tail
+from autointerp.statistics.lift import lift_of
 from autointerp.statistics.rates import Bools, Floats, Interval, Ints, wilson
 from autointerp.transcoder.harvest.encode import Peaks, threshold
 
+RELEVANT = 0.95
+"""Share of carriers among the images that fire a latent from which it is relevant as published (arXiv 2511.10094)."""
 N_SHUFFLES = 10
 """Times that labels are shuffled for the control."""
 
@@ -21,10 +26,30 @@ class AssociatedLatent(Record):
     """Those of them that have the attribute."""
     lift: float
     """Share of carriers where it fires, over their share among all images."""
+    lift_low: float
+    lift_high: float
+    """95 % interval, as `lift_of` has it."""
     p: float
     """Fisher's exact test, one-sided."""
     q: float
     """Smallest false discovery rate at which it would be named (Benjamini & Hochberg 1995)."""
+
+
+class PrefixAssociation(Record):
+    """How many of the latents that a prefix adds to the one before go with the attribute."""
+
+    width: int
+    """Of the prefix."""
+    n_firing: int
+    """Latents that fire on some image."""
+    n_associated: int
+    share: float
+    """`n_associated` / `n_firing`; 0 where none fires."""
+    low: float
+    high: float
+    """Wilson's 95 % interval, as if latents were independent."""
+    n_relevant: int
+    """Latents of whose images at least 95 % have the attribute: relevant as published, which needs few images."""
 
 
 class Association(Record):
@@ -52,9 +77,13 @@ class Association(Record):
     """Of the associated ones; None without any."""
     latents: tuple[AssociatedLatent, ...]
     """The associated ones, the surest first."""
+    prefixes: tuple[PrefixAssociation, ...] = ()
+    """In the order of the prefixes; a plain coder has one."""
 
 
-def association(peaks: Peaks, attribute: Bools, *, density: float, level: float, seed: int) -> Association:
+def association(
+    peaks: Peaks, attribute: Bools, *, density: float, level: float, seed: int, widths: tuple[int, ...] = ()
+) -> Association:
     """Tests every latent that fires.
 
     Args:
@@ -63,6 +92,7 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
         density: share of images that says where firing begins, as `autointerp harvest --density`.
         level: false discovery rate.
         seed: of the shuffled labels.
+        widths: nested prefixes, ascending.
     """
     above = threshold(peaks, density)
     fires = peaks > np.float32(above)
@@ -71,19 +101,12 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
     found = _tested(on, attribute)
     q = benjamini_hochberg(found) if len(found) else found
     order = [int(i) for i in np.lexsort((latents, found)) if q[i] <= level]
-    base, n_firing = float(attribute.mean()), len(latents)
-    active, carriers = on.sum(axis=0), on[attribute].sum(axis=0)
+    n_firing, active, carriers = len(latents), on.sum(axis=0), on[attribute].sum(axis=0)
     named = tuple(
-        AssociatedLatent(
-            latent=int(latents[i]),
-            n_active=int(active[i]),
-            n_active_attribute=int(carriers[i]),
-            lift=float(carriers[i] / active[i] / base),
-            p=float(found[i]),
-            q=float(q[i]),
-        )
+        _named(int(latents[i]), int(carriers[i]), int(active[i]), attribute, float(found[i]), float(q[i]))
         for i in order
     )
+    relevant = latents[carriers >= RELEVANT * active]
     share = wilson(len(named), n_firing) if n_firing else Interval(0.0, 0.0, 1.0)
     return Association(
         n_images=len(attribute),
@@ -98,6 +121,39 @@ def association(peaks: Peaks, attribute: Bools, *, density: float, level: float,
         shuffled=_shuffled(on, attribute, level, seed),
         median_lift=float(np.median([a.lift for a in named])) if named else None,
         latents=named,
+        prefixes=tuple(
+            _of_prefix(width, (below, width), latents, np.array([a.latent for a in named], np.int64), relevant)
+            for below, width in pairwise((0, *widths))
+        ),
+    )
+
+
+def _named(latent: int, k: int, n: int, attribute: Bools, p: float, q: float) -> AssociatedLatent:
+    n_images = len(attribute)
+    lift = lift_of(k, n, float(attribute.mean()), others=n_images - n, overlap=n / n_images)
+    return AssociatedLatent(
+        latent=latent,
+        n_active=n,
+        n_active_attribute=k,
+        lift=lift.value,
+        lift_low=lift.low,
+        lift_high=lift.high,
+        p=p,
+        q=q,
+    )
+
+
+def _of_prefix(width: int, band: tuple[int, int], firing: Ints, named: Ints, relevant: Ints) -> PrefixAssociation:
+    n, hits, published = (int(((one >= band[0]) & (one < band[1])).sum()) for one in (firing, named, relevant))
+    share = wilson(hits, n) if n else Interval(0.0, 0.0, 1.0)
+    return PrefixAssociation(
+        width=width,
+        n_firing=n,
+        n_associated=hits,
+        share=share.value,
+        low=share.low,
+        high=share.high,
+        n_relevant=published,
     )
 
 

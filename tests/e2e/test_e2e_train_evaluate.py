@@ -84,6 +84,21 @@ def test_tables_state_the_same_in_words(world: Path):
     assert "images run: 69/69" in result.err
 
 
+def test_the_latents_that_carry_the_attribute_are_named(world: Path):
+    result = evaluated("--coder", "perfect", "--images", "images", "--density", "0.9")
+
+    lines = [" ".join(line.split()) for line in result.out.splitlines()]
+    at = lines.index("perfect: latents that go with it")
+    assert lines[at + 1] == "latent prefix images with it lift, 95 % q"
+    first, second = lines[at + 2 : at + 4]
+    assert first.startswith("0 3 20 of 20 3.00 [")
+    assert second.startswith("5 6 20 of 20 3.00 [")
+    at = lines.index("perfect: what each prefix adds")
+    # Of latents 0 to 2 the first, of latents 3 to 5 the last.
+    assert [line.split()[0] for line in lines[at + 2 : at + 4]] == ["3", "6"]
+    assert [line.split()[2] for line in lines[at + 2 : at + 4]] == ["1", "1"]
+
+
 def test_figures_on_tokens_are_those_of_the_training(world: Path):
     short = ("--widths", "2,6", "--k", "2", "--steps", "50", "--batch", "32", "--held-out", "0.2", "--seed", "3")
     trained = json.loads(run("train", "transcoder", "store", "--out", "coder", *short, "--json").out)

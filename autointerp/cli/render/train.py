@@ -14,6 +14,7 @@ from autointerp.errors import typed
 from autointerp.jobs.train_activations import Stored
 from autointerp.jobs.train_classifier import Classified
 from autointerp.jobs.train_transcoder import Trained
+from autointerp.transcoder.attribute_association import Association
 from autointerp.transcoder.evaluation import Asked, CoderFigures, Estimate, Evaluation
 
 
@@ -105,6 +106,8 @@ def _tables(found: Evaluation) -> Iterator[Table]:
         yield _nesting(found.coders)
     if any(c.association for c in both):
         yield _association(both)
+        yield from (_by_prefix(c, a) for c in both if (a := c.association) is not None and len(a.prefixes) > 1)
+        yield from (_associated(c, a) for c in both if (a := c.association) is not None and a.latents)
     if found.asked is not None:
         yield _effects(found.asked, found.coders)
 
@@ -160,6 +163,43 @@ def _association(coders: Iterable[CoderFigures]) -> Table:
     shares = ("share, 95 %", "labels shuffled", "median lift")
     headings = ("coder", "fire", "go with it", *shares, "images (with it)")
     return table(headings, rows, title="Latents that fire where the attribute is")
+
+
+NAMED = 20
+"""Latents of a coder that the table names at most."""
+
+
+def _by_prefix(coder: CoderFigures, found: Association) -> Table:
+    rows = (
+        (
+            f"{p.width:,}",
+            f"{p.n_firing:,}",
+            f"{p.n_associated:,}",
+            f"{p.share:.1%} [{p.low:.1%}, {p.high:.1%}]",
+            f"{p.n_relevant:,}",
+        )
+        for p in found.prefixes
+    )
+    headings = ("up to", "fire", "go with it", "share, 95 %", "on 95 % carriers or more")
+    return table(headings, rows, title=f"{coder.coder}: what each prefix adds")
+
+
+def _associated(coder: CoderFigures, found: Association) -> Table:
+    rows = (
+        (
+            f"{a.latent:,}",
+            f"{next((w for w in coder.widths if a.latent < w), coder.widths[-1]):,}",
+            f"{a.n_active_attribute:,} of {a.n_active:,}",
+            f"{a.lift:.2f} [{a.lift_low:.2f}, {a.lift_high:.2f}]",
+            f"{a.q:.2g}",
+        )
+        for a in found.latents[:NAMED]
+    )
+    headings = ("latent", "prefix", "images with it", "lift, 95 %", "q")
+    made = table(headings, rows, title=f"{coder.coder}: latents that go with it")
+    if (more := len(found.latents) - NAMED) > 0:
+        made.caption = f"and {more:,} more; --json lists all"
+    return made
 
 
 def _effects(asked: Asked, coders: Iterable[CoderFigures]) -> Table:

@@ -11,7 +11,8 @@ from autointerp.lmm.cache import Cache
 from autointerp.schema import Control, DomainFinding, FeatureRow, Scored, Unscored
 from autointerp.scoring.case import Population
 from autointerp.scoring.fdr import discovered, discoveries, false_positive_rate, false_positives
-from autointerp.scoring.scorers.relevance import label_form, lift_of
+from autointerp.scoring.scorers.relevance import label_form
+from autointerp.statistics.lift import lift_of
 
 
 @pytest.fixture
