@@ -236,7 +236,8 @@ class _Reader:
             # The value is the label's share, or that is a detail where the value is the model's yes or no.
             named = s.details.get("form") == "lmm"
             label_share = plain(s, "label_share") if named else s.value
-            self.add(place, s.feature, stage, label_share=label_share, p=plain(s, "p_fisher"))
+            effect = {name: plain(s, name) for name in ("lift", "lift_low", "lift_high")}
+            self.add(place, s.feature, stage, label_share=label_share, p=plain(s, "p_fisher"), **effect)
             self.add(place, s.feature, stage, named=s.value if named else None)
             if (base := plain(s, "label_base_rate")) is not None:
                 self.base_rate, self.exact = base, s.details.get("base_rate_exact") is not False

@@ -18,6 +18,7 @@ from autointerp.reports import controls, labels, score_details
 from autointerp.reports.aggregates import Aggregates, aggregate
 from autointerp.reports.arithmetic import heights
 from autointerp.reports.cards import cards, columns_of
+from autointerp.reports.carriers import carriers_of, prefixes_of
 from autointerp.reports.data import ReportData, ReportInfo
 from autointerp.reports.figures import figures_of
 from autointerp.reports.hierarchy import Hierarchy, plan_tree, read_parents, tree_sentence
@@ -65,6 +66,9 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
         **_summary(data, counted, plan),
         **_files(),
         **{"data": data, "choice": choice, "tree": tree, "hierarchy": hierarchy, "records": records, "cards": shown},
+        carriers=carriers_of(counted),
+        prefixes=tuple(prefixes_of(counted, plan, parents.closest, data.info)),
+        nesting=data.info.hierarchy,
         tree_sentence=tree_sentence(tree, plan.headline),
         table={"columns": columns_of(plan.scorers), "rows": rows},
         made=book.made.keys(),

@@ -8,7 +8,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from autointerp.dump.format import Attribute, DumpInfo
+from autointerp.dump.format import Attribute, DumpInfo, HierarchyInfo
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
 from autointerp.reports.data import ParentPairs, ReportData
@@ -193,6 +193,7 @@ class World:
     n_features: int = 10
     widths: tuple[int, ...] = (16,)
     patch_grid: tuple[int, int] | None = None
+    hierarchy: HierarchyInfo | None = None
     parents: dict[int, tuple[int, ...]] = field(default_factory=dict)
     explanations: list[Explanation] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
@@ -237,6 +238,7 @@ class World:
             active_above=0.0,
             attribute=Attribute(name=self.attribute, description="") if self.attribute is not None else None,
             patch_grid=self.patch_grid,
+            hierarchy=self.hierarchy,
         )
 
     def _separations(self, scores: Iterable[Score]) -> tuple[Separation, ...]:

@@ -112,7 +112,7 @@ def test_the_tree_stands_between_summary_and_table_with_widths_and_scores(tmp_pa
     page = page_of(family_world(), tmp_path)
 
     parts = [attrs["id"] for attrs in page.all("section") if "id" in attrs]
-    assert parts[:3] == ["summary", "tree", "features"]
+    assert parts[:4] == ["summary", "prefixes", "tree", "features"]
     assert {"href": "#tree"} in page.all("a")
     assert (
         section(page)
