@@ -140,6 +140,25 @@ def test_a_coder_of_the_head_goes_through_every_command(world: Path):
     assert run("inspect", "dump", "--check").code == 0
 
 
+def test_only_latents_of_the_tuned_network_go_with_the_attribute(world: Path):
+    form = ("--kind", "sae", "--batch", "32", "--steps", "150", "--held-out", "0")
+    found = {}
+    for name in ("frozen", "tuned"):
+        of = ("--classifier", name)
+        assert store(f"{name}-store", *of, "--reads", "pooled", "--writes", "none").code == 0
+        assert trained(f"{name}-store", f"{name}-coder", *form).code == 0
+        asked = ("--images", "images", *of, "--density", "0.3", "--json")
+        done = run("train", "evaluate", f"{name}-store", "--coder", f"{name}-coder", *asked)
+        assert done.code == 0, done.err
+        found[name] = json.loads(done.out)["coders"][0]["association"]
+
+    assert (found["frozen"]["n_images"], found["frozen"]["n_associated"]) == (90, 0)
+    best = found["tuned"]["latents"][0]
+    # A third of the pictures are rough.
+    assert best["lift"] > 2.5
+    assert best["q"] < 1e-6
+
+
 def test_a_coder_is_trained_straight_from_the_images_of_the_network(world: Path):
     assert store("store", "--classifier", "tuned", *LAST).code == 0
 

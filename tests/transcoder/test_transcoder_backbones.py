@@ -410,6 +410,32 @@ def test_a_hugging_face_model_sees_what_its_own_processor_shows_it(clip: Path):
     assert cropped.digest != whole.digest
 
 
+def test_the_last_blocks_and_what_comes_after_them_can_be_trained(clip: Path):
+    frozen = load_backbone(f"hf:{clip}")
+
+    names = {name.rsplit(".", 1)[0] for name in frozen.unfrozen(1).trainable()}
+
+    after = {"model.vision_model.post_layernorm", "model.visual_projection"}
+    assert after < names
+    assert all(".layers.1." in name for name in names - after)
+    assert frozen.trainable() == {}
+    assert {name.split(".")[0] for name in tiny().unfrozen(2).trainable()} == {"blocks", "norm"}
+    assert not any(name.startswith("blocks.0") for name in tiny().unfrozen(2).trainable())
+
+
+def test_a_copy_with_other_weights_leaves_the_first_as_it_was():
+    backbone, batch = tiny(), torch.rand(1, 3, 8, 8)
+    before = backbone.run(batch, ["pooled"])["pooled"]
+
+    other = backbone.with_weights({"norm.bias": torch.ones(6)})
+
+    torch.testing.assert_close(other.run(batch, ["pooled"])["pooled"], before + 1)
+    assert torch.equal(backbone.run(batch, ["pooled"])["pooled"], before)
+    assert other.digest != backbone.digest
+    with pytest.raises(SettingsError, match=r"tiny: has no weight norm.bias of shape \[3\]"):
+        backbone.with_weights({"norm.bias": torch.ones(3)})
+
+
 def test_a_model_whose_own_processor_stretches_has_no_crop(clip: Path):
     assert load_backbone(f"hf:{clip}:crop").name == f"hf:{clip}"
 

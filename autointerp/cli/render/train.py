@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from autointerp.cli.printing import table, tell
+from autointerp.cli.printing import plural, table, tell
 from autointerp.commands.train_activations import TrainActivations
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.commands.train_evaluate import TrainEvaluate
@@ -64,9 +64,9 @@ def _classifier_lines(result: Classified) -> Iterator[str]:
     if info.n_unlabelled or info.n_broken:
         yield f"left out: {info.n_unlabelled} images without a label, {info.n_broken} files that cannot be read"
     if (tuned := info.tuned) is not None:
-        frozen = tuned.frozen_quality
+        frozen, blocks = tuned.frozen_quality, plural(tuned.settings.unfreeze, "block")
         yield (
-            f"last {tuned.settings.unfreeze} blocks trained on, pass {tuned.best_epoch} of {tuned.epochs_run}; on the "
+            f"the last {blocks} trained on, pass {tuned.best_epoch} of {tuned.epochs_run}; on the "
             f"frozen backbone AUROC {frozen.auroc:.3f}, 95 % {frozen.auroc_low:.3f} to {frozen.auroc_high:.3f}, "
             f"Brier score {frozen.brier:.3f}"
         )

@@ -121,9 +121,12 @@ def hierarchy_of(
     Returns:
         For each latent; empty for the smallest prefix, which has no smaller ones.
     """
-    level, first = _levels(placed.peaks), cast("Found", [()] * widths[0])
+    first = cast("Found", [()] * widths[0])
+    if len(widths) == 1:
+        return Hierarchy(first, first.copy(), _info(first, first, [], None))
+    level = _levels(placed.peaks)
     maps, shuffled = _maps(placed, level, None), None
-    if placed.n_patches > 1 and len(widths) > 1:
+    if placed.n_patches > 1:
         shuffled = _maps(placed, level, np.random.default_rng((0x91ACE5, seed)))
     parents, duplicates = first.copy(), first.copy()
     kept: list[tuple[Floats, Floats]] = []
