@@ -79,7 +79,8 @@ def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_run
 
     functions = {n for n in autointerp.__all__ if callable(f := getattr(autointerp, n)) and not isinstance(f, type)}
     # Those train or run a network, and their tests below `tests/transcoder` and `tests/ips` ask for nothing.
-    assert functions - calls.keys() == {"harvest", "tune"} | {n for n in functions if n.startswith("train_")}
+    trains = {n for n in functions if n.startswith("train_")}
+    assert functions - calls.keys() == {"classify", "harvest", "tune"} | trains
 
 
 def test_two_processes_share_a_cache_and_an_endpoint(planted: Population, seer: StandIn, tmp_path: Path):
