@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.arrays import Ints, Mask, floats, ints, texts, truths
+from autointerp.arrays import Ints, Mask, floats, ints, texts, truths
 from autointerp.dump.format import EXEMPLARS, FEATURES, HISTOGRAM_BINS, IMAGES, DumpInfo
 from autointerp.errors import DumpError
 from autointerp.schema import SILENT_STRATA, STRATA

@@ -9,7 +9,7 @@ from threading import RLock
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.arrays import as_arrow, ints
+from autointerp.arrays import as_arrow, ints
 from autointerp.dump.checks import KnownImages, image_faults, matches, stop_at
 from autointerp.dump.format import IMAGES
 from autointerp.dump.parts import Parts

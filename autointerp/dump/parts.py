@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from autointerp.dump.arrays import floats, truths
+from autointerp.arrays import floats, truths
 from autointerp.dump.footer import Chunk, Footer, FooterError, read_footer
 from autointerp.errors import DumpError
 from autointerp.remote.path import AnyPath, RemoteError, RemotePath

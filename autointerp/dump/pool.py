@@ -8,7 +8,7 @@ from threading import RLock
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.arrays import Ints, ints, truths
+from autointerp.arrays import Ints, ints, truths
 from autointerp.dump.checks import nulls, stop_at
 from autointerp.dump.format import NEAR, POOL, POOL_FILE, DumpInfo
 from autointerp.dump.imagetable import ImageTable

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autointerp.dump.arrays import as_arrow, ints
+from autointerp.arrays import as_arrow, ints
 from autointerp.dump.checks import exemplar_faults, feature_faults, stop_at
 from autointerp.dump.format import (
     EXEMPLARS,

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.arrays import ints
+from autointerp.arrays import ints
 from autointerp.dump.format import Population
 from autointerp.dump.reader import Dump, among
 from autointerp.errors import DumpError

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.arrays import Mask, ints
+from autointerp.arrays import Mask, ints
 from autointerp.dump.checks import Fault, exemplar_faults, faults, feature_faults
 from autointerp.dump.format import FEATURES_FILE
 from autointerp.dump.reader import Dump

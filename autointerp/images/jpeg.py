@@ -6,6 +6,8 @@ import pyarrow as pa
 import simplejpeg
 from PIL import Image
 
+from autointerp.arrays import as_arrow
+
 Pixels = npt.NDArray[np.uint8]
 """RGB and a fourth byte of no meaning, as Pillow keeps them in memory: contiguous, shape [height, width, 4]."""
 
@@ -53,14 +55,14 @@ def encoded(pixels: Pixels, quality: int) -> bytes:
 
 def image_of(pixels: Pixels) -> Image.Image:
     """An image of mode RGB over the same memory, which Pillow copies before it writes to it."""
-    flat = pa.array(pixels.reshape(-1))
+    flat = as_arrow(pixels.reshape(-1))
     return Image.fromarrow(pa.FixedSizeListArray.from_arrays(flat, 4), "RGB", (pixels.shape[1], pixels.shape[0]))
 
 
 def pixels_of(image: Image.Image) -> Pixels:
     """The pixels of an image of mode RGB, over the same memory where they lie in one piece; not to be written to."""
     try:
-        flat = np.asarray(pa.array(image).values)
+        flat = np.from_dlpack(pa.array(image).values)
     except ValueError:
         flat = np.frombuffer(image.tobytes("raw", "RGBX"), np.uint8)
     return flat.reshape(image.height, image.width, 4)

@@ -8,7 +8,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.dump.arrays import ints
+from autointerp.arrays import ints
 from autointerp.dump.checks import feature_faults, stop_at
 from autointerp.dump.format import FEATURES, DumpInfo
 from autointerp.dump.reader import Dump

@@ -7,7 +7,7 @@ from random import Random
 
 import numpy as np
 
-from autointerp.dump.arrays import ints
+from autointerp.arrays import ints
 from autointerp.dump.reader import Dump
 from autointerp.evidence import lowest_hashed
 from autointerp.runs.index import ExplanationIndex

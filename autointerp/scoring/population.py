@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from autointerp.dump.arrays import as_arrow, floats, ints, texts, truths
+from autointerp.arrays import as_arrow, floats, ints, texts, truths
 from autointerp.dump.reader import Dump
 from autointerp.schema import SILENT_STRATA
 from autointerp.scoring.case import Population

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.dump.arrays import ints
+from autointerp.arrays import ints
 from autointerp.dump.reader import Dump
 from autointerp.errors import RunError, SettingsError, typed
 from autointerp.job import JobResult

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from autointerp.dump.arrays import as_arrow, floats, ints, texts, truths
+from autointerp.arrays import as_arrow, floats, ints, texts, truths
 
 
 def chunks(*pieces: list[object], kind: pa.DataType) -> pa.ChunkedArray:
