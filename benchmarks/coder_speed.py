@@ -14,11 +14,12 @@ from pathlib import Path
 import torch
 from figures import machine, stated, verdict
 
+from autointerp.transcoder.fitting import fit
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.stream import StoreSource
 from autointerp.transcoder.tokens import TokenBatch, TokenSource
-from autointerp.transcoder.trainer import TrainingState, fit, learn, started
+from autointerp.transcoder.trainer import TrainingState, learn, started
 
 CHANNELS = 384
 PLANTED = 3072

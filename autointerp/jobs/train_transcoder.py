@@ -7,6 +7,7 @@ from typing import NamedTuple
 from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
+from autointerp.options import Settings
 from autointerp.pipeline import Stop
 from autointerp.transcoder.backbones.headed import check_same, network_of
 from autointerp.transcoder.classifier import ClassifierRef
@@ -16,7 +17,7 @@ from autointerp.transcoder.population import read_population
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.store import MANIFEST, ActivationStore
 from autointerp.transcoder.stream import ImageSource, StoreSource
-from autointerp.transcoder.trainer import Report, train
+from autointerp.transcoder.trainer import Report, stored_settings, train
 
 CHECKPOINT = "checkpoint.safetensors"
 MEASURED = 131_072
@@ -52,6 +53,7 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     Raises:
         SettingsError: the store, images, backbone, hookpoints, the folder or the form cannot be used.
     """
+    settings = _continued(settings)
     # A store is one whether or not it is said of which classifier it is.
     of_store = settings.backbone is None and (
         settings.classifier is None or (settings.activations / MANIFEST).is_file()
@@ -62,6 +64,31 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     stop = Stop()
     with stop.on_interrupt_without_loop():
         return _trained(settings, source, origin, progress or Uncounted(), stop)
+
+
+def _continued(settings: TrainTranscoder) -> TrainTranscoder:
+    """The settings that training in the folder began with, over which those given count; defaults may have changed."""
+    checkpoint, form, how = settings.out / CHECKPOINT, settings.trained, settings.settings
+    if not settings.resume:
+        return settings
+    if (settings.out / INFO).exists():
+        info = load_coder(settings.out).info
+        config, then = info.config, None if info.training is None else info.training.settings
+    elif checkpoint.exists():
+        stored = stored_settings(checkpoint)
+        config, then = stored.config, stored.settings
+    else:
+        return settings
+    how = how if then is None else then.model_copy(update=_given(how))
+    began = CoderForm.model_construct(**{name: getattr(config, name) for name in CoderForm.model_fields})
+    # One option is the seed of the weights here and of a random backbone.
+    of = settings.hookpoints.model_copy(update={"seed": how.seed})
+    own = {"form": began.model_copy(update=_given(form)), "settings": how, "hookpoints": of, "released": False}
+    return settings.model_copy(update=own)
+
+
+def _given(record: Settings) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.model_fields_set}
 
 
 def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:

@@ -93,7 +93,8 @@ class SparseCoder(nn.Module):
     def start(self, seed: int) -> None:
         """Draws first weights: unit decoder rows; an sae's encoder is their transpose, a transcoder's rows are its own.
 
-        A transcoder reads and writes different spaces, so that a transpose would mean nothing there.
+        A transcoder reads and writes different spaces, so that a transpose would mean nothing there: see `start_from`.
+        The encoder's rows are brought to the norm that the config says.
         """
         generator = torch.Generator().manual_seed(seed)
 
@@ -104,6 +105,19 @@ class SparseCoder(nn.Module):
             decoder.copy_(rows(*decoder.shape))
         full = self.decoders[-1]
         self.encoder.copy_(full if self.config.kind == "sae" else rows(*self.encoder.shape))
+        self.encoder.mul_(self.config.encoder_norm)
+
+    @torch.no_grad()
+    def start_from(self, linear: Tensor) -> None:
+        """Begins with decoder rows that are what a linear map makes of the encoder's directions.
+
+        Args:
+            linear: [d_in, d_out], from inputs to targets, normalised units; a row that it maps to nothing stays.
+        """
+        mapped = functional.normalize(self.encoder, dim=1) @ linear
+        for decoder in self.decoders:
+            decoder.copy_(torch.where(mapped.any(dim=1, keepdim=True), mapped, self.decoders[-1])[: len(decoder)])
+        self.unit_rows()
 
     def encode(self, inputs: Tensor, width: int | None = None) -> Encoded:
         """Encodes each token, as the prefix of `width` keeps its latents; by default as the whole dictionary does.
@@ -165,15 +179,15 @@ class SparseCoder(nn.Module):
 
     @torch.no_grad()
     def unit_rows(self) -> None:
-        """Scales the shared decoder's rows to norm 1; after every step."""
-        if self.config.decoder == "shared":
+        """Scales the decoder's rows to norm 1, unless they are free; after every step."""
+        if not self.config.free_rows:
             self.decoders[0].copy_(functional.normalize(self.decoders[0], dim=1))
 
     @torch.no_grad()
     def project_gradient(self) -> None:
-        """Takes from the shared decoder's gradient what would only change the rows' norms."""
+        """Takes from the decoder's gradient what would only change the rows' norms, unless these are free."""
         grad, rows = self.decoders[0].grad, self.decoders[0]
-        if self.config.decoder == "shared" and grad is not None:
+        if not self.config.free_rows and grad is not None:
             grad.sub_((grad * rows).sum(dim=1, keepdim=True) * rows)
 
     def _normalised(self, inputs: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.files import is_none, read_record, read_tensors, written
 from autointerp.transcoder.losses import HeldOut
-from autointerp.transcoder.settings import CoderConfig, TrainSettings
+from autointerp.transcoder.settings import CoderConfig, StoredConfig, TrainSettings
 from autointerp.version import __version__
 
 FORMAT = "autointerp-coder/1"
@@ -49,7 +49,7 @@ class CoderInfo(Record):
     """Hookpoint of the inputs."""
     writes: str
     """Hookpoint of the targets; that of the inputs for an sae."""
-    config: CoderConfig
+    config: StoredConfig
     training: Training | None = None
     classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
     """Whose network the hookpoints are of; None for the backbone alone."""
@@ -176,6 +176,7 @@ def load_sparsify(folder: Path) -> tuple[CoderConfig, dict[str, Tensor]]:
         widths=(len(rows),),
         k=min(found.k, len(rows)),
         sparsity="topk",
+        decoder_rows="free",
         skip=found.skip_connection,
         normalise=False,
     )

@@ -217,14 +217,24 @@ class CoderForm(Settings):
     ] = None
     """How many latents are kept in each prefix or band."""
     decoder: Literal["shared", "separate"] = "shared"
-    """Prefixes of one decoder with rows of unit norm, or a decoder for each prefix with free rows."""
+    """Prefixes of one decoder, or a decoder for each prefix, whose rows are free."""
+    decoder_rows: Annotated[
+        Literal["unit", "free"] | None, Option(default="free for transcoders, unit for autoencoders")
+    ] = None
+    """Whether the decoder's rows keep norm 1, so that activations of all latents are of one scale."""
+    decoder_start: Literal["fitted", "drawn"] = "fitted"
+    """How a transcoder's decoder begins: drawn, or as what a ridge regression of the targets makes of the encoder."""
+    encoder_norm: PositiveFloat = 0.6
+    """The norm of the encoder's rows when training begins."""
     skip: bool = False
     """Add a linear map from input to output beside the latents."""
     normalise: Annotated[bool, Option(negative="--raw")] = True
     """Whether inputs and targets are brought to one scale, which is fitted first and kept with the weights."""
-    aux_weight: NonNegativeFloat = 1 / 32
+    aux_weight: NonNegativeFloat = 1.0
     """The weight of the loss that brings dead latents back (Gao et al. 2024, A.2)."""
-    dead_after: PositiveInt = 50_000
+    dead_after: Annotated[PositiveInt | None, Option(default="a fifth of the tokens of training, at most 1000000")] = (
+        None
+    )
     """A latent is dead once it was silent for this many tokens."""
     l1_weight: NonNegativeFloat = 0.0
     """The weight of the mean magnitude of the latents, zeros included."""
@@ -255,6 +265,11 @@ class CoderForm(Settings):
         if widths and value > widths[-1]:
             raise PydanticCustomError("k", "must be at most the number of latents, {n}", {"n": widths[-1]})
         return value
+
+    @property
+    def free_rows(self) -> bool:
+        """Returns whether the norms of the decoder's rows are learned."""
+        return self.decoder == "separate" or (self.decoder_rows or ("unit" if self.kind == "sae" else "free")) == "free"
 
     @property
     def n_latents(self) -> int:
@@ -296,6 +311,13 @@ class CoderConfig(CoderForm):
         return value
 
 
+BEFORE: dict[str, object] = {"decoder_rows": "unit", "decoder_start": "drawn", "encoder_norm": 1.0}
+"""What coders had before it could be chosen; what is stored without these keys is read so."""
+StoredConfig = Annotated[
+    CoderConfig, BeforeValidator(lambda value: BEFORE | value if isinstance(value, dict) else value)
+]
+"""A coder's config in a file, perhaps an older one."""
+
 RELEASED = CoderForm(
     widths=(128, 256, 512, 1024, 2048),
     prefix_weights=(0.1, 0.15, 0.2, 0.25, 0.3),
@@ -303,13 +325,23 @@ RELEASED = CoderForm(
     sparsity="band-topk",
     ks=(16, 32, 64, 128, 256),
     decoder="separate",
+    decoder_rows="free",
+    decoder_start="drawn",
+    encoder_norm=1.0,
     normalise=False,
     aux_weight=0.0,
+    dead_after=50_000,
     l1_weight=0.01,
     jump=1.0,
 )
 """The form of the scripts released with Matryoshka Transcoders (arXiv 2511.10094), for comparison; they train with
 `TrainSettings(batch=32, rate=1e-4, weight_decay=1e-5, clip=1.0)`."""
+
+
+USUAL_RATE, USUAL_WIDTH = 1e-3, 2048
+"""The learning rate by default, and the number of latents that it is for."""
+LONG_SILENT = 1_000_000
+"""Tokens of some 4,000 images, of which even seldom kinds are a few."""
 
 
 class TrainSettings(Settings):
@@ -321,7 +353,9 @@ class TrainSettings(Settings):
     """How many batches are learned from."""
     batch: PositiveInt = 1024
     """How many tokens one batch has."""
-    rate: PositiveFloat = 1e-3
+    rate: Annotated[
+        PositiveFloat | None, Option(default="0.001 at 2048 latents, by one over the root of their number")
+    ] = None
     """The highest learning rate of Adam."""
     warm_up: NonNegativeInt = 50
     """Over how many steps the rate rises to it."""
@@ -345,3 +379,11 @@ class TrainSettings(Settings):
     """How many steps lie between two states to go on from."""
     report_every: PositiveInt = 50
     """How many steps lie between two reports of progress."""
+
+    def rate_of(self, form: CoderForm) -> float:
+        """Returns the highest learning rate; a wider dictionary takes a smaller one (Gao et al. 2024, A.3)."""
+        return self.rate or USUAL_RATE * (USUAL_WIDTH / form.n_latents) ** 0.5
+
+    def dead_after(self, form: CoderForm) -> int:
+        """Returns for how many tokens a dead latent was silent at least."""
+        return form.dead_after or max(1, min(LONG_SILENT, self.steps * self.batch // 5))

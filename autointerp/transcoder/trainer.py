@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,19 +20,20 @@ from autointerp.record import Record
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
 from autointerp.transcoder.files import is_none, written
+from autointerp.transcoder.fitting import fit
 from autointerp.transcoder.losses import LOSSES, l0, nested_fvu
-from autointerp.transcoder.settings import CoderConfig, TrainSettings
+from autointerp.transcoder.settings import CoderConfig, CoderForm, StoredConfig, TrainSettings
 from autointerp.transcoder.tokens import TokenBatch, TokenSource
 
 FORMAT = "autointerp-checkpoint/1"
 
 
-class _Stored(Record):
+class Stored(Record):
     """The part of a checkpoint that is not tensors: JSON in the header of its file."""
 
     format: str
     step: int
-    config: CoderConfig
+    config: StoredConfig
     settings: TrainSettings
     classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
     """Whose network the tokens are of."""
@@ -48,10 +49,12 @@ class TrainingState:
     """[n_latents], int64: tokens since each latent was last on."""
     step: int
     """Batches learned from."""
+    dead_after: int
+    """Tokens after which a silent latent is dead."""
 
     def dead(self) -> Tensor:
         """Returns [n_dead], int64: latents that were silent for `dead_after` tokens."""
-        return (self.silent_for >= self.coder.config.dead_after).nonzero().squeeze(1)
+        return (self.silent_for >= self.dead_after).nonzero().squeeze(1)
 
 
 def started(config: CoderConfig, settings: TrainSettings) -> TrainingState:
@@ -67,9 +70,11 @@ def started(config: CoderConfig, settings: TrainSettings) -> TrainingState:
     except (RuntimeError, AssertionError) as error:
         reason = one_line(str(error).partition("\n")[0])
         raise SettingsError(f"--device {settings.device}: cannot be used: {reason}") from error
-    optimiser = torch.optim.AdamW(coder.parameters(), lr=settings.rate, weight_decay=settings.weight_decay, fused=True)
+    optimiser = torch.optim.AdamW(
+        coder.parameters(), lr=settings.rate_of(config), weight_decay=settings.weight_decay, fused=True
+    )
     silent_for = torch.zeros(config.n_latents, dtype=torch.int64, device=settings.device)
-    return TrainingState(coder, optimiser, silent_for, 0)
+    return TrainingState(coder, optimiser, silent_for, 0, settings.dead_after(config))
 
 
 def save(state: TrainingState, settings: TrainSettings, path: Path, classifier: ClassifierRef | None = None) -> None:
@@ -83,7 +88,7 @@ def save(state: TrainingState, settings: TrainSettings, path: Path, classifier: 
         tensors |= {f"optimiser.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors["silent_for"] = state.silent_for
     config = state.coder.config
-    stored = _Stored(format=FORMAT, step=state.step, config=config, settings=settings, classifier=classifier)
+    stored = Stored(format=FORMAT, step=state.step, config=config, settings=settings, classifier=classifier)
     with written(path) as unfinished:
         save_file(tensors, unfinished, metadata={"state": stored.model_dump_json()})
 
@@ -97,11 +102,11 @@ def resumed(
         SettingsError: the file is no checkpoint, or is one of another configuration or classifier.
     """
     state = started(config, settings)
+    stored = stored_settings(path)
+    _same(stored, config, settings, path)
+    _same_network(stored.classifier, classifier, path)
     try:
         with safe_open(path, framework="pt") as file:
-            stored = _Stored.model_validate_json((file.metadata() or {}).get("state", ""))
-            _same(stored, config, settings, path)
-            _same_network(stored.classifier, classifier, path)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
         state.coder.load_state_dict(_under("coder.", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -110,18 +115,35 @@ def resumed(
             moments.setdefault(int(number), {})[moment] = tensor
         state.optimiser.load_state_dict(state.optimiser.state_dict() | {"state": moments})
         state.silent_for.copy_(tensors["silent_for"])
-    except (OSError, SafetensorError, ValidationError, KeyError, RuntimeError, ValueError) as error:
-        reason = one_line(str(error).partition("\n")[0])
-        raise SettingsError(f"{path}: not a checkpoint to go on from: {reason}; begin again without it") from error
+    except (OSError, SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise _unusable(path, error) from error
     state.step = stored.step
     return state
+
+
+def stored_settings(path: Path) -> Stored:
+    """Reads what a checkpoint was written with.
+
+    Raises:
+        SettingsError: the file is no checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Stored.model_validate_json((file.metadata() or {}).get("state", ""))
+    except (OSError, SafetensorError, ValidationError) as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: Exception) -> SettingsError:
+    reason = one_line(str(error).partition("\n")[0])
+    return SettingsError(f"{path}: not a checkpoint to go on from: {reason}; begin again without it")
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
 
 
-def _same(stored: _Stored, config: CoderConfig, settings: TrainSettings, path: Path) -> None:
+def _same(stored: Stored, config: CoderConfig, settings: TrainSettings, path: Path) -> None:
     for then, now in ((stored.config, config), (stored.settings, settings)):
         before, asked = (json.loads(record.model_dump_json()) for record in (then, now))
         for name, value in asked.items():
@@ -212,8 +234,7 @@ def _begun(
     if checkpoint is not None and checkpoint.exists():
         return resumed(config, settings, checkpoint, classifier)
     state = started(config, settings)
-    if config.normalise:
-        fit(state.coder, source, settings)
+    fit(state.coder, source, settings)
     return state
 
 
@@ -226,7 +247,7 @@ def learn(state: TrainingState, batch: TokenBatch, settings: TrainSettings) -> t
     coder, optimiser = state.coder, state.optimiser
     device = torch.device(settings.device)
     for group in optimiser.param_groups:
-        group["lr"] = rate(state.step, settings)
+        group["lr"] = rate(state.step, coder.config, settings)
     inputs, targets = batch.inputs.to(device), batch.targets.to(device)
     dead = state.dead() if coder.config.aux_weight else None
     with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
@@ -244,37 +265,11 @@ def learn(state: TrainingState, batch: TokenBatch, settings: TrainSettings) -> t
     return out, losses
 
 
-def rate(step: int, settings: TrainSettings) -> float:
+def rate(step: int, form: CoderForm, settings: TrainSettings) -> float:
     """Computes the learning rate of a step, from 0: it rises over `warm_up` steps, and falls over the last share."""
     falling = settings.decay * settings.steps
     rise = (step + 1) / settings.warm_up if settings.warm_up else 1.0
-    return settings.rate * min(1.0, rise) * min(1.0, (settings.steps - step) / max(1.0, falling))
-
-
-@torch.no_grad()
-def fit(coder: SparseCoder, source: TokenSource, settings: TrainSettings) -> None:
-    """Fits means, and scales that bring the mean squared channel to 1, on the source's first tokens.
-
-    One scale for all channels keeps the geometry of the space; a constant input or target keeps the scale 1.
-    """
-    n_batches = max(1, settings.fit_tokens // settings.batch)
-    batches = islice(source.batches(settings.batch, 0), n_batches)
-    head = next(batches)
-    # Sums are taken around the first batch's mean: squares of far-off values would swallow the variance.
-    origins = [side.double().mean(dim=0) for side in head]
-    sums, squares = ([torch.zeros_like(origin) for origin in origins] for _ in range(2))
-    n_tokens = 0
-    for batch in chain((head,), batches):
-        for i, rows in enumerate(batch):
-            shifted = rows.double() - origins[i]
-            sums[i] += shifted.sum(dim=0)
-            squares[i] += shifted.square().sum(dim=0)
-        n_tokens += len(batch.inputs)
-    for i, side in enumerate(("in", "out")):
-        mean = sums[i] / n_tokens
-        variance = float((squares[i] / n_tokens - mean.square()).mean())
-        coder.get_buffer(f"{side}_mean").copy_(mean + origins[i])
-        coder.get_buffer(f"{side}_scale").fill_(math.sqrt(variance) if variance > 0 else 1.0)
+    return settings.rate_of(form) * min(1.0, rise) * min(1.0, (settings.steps - step) / max(1.0, falling))
 
 
 def _report(

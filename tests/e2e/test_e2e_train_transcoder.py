@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from standin.commands import Result, run, says
 
 from autointerp.transcoder.coder_io import load_coder
@@ -73,6 +75,55 @@ def test_resume_begins_goes_on_and_returns_what_is_finished(
     figures = [json.loads(r.out)["training"]["held_out"] for r in (whole, resumed, again)]
     assert figures[0] == figures[1] == figures[2]
     assert again.err == ""
+
+
+def test_resume_keeps_the_settings_that_training_began_with_unless_others_are_given(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own = ("--aux-weight", "0.5", "--dead-after", "999", "--decoder-rows", "unit", "--seed", "3")
+    whole = trained(store, tmp_path / "whole", "--json", *own)
+    with monkeypatch.context() as patch:
+        patch.setattr("autointerp.jobs.train_transcoder.save_coder", _refuse)
+        with pytest.raises(InterruptedError):
+            trained(store, tmp_path / "cut", "--checkpoint-every", "10", *own)
+    cut = ("train", "transcoder", store, "--out", tmp_path / "cut", "--resume")
+
+    refused = run(*cut, "--aux-weight", "0.25")
+    resumed, again = run(*cut, "--json"), run(*cut, "--json")
+
+    says(
+        refused,
+        f"{tmp_path}/cut/checkpoint.safetensors: was written with aux_weight 0.5, not 0.25; "
+        "give the same, or another folder",
+    )
+    expected, *found = (json.loads(r.out) for r in (whole, resumed, again))
+    assert [f["config"] for f in found] == [expected["config"]] * 2
+    assert [f["training"]["held_out"] for f in found] == [expected["training"]["held_out"]] * 2
+    assert found[0]["training"]["settings"]["seed"] == 3
+
+
+def test_checkpoint_of_before_starts_could_be_chosen_goes_on_with_unit_rows(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    before = ("--decoder-rows", "unit", "--decoder-start", "drawn", "--encoder-norm", "1", "--dead-after", "50000")
+    with monkeypatch.context() as patch:
+        patch.setattr("autointerp.jobs.train_transcoder.save_coder", _refuse)
+        with pytest.raises(InterruptedError):
+            trained(store, tmp_path / "cut", "--checkpoint-every", "10", *before)
+    path = tmp_path / "cut" / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        state = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for key in ("decoder_rows", "decoder_start", "encoder_norm"):
+        del state["config"][key]
+    save_file(tensors, path, metadata={"state": json.dumps(state)})
+
+    result = trained(store, tmp_path / "cut", "--resume", "--json", "--checkpoint-every", "10")
+
+    assert result.code == 0
+    assert json.loads(result.out)["config"]["decoder_rows"] == "unit"
+    coder, _ = load_coder(tmp_path / "cut")
+    torch.testing.assert_close(coder.decoders[0].detach().norm(dim=1), torch.ones(12))
 
 
 def _refuse(*_: object) -> None:

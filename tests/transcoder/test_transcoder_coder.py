@@ -215,17 +215,31 @@ def test_places_below_a_width_are_of_its_latents():
     assert places.below(4).tolist() == [True, False, True]
 
 
-def test_sae_starts_with_the_transpose_and_decoder_rows_start_with_norm_one():
-    sae = SparseCoder(CoderConfig(kind="sae", d_in=5, d_out=5, widths=(12,), k=3))
+def test_sae_starts_with_the_transpose_of_unit_decoder_rows_brought_to_the_norm_asked_for():
+    sae = SparseCoder(CoderConfig(kind="sae", d_in=5, d_out=5, widths=(12,), k=3, encoder_norm=0.25))
 
     sae.start(0)
 
-    assert torch.equal(sae.encoder, sae.decoders[0])
     torch.testing.assert_close(sae.decoders[0].norm(dim=1), torch.ones(12))
+    assert torch.equal(sae.encoder, 0.25 * sae.decoders[0])
+
+
+@pytest.mark.parametrize(("rows", "second"), [("free", (0.0, 4.0)), ("unit", (0.0, 1.0))])
+def test_transcoder_starts_from_what_a_linear_map_makes_of_its_encoder(rows: str, second: tuple[float, float]):
+    sizes = {"d_in": 2, "d_out": 2, "widths": (3,), "k": 1, "decoder_rows": rows}
+    coder = SparseCoder(CoderConfig.model_validate(sizes))
+    coder.encoder.data.copy_(torch.tensor([[0.3, 0.0], [0.0, 0.5], [0.0, -0.1]]))
+    coder.decoders[0].data.copy_(torch.tensor([[0.6, 0.8], [1.0, 0.0], [1.0, 0.0]]))
+
+    # The first channel is mapped to nothing, so its latent keeps the row that was drawn.
+    coder.start_from(torch.tensor([[0.0, 0.0], [0.0, 4.0]]))
+
+    expected = torch.tensor([(0.6, 0.8), second, (0.0, -second[1])])
+    torch.testing.assert_close(coder.decoders[0].data, expected)
 
 
 def test_gradient_along_a_decoder_row_is_removed_and_rows_return_to_norm_one():
-    coder = drawn(FORMS["batchtopk"]).train()
+    coder = drawn(FORMS["batchtopk"].model_copy(update={"decoder_rows": "unit"})).train()
     out = coder(tokens(30, 5), tokens(30, 4, 1))
     (out.made[-1] - out.target).square().mean().backward()
     grad, rows = coder.decoders[0].grad, coder.decoders[0].data

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.fitting import fit
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.tokens import TokenBatch
-from autointerp.transcoder.trainer import Report, fit, learn, rate, resumed, save, started, train
+from autointerp.transcoder.trainer import Report, learn, rate, resumed, save, started, train
 
 CHANNELS = 16
 PLANTED = 24
@@ -156,22 +157,50 @@ def test_fit_finds_mean_and_root_mean_square_even_far_off():
     assert float(coder.in_scale) == pytest.approx(float((x - x.mean(dim=0)).square().mean().sqrt()), rel=1e-4)
 
 
-def test_rows_have_norm_one_after_every_step():
+@pytest.mark.parametrize(("kind", "unit"), [("sae", True), ("transcoder", False)])
+def test_rows_of_autoencoders_have_norm_one_after_every_step_and_those_of_transcoders_are_free(kind: str, unit: bool):
     asked = settings()
-    state = started(config(), asked)
+    state = started(config(kind=kind), asked)
     state.coder.train()
 
     for batch in islice(Mixture().batches(64, 0), 3):
         learn(state, batch, asked)
 
-        torch.testing.assert_close(state.coder.decoders[0].detach().norm(dim=1), torch.ones(PLANTED))
+        norms = state.coder.decoders[0].detach().norm(dim=1)
+        assert torch.allclose(norms, torch.ones(PLANTED)) == unit
     assert state.step == 3
+
+
+def test_transcoder_begins_with_the_rows_that_ridge_regression_makes_of_its_encoder():
+    source, coder = Mixture(same=False, scale=3.0), SparseCoder(config(encoder_norm=0.5))
+    coder.start(0)
+
+    fit(coder, source, settings(fit_tokens=4096))
+
+    batches = list(islice(source.batches(64, 0), 64))
+    x, y = (torch.cat([batch[side] for batch in batches]).double() for side in (0, 1))
+    x, y = (x - x.mean(dim=0)) / coder.in_scale, (y - y.mean(dim=0)) / coder.out_scale
+    # Inputs have mean square 1, of which the penalty is a hundredth for each token.
+    linear = torch.linalg.solve(x.T @ x + 0.01 * len(x) * torch.eye(CHANNELS), x.T @ y)
+    torch.testing.assert_close(
+        coder.decoders[0].data.double(), 2 * coder.encoder.double() @ linear, atol=1e-4, rtol=1e-3
+    )
+
+
+def test_raw_autoencoder_is_not_fitted_to_its_tokens():
+    coder = SparseCoder(config(kind="sae", normalise=False))
+
+    fit(coder, Mixture(shift=5.0), settings())
+
+    assert float(coder.in_mean.abs().max()) == 0
+    assert float(coder.in_scale) == 1
 
 
 @pytest.mark.parametrize(("aux_weight", "revived"), [(1.0, True), (0.0, False)])
 def test_dead_latents_come_back_with_the_auxiliary_loss_and_not_without(aux_weight: float, revived: bool):
     asked = settings(steps=400, batch=128, warm_up=0, decay=0.0)
-    state = started(config(kind="sae", widths=(PLANTED,), aux_weight=aux_weight, dead_after=1000), asked)
+    form = config(kind="sae", widths=(PLANTED,), aux_weight=aux_weight, dead_after=1000, encoder_norm=1.0)
+    state = started(form, asked)
     fit(state.coder, Mixture(), asked)
     # Half of the latents are too weak to be among the largest.
     state.coder.encoder.data[: PLANTED // 2] *= 0.01
@@ -187,7 +216,7 @@ def test_dead_latents_come_back_with_the_auxiliary_loss_and_not_without(aux_weig
 def test_rate_rises_to_its_height_and_falls_to_its_last_step():
     asked = TrainSettings(steps=10, rate=1.0, warm_up=2, decay=0.5)
 
-    assert [rate(step, asked) for step in (0, 1, 5, 6, 9)] == [0.5, 1.0, 1.0, 0.8, 0.2]
+    assert [rate(step, CoderForm(), asked) for step in (0, 1, 5, 6, 9)] == [0.5, 1.0, 1.0, 0.8, 0.2]
 
 
 def test_reports_come_every_so_many_steps_and_at_the_end():
