@@ -19,6 +19,8 @@ from autointerp.transcoder.activation import (
 from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.sparse import Places, decoded, gathered, running
 
+SHARED = 2
+"""Narrower prefixes that share tokens learn from every `SHARED`·n-th token, n prefixes from half of them together."""
 CHUNK = 4096
 """Tokens encoded at a time, which bounds memory at `CHUNK`·n_latents numbers."""
 
@@ -27,7 +29,7 @@ class ForwardOutput(NamedTuple):
     """What a coder made of a batch; inputs and targets in normalised units."""
 
     made: tuple[Tensor, ...]
-    """[tokens, d_out] for each width: what that prefix reconstructs."""
+    """[tokens, d_out] for each width: what that prefix reconstructs, of the tokens that it learns from."""
     target: Tensor
     """[tokens, d_out]."""
     values: Tensor
@@ -36,6 +38,13 @@ class ForwardOutput(NamedTuple):
     """Where these are."""
     revived: Tensor | None
     """[tokens, d_out]: what dead latents make of the rest that the whole dictionary leaves; None without any."""
+    learned: tuple[slice, ...] = ()
+    """The tokens that each prefix learns from; empty where all do from all."""
+
+    @property
+    def targets(self) -> tuple[Tensor, ...]:
+        """Returns the target of each prefix, of the tokens that it learns from."""
+        return tuple(self.target[part] for part in self.learned) or (self.target,) * len(self.made)
 
 
 class SparseCoder(nn.Module):
@@ -167,15 +176,19 @@ class SparseCoder(nn.Module):
         x, target = self._normalised(inputs), (targets.float() - self.out_mean) / self.out_scale
         z = self._activations(x)
         places = self._learned(z) if self.training and self.config.sparsity == "batchtopk" else self._keep(z)
-        values = self._values(z, x, places)
-        made = tuple(self._prefixes(z, x, values, places))
+        learned = self._shares(len(z))
+        if self.config.sparsity == "prefix-topk":
+            values, made = self._own_prefixes(z, x, places, learned)
+        else:
+            values = self._values(z, x, places)
+            made = tuple(self._prefixes(values, places, len(z)))
         if self.skip is not None:
             beside = functional.linear(x, self.skip).float()
-            made = tuple(m + beside for m in made)
+            made = tuple(m + beside[part] for m, part in zip(made, learned, strict=True))
         revived = None
         if dead is not None and len(dead):
             revived = self._revive(z, x, dead)
-        return ForwardOutput(made, target, values, places, revived)
+        return ForwardOutput(made, target, values, places, revived, learned)
 
     @torch.no_grad()
     def unit_rows(self) -> None:
@@ -221,17 +234,28 @@ class SparseCoder(nn.Module):
             self.threshold.lerp_(z[places].min(), max(1 / 20, 1 / float(self.n_thresholds)))
         return places
 
-    def _prefixes(self, z: Tensor, x: Tensor, values: Tensor, places: Places) -> Iterator[Tensor]:
+    def _shares(self, n_tokens: int) -> tuple[slice, ...]:
+        """Returns which tokens of a batch each prefix learns from.
+
+        A prefix that keeps latents of its own costs a decoder's time, so that in training those narrower than the
+        dictionary share half of the tokens, on which their gradient has no bias. All others learn from all.
+        """
+        n_narrow = len(self.widths) - 1
+        own = self.config.sparsity == "prefix-topk" and self.config.prefix_tokens == "shared"
+        step = SHARED * n_narrow
+        if not own or not self.training or n_tokens < step:
+            return (slice(None),) * len(self.widths)
+        return (*(slice(i, None, step) for i in range(n_narrow)), slice(None))
+
+    def _prefixes(self, values: Tensor, places: Places, n_tokens: int) -> Iterator[Tensor]:
         """Yields [tokens, d_out] for each width, without skip connection."""
-        if self.config.sparsity == "prefix-topk":
-            yield from self._own_prefixes(z, x, values, places)
-        elif self.config.decoder == "separate":
-            for width in self.widths:
-                decoder, bias = self._decoder(width)
-                on = places.below(width)
-                yield decoded(values[on], decoder, places.latents[on], places.tokens[on], len(z)) + bias
-        else:
-            yield from self._running(values, places, len(z))
+        if self.config.decoder == "shared":
+            yield from self._running(values, places, n_tokens)
+            return
+        for width in self.widths:
+            decoder, bias = self._decoder(width)
+            on = places.below(width)
+            yield decoded(values[on], decoder, places.latents[on], places.tokens[on], n_tokens) + bias
 
     def _running(self, values: Tensor, places: Places, n_tokens: int) -> Iterator[Tensor]:
         """Makes each prefix of the one before and one band more, so that each decoder row is used once."""
@@ -240,14 +264,37 @@ class SparseCoder(nn.Module):
         parts = decoded(values, self.decoders[0], places.latents, bags, n_tokens * n_bands)
         yield from running(parts.unflatten(0, (n_tokens, n_bands)), self.decoder_biases[0])
 
-    def _own_prefixes(self, z: Tensor, x: Tensor, values: Tensor, places: Places) -> Iterator[Tensor]:
-        """Keeps the largest of each prefix by itself (arXiv 2512.05534, eq. 9)."""
-        for width, k in zip(self.widths, self.config.kept, strict=True):
-            decoder, bias = self._decoder(width)
-            full = width == self.n_latents
-            own = places if full else largest_of_token(z[:, :width], k)
-            kept = values if full else self._values(z, x, own)
-            yield decoded(kept, decoder, own.latents, own.tokens, len(z)) + bias
+    def _own_prefixes(
+        self, z: Tensor, x: Tensor, places: Places, learned: tuple[slice, ...]
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Keeps the largest of each prefix by itself (arXiv 2512.05534, eq. 9).
+
+        Tokens stand one after the other, once for each prefix that learns from them, so that each weight's gradient is
+        summed once.
+
+        Returns:
+            [n_entries] of the whole dictionary, and [tokens, d_out] for each width, without skip connection.
+        """
+        narrow = tuple(zip(self.widths[:-1], self.config.kept[:-1], learned[:-1], strict=True))
+        activations = (z, *(z[part, :width] for width, _, part in narrow))
+        own = (places, *(largest_of_token(of, k) for of, (_, k, _) in zip(activations[1:], narrow, strict=True)))
+        n_tokens, n_entries = [len(of) for of in activations], [len(one.tokens) for one in own]
+        starts = (sum(n_tokens[:i]) for i in range(len(own)))
+        tokens = torch.cat([one.tokens + start for one, start in zip(own, starts, strict=True)])
+        joined = Places(tokens, torch.cat([one.latents for one in own]))
+        known = torch.cat([of[one] for of, one in zip(activations, own, strict=True)])
+        rows = torch.cat([x, *(x[part] for _, _, part in narrow)])
+        values = gathered(known, rows, self.encoder, self.encoder_bias, joined)
+        parts = values.split(n_entries)
+        if self.config.decoder == "shared":
+            decoder, bias = self._decoder(self.n_latents)
+            first, *others = (decoded(values, decoder, joined.latents, tokens, sum(n_tokens)) + bias).split(n_tokens)
+        else:
+            first, *others = (
+                decoded(part, self._decoder(width)[0], one.latents, one.tokens, n) + self._decoder(width)[1]
+                for part, one, n, width in zip(parts, own, n_tokens, (self.n_latents, *self.widths), strict=False)
+            )
+        return parts[0], (*others, first)
 
     def _decoder(self, width: int) -> tuple[Tensor, Tensor]:
         """Returns [at least `width`, d_out] and [d_out]: rows and bias that the prefix of `width` decodes with."""

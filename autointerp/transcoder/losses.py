@@ -15,8 +15,8 @@ from autointerp.transcoder.tokens import TokenBatch
 def nested_error(out: ForwardOutput, config: CoderConfig) -> Tensor:
     """Returns []: Σ wᵢ·mean (target - madeᵢ)² over the prefixes (Bussmann et al. 2025, Matryoshka SAEs)."""
     total = out.target.new_zeros(())
-    for made, weight in zip(out.made, config.weights, strict=True):
-        total = total + weight * functional.mse_loss(made, out.target)
+    for made, target, weight in zip(out.made, out.targets, config.weights, strict=True):
+        total = total + weight * functional.mse_loss(made, target)
     return total
 
 

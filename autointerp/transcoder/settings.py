@@ -216,6 +216,8 @@ class CoderForm(Settings):
         tuple[PositiveInt, ...] | None, Separated, Option(default="--k in each prefix, or shared by width among bands")
     ] = None
     """How many latents are kept in each prefix or band."""
+    prefix_tokens: Literal["shared", "all"] = "shared"
+    """With `prefix-topk`, whether the narrower prefixes learn from half of the tokens together, or each from all."""
     decoder: Literal["shared", "separate"] = "shared"
     """Prefixes of one decoder, or a decoder for each prefix, whose rows are free."""
     decoder_rows: Annotated[
@@ -311,7 +313,12 @@ class CoderConfig(CoderForm):
         return value
 
 
-BEFORE: dict[str, object] = {"decoder_rows": "unit", "decoder_start": "drawn", "encoder_norm": 1.0}
+BEFORE: dict[str, object] = {
+    "prefix_tokens": "all",
+    "decoder_rows": "unit",
+    "decoder_start": "drawn",
+    "encoder_norm": 1.0,
+}
 """What coders had before it could be chosen; what is stored without these keys is read so."""
 StoredConfig = Annotated[
     CoderConfig, BeforeValidator(lambda value: BEFORE | value if isinstance(value, dict) else value)
@@ -326,6 +333,7 @@ RELEASED = CoderForm(
     ks=(16, 32, 64, 128, 256),
     decoder="separate",
     decoder_rows="free",
+    prefix_tokens="all",
     decoder_start="drawn",
     encoder_norm=1.0,
     normalise=False,

@@ -281,6 +281,6 @@ def _report(
             f"step {state.step}: the loss is no longer finite; lower --rate, or look at the activations"
         )
     with torch.no_grad():
-        fvu = tuple(nested_fvu(out.made, out.target).tolist())
+        fvu = tuple(float(nested_fvu((made,), of)) for made, of in zip(out.made, out.targets, strict=True))
     dead = len(state.dead()) / state.coder.n_latents
     return Report(state.step, steps, stated, fvu, l0(out), dead, seconds, done)

@@ -13,11 +13,15 @@ FORMS = {
     "batchtopk": CoderForm(widths=(3, 7, 12), k=3),
     "topk": CoderForm(widths=(3, 7, 12), k=3, sparsity="topk"),
     "band-topk": CoderForm(widths=(3, 7, 12), k=3, sparsity="band-topk"),
-    "prefix-topk": CoderForm(widths=(3, 7, 12), k=6, sparsity="prefix-topk"),
+    "prefix-topk": CoderForm(widths=(3, 7, 12), k=6, sparsity="prefix-topk", prefix_tokens="all"),
+    "prefix-topk, shared": CoderForm(widths=(3, 7, 12), k=6, sparsity="prefix-topk"),
     "plain": CoderForm(widths=(12,), k=3, sparsity="topk"),
     "skip": CoderForm(widths=(3, 7, 12), k=3, skip=True),
     "separate": CoderForm(widths=(3, 7, 12), k=3, sparsity="band-topk", decoder="separate", jump=0.5),
 }
+
+
+TRAINED_ON = ((True, 10), (True, 4), (True, 3), (False, 10))
 
 
 def drawn(form: CoderForm, d_in: int = 5, d_out: int = 4) -> SparseCoder:
@@ -82,11 +86,15 @@ def test_every_prefix_and_gradient_is_that_of_the_slow_obvious_version(name: str
     x, y = tokens(9, 5), tokens(9, 4, 1)
 
     fast = coder(x, y)
-    torch.stack([(m - fast.target).square().mean() for m in fast.made]).sum().backward()
+    torch.stack([(m - t).square().mean() for m, t in zip(fast.made, fast.targets, strict=True)]).sum().backward()
     fast_grads = [p.grad.clone() for p in coder.parameters() if p.grad is not None]
     coder.zero_grad()
-    slow = [slow_prefix(coder, x, width) for width in coder.widths]
-    torch.stack([(m - fast.target).square().mean() for m in slow]).sum().backward()
+    # With shared tokens, the first prefix learns from every fourth token, and the second from their neighbours.
+    shared = (slice(0, None, 4), slice(1, None, 4), slice(None))
+    parts = shared if name.endswith("shared") else (slice(None),) * len(coder.widths)
+    slow = [slow_prefix(coder, x, width)[part] for width, part in zip(coder.widths, parts, strict=True)]
+    wanted = [fast.target[part] for part in parts]
+    torch.stack([(m - t).square().mean() for m, t in zip(slow, wanted, strict=True)]).sum().backward()
 
     for made, expected in zip(fast.made, slow, strict=True):
         torch.testing.assert_close(made, expected)
@@ -252,6 +260,27 @@ def test_gradient_along_a_decoder_row_is_removed_and_rows_return_to_norm_one():
     coder.unit_rows()
 
     torch.testing.assert_close(rows.norm(dim=1), torch.ones(12))
+
+
+def test_narrower_prefixes_share_half_of_the_tokens_in_training_alone_and_of_a_batch_that_is_large_enough():
+    coder = drawn(FORMS["prefix-topk, shared"])
+    x, y = tokens(10, 5), tokens(10, 4, 1)
+
+    lengths = [[len(made) for made in coder.train(training)(x[:n], y[:n]).made] for training, n in TRAINED_ON]
+
+    # Of ten tokens, three are every fourth from the first or the second on.
+    assert lengths == [[3, 3, 10], [1, 1, 4], [3, 3, 3], [10, 10, 10]]
+
+
+def test_top_k_of_each_prefix_with_a_decoder_each_is_that_of_the_slow_obvious_version():
+    form = FORMS["prefix-topk"].model_copy(update={"decoder": "separate"})
+    coder = drawn(form).train()
+    x, y = tokens(9, 5), tokens(9, 4, 1)
+
+    made = coder(x, y).made
+
+    for of, width in zip(made, coder.widths, strict=True):
+        torch.testing.assert_close(of, slow_prefix(coder, x, width))
 
 
 def test_dead_latents_alone_make_what_revives_them():

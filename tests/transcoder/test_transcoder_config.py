@@ -66,13 +66,13 @@ def test_latent_is_dead_after_a_fifth_of_the_tokens_at_most_a_million_unless_it_
 
 
 def test_config_stored_before_starts_could_be_chosen_is_of_unit_rows_and_a_drawn_decoder():
-    keys = ("decoder_rows", "decoder_start", "encoder_norm")
+    keys = ("prefix_tokens", "decoder_rows", "decoder_start", "encoder_norm")
     now = CoderConfig(d_in=4, d_out=2, widths=(2, 4), k=1).model_dump()
 
     older = TypeAdapter(StoredConfig).validate_python({k: v for k, v in now.items() if k not in keys})
     newer = TypeAdapter(StoredConfig).validate_python(now)
 
-    assert [getattr(older, key) for key in keys] == ["unit", "drawn", 1.0]
+    assert [getattr(older, key) for key in keys] == ["all", "unit", "drawn", 1.0]
     assert not older.free_rows
     assert newer.free_rows
 
