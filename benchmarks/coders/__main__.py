@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.coders.opening import LIBRARIES
 from benchmarks.coders.runs import ALIKE, BATCH, DEFAULTS, KINDS, K, Plan, Run, run
 from benchmarks.coders.speed import Timed, timed
-from benchmarks.coders.tables import table, verdicts
+from benchmarks.coders.tables import BESIDE, table, verdicts
 
 HERE = Path(__file__).parent
 STEPS = 1200
@@ -40,11 +40,13 @@ def main() -> None:
         plans = [Plan(0, 256, 150, (ALIKE,), kinds)]
     began = time.monotonic()
     runs = _run(plans, given.jobs)
-    times = timed(0 if given.quick else given.rounds)
+    measured_again = [kind for kind in KINDS if kind in kinds or kind in {BESIDE.get(k) for k in kinds}]
+    times = timed(0 if given.quick else given.rounds, measured_again)
     if given.kinds and not given.quick:
         kept = json.loads((HERE / "table.json").read_text())
         runs += [Run.read(one) for one in kept["runs"] if one["kind"] not in kinds]
-        times = times or [Timed(**one) for one in kept["times"]]
+        again = {one.kind for one in times}
+        times += [Timed(**one) for one in kept["times"] if one["kind"] not in again]
     text = f"{table(runs, times)}\n\n{verdicts(runs, times)}"
     print(text)
     print(f"\n{len(runs)} coders, {time.monotonic() - began:.0f} s", file=sys.stderr)

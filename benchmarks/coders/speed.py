@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +31,11 @@ class Timed:
     """Of processor time."""
 
 
-def timed(rounds: int) -> list[Timed]:
-    """Times every library on drawn tokens, which take as long as any others, with the rate and schedule of ours."""
+def timed(rounds: int, kinds: Sequence[str] = KINDS) -> list[Timed]:
+    """Times every library that has one of these kinds, with the rate and schedule of ours.
+
+    The tokens are drawn, and take as long as any others.
+    """
     torch.set_num_threads(1)
     opened()
     draw = torch.Generator().manual_seed(0)
@@ -41,7 +44,7 @@ def timed(rounds: int) -> list[Timed]:
     assert BATCH % TOKENS == 0
     out = []
     for number in range(rounds):
-        for kind, name, train in _all():
+        for kind, name, train in _all(kinds):
             if not number:
                 # What is imported and made ready at first use is no part of training.
                 _seconds(train, kind, Stream(tokens, tokens, order[:FEW]), FEW)
@@ -51,8 +54,8 @@ def timed(rounds: int) -> list[Timed]:
     return out
 
 
-def _all() -> Iterator[tuple[str, str, Training]]:
-    for kind in KINDS:
+def _all(kinds: Sequence[str]) -> Iterator[tuple[str, str, Training]]:
+    for kind in kinds:
         # Only what has a rival; but a top-k of each prefix stands beside plain TopK.
         if kind == "matryoshka-transcoder":
             continue

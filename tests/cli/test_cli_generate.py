@@ -211,6 +211,7 @@ DIFFERENT = {
     "--max-tokens": "tune samples the short replies that it trains",
     "--model": "who explains, who judges, or whose features are imported",
     "--out": "each command writes another file",
+    "--rate": "that of a coder falls with its width",
     "--rendering": "a judge sees no marks",
     "--scorers": "compare takes those that both runs have",
     "--shard": "a piece of the features, or the images between two checkpoints",
