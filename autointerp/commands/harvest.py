@@ -27,8 +27,11 @@ class Harvest(Command):
         Argument(option=True),
         Option("--coder", missing="--coder: name at least one folder with a coder, or raw:HOOKPOINT"),
     ] = Field(min_length=1)
-    """The folder of a trained coder, or raw:HOOKPOINT for the model's own units; repeat it, the backbone runs once."""
+    """The folder or file of a coder, also of another tool, hub:OWNER/REPO/FOLDER on the Hugging Face hub, or
+    raw:HOOKPOINT for the model's own units; repeat it, the backbone runs once."""
     backbone: Annotated[str | None, Option(default="what the coders name", help=f"The model: {BACKBONES}.")] = None
+    reads: Annotated[str | None, Option(default="what the coders name", metavar="HOOKPOINT")] = None
+    """The hookpoint that the coders read, such as blocks.8.resid."""
     classifier: Path | None = None
     """The folder of the classifier whose network the coders read."""
     labels: Path | None = None

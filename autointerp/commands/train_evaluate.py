@@ -26,7 +26,12 @@ class TrainEvaluate(Command):
         Argument(option=True),
         Option("--coder", missing="--coder: name at least one folder with a coder"),
     ] = Field(min_length=1)
-    """The folder of a coder trained on them; repeat it for several."""
+    """The folder or file of a coder trained on them, also of another tool, or hub:OWNER/REPO/FOLDER; repeat it for
+    several."""
+    backbone: Annotated[str | None, Option(default="what the coders name")] = None
+    """The model that the coders read."""
+    reads: Annotated[str | None, Option(default="what the coders name", metavar="HOOKPOINT")] = None
+    """The hookpoint that the coders read, such as blocks.8.resid."""
     images: Path | None = None
     """The folder of images; without it only tokens are measured."""
     labels: Path | None = None

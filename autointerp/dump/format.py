@@ -112,6 +112,21 @@ class HierarchyInfo(BaseModel):
     """Part of the other patches of the same images at which it is on."""
 
 
+class CoderOrigin(BaseModel):
+    """Which coder a dump was harvested with."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: str
+    """The tool or format of its files."""
+    digest: str
+    """SHA-256, hex, over all that its latents depend on."""
+    source: str
+    """Its folder, file or name on the hub, as it was named."""
+    revision: str | None = None
+    """The commit of the hub; None for files that were on disk."""
+
+
 class DumpInfo(BaseModel):
     """The record of dump.json; keys it does not know are ignored, since other programs may add some."""
 
@@ -141,6 +156,8 @@ class DumpInfo(BaseModel):
     """SHA-256, hex, over all weights of the classifier's network that was run; None for a model by itself."""
     hierarchy: HierarchyInfo | None = Field(default=None, exclude_if=lambda value: value is None)
     """None where parents were not sought, or by a version that did not look at places."""
+    coder: CoderOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None where features are of no coder, or nobody wrote it down."""
 
     @field_validator("format")
     @classmethod

@@ -11,7 +11,8 @@ from autointerp.transcoder.backbones.headed import Network, check_same, with_cla
 from autointerp.transcoder.backbones.names import parsed, typed_backbone
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import load_info
-from autointerp.transcoder.coder_io import UNKNOWN, StoredCoder
+from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
+from autointerp.transcoder.coders.places import UNKNOWN
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
 from autointerp.transcoder.harvest.state import State
@@ -39,7 +40,10 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
         DumpError: the dump exists, or cannot be made.
     """
     target = settings.dump
-    stored = stored_coders(settings.coders)
+    stored = stored_coders(settings.coders, settings.reads)
+    for spec, one in stored.items():
+        if isinstance(one.info, ForeignInfo) and one.info.note is not None:
+            (progress or Uncounted()).note(f"--coder {spec}: {one.info.note}")
     network = _network(settings, stored)
     model = network.model
     sources = load_sources(settings.coders, stored, model, settings.device)

@@ -54,7 +54,9 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     names = (*settings.coders, *settings.controls)
     if twice := next((n for n in names if names.count(n) > 1), None):
         raise SettingsError(f"--coder {twice}: is named twice; name each coder and control once")
-    held, stored = ActivationStore(settings.activations), {name: load_coder(name) for name in names}
+    held = ActivationStore(settings.activations)
+    stored = {name: load_coder(name, model=settings.backbone, reads=settings.reads) for name in settings.coders}
+    stored |= {name: load_coder(name) for name in settings.controls}
     mine = {name: on_tokens(held, name, stored[name], how, device) for name in settings.coders}
     others = {name: control(name, stored[name], device) for name in settings.controls}
     asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}

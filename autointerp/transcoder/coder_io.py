@@ -1,10 +1,9 @@
-"""A coder on disk: weights in `coder.safetensors`, all else in `coder.json` beside it; never a pickle."""
+"""A coder on disk: weights in `coder.safetensors`, all else in `coder.json` beside it; and coders of other tools."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -13,6 +12,9 @@ from autointerp.errors import SettingsError
 from autointerp.record import Record
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.coders.hub import fetched
+from autointerp.transcoder.coders.linear import LinearCoder, LinearConfig
+from autointerp.transcoder.coders.loading import load_foreign
 from autointerp.transcoder.files import is_none, read_record, read_tensors, written
 from autointerp.transcoder.losses import HeldOut
 from autointerp.transcoder.settings import CoderConfig, StoredConfig, TrainSettings
@@ -21,8 +23,6 @@ from autointerp.version import __version__
 FORMAT = "autointerp-coder/1"
 WEIGHTS = "coder.safetensors"
 INFO = "coder.json"
-UNKNOWN = "unknown"
-"""The model of a coder that does not say which one it reads."""
 
 
 class Training(Record):
@@ -53,13 +53,38 @@ class CoderInfo(Record):
     training: Training | None = None
     classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
     """Whose network the hookpoints are of; None for the backbone alone."""
+    revision: str | None = Field(default=None, exclude=True)
+    """The commit of the hub that it was read from; None for a folder. It is not written to disk."""
+
+
+class ForeignInfo(Record):
+    """Says what is known of another tool's coder."""
+
+    model: str
+    """The backbone, or `unknown`."""
+    reads: str
+    """Hookpoint of the inputs, or `unknown`."""
+    writes: str
+    """Hookpoint of the targets, or `unknown`; that of the inputs for an sae."""
+    config: LinearConfig
+    training: None = None
+    classifier: None = None
+    revision: str | None = None
+    """The commit of the hub that it was read from; None for a folder."""
+    note: str | None = None
+    """What its files do not say and who uses it must know."""
 
 
 class StoredCoder(NamedTuple):
     """A coder and what is known of it."""
 
-    coder: SparseCoder
-    info: CoderInfo
+    coder: SparseCoder | LinearCoder
+    info: CoderInfo | ForeignInfo
+
+    @property
+    def format(self) -> str:
+        """Returns the format of its files."""
+        return self.info.format if isinstance(self.info, CoderInfo) else self.info.config.format
 
 
 def describe(
@@ -97,8 +122,13 @@ def save_coder(coder: SparseCoder, info: CoderInfo, folder: str | Path) -> None:
         path.write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
-def load_coder(folder: str | Path) -> StoredCoder:
-    """Reads a coder of this program, or one that sparsify wrote (`cfg.json` and `sae.safetensors`).
+def load_coder(spec: str | Path, *, model: str | None = None, reads: str | None = None) -> StoredCoder:
+    """Reads a coder of this program or of another tool, which is recognised by what its files hold.
+
+    Args:
+        spec: a folder, one of its files, or a name on the Hugging Face hub, `hub:OWNER/REPO[/FOLDER][@REVISION]`.
+        model: the backbone, in place of what the files say.
+        reads: the hookpoint of the inputs, in place of what the files say.
 
     Returns:
         The coder on the processor, not in training mode.
@@ -106,17 +136,44 @@ def load_coder(folder: str | Path) -> StoredCoder:
     Raises:
         SettingsError: there is none, a file is broken, or it is of a kind that cannot be loaded.
     """
-    source = Path(folder)
-    if not (source / INFO).exists() and (source / SPARSIFY_CONFIG).exists():
-        config, tensors = load_sparsify(source)
-        info = describe(config, model=UNKNOWN, reads=source.name, writes=source.name)
-        return StoredCoder(_filled(config, tensors, source / SPARSIFY_CONFIG), info)
-    none = (
-        f"{source}: holds no coder, neither {INFO} nor sparsify's {SPARSIFY_CONFIG}; "
-        "give a folder such as `autointerp train transcoder` writes"
+    source = fetched(spec)
+    if (source.path / INFO).exists():
+        stored = _own(source.path)
+    else:
+        found = load_foreign(source.path) if source.path.exists() else None
+        if found is None:
+            raise SettingsError(_none(spec, source.path))
+        about = ForeignInfo(
+            model=found.model, reads=found.reads, writes=found.writes, config=found.coder.config, note=found.note
+        )
+        stored = StoredCoder(found.coder, about)
+    return _placed(stored, model, reads, source.revision)
+
+
+def _none(spec: str | Path, path: Path) -> str:
+    if not path.exists():
+        return f"{spec}: there is no such folder or file; give a coder's folder or hub:OWNER/REPO/FOLDER"
+    return (
+        f"{spec}: holds no coder, neither {INFO} nor weights of a tool that is known; "
+        "give a folder such as `autointerp train transcoder` writes, or one of docs/bring-your-own.md"
     )
-    info = read_record(source / INFO, CoderInfo, missing=none)
-    path = source / WEIGHTS
+
+
+def _placed(stored: StoredCoder, model: str | None, reads: str | None, revision: str | None) -> StoredCoder:
+    """Puts what was asked for in place of what the files say; an autoencoder writes where it reads."""
+    said: dict[str, str | None] = {"revision": revision}
+    if model is not None:
+        said["model"] = model
+    if reads is not None:
+        said["reads"] = reads
+        if stored.info.config.kind == "sae":
+            said["writes"] = reads
+    return StoredCoder(stored.coder, stored.info.model_copy(update=said))
+
+
+def _own(folder: Path) -> StoredCoder:
+    info = read_record(folder / INFO, CoderInfo, missing=f"{folder / INFO}: is missing")
+    path = folder / WEIGHTS
     tensors = read_tensors(path, beside=INFO, remedy="train or copy it again")
     return StoredCoder(_filled(info.config, tensors, path), info)
 
@@ -135,78 +192,3 @@ def _filled(config: CoderConfig, tensors: dict[str, Tensor], path: Path) -> Spar
         raise SettingsError(f"{path}: has {strange[0]}, which its description does not know")
     coder.load_state_dict(tensors)
     return coder.eval()
-
-
-SPARSIFY_CONFIG = "cfg.json"
-SPARSIFY_WEIGHTS = "sae.safetensors"
-
-
-class _Config(BaseModel):
-    """What matters of cfg.json; its other keys concern training."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    d_in: PositiveInt
-    k: PositiveInt
-    activation: str = "topk"
-    skip_connection: bool = False
-    transcode: bool = False
-    signed: bool = False
-
-
-def load_sparsify(folder: Path) -> tuple[CoderConfig, dict[str, Tensor]]:
-    """Reads a coder's configuration and its state by our names.
-
-    There: z = topk(relu(W·(x - b_dec) + b)), y = z·W_dec + b_dec + W_skip·x, where a transcoder reads x as it is.
-
-    Raises:
-        SettingsError: a file is missing or broken, or the coder is of a kind that has no counterpart here.
-    """
-    found = _config(folder / SPARSIFY_CONFIG)
-    stored = read_tensors(folder / SPARSIFY_WEIGHTS, beside=SPARSIFY_CONFIG, remedy="copy it again")
-    weights = {name: tensor.float() for name, tensor in stored.items()}
-    for name in ("encoder.weight", "encoder.bias", "W_dec", "b_dec", *(("W_skip",) if found.skip_connection else ())):
-        if name not in weights:
-            raise SettingsError(f"{folder / SPARSIFY_WEIGHTS}: has no {name}, so it cannot be loaded")
-    rows = weights["W_dec"]
-    config = CoderConfig(
-        kind="transcoder" if found.transcode or len(weights["b_dec"]) != found.d_in else "sae",
-        d_in=found.d_in,
-        d_out=len(weights["b_dec"]),
-        widths=(len(rows),),
-        k=min(found.k, len(rows)),
-        sparsity="topk",
-        decoder_rows="free",
-        skip=found.skip_connection,
-        normalise=False,
-    )
-    return config, _state(config, weights)
-
-
-def _state(config: CoderConfig, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    bias = weights["b_dec"]
-    in_mean = bias if config.kind == "sae" else torch.zeros(config.d_in)
-    state = {
-        "encoder": weights["encoder.weight"],
-        "encoder_bias": weights["encoder.bias"],
-        "decoders.0": weights["W_dec"],
-        "decoder_biases.0": bias,
-        "threshold": torch.zeros(()),
-        "n_thresholds": torch.zeros((), dtype=torch.int64),
-        "in_mean": in_mean,
-        "in_scale": torch.ones(()),
-        "out_mean": torch.zeros(config.d_out),
-        "out_scale": torch.ones(()),
-    }
-    if config.skip:
-        # Ours reads the input around its mean, theirs the input itself.
-        state |= {"skip": weights["W_skip"], "decoder_biases.0": bias + weights["W_skip"] @ in_mean}
-    return state
-
-
-def _config(path: Path) -> _Config:
-    found = read_record(path, _Config, missing=f"{path}: there is no such file")
-    if found.activation != "topk" or found.signed:
-        kind = "signed activations" if found.signed else f"activation {found.activation!r}"
-        raise SettingsError(f"{path}: {kind} cannot be loaded; of sparsify's coders only topk ones can")
-    return found

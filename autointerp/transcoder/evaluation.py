@@ -12,6 +12,7 @@ from autointerp.record import Record
 from autointerp.statistics.rates import Bools, Floats, Ints, wilson
 from autointerp.transcoder.attribute_association import Association
 from autointerp.transcoder.coder import SparseCoder
+from autointerp.transcoder.coders.linear import LinearCoder
 from autointerp.transcoder.losses import HeldOut
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.tokens import TokenBatch
@@ -58,7 +59,9 @@ class _Tokens(NamedTuple):
 
 
 @torch.inference_mode()
-def nesting(coder: SparseCoder, batches: Callable[[], Iterable[TokenBatch]], *, seed: int) -> tuple[Nesting, ...]:
+def nesting(
+    coder: SparseCoder | LinearCoder, batches: Callable[[], Iterable[TokenBatch]], *, seed: int
+) -> tuple[Nesting, ...]:
     """Computes the figures of each prefix but the whole dictionary, as the whole dictionary encodes.
 
     Args:
@@ -90,7 +93,7 @@ def nesting(coder: SparseCoder, batches: Callable[[], Iterable[TokenBatch]], *, 
     return tuple(_nesting(w, counts[w], closest[w], rows.cpu(), chance, fired, n_tokens) for w in closest)
 
 
-def _seen(coder: SparseCoder, rows: Tensor, batch: TokenBatch, n_broad: int) -> _Tokens:
+def _seen(coder: SparseCoder | LinearCoder, rows: Tensor, batch: TokenBatch, n_broad: int) -> _Tokens:
     inputs, targets = batch.inputs.to(rows.device), batch.targets.to(rows.device).float()
     on = coder.encode(inputs).dense(coder.n_latents) > 0
     return _Tokens(on, targets @ rows[:n_broad].T)

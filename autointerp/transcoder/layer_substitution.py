@@ -11,11 +11,13 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Floats
 from autointerp.transcoder.backbones.headed import HIDDEN, LOGIT
-from autointerp.transcoder.backbones.protocol import Backbone, Swap, hookpoint_of
+from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Backbone, Swap, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
-from autointerp.transcoder.coder_io import UNKNOWN, StoredCoder
+from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
+from autointerp.transcoder.coders.linear import LinearCoder
+from autointerp.transcoder.coders.places import UNKNOWN
 from autointerp.transcoder.evaluation import CoderFigures, mean_target, nesting
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
 from autointerp.transcoder.losses import measure
@@ -32,7 +34,7 @@ MEAN = "mean"
 class Placed(NamedTuple):
     """A coder and where in the backbone it belongs."""
 
-    coder: SparseCoder
+    coder: SparseCoder | LinearCoder
     reads: str
     """Hookpoint."""
     writes: str
@@ -67,10 +69,11 @@ def check_placed(backbone: Backbone, name: str, placed: Placed, head_reads: str 
                 "it was trained on another model"
             )
     order = list(backbone.hookpoints)
-    if order.index(placed.reads) > order.index(placed.writes):
+    first, last = (order.index(name.removesuffix(CLASS_TOKEN)) for name in (placed.reads, placed.writes))
+    if first > last:
         raise SettingsError(f"--coder {name}: reads {placed.reads}, which comes after {placed.writes} that it replaces")
     inside = placed.writes in (HIDDEN, LOGIT)
-    if head_reads is not None and not inside and order.index(placed.writes) > order.index(head_reads):
+    if head_reads is not None and not inside and last > order.index(head_reads.removesuffix(CLASS_TOKEN)):
         raise SettingsError(
             f"--classifier: reads {head_reads}, which comes before {placed.writes} of --coder {name}, "
             "so that replacing it changes nothing; train one on a later hookpoint"
@@ -220,17 +223,20 @@ def on_tokens(
 def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str, Side]:
     """Returns hookpoints that a coder reads and writes, and which part of the store it is measured on."""
     info, autoencodes = stored.info, stored.info.config.kind == "sae"
-    if info.model == UNKNOWN:
+    reads, writes = info.reads, info.writes
+    if UNKNOWN in (info.model, reads):
         # A coder of another program does not say what it read: the store stands for it.
         return (
             (about.reads, about.reads, "inputs") if autoencodes else (about.reads, about.writes or about.reads, "both")
         )
+    if writes == UNKNOWN and about.writes is not None:
+        writes = about.writes
     sides: dict[tuple[str, str | None], Side]
     if autoencodes:
         sides = {(about.reads, about.reads): "inputs", (about.writes or about.reads, about.writes): "targets"}
     else:
         sides = {(about.reads, about.writes): "both"}
-    side = sides.get((info.reads, info.writes))
+    side = sides.get((reads, writes))
     ours, theirs = (None if one is None else one.digest for one in (info.classifier, about.classifier))
     if ours != theirs:
         raise SettingsError(
@@ -239,10 +245,11 @@ def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str
         )
     if info.model != about.backbone or side is None:
         raise SettingsError(
-            f"--coder {name}: is of {info.model}, {info.reads} to {info.writes}, and the activations are of "
+            f"--coder {name}: is of {info.model}, {reads} to {writes}, and the activations are of "
             f"{about.backbone}, {about.reads} to {about.writes or about.reads}; name their own store"
+            f"{', or give --backbone and --reads' if isinstance(info, ForeignInfo) else ''}"
         )
-    return info.reads, info.writes, side
+    return reads, writes, side
 
 
 def _whose(classifier: ClassifierRef | None) -> str:
@@ -256,7 +263,7 @@ def control(name: str, stored: StoredCoder, device: str) -> Placing:
         SettingsError: it does not say which model it reads.
     """
     info = stored.info
-    if info.model == UNKNOWN:
+    if UNKNOWN in (info.model, info.reads):
         raise SettingsError(f"--control {name}: does not say which model it reads")
     if info.classifier is not None:
         raise SettingsError(f"--control {name}: reads a classifier's network; a control is of a backbone by itself")

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from autointerp.record import Record
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
+from autointerp.transcoder.coders.linear import LinearCoder
 from autointerp.transcoder.settings import CoderConfig
 from autointerp.transcoder.tokens import TokenBatch
 
@@ -70,7 +71,7 @@ class HeldOut(Record):
 
 
 @torch.inference_mode()
-def measure(coder: SparseCoder, batches: Iterable[TokenBatch]) -> HeldOut:
+def measure(coder: SparseCoder | LinearCoder, batches: Iterable[TokenBatch]) -> HeldOut:
     """Streams batches through every prefix as it encodes outside training.
 
     Args:

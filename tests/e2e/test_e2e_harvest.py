@@ -142,8 +142,7 @@ def test_a_dump_that_exists_is_not_written_again(images: Path):
     [
         (
             ("--coder", "none"),
-            "none: holds no coder, neither coder.json nor sparsify's cfg.json; give a folder such as "
-            "`autointerp train transcoder` writes",
+            "none: there is no such folder or file; give a coder's folder or hub:OWNER/REPO/FOLDER",
         ),
         (("--coder", "raw:relu"), "--backbone: the coders do not say which model they read; name one"),
         (

@@ -13,7 +13,15 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.protocol import Activations, Frame, Hookpoint, Kind, Swap, hookpoint_of
+from autointerp.transcoder.backbones.protocol import (
+    CLASS_TOKEN,
+    Activations,
+    Frame,
+    Hookpoint,
+    Kind,
+    Swap,
+    hookpoint_of,
+)
 
 Channels = tuple[float, float, float]
 
@@ -114,12 +122,14 @@ class ModuleBackbone:
         self.module = module.eval().requires_grad_(False).to(device)
         self._device = torch.device(device)
         self._taps = dict(taps)
+        self._with_class: set[str] = set()
         there = dict(self.module.named_modules())
         for missing, tap in ((n, t) for n, t in self._taps.items() if t.path not in there):
             raise SettingsError(f"{name}: hookpoint {missing!r} names the submodule {tap.path!r}, which is not there")
         self.hookpoints: Mapping[str, Hookpoint] = {n: Hookpoint(t.kind, 0) for n, t in self._taps.items()}
         tried = self.run(torch.zeros(1, 3, side, side), tuple(self._taps))
         self.hookpoints = {n: Hookpoint(t.kind, tried[n].shape[-1]) for n, t in self._taps.items()}
+        self.hookpoints |= {n + CLASS_TOKEN: Hookpoint("pooled", tried[n].shape[-1]) for n in sorted(self._with_class)}
 
     def prepare(self, image: Image.Image) -> Tensor:
         """Returns [3, side, side]: an RGB picture as the module takes it."""
@@ -209,7 +219,7 @@ class ModuleBackbone:
 
     def _attach(self, name: str, taken: Activations, asked: frozenset[str], swap: Swap | None) -> RemovableHandle:
         """Hooks one tap so that its value is taken, and replaced where it is swapped."""
-        tap = self._taps[name]
+        tap = self._taps[name.removesuffix(CLASS_TOKEN)]
         submodule = self.module.get_submodule(tap.path)
 
         def pass_on(value: object) -> Tensor | None:
@@ -217,7 +227,7 @@ class ModuleBackbone:
             if swap is not None:
                 assert isinstance(value, Tensor)
                 seen = swap({**taken, name: seen})
-                put = self._with_swapped(tap, value, seen)
+                put = self._with_swapped(name, value, seen)
             if name in asked:
                 # A copy, since a later layer may write into what it was given.
                 taken[name] = seen.clone()
@@ -244,10 +254,14 @@ class ModuleBackbone:
             raise SettingsError(f"{self.name}: {name!r} gives a {kind}, not a tensor; tap another place")
         rows, columns = self.patch_grid
         shape = tuple(whole.shape)
+        if name.endswith(CLASS_TOKEN):
+            return whole[:, 0]
         match self._taps[name].kind, whole.ndim:
             case "pooled", 2:
                 return whole
             case "patches", 3 if shape[1] >= rows * columns:
+                if shape[1] > rows * columns:
+                    self._with_class.add(name)
                 return whole[:, shape[1] - rows * columns :]
             case "patches", 4 if shape[2:] == self.patch_grid:
                 return whole.flatten(2).transpose(1, 2)
@@ -256,9 +270,10 @@ class ModuleBackbone:
                     f"{self.name}: {name!r} has shape {list(shape)}, which is not {kind} of a {rows} x {columns} grid"
                 )
 
-    @staticmethod
-    def _with_swapped(tap: Tap, whole: Tensor, seen: Tensor) -> Tensor:
-        if tap.kind == "pooled":
+    def _with_swapped(self, name: str, whole: Tensor, seen: Tensor) -> Tensor:
+        if name.endswith(CLASS_TOKEN):
+            return torch.cat([seen[:, None], whole[:, 1:]], dim=1)
+        if self._taps[name].kind == "pooled":
             return seen
         if whole.ndim == 4:
             return seen.transpose(1, 2).reshape(whole.shape)

@@ -10,6 +10,8 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 
 Kind = Literal["patches", "pooled"]
+CLASS_TOKEN = ".class"
+"""Behind a hookpoint of patches: the class token there, one vector for the image, in models that have one."""
 Activations = dict[str, Tensor]
 """By hookpoint: [n, patches, width] or [n, width]."""
 Swap = Callable[[Mapping[str, Tensor]], Tensor]
@@ -77,7 +79,7 @@ class Backbone(Protocol):
     layer norm), `blocks.i.mlp.hidden` (its units, after the nonlinearity), `blocks.i.mlp.out` (what it writes, before
     any layer scale), `blocks.i.resid` (the residual stream after the block) and `pooled`; under a trained classifier
     also `head.0` and `head`. The class token is left out of all patch hookpoints: it has no place in the image, so
-    what fires on it has no region to show.
+    what fires on it has no region to show; it is a hookpoint of its own, such as `blocks.i.resid.class`.
     """
 
     @property
@@ -137,7 +139,7 @@ def hookpoint_of(backbone: Backbone, name: str) -> Hookpoint:
         SettingsError: there is none.
     """
     if name not in backbone.hookpoints:
-        known = list(backbone.hookpoints)
+        known = [n for n in backbone.hookpoints if not n.endswith(CLASS_TOKEN)]
         shown = known if len(known) <= 6 else [*known[:3], "…", *known[-3:]]
         raise SettingsError(f"hookpoint {name!r}: {backbone.name} has none of that name; it has {', '.join(shown)}")
     return backbone.hookpoints[name]

@@ -1,6 +1,7 @@
 """The coders of a harvest: loaded by folder or made of a model's own units, and checked against the backbone."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from autointerp.dump.format import CoderOrigin
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.module import state_digest
-from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
+from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Backbone, hookpoint_of
 from autointerp.transcoder.coder import RawUnits
-from autointerp.transcoder.coder_io import StoredCoder, load_coder
+from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder, load_coder
+from autointerp.transcoder.coders.hub import HUB
+from autointerp.transcoder.coders.places import UNKNOWN
 from autointerp.transcoder.harvest.encode import Encoder
 
 RAW = "raw:"
 """Before a hookpoint: the model's own units there, as a baseline."""
+BLOCK = re.compile(r"blocks\.(-?\d+)\.")
 RAW_K = 32
 """Units kept a token."""
 
@@ -38,6 +43,8 @@ class Source:
     """Of all that its latents depend on."""
     decoder: npt.NDArray[np.float32] | None = None
     """[n_latents, d_out]: what each latent writes; None where it writes nothing."""
+    origin: CoderOrigin | None = None
+    """Where it is from, as the dump states it; None for a model's own units."""
 
 
 def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone: Backbone, device: str) -> list[Source]:
@@ -46,7 +53,7 @@ def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone:
     Raises:
         SettingsError: two have one name, or one does not fit the backbone.
     """
-    found = [_learned(s, stored[s], device) if s in stored else _units(s, backbone) for s in specs]
+    found = [_learned(s, stored[s], backbone, device) if s in stored else _units(s, backbone) for s in specs]
     for source, spec in zip(found, specs, strict=True):
         width = hookpoint_of(backbone, source.reads).width
         if spec in stored and (d_in := stored[spec].info.config.d_in) != width:
@@ -60,13 +67,17 @@ def load_sources(specs: Sequence[str], stored: dict[str, StoredCoder], backbone:
     return found
 
 
-def stored_coders(specs: Sequence[str]) -> dict[str, StoredCoder]:
-    """Loads those that are folders.
+def stored_coders(specs: Sequence[str], reads: str | None = None) -> dict[str, StoredCoder]:
+    """Loads those that are folders, files or on the hub.
+
+    Args:
+        specs: as they were named.
+        reads: the hookpoint that all of them read, in place of what their files say.
 
     Raises:
-        SettingsError: a folder holds no coder.
+        SettingsError: there is no coder.
     """
-    return {s: load_coder(s) for s in specs if not s.startswith(RAW)}
+    return {s: load_coder(s, reads=reads) for s in specs if not s.startswith(RAW)}
 
 
 def backbone_name(stored: dict[str, StoredCoder]) -> str:
@@ -76,26 +87,61 @@ def backbone_name(stored: dict[str, StoredCoder]) -> str:
         SettingsError: they name several, or none.
     """
     names = sorted({c.info.model for c in stored.values()})
-    if len(names) != 1 or names[0] == "unknown":
+    if len(names) != 1 or names[0] == UNKNOWN:
         said = f"were trained on {', '.join(names)}" if names else "do not say which model they read"
         raise SettingsError(f"--backbone: the coders {said}; name one")
     return names[0]
 
 
-def _learned(spec: str, stored: StoredCoder, device: str) -> Source:
+def _learned(spec: str, stored: StoredCoder, backbone: Backbone, device: str) -> Source:
     coder, info = stored.coder.to(device), stored.info
     config = info.config
     nested = "Matryoshka " if len(config.widths) > 1 else ""
-    hookpoint = info.reads if info.writes == info.reads else f"{info.reads} -> {info.writes}"
+    reads = _reads(spec, stored, backbone)
+    writes = reads if info.writes == info.reads else info.writes
+    digest = state_digest(coder, config.model_dump_json())
+    kept = "" if config.k is None else f", k {config.k}"
     return Source(
-        name=Path(spec).resolve().name,
+        name=_name(spec),
         encoder=coder,
-        reads=info.reads,
-        hookpoint=hookpoint,
-        about=f"{nested}{config.sparsity} {config.kind}, k {config.k}",
-        digest=state_digest(coder, config.model_dump_json()),
+        reads=reads,
+        hookpoint=reads if writes in (reads, UNKNOWN) else f"{reads} -> {writes}",
+        about=f"{nested}{config.sparsity} {config.kind}{kept}",
+        digest=digest,
         decoder=coder.decoders[-1].detach().float().cpu().numpy(),
+        origin=CoderOrigin(format=stored.format, digest=digest, source=spec, revision=info.revision),
     )
+
+
+def _name(spec: str) -> str:
+    """Returns the last folder of a coder's name, and the file's own name where a file was named."""
+    if spec.startswith(HUB):
+        return spec.partition("@")[0].rstrip("/").rpartition("/")[2]
+    return Path(spec).resolve().name
+
+
+def _reads(spec: str, stored: StoredCoder, backbone: Backbone) -> str:
+    """Returns the hookpoint of the backbone that a coder reads; a block below 0 counts from the last.
+
+    Raises:
+        SettingsError: its files do not say, or say what the backbone does not have.
+    """
+    reads = stored.info.reads
+    if reads == UNKNOWN:
+        raise SettingsError(
+            f"--reads: the files of {spec} do not say which hookpoint it reads; name one, such as blocks.8.resid"
+        )
+    blocks = {int(found[1]) for name in backbone.hookpoints if (found := BLOCK.match(name))}
+    if (found := BLOCK.match(reads)) is not None and int(found[1]) < 0 and blocks:
+        reads = f"blocks.{max(blocks) + 1 + int(found[1])}.{reads[found.end() :]}"
+    if reads not in backbone.hookpoints and isinstance(stored.info, ForeignInfo):
+        known = [n for n in backbone.hookpoints if not n.endswith(CLASS_TOKEN)]
+        shown = known if len(known) <= 6 else [*known[:3], "…", *known[-3:]]
+        raise SettingsError(
+            f"--reads: {spec} reads {reads}, and {backbone.name} has no hookpoint of that name; name one of its own: "
+            f"{', '.join(shown)}"
+        )
+    return reads
 
 
 def _units(spec: str, backbone: Backbone) -> Source:

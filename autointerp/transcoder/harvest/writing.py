@@ -119,6 +119,7 @@ def dump_info(
         patch_grid=harvest.grid,
         attribute=Attribute(name=harvest.settings.attribute, description=about) if labelled else None,
         classifier=classifier,
+        coder=source.origin,
     )
 
 

@@ -1,0 +1,78 @@
+"""Loads a coder of another tool from a folder or a file; the format is recognised by what the files hold."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from autointerp.errors import SettingsError
+from autointerp.transcoder.coders import (
+    dictionary_learning,
+    matryoshka,
+    overcomplete,
+    patchsae,
+    prisma,
+    saelens,
+    saev,
+    sparsify,
+    visaebench,
+)
+from autointerp.transcoder.coders.files import Fields, Files, WeightFile, read_weights
+from autointerp.transcoder.coders.linear import Foreign
+
+Reader = Callable[[WeightFile, Sequence[Fields]], Foreign | None]
+READERS: tuple[Reader, ...] = (
+    saev.read,
+    prisma.read,
+    patchsae.read,
+    matryoshka.read,
+    saelens.read,
+    dictionary_learning.read,
+    visaebench.read,
+    overcomplete.read,
+    sparsify.read,
+)
+"""Each returns None for what is not of its tool. A format is added here; one that knows more surely stands first."""
+
+
+def load_foreign(given: Path) -> Foreign | None:
+    """Reads the coder of another tool in a folder or a file; None where no known format is in it.
+
+    Raises:
+        SettingsError: a file is broken or refused, or there are several coders.
+    """
+    files = Files(given)
+    refused: SettingsError | None = None
+    found: list[tuple[Path, Foreign]] = []
+    for path in files.weight_files():
+        try:
+            held = read_weights(path)
+            read = next((one for r in READERS if (one := r(held, files.settings)) is not None), None)
+        except SettingsError as error:
+            refused = refused or error
+            continue
+        if read is not None:
+            found.append((path, read))
+    if not found and refused is not None:
+        raise refused
+    return _the_one(given, found)
+
+
+def _the_one(given: Path, found: list[tuple[Path, Foreign]]) -> Foreign | None:
+    """Returns the only coder; one that is there twice, as a whole module and as its state, counts once."""
+    if not found:
+        return None
+    (_, first), *others = found
+    if not all(_same(first, other) for _, other in others):
+        names = ", ".join(path.name for path, _ in found[:4])
+        raise SettingsError(f"{given}: holds {len(found)} coders ({names}); name one of these files")
+    return first
+
+
+def _same(one: Foreign, other: Foreign) -> bool:
+    mine, theirs = one.coder.state_dict(), other.coder.state_dict()
+    return (
+        one.coder.config == other.coder.config
+        and mine.keys() == theirs.keys()
+        and all(torch.equal(mine[name], theirs[name]) for name in mine)
+    )

@@ -1,0 +1,88 @@
+"""saev: `sae.pt`, one line of JSON and then a state as torch saves it.
+
+z = f(x·W_enc + b_enc) without b_dec; coders without a `schema` take b_dec off, as saev did then
+(`saev/nn/modeling.py: dump, load`).
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from autointerp.errors import SettingsError
+from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders.files import Fields, WeightFile
+from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
+from autointerp.transcoder.coders.selection import Keep
+
+NAME = "saev"
+SCHEMAS = (1, 2, 3, 4, 5)
+
+
+def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
+    """Reads a coder of saev; None where the file holds none.
+
+    Raises:
+        SettingsError: it holds one that is broken, or of a kind that this program cannot run.
+    """
+    header, tensors = file.header, file.tensors()
+    if header is None or not tensors.has("W_enc", "b_enc", "W_dec", "b_dec"):
+        return None
+    schema = header.values.get("schema")
+    if schema is not None and schema not in SCHEMAS:
+        raise SettingsError(f"{file.path}: schema {schema!r} is not known, and {SCHEMAS[-1]} is the last that is")
+    cfg = header if schema is None else header.inner("cfg")
+    encoder = tensors.get("W_enc", _width(cfg), None)
+    d_in, n = encoder.shape
+    keep, per_batch = _keep(header, cfg)
+    threshold = tensors.maybe("activation.threshold")
+    if per_batch:
+        # Without a threshold of its own, saev kept the k largest of each token.
+        keep = keep if threshold is None else Keep(rule="threshold")
+    weights = Weights(
+        encoder=encoder.T,
+        bias=tensors.get("b_enc", n),
+        shift=tensors.get("b_dec", d_in) if schema is None else None,
+        decoders=(tensors.get("W_dec", n, d_in),),
+        decoder_biases=(tensors.get("b_dec", d_in),),
+        threshold=None if threshold is None else torch.clamp(threshold, min=0),
+    )
+    config = LinearConfig(
+        format=NAME,
+        kind="sae",
+        d_in=d_in,
+        d_out=d_in,
+        widths=(n,),
+        keep=keep,
+        dtype=str(encoder.dtype).removeprefix("torch."),
+    )
+    note = None
+    if schema == 1 and bool((tensors.values["b_dec"] != 0).any()):
+        note = (
+            "schema 1: saev took b_dec off the activations until July 2025 and does not now; nor is it taken off here"
+        )
+    return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN, note)
+
+
+def _width(cfg: Fields) -> int:
+    return cfg.count("d_model" if "d_model" in cfg.values else "d_vit")
+
+
+def _keep(header: Fields, cfg: Fields) -> tuple[Keep, bool]:
+    """Returns what is kept, and whether training kept it per batch.
+
+    Schema 1 has two forms: the class of the activation stands in `cls` and its `top_k` among the settings, or, as in
+    all later ones, both stand in `activation`.
+    """
+    named = header.values.get("cls")
+    if named in ("Relu", "TopK", "BatchTopK"):
+        where, name = cfg, str(named)
+    elif "activation" in cfg.values:
+        inner = cfg.inner("activation")
+        where, name = inner.inner("params"), inner.text("cls")
+    else:
+        return Keep(rule="relu"), False
+    if name == "Relu":
+        return Keep(rule="relu"), False
+    if name not in ("TopK", "BatchTopK"):
+        raise SettingsError(f"{header.path}: activation {name!r} cannot be run; Relu, TopK and BatchTopK can")
+    return Keep(rule="topk", k=where.count("top_k", 32)), name == "BatchTopK"
