@@ -137,8 +137,9 @@ def load_coder(spec: str | Path, *, model: str | None = None, reads: str | None 
         SettingsError: there is none, a file is broken, or it is of a kind that cannot be loaded.
     """
     source = fetched(spec)
-    if (source.path / INFO).exists():
-        stored = _own(source.path)
+    home = source.path.parent if source.path.is_file() else source.path
+    if (home / INFO).exists():
+        stored = _own(home)
     else:
         found = load_foreign(source.path) if source.path.exists() else None
         if found is None:

@@ -124,6 +124,33 @@ def test_hookpoints_state_kind_and_width():
     assert kinds["pooled"] == ("pooled", 6)
 
 
+def test_the_class_token_is_a_hookpoint_of_its_own_where_there_is_one():
+    backbone = sums()
+    assert list(backbone.hookpoints) == ["low", "high", "pooled", "high.class", "low.class"]
+    assert (backbone.hookpoints["high.class"].kind, backbone.hookpoints["high.class"].width) == ("pooled", 2)
+    batch = torch.rand(3, 3, 2, 2)
+
+    found = backbone.run(batch, ["high.class", "high"])
+
+    assert found["high.class"].tolist() == [[101.0, 101.0]] * 3
+    assert found["high"].shape == (3, 4, 2)
+    swapped = backbone.run(batch, ["high", "pooled"], {"high.class": lambda taken: taken["high.class"] * 0})
+    assert torch.equal(swapped["high"], found["high"])
+    # Of five tokens' mean the class token's 101 is gone, and 10 is added after.
+    expected = found["high"].sum(dim=1) / 5 + 10
+    torch.testing.assert_close(swapped["pooled"], expected)
+
+
+def test_the_class_token_changes_no_digest_and_is_not_offered_where_there_is_none():
+    taps = {"out": Tap("0", "output")}
+    module = nn.Sequential(nn.Conv2d(3, 2, 2, 2))
+    backbone = ModuleBackbone("plain", module, Preparation(4), taps=taps, side=4, patch_grid=(2, 2))
+
+    assert list(backbone.hookpoints) == ["out"]
+    with pytest.raises(SettingsError, match=r"hookpoint 'out\.class': plain has none of that name; it has out$"):
+        backbone.run(torch.rand(1, 3, 4, 4), ["out.class"])
+
+
 def test_the_mlp_goes_from_its_input_to_its_output_through_its_units():
     backbone = tiny()
     names = ["blocks.1.mlp.in", "blocks.1.mlp.hidden", "blocks.1.mlp.out"]

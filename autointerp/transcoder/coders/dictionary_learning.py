@@ -49,7 +49,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         widths=widths or (n,),
         keep=keep,
         fused="encoder.weight" in tensors.values and weights.gate_bias is None,
-        dtype=str(weights.encoder.dtype).removeprefix("torch."),
+        dtype=tensors.dtype("encoder.weight" if "encoder.weight" in tensors.values else "W_enc"),
     )
     reads = places.hookpoint(_place(trainer)) if trainer else places.UNKNOWN
     model = places.model(trainer.name("lm_name")) if trainer else places.UNKNOWN

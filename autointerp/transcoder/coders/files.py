@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
@@ -115,6 +114,7 @@ class Tensors(NamedTuple):
             raise SettingsError(f"{self.path}: has no {name}; copy it again from where it was written")
         found = self.values[name]
         fits = len(shape) == found.ndim and all(n in (None, m) for n, m in zip(shape, found.shape, strict=True))
+        fits = fits and 0 not in found.shape
         if not fits:
             wanted = ", ".join("any" if n is None else str(n) for n in shape)
             raise SettingsError(
@@ -123,6 +123,17 @@ class Tensors(NamedTuple):
             )
         return found
 
+    def dtype(self, name: str) -> str:
+        """Returns the name of a tensor's type.
+
+        Raises:
+            SettingsError: it does not hold fractions.
+        """
+        found = self.values[name].dtype
+        if not found.is_floating_point:
+            raise SettingsError(f"{self.path}: {name} is of type {found}; weights should be floating-point numbers")
+        return str(found).removeprefix("torch.")
+
     def maybe(self, name: str, *shape: int | None) -> Tensor | None:
         """Returns a tensor of a shape, or None where there is none of the name; otherwise as `get`."""
         return self.get(name, *shape) if name in self.values else None
@@ -130,6 +141,19 @@ class Tensors(NamedTuple):
     def has(self, *names: str) -> bool:
         """Says whether all of these are there."""
         return all(name in self.values for name in names)
+
+
+def tensors_in(path: Path, values: Mapping[str, object]) -> dict[str, Tensor]:
+    """Returns the tensors among some values.
+
+    Raises:
+        SettingsError: one states more numbers than it has.
+    """
+    found = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    # A pickle may set a tensor's sizes anew, so that it shows one number in many places.
+    if wide := next((n for n, t in found.items() if t.nbytes > t.untyped_storage().nbytes()), None):
+        raise SettingsError(f"{path}: {wide} states more numbers than it has; save it again with torch.save")
+    return found
 
 
 class WeightFile(NamedTuple):
@@ -142,13 +166,15 @@ class WeightFile(NamedTuple):
     """Settings in its first line."""
 
     def tensors(self, *inside: str) -> Tensors:
-        """Returns the tensors of its dictionary, or of one inside it; empty where there is none."""
+        """Returns the tensors of its dictionary, or of one inside it; empty where there is none.
+
+        Raises:
+            SettingsError: one states more numbers than it has.
+        """
         found: object = self.content
         for name in inside:
             found = attributes_of(found).get(name)
-        # A fresh view of each, since a pickle may have hung attributes on what it made.
-        values = {k: torch.Tensor.detach(t) for k, t in attributes_of(found).items() if isinstance(t, Tensor)}
-        return Tensors(self.path, values)
+        return Tensors(self.path, tensors_in(self.path, attributes_of(found)))
 
     def fields(self, *inside: str) -> Fields:
         """Returns what its dictionary, or one inside it, holds."""
@@ -195,7 +221,7 @@ class Files:
         Of files of one name those in the earlier of `WEIGHTS` counts, `X_best` counts before `X`, and of
         `n_images_N` the last.
         """
-        if self.given.is_file():
+        if self.given.is_file() and self.given.suffix not in SETTINGS:
             return [self.given]
         found = {p.name: p for p in _listed(self.folder) if p.name.endswith(WEIGHTS) and not NO_CODERS.search(p.name)}
         names = sorted(found, key=lambda name: (_rank(name), name))

@@ -17,7 +17,7 @@ from autointerp.transcoder.coders import (
     sparsify,
     visaebench,
 )
-from autointerp.transcoder.coders.files import Fields, Files, WeightFile, read_weights
+from autointerp.transcoder.coders.files import SETTINGS, WEIGHTS, Fields, Files, WeightFile, read_weights
 from autointerp.transcoder.coders.linear import Foreign
 
 Reader = Callable[[WeightFile, Sequence[Fields]], Foreign | None]
@@ -44,6 +44,7 @@ def load_foreign(given: Path) -> Foreign | None:
     files = Files(given)
     refused: SettingsError | None = None
     found: list[tuple[Path, Foreign]] = []
+    unknown: WeightFile | None = None
     for path in files.weight_files():
         try:
             held = read_weights(path)
@@ -53,9 +54,33 @@ def load_foreign(given: Path) -> Foreign | None:
             continue
         if read is not None:
             found.append((path, read))
+        unknown = unknown or held
     if not found and refused is not None:
         raise refused
+    if not found:
+        _explain(files, unknown)
     return _the_one(given, found)
+
+
+def _explain(files: Files, unknown: WeightFile | None) -> None:
+    """Says what is missing where weights lie without settings, settings without weights, or all in folders below."""
+    names = ", ".join(sorted(f.path.name for f in files.settings))
+    if unknown is not None:
+        tensors = ", ".join(list(unknown.tensors().values)[:4]) or "no tensors at its top"
+        beside = f"the settings beside it ({names}) are of no tool that is known" if names else "no settings beside it"
+        raise SettingsError(
+            f"{unknown.path}: has {tensors}, and {beside}; copy the config.json or cfg.json that the tool wrote with it"
+        )
+    if names:
+        raise SettingsError(f"{files.folder}: has {names} and no weights; copy these too from where it was written")
+    below = sorted(
+        {p.parent.name for p in files.folder.glob("*/*") if p.name.endswith(WEIGHTS) or p.suffix in SETTINGS}
+    )
+    if below:
+        more = ", …" if len(below) > 4 else ""
+        raise SettingsError(
+            f"{files.folder}: holds no coder, but folders that may: {', '.join(below[:4])}{more}; name one"
+        )
 
 
 def _the_one(given: Path, found: list[tuple[Path, Foreign]]) -> Foreign | None:

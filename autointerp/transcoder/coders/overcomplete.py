@@ -5,13 +5,14 @@ threshold (`overcomplete/sae/*.py`). A state does not say which class it is of, 
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coders import places
-from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
+from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile, tensors_in
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
 from autointerp.transcoder.coders.unpickling import Plain, attributes_of
@@ -30,7 +31,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         SettingsError: it holds one that is broken, or of a kind that this program cannot run.
     """
     module = file.content if isinstance(file.content, Plain) and file.content.kind.startswith("overcomplete.") else None
-    tensors = Tensors(file.path, _state(module)) if module else file.tensors()
+    tensors = Tensors(file.path, _state(file.path, module)) if module else file.tensors()
     if module is None and not is_state(tensors):
         return None
     keep, threshold = _of_module(file, module) if module else _of_state(tensors)
@@ -69,9 +70,13 @@ def linear(name: str, tensors: Tensors, keep: Keep, threshold: Tensor | None) ->
         widths=(n,),
         keep=keep,
         fused=True,
-        dtype=str(encoder.dtype).removeprefix("torch."),
+        dtype=tensors.dtype(known[0] if weight is not None else _dictionary_name(tensors)),
     )
     return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN)
+
+
+def _dictionary_name(tensors: Tensors) -> str:
+    return DICTIONARY if DICTIONARY in tensors.values else "dictionary.W"
 
 
 def _dictionary(tensors: Tensors) -> Tensor:
@@ -102,7 +107,7 @@ def _of_module(file: WeightFile, module: Plain) -> tuple[Keep, Tensor | None]:
             # The threshold is that of the class, and the same for a module that is still in training mode.
             return Keep(rule="threshold", inclusive=True), torch.tensor(own.number("running_threshold"))
         case "JumpSAE":
-            return _jump(Tensors(file.path, _state(module)))
+            return _jump(Tensors(file.path, _state(file.path, module)))
         case _:
             raise SettingsError(f"{file.path}: {name} cannot be run; SAE, TopKSAE, BatchTopKSAE and JumpSAE can")
 
@@ -121,14 +126,14 @@ def _jump(tensors: Tensors) -> tuple[Keep, Tensor]:
     return Keep(rule="threshold", inclusive=True), tensors.get("thresholds", None).exp()
 
 
-def _state(module: Plain) -> dict[str, Tensor]:
+def _state(path: Path, module: Plain) -> dict[str, Tensor]:
     """Returns the tensors of a pickled module and of those inside it, by the names that its state would have."""
     found: dict[str, Tensor] = {}
     own = attributes_of(module)
     for part in ("_parameters", "_buffers"):
-        found |= {n: torch.Tensor.detach(t) for n, t in attributes_of(own.get(part)).items() if isinstance(t, Tensor)}
+        found |= tensors_in(path, attributes_of(own.get(part)))
     inner: Mapping[str, object] = attributes_of(own.get("_modules"))
     for name, child in inner.items():
         if isinstance(child, Plain):
-            found |= {f"{name}.{n}": t for n, t in _state(child).items()}
+            found |= {f"{name}.{n}": t for n, t in _state(path, child).items()}
     return found

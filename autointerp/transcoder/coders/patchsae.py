@@ -46,7 +46,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         d_out=d_out,
         widths=(n,),
         keep=Keep(rule="relu"),
-        dtype=str(weights.encoder.dtype).removeprefix("torch."),
+        dtype=tensors.dtype("W_enc"),
     )
     reads = _reads(cfg)
     writes = places.hookpoint(cfg.name("out_hook_point")) if transcoder else reads

@@ -79,7 +79,7 @@ def _coder(cfg: Fields, tensors: Tensors, transcoder: bool) -> LinearCoder:
         normalise=normalise,
         denormalise=normalise != "none",
         scaled_rows=gated,
-        dtype=str(tensors.values["W_enc"].dtype).removeprefix("torch."),
+        dtype=tensors.dtype("W_enc"),
     )
     return LinearCoder(config, weights)
 

@@ -81,9 +81,9 @@ def _coder(cfg: Fields, architecture: str, tensors: Tensors) -> LinearCoder:
 
 def _weights(cfg: Fields, architecture: str, tensors: Tensors, config: LinearConfig) -> Weights:
     d_in, d_out, n = config.d_in, config.d_out, config.n_latents
-    gated, bias = architecture == "gated", tensors.get("b_dec", d_out)
-    encoder, decoder = tensors.get("W_enc", d_in, n).T, tensors.get("W_dec", n, d_out)
-    encoder_bias = tensors.get("b_mag" if gated else "b_enc", n)
+    gated = architecture == "gated"
+    encoder, encoder_bias = tensors.get("W_enc", d_in, n).T, tensors.get("b_mag" if gated else "b_enc", n)
+    decoder, bias = tensors.get("W_dec", n, d_out), tensors.get("b_dec", d_out)
     shifts = config.kind == "sae" and cfg.flag("apply_b_dec_to_input", default=True)
     # Latents are then ranked, and given, times the length of what they write.
     rescales = architecture in ("topk", "abstopk") and cfg.flag("rescale_acts_by_decoder_norm", default=False)

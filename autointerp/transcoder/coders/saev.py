@@ -53,7 +53,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         d_out=d_in,
         widths=(n,),
         keep=keep,
-        dtype=str(encoder.dtype).removeprefix("torch."),
+        dtype=tensors.dtype("W_enc"),
     )
     note = None
     if schema == 1 and bool((tensors.values["b_dec"] != 0).any()):

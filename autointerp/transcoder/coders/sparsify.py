@@ -48,7 +48,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         widths=(n,),
         keep=_keep(cfg, n),
         fused=True,
-        dtype=str(weights.encoder.dtype).removeprefix("torch."),
+        dtype=tensors.dtype("encoder.weight"),
     )
     reads, writes = _places(file.path.parent.resolve().name, transcoder)
     return Foreign(LinearCoder(config, weights), places.UNKNOWN, reads, writes)

@@ -34,7 +34,8 @@ def read_plain(path: Path, skip: int = 0) -> object:
         SettingsError: it cannot be read, or holds what is not plain data.
     """
     try:
-        data = path.read_bytes()[skip:]
+        data = path.read_bytes()
+        data = data[skip:] if skip else data
         if data.startswith(GZIP):
             data = _gunzipped(data)
         return _read(data, Storages(len(data)))
@@ -73,8 +74,9 @@ def _zipped(data: bytes, storages: Storages) -> object:
                     raise RefusedError("lacks the numbers of a tensor")
                 if n != entry.file_size // dtype.itemsize:
                     raise RefusedError("states tensors of another size than it has")
-                known[key] = storages.flat(dtype, n)
-                _fill(known[key], archive.read(entry))
+                storages.take(entry.file_size)
+                data = bytearray(archive.read(entry))
+                known[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
             return _typed(known[key], dtype)
 
         return unpickled(io.BytesIO(archive.read(f"{home}data.pkl")), storages, find, _read)
