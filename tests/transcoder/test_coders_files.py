@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from coder_files import (
+from safetensors.torch import save_file
+from standin.foreign import (
     D_IN,
     PRISMA,
     N,
@@ -23,7 +24,6 @@ from coder_files import (
     visaebench,
     weights,
 )
-from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError

@@ -1,11 +1,12 @@
 """Each tool's coders give the latents that its own formula gives, here in plain numpy, one step after the other."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from coder_files import (
+from standin.foreign import (
     D_IN,
     D_OUT,
     PRISMA_CLASS,
@@ -437,6 +438,27 @@ def test_saev(tmp_path: Path, header: dict[str, object], rule: str):
 
     assert (info.model, info.reads) == ("unknown", "unknown")
     assert (info.note is not None) == (header.get("schema") == 1)
+
+
+@pytest.mark.parametrize(
+    ("training", "reads", "scaled"),
+    [
+        ({"layer": 8, "tokens": "content", "scale_norm": False}, "blocks.8.resid", False),
+        ({"layer": 8, "tokens": "special", "scale_norm": True}, "blocks.8.resid.class", True),
+        ({"layer": -1}, "unknown", False),
+        ({"layer": "all"}, "unknown", False),
+    ],
+)
+def test_saev_says_its_layer_in_the_settings_of_training(
+    tmp_path: Path, training: dict[str, object], reads: str, scaled: bool
+):
+    saev(tmp_path, weights(), {"schema": 5, "cfg": NEW | {"activation": {"cls": "Relu", "params": {}}}})
+    (tmp_path / "config.json").write_text(json.dumps({"train_data": training}))
+
+    info = load_coder(tmp_path / "sae.pt").info
+
+    assert isinstance(info, ForeignInfo)
+    assert (info.reads, info.writes, info.note is not None) == (reads, reads, scaled)
 
 
 def test_saev_counts_what_topk_keeps_below_0_as_silent(tmp_path: Path):

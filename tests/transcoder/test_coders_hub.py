@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from coder_files import saelens, weights
+from standin.foreign import saelens, weights
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coder_io import load_coder

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from coder_files import PRISMA, PRISMA_CLASS, save_pickled, weights
+from standin.foreign import PRISMA, PRISMA_CLASS, save_pickled, weights
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coders.torch_files import MAGIC, read_plain

@@ -1,4 +1,4 @@
-"""saev: `sae.pt`, one line of JSON and then a state as torch saves it.
+"""saev: `sae.pt`, one line of JSON and then a state as torch saves it, with training's `config.json` beside it.
 
 z = f(x·W_enc + b_enc) without b_dec; coders without a `schema` take b_dec off, as saev did then
 (`saev/nn/modeling.py: dump, load`).
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from autointerp.errors import SettingsError
+from autointerp.transcoder.backbones.protocol import CLASS_TOKEN
 from autointerp.transcoder.coders import places
 from autointerp.transcoder.coders.files import Fields, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
@@ -16,6 +17,8 @@ from autointerp.transcoder.coders.selection import Keep
 
 NAME = "saev"
 SCHEMAS = (1, 2, 3, 4, 5)
+OLD = "schema 1: saev took b_dec off the activations until July 2025 and does not now; nor is it taken off here"
+SCALED = "train_data.scale_norm: saev scaled activations in training; latents are those of activations as they are"
 
 
 def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
@@ -55,12 +58,19 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         keep=keep,
         dtype=tensors.dtype("W_enc"),
     )
-    note = None
-    if schema == 1 and bool((tensors.values["b_dec"] != 0).any()):
-        note = (
-            "schema 1: saev took b_dec off the activations until July 2025 and does not now; nor is it taken off here"
-        )
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN, note)
+    training = next((f.inner("train_data") for f in settings if f.inner("train_data").values), Fields(file.path, {}))
+    note = OLD if schema == 1 and bool((tensors.values["b_dec"] != 0).any()) else None
+    note = SCALED if training.values.get("scale_norm") is True else note
+    reads = _reads(training)
+    return Foreign(LinearCoder(config, weights), places.UNKNOWN, reads, reads, note)
+
+
+def _reads(training: Fields) -> str:
+    """Returns the hookpoint that the settings of training name beside the coder: saev records what blocks write."""
+    layer = training.values.get("layer")
+    if not isinstance(layer, int) or isinstance(layer, bool) or layer < 0:
+        return places.UNKNOWN
+    return f"blocks.{layer}.resid{CLASS_TOKEN if training.values.get('tokens') == 'special' else ''}"
 
 
 def _width(cfg: Fields) -> int:

@@ -86,8 +86,10 @@ def backbone_name(stored: dict[str, StoredCoder]) -> str:
     Raises:
         SettingsError: they name several, or none.
     """
+    if silent := [spec for spec, c in stored.items() if c.info.model == UNKNOWN]:
+        raise SettingsError(f"--backbone: the files of {silent[0]} do not say which model it reads; name one")
     names = sorted({c.info.model for c in stored.values()})
-    if len(names) != 1 or names[0] == UNKNOWN:
+    if len(names) != 1:
         said = f"were trained on {', '.join(names)}" if names else "do not say which model they read"
         raise SettingsError(f"--backbone: the coders {said}; name one")
     return names[0]

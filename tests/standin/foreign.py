@@ -99,6 +99,7 @@ def prisma(
 
 
 def saelens(folder: Path, state: dict[str, Tensor], architecture: str, **config: object) -> Path:
+    """`cfg.json` and safetensors; `metadata` names google/vit-base and blocks.3.hook_mlp_out unless it is given."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {"model_name": "google/vit-base", "hook_name": "blocks.3.hook_mlp_out", "sae_lens_version": "6.5.0"}
     settings = {"d_in": D_IN, "d_sae": N, "dtype": "float32", "architecture": architecture, "metadata": about} | config
