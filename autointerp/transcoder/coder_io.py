@@ -137,9 +137,11 @@ def load_coder(spec: str | Path, *, model: str | None = None, reads: str | None 
         SettingsError: there is none, a file is broken, or it is of a kind that cannot be loaded.
     """
     source = fetched(spec)
-    home = source.path.parent if source.path.is_file() else source.path
+    home = source.path.parent if source.path.name in (INFO, WEIGHTS) else source.path
     if (home / INFO).exists():
         stored = _own(home)
+    elif (home / WEIGHTS).exists():
+        raise SettingsError(f"{home}: holds no coder: {INFO} is missing beside {WEIGHTS}; train or copy it again")
     else:
         found = load_foreign(source.path) if source.path.exists() else None
         if found is None:

@@ -199,6 +199,7 @@ def test_a_recorded_command_says_the_same_when_it_is_read(kind: str, tmp_path: P
 
 DIFFERENT = {
     "--active": "tune judges every reply of every step, score each explanation once",
+    "--reads": "harvest and train evaluate take the coders' hookpoint, and what learns has a usual one",
     "--backbone": "harvest takes the coders' model, and train transcoder a store unless a model is named",
     "--bands": "harvest keeps bands of activation; others show images out of them",
     "--batch": "images, tokens, features or a batch job",

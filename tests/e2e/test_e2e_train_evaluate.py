@@ -134,8 +134,7 @@ BAD = [
     (("--control", "perfect"), "--coder perfect: is named twice; name each coder and control once"),
     (
         ("--coder", "none"),
-        "none: holds no coder, neither coder.json nor sparsify's cfg.json; give a folder such as "
-        "`autointerp train transcoder` writes",
+        "none: there is no such folder or file; give a coder's folder or hub:OWNER/REPO/FOLDER",
     ),
     (
         ("--coder", "other"),
