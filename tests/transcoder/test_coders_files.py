@@ -186,9 +186,12 @@ BATCH = without(LINEAR, "W_dec") | TOPK
             "cfg.json: apply_b_dec_to_input is 'yes', and should be true or false",
         ),
         # ViT-Prisma.
-        (lambda f: prisma(f, weights(), architecture="jumprelu"), "config.json: architecture 'jumprelu' cannot be run"),
+        (
+            lambda f: prisma(f, weights(), architecture="jumprelu"),
+            r"weights\.pt: architecture 'jumprelu' cannot be run",
+        ),
         (lambda f: prisma(f, weights(), activation_fn_str="gelu"), "activation_fn_str is 'gelu', and should be one of"),
-        (lambda f: prisma(f, weights(), activation_fn_str="topk"), "config.json: k is missing, and should be"),
+        (lambda f: prisma(f, weights(), activation_fn_str="topk"), r"weights\.pt: k is missing, and should be"),
         (lambda f: prisma(f, weights(), hook_point_head_index=3), "coders of one attention head cannot be run"),
         (lambda f: prisma(f, without(weights(), "b_enc")), r"weights\.pt: has no b_enc"),
         (lambda f: prisma(f, weights(), beside=False, d_in=5), r"weights\.pt: W_enc is \[4, 6\], and by the settings"),

@@ -126,6 +126,22 @@ def test_prisma_transcoder(tmp_path: Path):
     assert (info.reads, info.writes, info.config.kind) == ("blocks.5.mlp.in", "blocks.5.mlp.out", "transcoder")
 
 
+def test_prisma_state_alone_takes_its_settings_from_config_json(tmp_path: Path):
+    state = weights()
+    torch.save(state, prisma(tmp_path, state, normalize_activations="layer_norm") / "weights.pt")
+
+    same(load_coder(tmp_path), relu(plain(arrays(state), layer_norm(X))))
+
+
+def test_prisma_settings_in_the_file_count_before_those_beside_it(tmp_path: Path):
+    state = weights()
+    folder = prisma(tmp_path, state, normalize_activations="layer_norm")
+    beside = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(beside | {"normalize_activations": "none"}))
+
+    same(load_coder(folder), relu(plain(arrays(state), layer_norm(X))))
+
+
 @pytest.mark.parametrize("file", ["n_images_52000.pt", "sae.pkl.gz", "sae.pkl"])
 def test_prisma_in_one_file(tmp_path: Path, file: str):
     state = weights()

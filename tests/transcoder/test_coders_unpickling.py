@@ -266,5 +266,9 @@ def test_a_file_of_torch_that_was_cut_off_is_refused(tmp_path: Path):
     for kept in (2, 40, len(whole) // 2, len(whole) - 10):
         (tmp_path / "a.pt").write_bytes(whole[:kept])
         refused(tmp_path / "a.pt", "is a broken file|is a broken pickle")
+    # Names in the archive that are no text, and a directory that points before the file's beginning.
+    for broken in (whole.replace(b"a/data.pkl", b"a/d\xff\xffa.pkl"), b"PK\x03\x04" + whole[13:]):
+        (tmp_path / "a.pt").write_bytes(broken)
+        refused(tmp_path / "a.pt", "is a broken file")
     with pytest.raises(SettingsError, match=r"none\.pt: cannot be read"):
         read_plain(tmp_path / "none.pt")

@@ -23,8 +23,8 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
     Raises:
         SettingsError: it holds one that is broken, or of a kind that this program cannot run.
     """
-    pickled = file.fields("cfg")
-    cfg = next((f for f in (*settings, pickled) if _is_prisma(f)), None)
+    # Its own loader takes the pickled settings where there are both.
+    cfg = next((f for f in (file.fields("cfg"), *settings) if _is_prisma(f)), None)
     tensors = file.tensors("state_dict") if "state_dict" in file.fields().values else file.tensors()
     if cfg is None or not tensors.has("W_enc", "W_dec", "b_dec"):
         return None

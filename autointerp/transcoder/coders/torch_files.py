@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.transcoder.coders.unpickling import RefusedError, Storages, unpickled
+from autointerp.transcoder.coders.unpickling import RefusedError, Storages, attributes_of, unpickled
 
 ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -20,6 +21,16 @@ MOST_GZIPPED = 40
 """How many times as long as its file what is gzipped may be: weights are noise, and shrink by a tenth."""
 LITTLE = 2**20
 """Bytes that are read in any case."""
+BROKEN = (
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What Python's own readers of archives raise on bytes that are none, or that want a password."""
 REMEDY = "save its weights as safetensors, or give another file"
 
 
@@ -41,7 +52,7 @@ def read_plain(path: Path, skip: int = 0) -> object:
         return _read(data, Storages(len(data)))
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
+    except BROKEN as error:
         raise SettingsError(f"{path}: is a broken file ({one_line(str(error))}); {REMEDY}") from error
     except RefusedError as error:
         raise SettingsError(f"{path}: is not read, since it {one_line(str(error))[:200]}; {REMEDY}") from error
@@ -112,7 +123,15 @@ def _legacy(data: bytes, storages: Storages) -> object:
     first = following()
     if first != MAGIC:
         return first
-    _version, _system, found, keys = following(), following(), following(), following()
+    _version, system, found, keys = following(), following(), following(), following()
+    if attributes_of(system).get("little_endian") is False:
+        raise RefusedError("has its bytes in big-endian order")
+    _fill_all(file, keys, known)
+    return found
+
+
+def _fill_all(file: io.BytesIO, keys: object, known: Mapping[str, Tensor]) -> None:
+    """Reads the numbers of each storage, in the order of their keys."""
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(known):
         raise RefusedError("lacks the numbers of a tensor")
     for key in keys:
@@ -120,7 +139,6 @@ def _legacy(data: bytes, storages: Storages) -> object:
         if n != len(known[key]):
             raise RefusedError("states tensors of another size than it has")
         _fill(known[key], file.read(n * known[key].itemsize))
-    return found
 
 
 def _typed(flat: Tensor, dtype: torch.dtype) -> Tensor:

@@ -197,7 +197,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, pid: object) -> Tensor:
         """Returns the numbers of a storage."""
         match pid:
-            case ("storage", torch.dtype() as dtype, str() as key, _, n, *_):
+            case ("storage", torch.dtype() as dtype, str() as key, _, n, *views) if views in ([], [None]):
                 return self._find(key, dtype, n)
             case _:
                 raise RefusedError("points to something that is not a tensor's numbers")
