@@ -10,6 +10,7 @@ from torch import Tensor
 from autointerp.clock import now
 from autointerp.errors import SettingsError
 from autointerp.record import Record
+from autointerp.transcoder.backbones.names import typed_backbone
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coders.hub import fetched
@@ -127,7 +128,7 @@ def load_coder(spec: str | Path, *, model: str | None = None, reads: str | None 
 
     Args:
         spec: a folder, one of its files, or a name on the Hugging Face hub, `hub:OWNER/REPO[/FOLDER][@REVISION]`.
-        model: the backbone, in place of what the files say.
+        model: the backbone, in place of what the files say, as somebody types it.
         reads: the hookpoint of the inputs, in place of what the files say.
 
     Returns:
@@ -166,7 +167,7 @@ def _placed(stored: StoredCoder, model: str | None, reads: str | None, revision:
     """Puts what was asked for in place of what the files say; an autoencoder writes where it reads."""
     said: dict[str, str | None] = {"revision": revision}
     if model is not None:
-        said["model"] = model
+        said["model"] = typed_backbone(model)
     if reads is not None:
         said["reads"] = reads
         if stored.info.config.kind == "sae":

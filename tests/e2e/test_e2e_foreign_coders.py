@@ -59,7 +59,7 @@ def test_a_coder_says_model_and_place_and_the_dump_says_which_coder_it_was(image
     assert done.code == 0
     assert run("inspect", "dump", "--check").code == 0
     about = json.loads(Path("dump/dump.json").read_text())
-    assert (about["model"], about["hookpoint"]) == ("timm:layered, relu sae", "layer.in")
+    assert (about["model"], about["hookpoint"]) == ("timm:layered:crop, relu sae", "layer.in")
     digest = about["coder"].pop("digest")
     assert about["coder"] == {"format": "saelens", "source": "mine", "revision": None}
     assert len(digest) == 64
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_said_before_any_picture_is_read(images: Path):
     )
     says(
         harvested("--coder", "deep"),
-        "--reads: deep reads blocks.7.resid, and timm:layered has no hookpoint of that name; name one of its own: "
+        "--reads: deep reads blocks.7.resid, and timm:layered:crop has no hookpoint of that name; name one of its own: "
         "early, layer.in, layer.out, pooled",
     )
 
@@ -172,7 +172,8 @@ def test_a_coder_of_another_tool_is_measured_like_the_same_one_of_ours(store: Pa
     assert (theirs["reads"], theirs["writes"], theirs["kind"]) == ("layer.in", "layer.out", "transcoder")
     for name in ("fvu", "l0"):
         assert theirs["held_out"][name] == pytest.approx(ours["held_out"][name][1:], abs=1e-9)
-    assert theirs["association"] == ours["association"]
+    for name in ("active_above", "n_firing", "latents"):
+        assert theirs["association"][name] == ours["association"][name]
     effects = {e["replaced_by"]: e for e in ours["effects"]}
     assert [e["replaced_by"] for e in theirs["effects"]] == ["first 6 latents", "mean"]
     assert theirs["effects"][0] == effects["first 6 latents"]
@@ -196,8 +197,8 @@ def test_a_coder_of_another_place_is_refused_unless_it_is_said_to_be_of_this_one
 
     says(
         run("train", "evaluate", "store", "--coder", "mine"),
-        "--coder mine: is of timm:layered-2, layer.in to layer.in, and the activations are of layered, layer.in to "
-        "layer.out; name their own store, or give --backbone and --reads",
+        "--coder mine: is of timm:layered-2:crop, layer.in to layer.in, and the activations are of layered, layer.in "
+        "to layer.out; name their own store, or give --backbone and --reads",
     )
     found = run("train", "evaluate", "store", "--coder", "mine", "--backbone", "layered", "--json")
     assert json.loads(found.out)["coders"][0]["reads"] == "layer.in"

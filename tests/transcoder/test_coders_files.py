@@ -73,10 +73,10 @@ def test_a_folder_that_is_named_after_nothing_says_nothing():
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        ("open-clip:laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", "hf:laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K"),
-        ("openai/clip-vit-base-patch32", "hf:openai/clip-vit-base-patch32"),
-        ("timm/vit_base_patch16_224.augreg_in1k", "timm:vit_base_patch16_224.augreg_in1k"),
-        ("vit_base_patch16_224", "timm:vit_base_patch16_224"),
+        ("open-clip:laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", "hf:laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K:crop"),
+        ("openai/clip-vit-base-patch32", "hf:openai/clip-vit-base-patch32:crop"),
+        ("timm/vit_base_patch16_224.augreg_in1k", "timm:vit_base_patch16_224.augreg_in1k:crop"),
+        ("vit_base_patch16_224", "timm:vit_base_patch16_224:crop"),
         (None, "unknown"),
     ],
 )
@@ -87,7 +87,7 @@ def test_models_have_names_of_this_program(theirs: str | None, ours: str):
 def test_what_is_asked_for_stands_in_place_of_what_the_files_say(tmp_path: Path):
     folder = prisma(tmp_path / "sae", weights())
     info = load_coder(folder, model="timm:other", reads="blocks.1.mlp.out").info
-    assert (info.model, info.reads, info.writes) == ("timm:other", "blocks.1.mlp.out", "blocks.1.mlp.out")
+    assert (info.model, info.reads, info.writes) == ("timm:other:crop", "blocks.1.mlp.out", "blocks.1.mlp.out")
 
     state = weights(extra={"b_dec_out": (D_IN,)})
     folder = prisma(tmp_path / "transcoder", state, is_transcoder=True, d_out=D_IN, out_hook_point_layer=5)

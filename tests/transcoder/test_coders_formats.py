@@ -89,7 +89,7 @@ def test_prisma(tmp_path: Path, config: dict[str, object], before: object, after
     assert callable(after)
     info = same(load_coder(folder), after(plain(arrays(state), before(X))))
 
-    assert (info.model, info.reads, info.writes) == ("hf:laion/CLIP-ViT-B-32", "blocks.5.resid", "blocks.5.resid")
+    assert (info.model, info.reads, info.writes) == ("hf:laion/CLIP-ViT-B-32:crop", "blocks.5.resid", "blocks.5.resid")
 
 
 def test_prisma_brings_what_it_decodes_back_to_the_scale_of_its_input(tmp_path: Path):
@@ -162,7 +162,7 @@ def test_prisma_in_one_file(tmp_path: Path, file: str):
                 "module_name": "resid",
                 "class_token": None,
             },
-            ("patchsae", "hf:openai/clip-vit-base-patch16", "blocks.-2.resid"),
+            ("patchsae", "hf:openai/clip-vit-base-patch16:crop", "blocks.-2.resid"),
         ),
         (
             "src.sae_training.config.Config",
@@ -172,12 +172,12 @@ def test_prisma_in_one_file(tmp_path: Path, file: str):
                 "module_name": "resid",
                 "class_token": True,
             },
-            ("patchsae", "hf:openai/clip-vit-base-patch16", "blocks.9.resid.class"),
+            ("patchsae", "hf:openai/clip-vit-base-patch16:crop", "blocks.9.resid.class"),
         ),
         (
             "sae_training.config.LanguageModelSAERunnerConfig",
             {"model_name": "google/vit-base", "hook_point": "blocks.8.hook_resid_pre", "hook_point_layer": 8},
-            ("transcoder-circuits", "hf:google/vit-base", "blocks.7.resid"),
+            ("transcoder-circuits", "hf:google/vit-base:crop", "blocks.7.resid"),
         ),
     ],
 )
@@ -221,7 +221,7 @@ def test_saelens_standard(tmp_path: Path, normalise: str, shifts: bool):
 
     info = same(load_coder(folder), z)
 
-    assert (info.model, info.reads, info.note) == ("hf:google/vit-base", "blocks.3.mlp.out", None)
+    assert (info.model, info.reads, info.note) == ("hf:google/vit-base:crop", "blocks.3.mlp.out", None)
 
 
 def test_saelens_gated_jumprelu_and_topk(tmp_path: Path):
@@ -265,7 +265,7 @@ def test_saelens_of_before_version_6(tmp_path: Path):
 
     info = same(load_coder(folder), top(relu(plain(arrays(state))), 2))
 
-    assert (info.model, info.reads) == ("timm:gpt2", "blocks.2.resid")
+    assert (info.model, info.reads) == ("timm:gpt2:crop", "blocks.2.resid")
 
 
 def test_saelens_says_what_was_never_folded(tmp_path: Path):
@@ -326,7 +326,7 @@ def test_dictionary_learning(tmp_path: Path, case: int, beside: bool):
     stored = load_coder(dictionary(tmp_path, state, kind if beside else None))
 
     info = same(stored, z, z @ weights()["W_dec"].numpy() + weights()["b_dec"].numpy())
-    said = ("hf:google/vit-base", "blocks.4.resid") if beside else ("unknown", "unknown")
+    said = ("hf:google/vit-base:crop", "blocks.4.resid") if beside else ("unknown", "unknown")
     assert (info.model, info.reads) == said
     assert stored.coder.widths == ((1, 3, 6) if "Matryoshka" in kind else (6,))
 

@@ -2,6 +2,8 @@
 
 import re
 
+from autointerp.transcoder.backbones.names import typed_backbone
+
 UNKNOWN = "unknown"
 """Of a model or a hookpoint: the coder does not say."""
 
@@ -43,11 +45,12 @@ def known_hookpoint(name: str) -> str:
 def model(name: str | None) -> str:
     """Returns a backbone's name here: the hub's names are read by transformers, others by timm.
 
-    A model of open_clip is taken from the same repository of the hub, which holds it for transformers too.
+    It sees what its own preprocessing shows it, as it does in the other tools. A model of open_clip is taken from the
+    same repository of the hub, which holds it for transformers too.
     """
     if not name:
         return UNKNOWN
     bare = name.removeprefix("open-clip:").removeprefix("hf-hub:").removeprefix("timm:")
     if name.startswith(("timm:", "timm/")):
-        return f"timm:{bare.removeprefix('timm/')}"
-    return f"hf:{bare}" if "/" in bare else f"timm:{bare}"
+        return typed_backbone(f"timm:{bare.removeprefix('timm/')}")
+    return typed_backbone(f"hf:{bare}" if "/" in bare else f"timm:{bare}")
