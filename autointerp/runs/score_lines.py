@@ -16,10 +16,13 @@ _STRATUM = ("active", "stratum", "likeness")
 """What many verdicts share: each combination is written once, in `kinds`, and what is None is left out there."""
 _WEIGHT = "weight"
 """Is shared too where it follows from these."""
+_SHARED = frozenset((*_STRATUM, _WEIGHT))
 _OWN = tuple(name for name in Verdict.model_fields if name not in (*_STRATUM, _WEIGHT))
 """What each verdict has of its own: a column each, which is left out where every value of it is None."""
 _EXACT = 2.0**53
 """Below it every whole number is a float."""
+_MOST = 100_000
+"""Verdicts that columns hold, which say one in four bytes and take 1,400 of memory for it; more stay a list."""
 
 
 def _columns(verdicts: Sequence[Verdict]) -> dict[str, object]:
@@ -43,14 +46,17 @@ def _short(value: object) -> object:
 def _verdicts(columns: Mapping[str, object]) -> list[dict[str, object]]:
     """The verdicts that stand in columns, as yet unchecked. Raises ValueError where the columns do not fit together."""
     kinds, places = (_list(columns, name) for name in ("kinds", "kind"))
+    if len(places) > _MOST:
+        raise ValueError(f"kind has {len(places):,} values; columns hold at most {_MOST:,} verdicts")
     own = {name: _list(columns, name) for name in columns if name not in ("kinds", "kind")}
     odd = next((name for name, column in own.items() if len(column) != len(places)), None)
     if odd is not None:
         raise ValueError(f"{odd} has {len(own[odd])} values, but kind has {len(places)}")
     if not all(type(place) is int and 0 <= place < len(kinds) for place in places):
         raise ValueError(f"a kind is no place in kinds, of which there are {len(kinds)}")
-    if not all(isinstance(kind, dict) for kind in kinds):
-        raise ValueError("kinds are not all objects")
+    if not all(isinstance(kind, dict) and kind.keys() <= _SHARED for kind in kinds):
+        # Each verdict copies its kind, so that a large one would be written out as often.
+        raise ValueError(f"kinds are not all objects of {', '.join((*_STRATUM, _WEIGHT))}")
     own.setdefault("belief", [None] * len(places))
     rows = zip(*own.values(), strict=True)
     return [{**kinds[place], **dict(zip(own, row, strict=True))} for place, row in zip(places, rows, strict=True)]
@@ -76,7 +82,8 @@ def _written(score: Scored | Unscored) -> dict[str, object]:
     rest = score.model_dump(mode="json", exclude_defaults=True, exclude=set(_LISTS))
     line: dict[str, object] = {"status": score.status, **rest}
     if isinstance(score, Scored):
-        line |= {name: _columns(own) for name in _LISTS if (own := getattr(score, name))}
+        lists = {name: own for name in _LISTS if (own := getattr(score, name))}
+        line |= {name: _columns(own) if len(own) <= _MOST else own for name, own in lists.items()}
     return line
 
 

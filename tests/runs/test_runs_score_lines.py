@@ -71,6 +71,17 @@ def test_what_is_written_is_read_as_it_was(score: Scored | Unscored):
     assert SCORE.validate_json(SCORE.dump_json(score)) == score
 
 
+def test_more_verdicts_than_columns_may_hold_stay_a_list(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("autointerp.runs.score_lines._MOST", 2)
+    score = scored(verdicts=THREE, margin=THREE[:2])
+
+    line = json.loads(SCORE.dump_json(score))
+
+    assert [one["image"] for one in line["verdicts"]] == [7, 9, 8]
+    assert line["margin"]["image"] == [7, 9]
+    assert SCORE.validate_python(line) == score
+
+
 def test_the_docs_say_how_to_read_verdicts():
     page = (Path(__file__).parents[2] / "docs" / "run-format.md").read_text()
     (code,) = re.findall(r"```python\n(def verdicts.*?)```", page, re.DOTALL)
@@ -117,7 +128,9 @@ FAULTS = {
     "beyond": ({"kind": [1]}, "a kind is no place in kinds, of which there are 1"),
     "below": ({"kind": [-1]}, "a kind is no place in kinds, of which there are 1"),
     "truth": ({"kind": [True]}, "a kind is no place in kinds, of which there are 1"),
-    "odd kinds": ({"kinds": [3]}, "kinds are not all objects"),
+    "odd kinds": ({"kinds": [3]}, "kinds are not all objects of active, stratum, likeness, weight"),
+    "wide kinds": ({"kinds": [TOP | {"a": 1}]}, "kinds are not all objects of active, stratum, likeness, weight"),
+    "too many": ({"kind": [0] * 100_001, "image": [7] * 100_001}, "kind has 100,001 values; columns hold at most"),
     "no image": ({"image": ["seven"]}, "verdicts.0.image"),
     "foreign": ({"colour": [3]}, "verdicts.0.colour"),
 }
