@@ -116,12 +116,12 @@ class Replays:
 
     async def keep(self, explanation: Explanation, line: ExchangeLine | None, heard: Heard, cache: Cache) -> None:
         """Keeps an outcome, unless a question failed or was asked twice: it may come out otherwise the next time."""
-        stamps = {key: cache.stamp(key) for key in heard.answers}
-        if not all(heard.answers.values()) or None in stamps.values():
+        # Not as the answers are in the cache by now: another process may have been given others to the same questions.
+        if not all(heard.answers.values()):
             return
         self._waiting[f"{self._prefix}{explanation.feature}"] = {
             "by": self.made_by,
-            "answers": json.dumps(stamps),
+            "answers": json.dumps(heard.answers),
             "explanation": explanation.model_dump_json(),
             "exchanges": "" if line is None else line.model_dump_json(),
         }

@@ -85,6 +85,15 @@ class BytesDisk(diskcache.Disk):
         """Deletes nothing: no value is ever a file."""
 
 
+def stamp_of(key: str, value: Json) -> str:
+    """The stamp that `Cache.stamp` gives of a value once it is stored under its key."""
+    return digest_of(key, _encoded(value))
+
+
+def _encoded(value: Json) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()
+
+
 def cache_folder(given: str | Path | None) -> Path:
     """Where the cache is: `given`, else AUTOINTERP_CACHE, else `cache/` of the working folder."""
     if given is not None:
@@ -190,7 +199,7 @@ class Cache:
 
     async def put(self, key: str, value: Json) -> None:
         """Stores a value; returns once it is on disk, so that what follows from it may be written too."""
-        raw = json.dumps(value, ensure_ascii=False).encode()
+        raw = _encoded(value)
         done = asyncio.get_running_loop().create_future()
         self._pending[key] = raw
         self._queue.put((key, raw, done))

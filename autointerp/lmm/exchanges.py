@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from autointerp.lmm.request import ImagePart, Request, TextPart
 from autointerp.runs.exchanges import MOST, Exchange, Sent, ShownTile, Turn, shortened
 
-Note = Callable[[Sequence[str], str | None], None]
-"""Is told the replies to a question, and the kind of failure that it came to, if it did."""
+Note = Callable[[Sequence[str], str | None, str | None], None]
+"""Is told the replies to a question, the kind of failure that it came to, if it did, and the stamp of its answer."""
 
 
 class Heard:
@@ -23,8 +23,8 @@ class Heard:
         self._noted: list[Exchange | None] = []
         self.more = 0
         """How many were left out."""
-        self.answers: dict[str, bool] = {}
-        """By the key of each question: whether it came to an answer, and by a single reply."""
+        self.answers: dict[str, str | None] = {}
+        """By the key of each question: the stamp of the answer; None where there is none, or it took two replies."""
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -33,7 +33,7 @@ class Heard:
 
     def note(self, request: Request) -> Note:
         """Keeps a place for a question, and gives what fills it."""
-        self.answers[request.key] = False
+        self.answers[request.key] = None
         place = len(self._noted)
         kept = self._wanted and place < MOST
         if kept:
@@ -41,15 +41,15 @@ class Heard:
         elif self._wanted:
             self.more += 1
 
-        def fill(replies: Sequence[str], failure: str | None) -> None:
-            self.answers[request.key] = failure is None and len(replies) == 1
+        def fill(replies: Sequence[str], failure: str | None, stamp: str | None) -> None:
+            self.answers[request.key] = stamp if len(replies) == 1 else None
             if kept:
                 self._noted[place] = _exchange(request, replies, failure)
 
         return fill
 
 
-def _nowhere(replies: Sequence[str], failure: str | None) -> None:
+def _nowhere(replies: Sequence[str], failure: str | None, stamp: str | None) -> None:
     """Takes the place of a note that nobody wants."""
 
 

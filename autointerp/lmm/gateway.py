@@ -13,7 +13,7 @@ from autointerp.errors import EndpointError, ImageError, one_line
 from autointerp.images.picture import Tile
 from autointerp.lmm.batch_replies import BatchReplies
 from autointerp.lmm.budget import Ledger, Ticket
-from autointerp.lmm.cache import Cache
+from autointerp.lmm.cache import Cache, Json, stamp_of
 from autointerp.lmm.exchanges import Note, note
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter, Slot
@@ -122,7 +122,10 @@ class Gateway:
         self._asked[request.key] = done
         try:
             outcome = await self._ask_endpoint(request, reply, replies := [])
-            noted(replies, outcome.kind if isinstance(outcome, Failure) else None)
+            if isinstance(outcome, Failure):
+                noted(replies, outcome.kind, None)
+            else:
+                noted(replies, None, stamp_of(request.key, _row(replies[-1], outcome.model, outcome.usage)))
         except EndpointError:
             await self._drained()
             raise
@@ -159,7 +162,7 @@ class Gateway:
             answer = Answer(value=value, usage=usage, model=str(stored["model"]), cached=True)
         except (ReplyError, KeyError, ValidationError):
             return None  # written by a version that accepted more
-        noted((str(stored["text"]),), None)
+        noted((str(stored["text"]),), None, stamp_of(request.key, stored))
         return answer
 
     async def _ask_endpoint(self, request: Request, reply: type[R], replies: list[str]) -> Answer[R] | Failure:
@@ -191,7 +194,7 @@ class Gateway:
             model = completion.model or request.model
             self.tally.cached += (posted := question.key in self.batch_replies)
             self.tally.answered += not posted
-            await self.cache.put(request.key, {"text": completion.text, "model": model, **usage.model_dump()})
+            await self.cache.put(request.key, _row(completion.text, model, usage))
             await self.batch_replies.used(request.key, question.key)
             return Answer(value=value, usage=usage, model=model, cached=False)
         return Failure("malformed", f"{problem}; the reply began: {excerpt}", 2)
@@ -323,6 +326,11 @@ class Gateway:
             self._budget_moved.clear()
             await self._budget_moved.wait()
         return ticket
+
+
+def _row(text: str, model: str, usage: Usage) -> Json:
+    """What the cache holds of an answer."""
+    return {"text": text, "model": model, **usage.model_dump()}
 
 
 class _OverBudgetError(Exception):

@@ -13,6 +13,10 @@ from standin.server import StandIn
 
 from autointerp.explanation.explainer import Explainer
 from autointerp.explanation.replays import Replays
+from autointerp.lmm.cache import Cache
+from autointerp.lmm.exchanges import Heard
+from autointerp.runs.exchanges import ExchangeLine
+from autointerp.schema import Explanation
 
 
 def lines(run: Path) -> dict[str, list[dict[str, object]]]:
@@ -89,3 +93,27 @@ def test_a_question_that_was_asked_twice_is_worked_out_once_more_and_then_kept(
 
     assert lines(tmp_path / "kept") == lines(tmp_path / "worked-out")
     assert forget(tmp_path / "cache") == 1
+
+
+def test_an_outcome_does_not_go_with_an_answer_that_another_process_was_given_meanwhile(
+    explain: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    keep = Replays.keep
+
+    async def overtaken(
+        self: Replays, made: Explanation, line: ExchangeLine | None, heard: Heard, cache: Cache
+    ) -> None:
+        for key in heard.answers:
+            stored = cache.get(key)
+            assert stored is not None
+            await cache.put(key, {**stored, "text": f"{stored['text']} "})
+        await keep(self, made, line, heard, cache)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Replays, "keep", overtaken)
+        explain("--cache", str(tmp_path / "cache"), to="first")
+    explain("--cache", str(tmp_path / "cache"), to="second")
+    assert forget(tmp_path / "cache") == 12
+    explain("--cache", str(tmp_path / "cache"), to="worked-out")
+
+    assert lines(tmp_path / "second") == lines(tmp_path / "worked-out")

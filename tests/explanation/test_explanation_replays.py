@@ -9,7 +9,7 @@ from builders import explanation
 
 from autointerp.explanation import replays as module
 from autointerp.explanation.replays import Outcome, Replays
-from autointerp.lmm.cache import Cache
+from autointerp.lmm.cache import Cache, stamp_of
 from autointerp.lmm.exchanges import Heard
 from autointerp.prompts import load_prompt
 from autointerp.runs.exchanges import ExchangeLine
@@ -18,9 +18,13 @@ REPLAYS = Replays(place="d" * 64, made_by="p" * 64)
 LINE = ExchangeLine(feature=3, stage="explain", created="2026-01-31T12:00:00Z", n=1, packed="eJw=")
 
 
+def answer(key: str) -> dict[str, str]:
+    return {"text": f"the {key} answer"}
+
+
 def heard(**answers: bool) -> Heard:
     out = Heard(wanted=False)
-    out.answers.update(answers)
+    out.answers.update({key: stamp_of(key, answer(key)) if single else None for key, single in answers.items()})
     return out
 
 
@@ -29,7 +33,7 @@ def kept(cache: Cache, *, line: ExchangeLine | None = LINE, by: Replays = REPLAY
 
     async def main() -> None:
         for key in ("first", "second"):
-            await cache.put(key, {"text": f"the {key} answer"})
+            await cache.put(key, answer(key))
         await by.keep(explanation(), line, heard(first=True, second=single), cache)
         await by.write(cache)
 
