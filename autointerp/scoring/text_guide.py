@@ -17,6 +17,7 @@ import numpy as np
 from autointerp.dump.format import NEAR
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
+from autointerp.errors import DumpError
 from autointerp.images.picture import Picture
 from autointerp.job import images_of
 from autointerp.lmm.outcomes import Failure
@@ -100,6 +101,11 @@ class TextGuide:
             for image, own in reached
             if own is None or own <= np.float32(above)
         ]
+        if odd := {e.image for e in feature.active} & {e.image for e in silent}:
+            raise DumpError(
+                f"{pool.parts.paths[0]}: feature {feature.id} is silent on image {min(odd)}, which exemplars.parquet "
+                "says it fires on; harvest the dump again, or score without --guide text"
+            )
         return replace(feature, exemplars=(*feature.active, *silent)), row.alike
 
     async def _likeness(self, images: Sequence[ImageRow], texts: Sequence[str]) -> Floats | Failure:
@@ -111,6 +117,10 @@ class TextGuide:
             found = await self._embedded(images)
         if isinstance(found, Failure):
             return found
+        if odd := {len(v) for v in found if v is not None} - {told.shape[1]}:
+            # From a cache that another model of the same name filled.
+            said = f"pictures have vectors of {min(odd)} numbers, and texts of {told.shape[1]}; name another --cache"
+            return Failure("malformed", said, 1)
         nothing = np.full(told.shape[1], np.nan, np.float32)
         vectors = np.stack([nothing if v is None else v for v in found]) if found else told[:0]
         return np.max(vectors @ told.T, axis=1).astype(np.float64)

@@ -10,6 +10,7 @@ from PIL import Image
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter
+from autointerp.errors import DumpError
 from autointerp.images.picture import Picture
 from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Feature, FeatureRow, PoolRow
@@ -77,8 +78,9 @@ class Planted:
 
     name = "planted"
 
-    def __init__(self, broken: Sequence[int] = (), failure: str = "image") -> None:
+    def __init__(self, broken: Sequence[int] = (), failure: str = "image", longer: Sequence[int] = ()) -> None:
         self.broken = set(broken)
+        self.longer = set(longer)
         self.failure = failure
         self.n_pictures = 0
 
@@ -87,7 +89,8 @@ class Planted:
         if self.broken & set(ids):
             return Failure(self.failure, "it is broken", 1)
         self.n_pictures += len(ids)
-        return np.array([[float(i in LABEL), float(i not in LABEL)] for i in ids], np.float32)
+        padding = [0.0] if self.longer & set(ids) else []
+        return np.array([[float(i in LABEL), float(i not in LABEL), *padding] for i in ids], np.float32)
 
     async def texts(self, texts: Sequence[str]) -> Vectors | Failure:
         return np.array([[float("label" in t), float("label" not in t)] for t in texts], np.float32)
@@ -169,6 +172,31 @@ def test_a_failure_that_may_pass_is_handed_on(dump: Dump):
     guide = TextGuide(dump, Planted(broken=[505], failure="timeout"), RegionSettings())
 
     assert asyncio.run(guide.guided(plain, (), ["a label"])) == Failure("timeout", "it is broken", 1)
+
+
+@pytest.mark.parametrize("longer", [(699, 690), POOL], ids=["of some pictures", "of all pictures"])
+def test_vectors_of_another_length_are_a_failure(dump: Dump, longer: Sequence[int]):
+    feature = dump.feature(3)
+    rows = {e.image: dump.image(e.image) for e in feature.exemplars}
+    plain = make_pool(feature, (), rows, ScoreSettings(), grid=None, n_images=N)
+    guide = TextGuide(dump, Planted(longer=longer), RegionSettings())
+
+    found = asyncio.run(guide.guided(plain, (), ["a label"]))
+
+    said = "pictures have vectors of 3 numbers, and texts of 2; name another --cache"
+    assert found == Failure("malformed", said, 1)
+
+
+def test_a_pool_that_has_a_feature_silent_where_its_rows_have_it_fire_is_damaged(dump: Dump):
+    row = FeatureRow(3, 8, 21, 2.0, None, None)
+    active = exemplars("top", [*ACTIVE, 601])
+    feature = Feature(row, active, 0.5)
+    rows = {e.image: dump.image(e.image) for e in active}
+    plain = make_pool(feature, (), rows, ScoreSettings(), grid=None, n_images=N)
+    guide = TextGuide(dump, Planted(), RegionSettings())
+
+    with pytest.raises(DumpError, match=r"pool\.parquet: feature 3 is silent on image 601, which exemplars\.parquet"):
+        asyncio.run(guide.guided(plain, (), ["a label"]))
 
 
 def test_the_pool_is_embedded_once_for_all_features(dump: Dump):
