@@ -59,7 +59,8 @@ class TextGuide:
     async def guided(self, pool: Pool, seen: Sequence[int], texts: Sequence[str]) -> Pool | Failure:
         """The pool of a feature with its silent images in classes of likeness.
 
-        They are those of the dump's pool where it has one, else the feature's own silent rows.
+        They are those of the dump's pool where it has one in which enough are left to judge, else the feature's own
+        silent rows.
 
         Args:
             pool: the feature's held-out images as the dump has them.
@@ -73,7 +74,16 @@ class TextGuide:
             DumpError: the dump's pool is damaged.
             EndpointError: no request of this run can succeed.
         """
-        feature, alike = self._candidates(pool.feature)
+        drawn = self._drawn(pool.feature)
+        found = None if drawn is None else await self._classed(*drawn, pool, seen, texts)
+        if isinstance(found, Failure) or (found is not None and len(found.silent) >= pool.settings.min_silent):
+            return found
+        return await self._classed(*_own(pool.feature), pool, seen, texts)
+
+    async def _classed(
+        self, feature: Feature, alike: Sequence[int], pool: Pool, seen: Sequence[int], texts: Sequence[str]
+    ) -> Pool | Failure:
+        """The pool of a feature with these silent images, in classes by the better of two ranks."""
         images = images_of(self.dump, feature, seen, near_copies=self.near_copies)
         silent = [e.image for e in feature.negatives]
         likeness = await self._likeness([images[i] for i in silent], texts)
@@ -82,16 +92,12 @@ class TextGuide:
         classes = dict(zip(silent, classes_of(ranks(silent, alike), ranks_by(likeness)), strict=True))
         return make_pool(feature, seen, images, pool.settings, grid=pool.grid, n_images=pool.n_images, classes=classes)
 
-    def _candidates(self, feature: Feature) -> tuple[Feature, Sequence[int]]:
-        """The feature with the silent images that are put in classes, and those most like its active ones in order."""
+    def _drawn(self, feature: Feature) -> tuple[Feature, Sequence[int]] | None:
+        """The feature with the silent images of the dump's pool, and those most like its active ones in order."""
         pool = self.dump.pool
         row = pool.row(feature.id) if pool is not None else None
         if pool is None or row is None:
-            drawn = [replace(e, stratum="silent") for e in feature.negatives]
-            least = min((e.probability for e in drawn), default=1.0)
-            # A look-alike was drawn with a higher chance, the more so the more alike it is.
-            alike = sorted((e for e in drawn if e.probability > least), key=lambda e: (-e.probability, e.image))
-            return replace(feature, exemplars=(*feature.active, *drawn)), [e.image for e in alike]
+            return None
         chance, above = min(1.0, len(pool.images) / max(1, self.dump.info.n_images)), feature.active_above
         # What is not stated is below half the threshold: beyond any margin that begins there or above.
         unstated = 0.0 if self.silent_below >= NEAR else None
@@ -153,6 +159,15 @@ class TextGuide:
     def _picture(self, row: ImageRow) -> Picture:
         whole = Exemplar(row.image, 0.0, "silent", 1.0, None, None)
         return Picture((tile_of(whole, row, "full", None, None),), self.region.side, self.region.quality)
+
+
+def _own(feature: Feature) -> tuple[Feature, Sequence[int]]:
+    """The feature with its own silent rows as one stratum, and those most like its active ones in order."""
+    drawn = [replace(e, stratum="silent") for e in feature.negatives]
+    least = min((e.probability for e in drawn), default=1.0)
+    # A look-alike was drawn with a higher chance, the more so the more alike it is.
+    alike = sorted((e for e in drawn if e.probability > least), key=lambda e: (-e.probability, e.image))
+    return replace(feature, exemplars=(*feature.active, *drawn)), [e.image for e in alike]
 
 
 def ranks(images: Sequence[int], first: Sequence[int]) -> Floats:

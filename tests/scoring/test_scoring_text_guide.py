@@ -240,6 +240,14 @@ def test_adaptive_judging_goes_on_with_the_classes(dump: Dump):
     assert {i.exemplar.image for i in first.items} < {i.exemplar.image for i in more.items}
 
 
+def test_where_the_pool_leaves_too_few_silent_images_the_feature_keeps_its_own_rows(dump: Dump):
+    pool = guided(dump, Planted(), ["a label"], seen=[i for i in POOL if i >= 508], min_silent=9)
+
+    # Of the pool 508 to 699 were shown, so that 8 of it are left.
+    assert sorted(pool.classes) == list(range(500, 508))
+    assert sum(i.weight for i in pool.draw(10, 24).silent) == pytest.approx(979)
+
+
 def test_a_feature_without_a_row_in_the_pool_keeps_its_own_rows(dump: Dump):
     row = FeatureRow(5, 8, 21, 2.0, None, None)
     rows = (*exemplars("top", ACTIVE), *exemplars("silent", range(500, 510), activation=0.0, probability=0.01))
