@@ -25,6 +25,9 @@ _OUTSIDE = ", outside the dump; if you trust it, allow it with --allow-outside"
 
 COLUMNS = tuple(name for name in IMAGES.names if name != "bytes")
 
+_PAST = 2**63
+"""No image has such a number; a run from elsewhere may hold one."""
+
 
 class ImageTable:
     """Random access to images.parquet; safe to use from several threads.
@@ -60,6 +63,8 @@ class ImageTable:
         Raises:
             DumpError: one of them is not in the dump.
         """
+        if (odd := next((i for i in images if not -_PAST <= i < _PAST), None)) is not None:
+            raise DumpError(f"{self.parts.paths[0]}: there is no image {odd}")
         positions, known = self.known.find(np.asarray(images, dtype=np.int64))
         if not known.all():
             raise DumpError(f"{self.parts.paths[0]}: there is no image {images[int(np.argmin(known))]}")

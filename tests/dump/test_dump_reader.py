@@ -234,3 +234,9 @@ def test_a_closed_dump_opens_its_files_again(small: Path) -> None:
 
     assert dump.feature(1).id == 1
     dump.close()
+
+
+@pytest.mark.parametrize("image", [10**30, -(10**30)])
+def test_a_number_that_no_image_can_have_is_no_image(small: Path, image: int):
+    with open_dump(small) as dump, pytest.raises(DumpError, match=rf"images\.parquet: there is no image {image}$"):
+        dump.image(image)
