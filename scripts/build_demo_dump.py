@@ -47,8 +47,21 @@ ACTIVATIONS, CODER, FULL = "activations", "coder", "full"
 STORE = ("--reads", "blocks.8.mlp.in", "--writes", "blocks.8.mlp.out")
 TRAIN = ("--widths", "128,512,2048", "--k", "16", "--aux-weight", "0.125", "--dead-after", "20000", "--steps", "2500")
 """So few tokens leave a third of the latents dead by the usual auxiliary loss, and 8 % by this one."""
-HARVEST = ("--active-above", "auto", "--density", "0.005", "--silent", "40", "--guided", "10", "--pool", "4096")
-"""The pool is the whole population; more silent images would make the dump larger than a package should hold."""
+HARVEST = (
+    "--active-above",
+    "auto",
+    "--density",
+    "0.005",
+    "--silent",
+    "240",
+    "--guided",
+    "60",
+    "--pool",
+    "4096",
+    "--store",
+    "bytes",
+)
+"""The pool is the whole population, all of which the dump holds: 2.4 kB an image."""
 N_PARENTS = 6
 MAX_PARENT_DENSITY = 0.1
 """Share of the population; what fires on more is too broad for the few images of a dump to show."""
@@ -125,13 +138,17 @@ def write(out: Path, full: Dump, latents: Sequence[int], seed: int) -> None:
     features = list(full.features(parse_features(numbers, n_latents=info.n_latents)))
     if out.exists():
         shutil.rmtree(out)
-    with DumpWriter(out, info) as writer:
-        for image in full.images(sorted({e.image for feature in features for e in feature.exemplars})):
+    pool = full.pool
+    assert pool is not None, "a harvest has a pool"
+    in_pool = set(pool.images.tolist())
+    with DumpWriter(out, info, pooled=True) as writer:
+        for image in full.images(sorted({e.image for feature in features for e in feature.exemplars} | in_pool)):
             data = full.image_source(image.image)
             assert isinstance(data, bytes), "the harvest keeps the images' files"
-            writer.add_image(image.image, data=data, group=image.group, label=image.label)
+            known = {"group": image.group, "label": image.label, "pool": image.image in in_pool}
+            writer.add_image(image.image, data=data, **known)
         for feature in features:
-            writer.add_feature(_orphaned(feature, latents), feature.exemplars)
+            writer.add_feature(_orphaned(feature, latents), feature.exemplars, pool.row(feature.id))
 
 
 def _orphaned(feature: Feature, known: Sequence[int]) -> FeatureRow:

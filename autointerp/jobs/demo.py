@@ -11,6 +11,12 @@ from autointerp.job import JobResult, Progress
 from autointerp.jobs import explain as explaining
 from autointerp.jobs import report as reporting
 from autointerp.jobs import score as scoring
+from autointerp.settings import ScoreSettings
+
+
+LOCALLY = ScoreSettings(budget_per_feature=12, n_controls=8)
+"""The embedded judge costs time alone: the rarer a feature, the more silent images it judges, so that most scores say
+something. As many features as a verdict on the controls needs carry them."""
 
 
 class Demonstrated(NamedTuple):
@@ -34,7 +40,10 @@ def run(settings: Demo, *, progress: Progress | None = None) -> Demonstrated:
     explained = explaining.run(
         Explain(dump=dump, run=folder, model=settings.model, **chosen, **same), progress=progress
     )
-    scored = scoring.run(Score(run=folder, judge=settings.model, dump=dump, **same), progress=progress)
+    scoring_settings = LOCALLY if settings.model.model.is_local else ScoreSettings()
+    scored = scoring.run(
+        Score(run=folder, judge=settings.model, dump=dump, settings=scoring_settings, **same), progress=progress
+    )
     page = reporting.run(
         Report(run=folder, out=settings.out / "report.html", dump=dump, title="autointerp demo"),
         progress=progress,
