@@ -128,8 +128,10 @@ class Feature:
             exemplar: one of the feature's.
             silent_below: the share of the threshold, in (0, 1], above which the margin begins; 1 leaves no margin.
         """
+        if silent_below >= 1:
+            return False
         share = exemplar.share_reached(self.active_above)
-        return share is not None and silent_below < 1 and share > silent_below
+        return share is not None and share > silent_below
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,7 @@ class _Scoring:
 
     async def one(self, feature: Feature, cases: Cases, gateway: Gateway) -> None:
         """Asks the scorers that have not scored a feature yet, and records what they found."""
-        await cases.look(feature)
-        case = cases.case(feature, gateway)
+        case = await cases.case(feature, gateway)
         pending = [name for name in self.scorers if not holds(self.done[name], feature.id)]
         with hearing(wanted=self.o.execution.exchanges) as heard:
             told = [await _told(name, case) for name in pending]

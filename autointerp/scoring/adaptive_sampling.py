@@ -41,7 +41,7 @@ async def judge_sample(text: str, pool: Pool, judge: Judge, gateway: Gateway) ->
     if settings.n_screen:
         return await _screened(text, pool, judge, gateway)
     counts = pool.first_counts
-    said = await judge.judgements(text, pool.sample(counts).items, gateway)
+    said = await judge.judgements(text, pool.first_sample.items, gateway)
     if not isinstance(said, Failure):
         said = replace(said, looked=pool.class_sizes)
     calls = -(-sum(counts.values()) // settings.per_call)

@@ -114,7 +114,7 @@ class Case:
     @property
     def sample(self) -> Sample:
         """The images that are judged in the first round."""
-        return self.judged_pool.sample(self.judged_pool.first_counts)
+        return self.judged_pool.first_sample
 
     async def judgements(self) -> Judgements | Failure:
         """The judge's word on the held-out images; a failure where no image of a side got an answer.

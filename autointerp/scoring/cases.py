@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from autointerp.dump.near_copies import NearCopies
@@ -58,15 +58,13 @@ class Cases:
         self.population = replace(population_of(self.dump), counted=self.dump.info.population)
         self._distractors = DistractorFinder(self.dump, self.index, seed=self.judge.settings.seed)
 
-    async def look(self, feature: Feature) -> None:
-        """Looks at the images of a feature of a dump that states no near-duplicates, while others go on."""
-        if self.near_copies is not None and self.near_copies.needed:
-            await asyncio.to_thread(images_of, self.dump, feature, near_copies=self.near_copies)
-
-    def case(self, feature: Feature, gateway: Gateway) -> Case:
+    async def case(self, feature: Feature, gateway: Gateway) -> Case:
         """The trial of one feature's explanation."""
         explanation = self.index[feature.id]
-        images = images_of(self.dump, feature, explanation.seen, near_copies=self.near_copies)
+        rows = partial(images_of, self.dump, feature, explanation.seen, near_copies=self.near_copies)
+        # Of a dump that states no near-duplicates, each image may have to be looked at, while others go on.
+        looks = self.near_copies is not None and self.near_copies.needed
+        images = await asyncio.to_thread(rows) if looks else rows()
         grid, settings = self.dump.info.patch_grid, self.judge.settings
         pool = make_pool(feature, explanation.seen, images, settings, grid=grid, n_images=self.dump.info.n_images)
         checked = holds(self.controlled, feature.id)

@@ -175,6 +175,11 @@ class Pool:
         """The number of images by stratum that are judged in the first round."""
         return self.spread(*first_round(self.settings, self.feature.row.n_active, self.n_images))
 
+    @cached_property
+    def first_sample(self) -> Sample:
+        """The images that are judged in the first round."""
+        return self.sample(self.first_counts)
+
     def draw(self, n_active: int, n_silent: int) -> Sample:
         """Draws numbers of active and silent images, as `spread` distributes them."""
         return self.sample(self.spread(n_active, n_silent))
@@ -252,7 +257,7 @@ class Pool:
         stands_for: dict[Side, float] = {"active": n_active, "silent": n_silent - near, "margin": near}
         out: dict[int, float] = {}
         for side, total in stands_for.items():
-            own = [e for e in chosen if self.side(e) == side]
+            own = [e for e in chosen if cells[e.image][1] == side]
             whole = sum(raw[e.image] for e in own)
             out |= {e.image: raw[e.image] * max(total, len(own)) / whole for e in own}
         return out
@@ -261,6 +266,8 @@ class Pool:
 def _with_few_near(own: Sequence[Exemplar], feature: Feature, settings: ScoreSettings) -> tuple[Exemplar, ...]:
     """The exemplars of a stratum in their order, with one near the threshold after each `BELOW_PER_MARGIN` others."""
     near = [e for e in own if feature.in_margin(e, settings.silent_below)]
+    if not near:
+        return tuple(own)
     others = [e for e in own if not feature.in_margin(e, settings.silent_below)]
     out: list[Exemplar] = []
     for i in range(0, len(others), BELOW_PER_MARGIN):
