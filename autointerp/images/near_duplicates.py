@@ -1,18 +1,12 @@
 """Near-duplicate images: a perceptual hash proposes pairs, small colour pictures confirm them, chains become groups."""
 
-import os
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-
-from autointerp.errors import ImageError
-from autointerp.images.decode import decoding, digest_of
-from autointerp.images.threads import worker_threads
 
 Ints = npt.NDArray[np.int64]
 
@@ -57,33 +51,6 @@ def look_of(image: Image.Image) -> Look:
     colour = image if image.mode == "RGB" else image.convert("RGB")
     small = colour.resize((THUMB_SIDE, THUMB_SIDE), Image.Resampling.BOX)
     return Look(int.from_bytes(np.packbits(bits).tobytes(), "big"), small.tobytes())
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An image file that could be decoded."""
-
-    digest: str
-    """SHA-256, hex."""
-    size: tuple[int, int]
-    """Pixels as displayed."""
-    look: Look
-
-
-def seen_files(files: Iterable[Path]) -> Iterator[Seen | str]:
-    """Decodes each file, upright, in the order given; of one that cannot be read, yields a line that says why."""
-    with worker_threads(os.cpu_count() or 1) as pool:
-        yield from pool.map(_seen, files)
-
-
-def _seen(file: Path) -> Seen | str:
-    try:
-        with decoding(file, at_most=LOOKED_AT) as decoded:
-            return Seen(digest_of(file), decoded.size, look_of(decoded.image))
-    except ImageError as error:
-        return str(error)
-    except OSError as error:
-        return f"{file}: cannot be read: {error.strerror}"
 
 
 def near_duplicates(looks: Sequence[Look]) -> Ints:

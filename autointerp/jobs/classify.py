@@ -10,7 +10,9 @@ from autointerp.commands.classify import Classify
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
+from autointerp.images.manifest import Manifest
 from autointerp.jobs.train_activations import write_table
+from autointerp.places import cache_folder
 from autointerp.record import Record
 from autointerp.statistics.rates import Floats, Ints
 from autointerp.transcoder.backbones.headed import network_of
@@ -91,10 +93,10 @@ def run(settings: Classify, *, progress: Counting | None = None) -> Applied:
 
 
 def _population(settings: Classify, progress: Counting) -> Population:
-    told = counted(progress, "files read")
+    told, manifest = counted(progress, "files read"), Manifest(cache_folder())
     if settings.table is not None and settings.by is not None:
-        return read_tabled(settings.images, settings.table, settings.by, told)
-    return read_population(settings.images, progress=told)
+        return read_tabled(settings.images, settings.table, settings.by, manifest=manifest, progress=told)
+    return read_population(settings.images, manifest=manifest, progress=told)
 
 
 def _rows(

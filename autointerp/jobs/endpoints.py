@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from autointerp.errors import SettingsError, one_line
 from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, checked_url, forms, listed
-from autointerp.lmm.cache import Cache, cache_folder
+from autointerp.lmm.cache import Cache
 from autointerp.lmm.openai_client import answering_address
 from autointerp.lmm.trust import admit, from_environment, remember
+from autointerp.places import cache_folder
 from autointerp.remote.path import Location
 from autointerp.runs.folder import Run, RunInfo, RunWriter
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings

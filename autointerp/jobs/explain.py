@@ -34,10 +34,10 @@ from autointerp.job import (
     refuse_overlap,
 )
 from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
-from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.exchanges import hearing
 from autointerp.lmm.gateway import Gateway
 from autointerp.pipeline import Stop, drive
+from autointerp.places import cache_folder
 from autointerp.runs.folder import ExplainStage, RunInfo, open_run
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, Feature

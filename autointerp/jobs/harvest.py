@@ -6,7 +6,9 @@ from typing import NamedTuple
 from autointerp.commands.harvest import Harvest
 from autointerp.counting import Counting, Uncounted
 from autointerp.images.formats import LeftOut
+from autointerp.images.manifest import Manifest
 from autointerp.pipeline import Stop
+from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
 from autointerp.transcoder.backbones.names import parsed, typed_backbone
 from autointerp.transcoder.backbones.registry import load_backbone
@@ -47,7 +49,10 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
     network = _network(settings, stored)
     model = network.model
     sources = load_sources(settings.coders, stored, model, settings.device)
-    population = read_population(settings.images, labels=settings.labels, error_folders=settings.error_folders)
+    manifest = Manifest(cache_folder())
+    population = read_population(
+        settings.images, labels=settings.labels, error_folders=settings.error_folders, manifest=manifest
+    )
     dumps = [target] if len(sources) == 1 else [target / s.name for s in sources]
     job = Job(
         backbone=model,

@@ -22,11 +22,11 @@ from autointerp.jobs.endpoints import (
     note_address,
 )
 from autointerp.jobs.score_options import adopted, models, placed, refuse_local_explainer, resolved, scorers_of
-from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.exchanges import Heard, hearing
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure, failed
 from autointerp.pipeline import Stop, drive
+from autointerp.places import cache_folder
 from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import Ints, holds
 from autointerp.schema import UNDETERMINED, Feature, Scored

@@ -11,6 +11,8 @@ from autointerp.commands.train_activations import TrainActivations
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
+from autointerp.images.manifest import Manifest
+from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import Network, network_of
 from autointerp.transcoder.backbones.protocol import hookpoint_of
 from autointerp.transcoder.population import Population, read_population
@@ -52,7 +54,12 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     _check_free(folder)
     network = network_of(settings.backbone, settings.classifier, seed=what.seed, device=settings.device)
     model, about = network.model, _about(network, what)
-    population = read_population(settings.images, labels=settings.labels, progress=counted(progress, "files read"))
+    population = read_population(
+        settings.images,
+        labels=settings.labels,
+        manifest=Manifest(cache_folder()),
+        progress=counted(progress, "files read"),
+    )
     _clear(folder)
     with StoreWriter(folder, about) as writer:
         record(

@@ -11,7 +11,9 @@ from autointerp.clock import now
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
+from autointerp.images.manifest import Manifest
 from autointerp.jobs.train_activations import write_table
+from autointerp.places import cache_folder
 from autointerp.statistics.rates import Bools, Floats, Ints
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
@@ -78,6 +80,7 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
         settings.images,
         labels=settings.labels,
         error_folders=settings.error_folders,
+        manifest=Manifest(cache_folder()),
         progress=counted(progress, "files read"),
     )
     population = _labelled(whole, progress)

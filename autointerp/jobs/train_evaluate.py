@@ -12,6 +12,8 @@ from autointerp.clock import now
 from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
+from autointerp.images.manifest import Manifest
+from autointerp.places import cache_folder
 from autointerp.transcoder.attribute_association import Association, association, one_of_each
 from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
 from autointerp.transcoder.backbones.protocol import Backbone
@@ -62,7 +64,9 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}
     if images is not None:
         tell = counted(progress or Uncounted(), "images run")
-        population = read_population(images, labels=settings.labels, error_folders=settings.error_folders)
+        population = read_population(
+            images, labels=settings.labels, error_folders=settings.error_folders, manifest=Manifest(cache_folder())
+        )
         for one in population.left_out:
             (progress or Uncounted()).note(f"left out: {one}")
         population = _drawn(population, how)

@@ -7,8 +7,10 @@ from typing import NamedTuple
 from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
+from autointerp.images.manifest import Manifest
 from autointerp.options import Settings
 from autointerp.pipeline import Stop
+from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import check_same, network_of
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
@@ -107,7 +109,7 @@ def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
 def _of_images(settings: TrainTranscoder, progress: Counting) -> tuple[ImageSource, Origin]:
     is_sae, how, of = settings.form.kind == "sae", settings.settings, settings.hookpoints
     model, classifier, _ = network_of(settings.backbone, settings.classifier, seed=of.seed, device=how.device)
-    population = read_population(settings.activations, labels=settings.labels)
+    population = read_population(settings.activations, labels=settings.labels, manifest=Manifest(cache_folder()))
     for one in population.left_out:
         progress.note(f"left out: {one}")
     both = (of.reads, of.writes or of.reads)

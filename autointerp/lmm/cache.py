@@ -94,13 +94,6 @@ def _encoded(value: Json) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def cache_folder(given: str | Path | None) -> Path:
-    """Where the cache is: `given`, else AUTOINTERP_CACHE, else `cache/` of the working folder."""
-    if given is not None:
-        return Path(given)
-    return Path(os.environ.get("AUTOINTERP_CACHE") or "cache")
-
-
 class Cache:
     """Answers by key. Reading is immediate; writing is done by one thread, many answers a transaction.
 

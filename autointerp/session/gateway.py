@@ -16,7 +16,7 @@ from autointerp.images.render import picture_size
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.address import checked_url, is_private
 from autointerp.lmm.budget import Ledger
-from autointerp.lmm.cache import Cache, cache_folder
+from autointerp.lmm.cache import Cache
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
 from autointerp.lmm.limits import Limiter
@@ -24,6 +24,7 @@ from autointerp.lmm.openai_client import OpenAIClient, UuidClient
 from autointerp.lmm.prices import Price, Rates, own_price_of, price_of
 from autointerp.lmm.request import Client, Connected, Request
 from autointerp.lmm.task import Task
+from autointerp.places import cache_folder
 from autointerp.settings import LOCAL, EngineSettings, ModelSettings, ScoreSettings
 
 if TYPE_CHECKING:

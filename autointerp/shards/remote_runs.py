@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from autointerp.errors import RunError, SettingsError
-from autointerp.lmm.cache import cache_folder
 from autointerp.pipeline import Stop
+from autointerp.places import cache_folder
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
 from autointerp.runs.folder import locked
 from autointerp.runs.parts import Place, Stage

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import ImageError, SettingsError
-from autointerp.images.decode import decoding
+from autointerp.images.decode import decoding, digest_of
 from autointerp.images.threads import worker_threads
 from autointerp.transcoder.backbones.protocol import Backbone, frame_of
 from autointerp.transcoder.population import PopulationImage
@@ -29,7 +29,7 @@ def prepared_batches(
         size: images a batch; the last may be smaller.
 
     Raises:
-        SettingsError: a file has changed since the population was read and cannot be decoded any more.
+        SettingsError: a file is another than when the population was read.
     """
     parts = [images[i : i + size] for i in range(0, len(images), size)]
     with worker_threads(os.cpu_count() or 1) as pool:
@@ -45,6 +45,14 @@ def _prepared(backbone: Backbone, image: PopulationImage) -> Tensor:
         # A JPEG may be decoded smaller as long as neither side has to be enlarged again.
         shorter, longer = sorted((image.width, image.height))
         with decoding(image.path, at_most=-(-frame_of(backbone).least * longer // shorter)) as decoded:
-            return backbone.prepare(decoded.image)
+            prepared = backbone.prepare(decoded.image)
+        digest = digest_of(image.path)
     except ImageError as e:
         raise SettingsError(f"{e}; it could be read before") from e
+    except OSError as e:
+        raise SettingsError(f"{image.path}: cannot be read any more: {e.strerror}") from e
+    if digest != image.sha256:
+        # With the size and the time of before, a manifest takes it for the same.
+        remedy = "put it back, or give it a new time (touch) and begin again"
+        raise SettingsError(f"{image.path}: is not the file any more that was looked at; {remedy}")
+    return prepared

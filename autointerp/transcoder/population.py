@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.images.formats import UNREADABLE, LeftOut, left_out, why_no_image
-from autointerp.images.near_duplicates import Look, joined, near_duplicates, seen_files, shared_names
+from autointerp.images.manifest import Manifest, seen_files
+from autointerp.images.near_duplicates import Look, joined, near_duplicates, shared_names
 from autointerp.statistics.rates import Ints
 
 UNLISTED = "images that the labels do not list"
@@ -292,6 +293,7 @@ def read_population(
     *,
     labels: Path | None = None,
     error_folders: Collection[str] = (),
+    manifest: Manifest | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Population:
     """Lists, decodes and labels the images of a folder.
@@ -305,30 +307,36 @@ def read_population(
             wanted, group.
         error_folders: names of folders whose images show a physical error; all others do not. Without them and without
             `labels`, folders named plausible and implausible decide, and images in neither have no attribute.
+        manifest: remembers what is decoded here; images that it knows are not read again.
         progress: is told files read and all files.
 
     Raises:
         SettingsError: the folder or the CSV file cannot be read, or no image can.
     """
-    return _seen(root, _listing(root, labels, error_folders), progress)
+    return _seen(root, _listing(root, labels, error_folders), manifest, progress)
 
 
 def read_tabled(
-    root: Path, table: Path, by: str, progress: Callable[[int, int], None] = lambda done, total: None
+    root: Path,
+    table: Path,
+    by: str,
+    *,
+    manifest: Manifest | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Population:
     """Lists and decodes the images of a folder that a CSV file lists, labelled by one of its columns.
 
     Raises:
         SettingsError: as `listed_in_table`, or no image can be read.
     """
-    return _seen(root, listed_in_table(_folder(root), table, by), progress)
+    return _seen(root, listed_in_table(_folder(root), table, by), manifest, progress)
 
 
-def _seen(root: Path, listing: Listing, progress: Callable[[int, int], None]) -> Population:
+def _seen(root: Path, listing: Listing, manifest: Manifest | None, progress: Callable[[int, int], None]) -> Population:
     listed = listing.images
     images: list[PopulationImage] = []
     broken: list[str] = []
-    for one, found in zip(listed, seen_files(one.path for one in listed), strict=True):
+    for one, found in zip(listed, seen_files((one.path for one in listed), manifest), strict=True):
         if isinstance(found, str):
             broken.append(found)
         else:

@@ -1,6 +1,7 @@
 """`autointerp harvest`: pictures in folders and stored coders to dumps that validate."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,41 @@ def test_two_coders_and_raw_units_make_three_dumps(images: Path):
     assert len(made["broken"]) == 1
     for d in made["dumps"]:
         assert run("inspect", d["dump"], "--check", "--allow-outside").code == 0
+
+
+def test_what_was_seen_of_images_is_remembered_and_changes_no_byte(images: Path, monkeypatch: pytest.MonkeyPatch):
+    for file in images.glob("*/*.png"):
+        os.utime(file, (1_500_000_000, 1_500_000_000))
+    options = ("--coder", coder(Path("mine"), (8, 32)))
+    first = harvest(images, "first", *options)
+    monkeypatch.setattr("autointerp.images.manifest.look_of", None)
+
+    second = harvest(images, "second", *options)
+
+    assert (first.code, second.code) == (0, 0)
+    tables = sorted(p.name for p in Path("first").glob("*.parquet"))
+    assert len(tables) >= 3
+    for name in tables:
+        assert Path("first", name).read_bytes() == Path("second", name).read_bytes()
+
+
+def test_bytes_that_changed_under_the_same_size_and_time_are_found(images: Path):
+    for i in range(2):
+        Image.new("RGB", (20, 30), (i, i, i)).save(images / f"{i}.bmp")
+    for file in images.rglob("*.*"):
+        os.utime(file, (1_500_000_000, 1_500_000_000))
+    options = ("--coder", coder(Path("mine"), (8, 32)))
+    harvest(images, "first", *options)
+    (images / "0.bmp").write_bytes((images / "1.bmp").read_bytes())
+    os.utime(images / "0.bmp", (1_500_000_000, 1_500_000_000))
+
+    says(
+        harvest(images, "second", *options),
+        "images/0.bmp: is not the file any more that was looked at; put it back, or give it a new time (touch) and "
+        "begin again",
+    )
+    (images / "0.bmp").touch()
+    assert harvest(images, "second", *options).code == 0
 
 
 def test_labels_in_a_file_say_which_images_there_are(images: Path):

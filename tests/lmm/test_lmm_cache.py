@@ -13,8 +13,9 @@ import diskcache
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.lmm.cache import BadRowError, BytesDisk, Cache, cache_folder
+from autointerp.lmm.cache import BadRowError, BytesDisk, Cache
 from autointerp.lmm.cache_salvage import digest_of
+from autointerp.places import cache_folder
 
 MODE_RAW, MODE_BINARY, MODE_TEXT, MODE_PICKLE = 1, 2, 3, 4
 

@@ -298,12 +298,28 @@ def test_a_damaged_checkpoint_is_named(population: Population, tmp_path: Path) -
         go(population, tmp_path)
 
 
-def test_an_image_that_changed_since_it_was_run_is_named(tmp_path: Path) -> None:
+def test_an_image_that_changed_since_it_was_looked_at_is_named(tmp_path: Path) -> None:
     few = pictures(tmp_path / "pictures", N)
     few.images[7].path.write_bytes(few.images[8].path.read_bytes())
 
-    with pytest.raises(SettingsError, match=r"0007/plausible/picture\.png: is not the file any more that was run"):
+    with pytest.raises(SettingsError, match=r"0007/plausible/picture\.png: is not the file .* that was looked at; put"):
         go(few, tmp_path)
+
+
+@pytest.mark.parametrize("store", ["bytes", "paths"])
+def test_an_image_that_changed_since_it_was_run_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str
+) -> None:
+    few, write = pictures(tmp_path / "pictures", N), run.write_dump
+
+    def changed_before(*given: object) -> int:
+        few.images[7].path.write_bytes(few.images[8].path.read_bytes())
+        return write(*given)
+
+    monkeypatch.setattr(run, "write_dump", changed_before)
+
+    with pytest.raises(SettingsError, match=r"0007/plausible/picture\.png: is not the file any more that was run"):
+        go(few, tmp_path, store=store)
 
 
 def test_a_dump_that_exists_is_refused_before_an_image_is_run(population: Population, tmp_path: Path) -> None:

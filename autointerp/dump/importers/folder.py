@@ -16,7 +16,9 @@ from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, 
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError, SettingsError
 from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, why_no_image
-from autointerp.images.near_duplicates import Seen, near_duplicates, seen_files, shared_names
+from autointerp.images.manifest import Manifest, Seen, seen_files
+from autointerp.images.near_duplicates import near_duplicates, shared_names
+from autointerp.places import cache_folder
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.version import __version__
 
@@ -130,7 +132,7 @@ def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int]
     for file, real in listed.items():
         first.setdefault(real, file)
     seen: dict[Path, Seen | str] = {}
-    for real, said in zip(first, seen_files(first.values()), strict=True):
+    for real, said in zip(first, seen_files(first.values(), Manifest(cache_folder())), strict=True):
         seen[real] = said
         progress(len(seen), len(first))
     images = {file: image for file, real in listed.items() if isinstance(image := seen[real], Seen)}

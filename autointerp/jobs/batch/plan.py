@@ -18,9 +18,9 @@ from autointerp.commands.score import Score
 from autointerp.errors import RunError, SettingsError, one_line
 from autointerp.job import Progress
 from autointerp.lmm.address import OPENAI, checked_url
-from autointerp.lmm.cache import cache_folder
 from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.options import Command
+from autointerp.places import cache_folder
 from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
 from autointerp.runs.folder import locked, replace_file

@@ -1,0 +1,166 @@
+"""Image files decoded and hashed once: what was seen of each is remembered in a file, until the image changes."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+from autointerp.errors import ImageError
+from autointerp.images.decode import decoding, digest_of
+from autointerp.images.near_duplicates import LOOKED_AT, Look, look_of
+from autointerp.images.threads import worker_threads
+
+FILE = "images.db"
+MADE_BY = " ".join(("1", *(f"{name} {version(name)}" for name in ("pillow", "simplejpeg", "numpy"))))
+"""What a look depends on beside the image; rows made by anything else are made again. Raise the number when `look_of`,
+or what counts as readable, changes."""
+AT_ONCE = 512
+"""Images that are asked for and remembered together: what a kill loses at most."""
+SETTLED = 2_000_000_000
+"""Nanoseconds for which a file must have rested to be remembered: two changes within one tick of a file system's clock
+leave the same time. FAT's ticks are the longest, 2 s."""
+_WAIT = 5.0
+"""Seconds to wait for another process that writes; what is not remembered is decoded again another time."""
+_DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+"""What SQLite says of a table of other columns, a broken database, and a file that is none."""
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS images (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, sha256 TEXT, "
+    "width INTEGER, height INTEGER, hash BLOB, thumb BLOB, seal BLOB) WITHOUT ROWID"
+)
+_ASKED = "SELECT path, size, mtime, sha256, width, height, hash, thumb, seal FROM images WHERE path IN ({})"
+_KEPT = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An image file that could be decoded."""
+
+    digest: str
+    """SHA-256, hex."""
+    size: tuple[int, int]
+    """Pixels as displayed."""
+    look: Look
+
+
+Row = tuple[str, int, int, str, int, int, bytes, bytes, bytes]
+"""Path, size, time, SHA-256, width, height, hash, thumb and seal; of whatever else in a damaged file."""
+Stamp = tuple[int, int]
+"""Bytes of a file, and when it was written, in nanoseconds."""
+
+
+def seen_files(files: Iterable[Path], manifest: "Manifest | None" = None) -> Iterator[Seen | str]:
+    """Decodes each file, upright, in the order given; of one that cannot be read, yields a line that says why.
+
+    Args:
+        files: whose look is wanted.
+        manifest: where to remember them; those that it knows are not read.
+    """
+    left = iter(files)
+    with worker_threads(os.cpu_count() or 1) as pool:
+        while part := list(islice(left, AT_ONCE)):
+            stamps = {} if manifest is None else _stamps(part)
+            known = {} if manifest is None else manifest.recall(stamps)
+            found = pool.map(_seen, [file for file in part if file not in known])
+            new: dict[Path, Seen] = {}
+            for file in part:
+                seen = known[file] if file in known else next(found)
+                if file not in known and isinstance(seen, Seen):
+                    new[file] = seen
+                yield seen
+            if manifest is not None and new:
+                manifest.keep(new, stamps)
+
+
+def _seen(file: Path) -> Seen | str:
+    try:
+        with decoding(file, at_most=LOOKED_AT) as decoded:
+            return Seen(digest_of(file), decoded.size, look_of(decoded.image))
+    except ImageError as error:
+        return str(error)
+    except OSError as error:
+        return f"{file}: cannot be read: {error.strerror}"
+
+
+def _stamps(files: Sequence[Path]) -> dict[Path, Stamp]:
+    """Returns the stamps of those files that are there."""
+    out: dict[Path, Stamp] = {}
+    for file in files:
+        with suppress(OSError):
+            of = file.stat()
+            out[file] = (of.st_size, of.st_mtime_ns)
+    return out
+
+
+class Manifest:
+    """Remembers image files by path, size and time of writing, for all commands that share a cache folder.
+
+    A row counts only if its seal, a digest over the whole row and over what made it, is right: whatever is damaged, or
+    of another version, is made again. Several processes may use it at once. Nothing depends on what it knows but time,
+    so that one that cannot be read or written is passed over.
+
+    Args:
+        folder: where its file lies; made if need be.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+
+    def recall(self, stamps: Mapping[Path, Stamp]) -> dict[Path, Seen]:
+        """Returns what is known of those files that are as they were."""
+        asked = {os.path.abspath(file): file for file in stamps}  # noqa: PTH100 - a Path is several times as slow
+        out: dict[Path, Seen] = {}
+        for path, *stamp, digest, width, height, bits, thumb, seal in self._rows(list(asked)):
+            file, size = asked.get(path), (width, height)
+            stated = (path, *stamp, digest, *size, bits, thumb)
+            if file is not None and tuple(stamp) == stamps[file] and seal == _seal(*stated):
+                out[file] = Seen(digest, size, Look(int.from_bytes(bits, "big"), thumb))
+        return out
+
+    def keep(self, seen: Mapping[Path, Seen], stamps: Mapping[Path, Stamp]) -> None:
+        """Remembers files, except those that were written while they were seen or just before.
+
+        Args:
+            seen: what was seen of each.
+            stamps: of each from before it was read.
+        """
+        now, after = time.time_ns(), _stamps(list(seen))
+        rows: list[tuple[object, ...]] = []
+        for file, one in seen.items():
+            stamp = stamps.get(file)
+            if stamp is not None and stamp == after.get(file) and stamp[1] < now - SETTLED:
+                look = one.look.hash.to_bytes(8, "big"), one.look.thumb
+                row = (os.path.abspath(file), *stamp, one.digest, *one.size, *look)  # noqa: PTH100 - as above
+                rows.append((*row, _seal(*row)))
+        with suppress(OSError, sqlite3.Error):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._write(rows)
+            except sqlite3.Error as error:
+                if error.sqlite_errorcode not in _DAMAGE:
+                    raise
+                # Whoever has it open goes on with what it has.
+                self._file.unlink(missing_ok=True)
+                self._write(rows)
+
+    def _rows(self, paths: Sequence[str]) -> list[Row]:
+        with suppress(OSError, sqlite3.Error):
+            if self._file.is_file():
+                at = f"{self._file.resolve().as_uri()}?mode=ro"
+                with closing(sqlite3.connect(at, timeout=_WAIT, uri=True)) as file:
+                    return file.execute(_ASKED.format(",".join("?" * len(paths))), paths).fetchall()
+        return []
+
+    def _write(self, rows: Sequence[tuple[object, ...]]) -> None:
+        with closing(sqlite3.connect(self._file, timeout=_WAIT)) as file, file:
+            file.execute(_TABLE)
+            file.executemany(_KEPT, rows)
+
+
+def _seal(*row: object) -> bytes:
+    return hashlib.blake2b(repr((MADE_BY, row)).encode(), digest_size=16).digest()
