@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -65,11 +64,14 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     if images is not None:
         tell = counted(progress or Uncounted(), "images run")
         population = read_population(
-            images, labels=settings.labels, error_folders=settings.error_folders, manifest=Manifest(cache_folder())
+            images,
+            labels=settings.labels,
+            error_folders=settings.error_folders,
+            draw=lambda n: _drawn(n, how),
+            manifest=Manifest(cache_folder()),
         )
         for one in population.left_out:
             (progress or Uncounted()).note(f"left out: {one}")
-        population = _drawn(population, how)
         network = _network(settings, held)
         question = None if network.classifier is None else _question(network, population, how)
         figures, asked = _on_images(network.model, mine, population, question, how, tell)
@@ -96,14 +98,12 @@ def _network(settings: TrainEvaluate, held: ActivationStore) -> Network:
     return network
 
 
-def _drawn(population: Population, settings: EvaluateSettings) -> Population:
-    """At most as many images as the settings say; ids stay."""
-    images = population.images
-    if len(images) <= settings.most_images:
-        return population
+def _drawn(n_images: int, settings: EvaluateSettings) -> list[int]:
+    """Returns the ascending positions of at most as many images as the settings say."""
+    if n_images <= settings.most_images:
+        return list(range(n_images))
     chance = np.random.default_rng((0xD4A4, settings.seed))
-    kept = np.sort(chance.choice(len(images), settings.most_images, replace=False))
-    return replace(population, images=tuple(images[i] for i in kept.tolist()))
+    return np.sort(chance.choice(n_images, settings.most_images, replace=False)).tolist()
 
 
 def _question(network: Network, population: Population, settings: EvaluateSettings) -> _Question:

@@ -293,6 +293,7 @@ def read_population(
     *,
     labels: Path | None = None,
     error_folders: Collection[str] = (),
+    draw: Callable[[int], Sequence[int]] | None = None,
     manifest: Manifest | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Population:
@@ -307,13 +308,18 @@ def read_population(
             wanted, group.
         error_folders: names of folders whose images show a physical error; all others do not. Without them and without
             `labels`, folders named plausible and implausible decide, and images in neither have no attribute.
+        draw: is told how many images are listed, and returns the ascending positions of those that are read; the others
+            are not opened. All are read without it.
         manifest: remembers what is decoded here; images that it knows are not read again.
         progress: is told files read and all files.
 
     Raises:
         SettingsError: the folder or the CSV file cannot be read, or no image can.
     """
-    return _seen(root, _listing(root, labels, error_folders), manifest, progress)
+    listing = _listing(root, labels, error_folders)
+    if draw is not None:
+        listing = replace(listing, images=[listing.images[i] for i in draw(len(listing.images))])
+    return _seen(root, listing, manifest, progress)
 
 
 def read_tabled(

@@ -140,7 +140,7 @@ class EvaluateSettings(Settings):
     held_out: float = Field(default=0.05, gt=0, lt=1)
     """The share of the image groups that is measured where a coder does not say what it left out."""
     most_images: PositiveInt = 4096
-    """How many images are run at most; they are drawn if there are more."""
+    """How many images are read and run at most; they are drawn from the list of files if there are more."""
     part: Literal["test", "all"] = "test"
     """Which images the classifier is asked about: those that it did not learn from (`test`), or all."""
     density: PositiveFloat = Field(default=0.02, lt=1)

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from standin.commands import Result, run, says
 from standin.layered import coder, layered, red_and_blue
 
+from autointerp.images import manifest
 from autointerp.transcoder.coder_io import describe, save_coder
 
 PLACES = ("--backbone", "layered", "--reads", "layer.in", "--writes", "layer.out")
@@ -70,6 +72,23 @@ def test_a_perfect_coder_changes_nothing_and_a_zero_coder_everything(world: Path
     assert [a["lift"] for a in named] == pytest.approx([3.0, 3.0])
     assert other["association"] == perfect["association"]
     assert (other["held_out"], other["nesting"], other["effects"]) == (None, [], [])
+
+
+def test_only_the_images_that_are_drawn_are_opened(world: Path, monkeypatch: pytest.MonkeyPatch):
+    looked = manifest.look_of
+    seen: list[object] = []
+    monkeypatch.setattr(manifest, "look_of", lambda image: seen.append(image) or looked(image))
+    monkeypatch.setenv("AUTOINTERP_CACHE", "another")
+    asked = ("--coder", "perfect", "--images", "images", "--classifier", "classifier", "--part", "all")
+
+    found = json.loads(evaluated(*asked, "--most-images", "24", "--json").out)
+
+    assert len(seen) == 24
+    # Of the 60 pictures every third is red; numpy draws these 24 with seed 0, as earlier versions did.
+    drawn = np.random.default_rng((0xD4A4, 0)).choice(60, 24, replace=False)
+    names = sorted(p.as_posix() for p in Path("images").rglob("*.*"))
+    n_red = sum("/implausible/" in names[i] for i in drawn.tolist())
+    assert (found["asked"]["n_images"], found["asked"]["n_attribute"]) == (24, n_red)
 
 
 def test_tables_state_the_same_in_words(world: Path):
