@@ -42,8 +42,8 @@ class Harvest(Command):
     """What is kept of each latent."""
     batch: PositiveInt = 16
     """How many images are run at once."""
-    store: Literal["bytes", "paths"] = "bytes"
-    """Whether the dump holds the files of the images used, or their paths."""
+    store: Literal["bytes", "paths"] = "paths"
+    """Whether the dump holds the absolute paths of the images used, or their files, as one to be shared must."""
     device: str = "cpu"
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
 

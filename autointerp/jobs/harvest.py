@@ -1,6 +1,7 @@
 """`autointerp harvest`: a folder of images and stored coders to a dump each."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from autointerp.commands.harvest import Harvest
@@ -15,6 +16,7 @@ from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import load_info
 from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
 from autointerp.transcoder.coders.places import UNKNOWN
+from autointerp.transcoder.harvest.forecast import Forecast, forecast
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
 from autointerp.transcoder.harvest.state import State
@@ -66,7 +68,9 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
     )
     stop = Stop()
     with stop.on_interrupt_without_loop():
-        written = harvest(job, _telling(progress or Uncounted()), lambda: stop.reason is not None)
+        written = harvest(
+            job, _telling(progress or Uncounted(), partial(_forecast, job)), lambda: stop.reason is not None
+        )
     return HarvestResult(tuple(written), population.broken, population.left_out)
 
 
@@ -92,12 +96,20 @@ def _named(typed: str, stored: dict[str, StoredCoder]) -> str:
     return same[0] if asked.crop is None and len(same) == 1 else typed_backbone(typed)
 
 
-def _telling(progress: Counting) -> Callable[[int, int], None]:
+def _forecast(job: Job) -> Forecast:
+    rows, columns = job.backbone.patch_grid
+    n_latents = [source.encoder.n_latents for source in job.sources]
+    return forecast(job.population.images, n_latents, job.settings, rows * columns)
+
+
+def _telling(progress: Counting, size: Callable[[], Forecast]) -> Callable[[int, int], None]:
     begun = False
 
     def tell(done: int, total: int) -> None:
         nonlocal begun
-        if done and not begun:
+        if not begun and not done:
+            progress.note(str(size()))
+        elif not begun:
             progress.note(f"going on after {done:,} of {total:,} images")
         begun = True
         progress.count("images harvested", done, total)

@@ -141,7 +141,7 @@ def dumps(plan: Plan, clock: Clock, coders: Sequence[Path]) -> dict[str, Path]:
     for out, specs in ((learned, [*coders[:-1], RAW]), (control, coders[-1:])):
         if not out.exists():
             with clock.stage("harvest"):
-                harvest(plan.images, out, specs, labels=plan.labels, settings=settings)
+                harvest(plan.images, out, specs, labels=plan.labels, settings=settings, store="bytes")
     return {p.name: p for p in sorted(learned.iterdir()) if p.is_dir()} | {CONTROL: control}
 
 

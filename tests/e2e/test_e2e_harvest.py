@@ -71,18 +71,20 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
     assert made.endswith(" -> dump")
     assert related.startswith("mine: ")
     assert " latents have parents, " in related
-    assert following == "next: autointerp explain dump --run RUN --model MODEL"
+    assert following == "next: autointerp explain dump --run RUN --model MODEL --allow-outside"
+    assert "a dump will hold 20 images at most; about " in done.err
     assert done.err.splitlines()[-1].startswith("images harvested: 20/20")
-    checked = json.loads(run("inspect", "dump", "--check", "--json").out)
+    checked = json.loads(run("inspect", "dump", "--check", "--json", "--allow-outside").out)
     assert [p for p in checked["problems"] if p["severity"] == "error"] == []
     assert (checked["n_images"], checked["attribute"], checked["patch_grid"]) == (N, "physical error", [4, 4])
-    with open_dump("dump") as dump:
+    with open_dump("dump", allow_outside=True) as dump:
         assert dump.info.hookpoint == "conv -> relu"
         assert all(f.row.parents == () for f in dump.features() if f.id < 8)
 
 
 def test_a_dump_with_dead_latents_is_explained_whichever_features_are_named(images: Path, seer: StandIn):
-    harvest(images, "my-dump", "--coder", coder(Path("mine"), (8, 32)))
+    made = harvest(images, "my-dump", "--coder", coder(Path("mine"), (8, 32)), "--store", "bytes")
+    assert made.out.endswith("next: autointerp explain my-dump --run RUN --model MODEL\n")
     with open_dump("my-dump") as dump:
         dead = [f.id for f in dump.features() if f.row.n_active == 0]
     where = ("--model", "seer", "--base-url", seer.url, "--json")
@@ -106,7 +108,7 @@ def test_a_dump_with_dead_latents_is_explained_whichever_features_are_named(imag
 def test_two_coders_and_raw_units_make_three_dumps(images: Path):
     both = ("--coder", coder(Path("a"), (8, 32)), "--coder", coder(Path("b"), (16,)))
 
-    done = harvest(images, "dumps", *both, "--coder", "raw:relu", "--store", "paths", "--json")
+    done = harvest(images, "dumps", *both, "--coder", "raw:relu", "--json")
 
     made = json.loads(done.out)
     assert [(d["dump"], d["n_latents"], d["n_images"]) for d in made["dumps"]] == [
@@ -160,7 +162,7 @@ def test_labels_in_a_file_say_which_images_there_are(images: Path):
     done = harvest(images, "dump", "--coder", coder(Path("mine"), (8,)), "--labels", "labels.csv", "--json")
 
     assert json.loads(done.out)["dumps"][0]["n_images"] == 3
-    with open_dump("dump") as dump:
+    with open_dump("dump", allow_outside=True) as dump:
         assert set(dump.images_table()["attribute"].to_pylist()) <= {True, False, None}
         assert all(f.row.n_active_attribute in (0, 1) for f in dump.features())
 
