@@ -1,4 +1,4 @@
-"""Time that a harvest adds to encoding, its peak memory at two sizes of population, and the time to write a dump.
+"""Time that a harvest adds to encoding, peak memory at two sizes, what checkpoints write, and the time to write a dump.
 
 Run as `python benchmarks/harvest.py [--large 16384]`; each measurement has a process of its own, of one thread.
 """
@@ -25,6 +25,7 @@ from autointerp.transcoder.harvest.collector import Collector
 from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.harvest.silent_sampling import draw_lot
 from autointerp.transcoder.harvest.source import Source
+from autointerp.transcoder.harvest.state import State
 from autointerp.transcoder.harvest.writing import Harvest, dump_info, write_dump
 from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.settings import CoderConfig, HarvestSettings
@@ -34,7 +35,7 @@ SETTINGS = HarvestSettings()
 
 
 class Timed:
-    """A TopK coder with random weights that counts the seconds it takes."""
+    """A TopK coder with random weights that counts the seconds of a core it takes."""
 
     def __init__(self, n_latents: int) -> None:
         self.n_latents = n_latents
@@ -46,9 +47,9 @@ class Timed:
 
     def encode(self, inputs: Tensor, /) -> Encoded:
         """As the coder does."""
-        start = time.perf_counter()
+        start = time.process_time()
         found = self._coder.encode(inputs)
-        self.seconds += time.perf_counter() - start
+        self.seconds += time.process_time() - start
         return found
 
 
@@ -77,7 +78,7 @@ def collector(encoder: Timed | Drawn, n_images: int, tokens: Tensor, folder: Pat
 
 
 def overhead(n_latents: int, n_images: int) -> dict[str, float]:
-    """Milliseconds an image of encoding, and of the rest, over the second half of the images."""
+    """Milliseconds of a core an image of encoding, and of the rest, over the second half of the images."""
     encoder, generator = Timed(n_latents), torch.Generator().manual_seed(1)
     with tempfile.TemporaryDirectory() as folder:
         tokens = torch.randn(BATCH, GRID**2, D_IN, generator=generator)
@@ -88,9 +89,9 @@ def overhead(n_latents: int, n_images: int) -> dict[str, float]:
                 encoder.seconds = spent = 0.0
             tokens = torch.randn(BATCH, GRID**2, D_IN, generator=generator)
             images = np.arange(start, min(start + BATCH, n_images))
-            began = time.perf_counter()
+            began = time.process_time()
             own.add(images, tokens[: len(images)], np.zeros(len(images), np.bool_))
-            spent += time.perf_counter() - began
+            spent += time.process_time() - began
         own.close()
     half = n_images - n_images // 2 // BATCH * BATCH
     return {"encode": 1e3 * encoder.seconds / half, "collect": 1e3 * (spent - encoder.seconds) / half}
@@ -109,6 +110,35 @@ def memory(n_latents: int, n_images: int) -> dict[str, float]:
         size = sum(a.nbytes for a in own.state().values()) / 2**20
         own.close()
     return {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "before": before, "state": size}
+
+
+def checkpoints(n_latents: int, n_images: int) -> dict[str, float]:
+    """Bytes of all that was gathered, all that checkpoints wrote, what the last change took, and files beside them."""
+    encoder = Drawn(n_latents)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, tokens = Path(scratch), torch.zeros(BATCH, GRID**2, D_IN)
+        own = collector(encoder, n_images, tokens, folder)
+        state, sizes, spent = State(folder), dict[str, int](), 0.0
+        for start in range(0, n_images, BATCH):
+            images = np.arange(start, min(start + BATCH, n_images))
+            own.add(images, tokens[: len(images)], np.zeros(len(images), np.bool_))
+            done = int(images[-1]) + 1
+            if done % SETTINGS.shard == 0:
+                began = time.process_time()
+                state.commit(done, [own])
+                spent += time.process_time() - began
+                sizes |= {p.parent.name: p.stat().st_size for p in folder.glob("[dm]*-*/0.npz")}
+        beside = sum(p.stat().st_size for p in folder.glob("0-*"))
+        whole, last = own.sizes()[0], list(sizes.values())[-1]
+        own.close()
+    return {
+        "whole": whole,
+        "written": sum(sizes.values()),
+        "n": len(sizes),
+        "last": last,
+        "beside": beside,
+        "seconds": spent,
+    }
 
 
 def writing(n_latents: int, n_images: int) -> dict[str, float]:
@@ -141,7 +171,7 @@ def population(folder: Path, n_images: int) -> Population:
     return Population(folder, tuple(images), ())
 
 
-MEASURES = {"overhead": overhead, "memory": memory, "writing": writing}
+MEASURES = {"overhead": overhead, "memory": memory, "checkpoints": checkpoints, "writing": writing}
 
 
 def child(measure: str, n_latents: int, n_images: int) -> dict[str, float]:
@@ -166,7 +196,7 @@ def main() -> None:
     for n_latents, n_images in ((2048, 480), (options.large, 160)):
         runs = [child("overhead", n_latents, n_images) for _ in range(options.repeats)]
         print(
-            f"{n_latents} latents: ms an image to encode {stated([r['encode'] for r in runs])}, "
+            f"{n_latents} latents: ms of a core an image to encode {stated([r['encode'] for r in runs])}, "
             f"to collect {stated([r['collect'] for r in runs])}; collecting over encoding "
             f"{stated([r['collect'] / r['encode'] for r in runs], 3)}"
         )
@@ -176,6 +206,14 @@ def main() -> None:
             f"{n_latents} latents: peak {small['peak']:.0f} MB at 1,000 images, {large['peak']:.0f} MB at 10,000: "
             f"ratio {large['peak'] / small['peak']:.2f}; {large['before']:.0f} MB before the pass, "
             f"checkpoint {large['state']:.0f} MB"
+        )
+    for n_latents, n_images in ((2048, 40_960), (options.large, 10_240)):
+        c = child("checkpoints", n_latents, n_images)
+        size = {name: f"{c[name] / 1e6:.1f} MB" for name in ("whole", "written", "last", "beside")}
+        print(
+            f"{n_latents} latents, {n_images} images: {c['n']:.0f} checkpoints wrote {size['written']}, the last "
+            f"{size['last']}, where all that was gathered is {size['whole']}; pool, vectors and places beside it "
+            f"{size['beside']}; {c['seconds'] / c['n']:.2f} s of a core a checkpoint"
         )
     written = child("writing", 2048, 2_000)
     print(f"2048 latents, 2,000 images: dump written in {written['seconds']:.1f} s, peak {written['peak']:.0f} MB")

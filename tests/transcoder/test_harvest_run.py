@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from harvest_world import (
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
-from autointerp.transcoder.harvest import run
+from autointerp.transcoder.harvest import run, state
 from autointerp.transcoder.harvest.encode import threshold
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import Source
@@ -72,8 +73,7 @@ def go(
     told = [0]
     sources = sources or (source(Everything(L, (4, L))),)
     targets = tuple((s, folder / s.name) for s in sources)
-    state = State(folder / ".state")
-    job = Job(backbone or PlantedBackbone(TABLE), population, targets, settings, state, batch, store)
+    job = Job(backbone or PlantedBackbone(TABLE), population, targets, settings, State(folder / ".state"), batch, store)
 
     def progress(done: int, total: int) -> None:
         told[0] = done
@@ -287,15 +287,80 @@ def test_what_a_cut_off_end_left_is_not_taken_for_a_beginning(population: Popula
     assert files(tmp_path / "whole" / "coder") == files(tmp_path / "other" / "coder")
 
 
-def test_a_damaged_checkpoint_is_named(population: Population, tmp_path: Path) -> None:
+@pytest.mark.parametrize("checkpoint", ["done-000000000048", "more-000000000048-000000000072"])
+def test_a_damaged_checkpoint_is_named(population: Population, tmp_path: Path, checkpoint: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        go(population, tmp_path, stop_after=60)
-    (tmp_path / ".state" / "done-000000000048" / "0.npz").write_bytes(b"PK")
+        go(population, tmp_path, stop_after=80)
+    (tmp_path / ".state" / checkpoint / "0.npz").write_bytes(b"PK")
 
-    with pytest.raises(
-        SettingsError, match=r"done-000000000048/0\.npz: cannot be read; remove .*\.state to begin anew"
-    ):
+    with pytest.raises(SettingsError, match=rf"{checkpoint}/0\.npz: cannot be read; remove .*\.state to begin anew"):
         go(population, tmp_path)
+
+
+def checkpoints(state: Path) -> dict[str, int]:
+    """Their bytes by name, without zeros before numbers."""
+    found = {p.name: sum(f.stat().st_size for f in p.iterdir()) for p in sorted(state.glob("[dm]*-*"))}
+    return {"-".join(part.lstrip("0") for part in name.split("-")): size for name, size in found.items()}
+
+
+def test_a_checkpoint_writes_what_changed_since_the_one_before(population: Population, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(population, tmp_path, stop_after=80)
+
+    found = checkpoints(tmp_path / ".state")
+
+    # After 48 of 90 images a third of all there is was new, of which no copy is made.
+    assert list(found) == ["done-48", "more-48-72"]
+    assert found["more-48-72"] < found["done-48"] / 3
+
+
+def test_everything_is_written_anew_once_the_changes_are_larger(population: Population, tmp_path: Path) -> None:
+    every_four = SETTINGS.model_copy(update={"shard": 4})
+    go(population, tmp_path / "whole", settings=every_four)
+
+    for stop_after in range(3, 88, 12):
+        with pytest.raises(KeyboardInterrupt):
+            go(population, tmp_path / "stopped", settings=every_four, stop_after=stop_after)
+        found = checkpoints(tmp_path / "stopped" / ".state")
+        sizes = {kind: [size for name, size in found.items() if name.startswith(kind)] for kind in ("done", "more")}
+        assert len(sizes["done"]) <= 1
+        assert sum(sizes["more"]) <= 1.5 * sum(sizes["done"])
+    go(population, tmp_path / "stopped", settings=every_four)
+
+    assert "done-4" not in found
+    assert files(tmp_path / "whole" / "coder") == files(tmp_path / "stopped" / "coder")
+
+
+def test_changes_that_follow_on_no_checkpoint_are_left_out(population: Population, tmp_path: Path) -> None:
+    often = SETTINGS.model_copy(update={"shard": 12})
+    go(population, tmp_path / "whole", settings=often)
+    with pytest.raises(KeyboardInterrupt):
+        go(population, tmp_path / "stopped", settings=often, stop_after=85)
+    there = sorted((tmp_path / "stopped" / ".state").glob("more-*"))
+    shutil.rmtree(there[0])
+    backbone = PlantedBackbone(TABLE)
+
+    go(population, tmp_path / "stopped", settings=often, backbone=backbone)
+
+    assert len(there) > 1
+    assert backbone.n_run == N - int(there[0].name.split("-")[1])
+    assert files(tmp_path / "whole" / "coder") == files(tmp_path / "stopped" / "coder")
+
+
+def test_a_harvest_that_an_earlier_version_began_goes_on(
+    population: Population, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(population, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        # Every checkpoint of it was a whole one.
+        patch.setattr(state, "MOST", float("inf"))
+        with pytest.raises(KeyboardInterrupt):
+            go(population, tmp_path / "stopped", stop_after=80)
+    assert list(checkpoints(tmp_path / "stopped" / ".state")) == ["done-72"]
+
+    go(population, tmp_path / "stopped")
+
+    assert files(tmp_path / "whole" / "coder") == files(tmp_path / "stopped" / "coder")
 
 
 def test_an_image_that_changed_since_it_was_looked_at_is_named(tmp_path: Path) -> None:

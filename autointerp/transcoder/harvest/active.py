@@ -44,6 +44,10 @@ class ActiveImages:
         self.rest_slot = np.zeros((n_latents, n_rest), np.int64)
         self.heat = np.zeros((n_latents, n_top + n_rest, n_patches), np.uint8)
         """[n_latents, slots, n_patches], 0–255 of the image's maximum."""
+        self.moved = np.zeros(n_latents, np.bool_)
+        """[n_latents]: whose heap or reservoir changed since the last checkpoint."""
+        self.drawn = np.zeros((n_latents, n_top + n_rest), np.bool_)
+        """[n_latents, slots]: which heat maps did."""
 
     def offer(self, latents: Ints, images: Ints, activations: Floats, heats: Callable[[Ints], Heats]) -> None:
         """Offers images that fire; each pair of latent and image once in a harvest.
@@ -59,6 +63,7 @@ class ActiveImages:
         if not len(rows):
             return
         affected, offered = _padded(latents[rows], rows)
+        self.moved[affected] = True
         there = offered >= 0
         image = np.where(there, images[offered], -1)
         activation = np.where(there, activations[offered], np.float32(-np.inf))
@@ -109,6 +114,7 @@ class ActiveImages:
         self.top_slot[affected], self.rest_slot[affected] = slot[:, :n_top], slot[:, n_top:]
         if self.heat.shape[2] and len(events):
             self.heat[affected[row], given] = heats(events)
+            self.drawn[affected[row], given] = True
 
 
 def _padded(latents: Ints, rows: Ints) -> tuple[Ints, Ints]:

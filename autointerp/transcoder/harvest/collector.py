@@ -41,6 +41,8 @@ class Levels:
         self.above = above
         self.exponent = np.full(n_latents, NONE, np.int32)
         self.counts = np.zeros((n_latents, N_FINE), np.int32)
+        self.counted = np.zeros((n_latents, N_FINE), np.bool_)
+        """[n_latents, N_FINE]: which counts changed since the last checkpoint."""
 
     def add(self, latents: Ints, activations: Floats) -> None:
         """Adds activations, [events], of `latents`, [events]."""
@@ -51,6 +53,7 @@ class Levels:
         self._widen(needed)
         fine = np.floor(np.ldexp(height, -self.exponent[latents])).astype(np.int64)
         np.add.at(self.counts.reshape(-1), latents * N_FINE + fine, 1)
+        self.counted.reshape(-1)[latents * N_FINE + fine] = True
 
     def coarse(self, latent: int, highest: float, n_bins: int) -> Ints:
         """Returns [n_bins]: counts in equal bins from `above` to `highest`, the latent's maximum.
@@ -70,6 +73,7 @@ class Levels:
             self.counts[behind, : N_FINE // 2] = self.counts[behind].reshape(len(behind), -1, 2).sum(axis=2)
             self.counts[behind, N_FINE // 2 :] = 0
             self.exponent[behind] += 1
+            self.counted[behind] = True
 
 
 class RowFile:
@@ -124,6 +128,8 @@ class RowFile:
 
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+AT = ".at"
+"""After the name of an array: which rows of it changed."""
 
 
 class Collector:
@@ -209,17 +215,62 @@ class Collector:
         self.pool.write(place[place >= 0], peaks[place >= 0])
 
     def state(self) -> Arrays:
-        """Returns all that a checkpoint must hold; the rows on disk are there already."""
+        """Returns all that a whole checkpoint must hold; the rows on disk are there already."""
+        self._flush()
+        return {name: getattr(owner, name) for name, owner, _ in self._parts()}
+
+    def changes(self) -> Arrays:
+        """Returns what of `state` changed since the last checkpoint: small arrays whole, of others rows and places."""
+        self._flush()
+        out: Arrays = {}
+        for name, owner, mask in self._parts():
+            array = getattr(owner, name)
+            if mask is not None:
+                changed = getattr(owner, mask)
+                out[f"{name}{AT}"] = at = np.flatnonzero(changed)
+                array = _by_row(array, changed)[at]
+            out[name] = array
+        return out
+
+    def sizes(self) -> tuple[int, int]:
+        """Returns the bytes of `state`, and of `changes`."""
+        whole = changed = 0
+        for name, owner, mask in self._parts():
+            array: npt.NDArray[np.generic] = getattr(owner, name)
+            whole += array.nbytes
+            if mask is None:
+                changed += array.nbytes
+            else:
+                rows: npt.NDArray[np.bool_] = getattr(owner, mask)
+                changed += int(np.count_nonzero(rows)) * (array.nbytes // rows.size + np.dtype(np.int64).itemsize)
+        return whole, changed
+
+    def kept(self) -> None:
+        """Says that a checkpoint holds all there is: changes are counted from here."""
+        self.active.moved[:] = False
+        self.active.drawn[:] = False
+        self.levels.counted[:] = False
+
+    def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Goes back to a whole checkpoint of a collector with the same arguments."""
+        for name, owner, _ in self._parts():
+            assert state[name].shape == getattr(owner, name).shape, "a checkpoint is of the same coder and settings"
+            setattr(owner, name, state[name])
+        self.kept()
+
+    def follow(self, changes: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Goes on from the checkpoint before to one that holds what changed since."""
+        for name, owner, mask in self._parts():
+            array = getattr(owner, name)
+            if mask is None:
+                array[...] = changes[name]
+            else:
+                _by_row(array, getattr(owner, mask))[changes[f"{name}{AT}"]] = changes[name]
+
+    def _flush(self) -> None:
         self.pool.flush()
         self.vectors.flush()
         self.places.flush()
-        return {name: getattr(owner, name) for name, owner in self._parts()}
-
-    def restore(self, state: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Goes back to a checkpoint of a collector with the same arguments."""
-        for name, owner in self._parts():
-            assert state[name].shape == getattr(owner, name).shape, "a checkpoint is of the same coder and settings"
-            setattr(owner, name, state[name])
 
     def close(self) -> None:
         """Closes the files."""
@@ -240,11 +291,18 @@ class Collector:
             peaks=np.asarray(self.pool.read(), np.float32),
         )
 
-    def _parts(self) -> Iterator[tuple[str, object]]:
-        """Yields the name of each part of a checkpoint, and whose attribute it is."""
+    def _parts(self) -> Iterator[tuple[str, object, str | None]]:
+        """Yields the name of each part of a checkpoint, whose attribute it is, and the attribute with its changes."""
         own = ("n_active", "n_active_attribute", "highest")
-        top = ("top_activation", "top_image", "top_slot", "heat")
+        top = ("top_activation", "top_image", "top_slot")
         rest = ("rest_key", "rest_activation", "rest_image", "rest_slot")
-        levels, places = (self.levels, ("exponent", "counts")), (self.places, ("extent",))
-        for owner, names in ((self, own), (self.active, top + rest), levels, places):
-            yield from ((name, owner) for name in names)
+        places, active, levels = (self.places, ("extent",), None), self.active, self.levels
+        heats, counts = (active, ("heat",), "drawn"), (levels, ("counts",), "counted")
+        parts = (self, own, None), (active, top + rest, "moved"), heats, (levels, ("exponent",), None), counts, places
+        for owner, names, mask in parts:
+            yield from ((name, owner, mask) for name in names)
+
+
+def _by_row(array: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.generic]:
+    """Returns the array, seen as a row for each element of the mask."""
+    return array.reshape(mask.size, *array.shape[mask.ndim :])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import filelock
 import numpy as np
@@ -19,6 +20,8 @@ from autointerp.transcoder.population import Population
 from autointerp.transcoder.settings import HarvestSettings
 
 PLAN = "plan.json"
+MOST = 4
+"""Changes are copied to be written; this share of all that was gathered, one in so many, may be copied."""
 
 
 class PlannedCoder(Record):
@@ -69,8 +72,10 @@ def population_digest(population: Population) -> str:
 class State:
     """The folder of a harvest under way.
 
-    A checkpoint is a folder named after the images that are done; it gets that name once it is whole, so that a kill at
-    any time leaves the one before.
+    A checkpoint is a folder named after the images that are done: `done-N` holds all that was gathered, and `more-M-N`
+    what changed since M images were done. Changes are written as long as all of them since the last `done` are smaller
+    than it, so that what is written in all stays within about twice the changes. A folder gets its name once it is
+    whole, so that a kill at any time leaves the one before.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -119,8 +124,7 @@ class State:
             SettingsError: the folder cannot be written.
         """
         # What an end that was cut off has left is of another plan.
-        for old in self._checkpoints():
-            shutil.rmtree(old, ignore_errors=True)
+        self._remove([*self._checkpoints(), *self._followers()])
         with written(self.folder / PLAN) as path:
             path.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
@@ -130,18 +134,24 @@ class State:
         Raises:
             SettingsError: the disk does not take it.
         """
-        half, whole = self.folder / ".half", self.folder / f"done-{n_done:012d}"
-        before = self._checkpoints()
+        half, chain = self.folder / ".half", self._chain()
+        # What follows on none of these has lost its beginning.
+        self._remove([path for path in self._followers() if path not in chain])
+        follows = bool(chain) and _is_small(chain, collectors)
+        before = [] if follows else [*self._checkpoints(), *self._followers()]
+        name = f"more-{_n_done(chain[-1]):012d}-{n_done:012d}" if follows else f"done-{n_done:012d}"
         try:
             shutil.rmtree(half, ignore_errors=True)
             half.mkdir()
             for i, collector in enumerate(collectors):
-                np.savez(half / f"{i}.npz", allow_pickle=False, **collector.state())
-            half.rename(whole)
+                arrays = collector.changes() if follows else collector.state()
+                np.savez(half / f"{i}.npz", allow_pickle=False, **arrays)
+            half.rename(self.folder / name)
         except OSError as e:
             raise SettingsError(f"{self.folder}: cannot be written: {e.strerror}; make room and go on") from e
-        for old in before:
-            shutil.rmtree(old, ignore_errors=True)
+        for collector in collectors:
+            collector.kept()
+        self._remove(before)
 
     def resume(self, collectors: Sequence[Collector]) -> int:
         """Brings the collectors to the last checkpoint; returns how many images are done, 0 without one.
@@ -149,17 +159,17 @@ class State:
         Raises:
             SettingsError: the checkpoint cannot be read.
         """
-        found = self._checkpoints()
-        if not found:
-            return 0
-        for i, collector in enumerate(collectors):
-            path = found[-1] / f"{i}.npz"
-            try:
-                with np.load(path, allow_pickle=False) as stored:
-                    collector.restore({name: stored[name] for name in stored.files})
-            except (OSError, ValueError, KeyError) as e:
-                raise SettingsError(f"{path}: cannot be read; remove {self.folder} to begin anew") from e
-        return int(found[-1].name.removeprefix("done-"))
+        chain = self._chain()
+        for link in chain:
+            for i, collector in enumerate(collectors):
+                path = link / f"{i}.npz"
+                try:
+                    with np.load(path, allow_pickle=False) as stored:
+                        arrays = {name: stored[name] for name in stored.files}
+                    (collector.restore if link == chain[0] else collector.follow)(arrays)
+                except (OSError, ValueError, KeyError, IndexError, BadZipFile) as e:
+                    raise SettingsError(f"{path}: cannot be read; remove {self.folder} to begin anew") from e
+        return _n_done(chain[-1]) if chain else 0
 
     def end(self) -> None:
         """Ends the harvest: the dumps are there, and nothing is to be gone on with."""
@@ -167,3 +177,30 @@ class State:
 
     def _checkpoints(self) -> list[Path]:
         return sorted(self.folder.glob("done-*"))
+
+    def _followers(self) -> list[Path]:
+        return sorted(self.folder.glob("more-*-*"))
+
+    def _chain(self) -> list[Path]:
+        """Returns the last whole checkpoint, and those that follow on it and on one another; nothing without one."""
+        chain = self._checkpoints()[-1:]
+        after = {int(path.name.split("-")[1]): path for path in self._followers()}
+        while chain and (following := after.pop(_n_done(chain[-1]), None)) is not None:
+            chain.append(following)
+        return chain
+
+    def _remove(self, checkpoints: Sequence[Path]) -> None:
+        for old in checkpoints:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _n_done(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[-1])
+
+
+def _is_small(chain: Sequence[Path], collectors: Sequence[Collector]) -> bool:
+    """Says whether what changed takes little memory, and all changes since the whole checkpoint less disk than it."""
+    sizes = [collector.sizes() for collector in collectors]
+    whole, changed = (sum(size[i] for size in sizes) for i in (0, 1))
+    before = sum(file.stat().st_size for link in chain[1:] for file in link.iterdir())
+    return changed <= whole / MOST and before + changed <= whole
