@@ -265,7 +265,8 @@ class Collector:
             if mask is None:
                 array[...] = changes[name]
             else:
-                _by_row(array, getattr(owner, mask))[changes[f"{name}{AT}"]] = changes[name]
+                rows = changes[f"{name}{AT}"].astype(np.int64)
+                _by_row(array, getattr(owner, mask))[rows] = changes[name]
 
     def _flush(self) -> None:
         self.pool.flush()
