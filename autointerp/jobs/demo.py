@@ -13,7 +13,6 @@ from autointerp.jobs import report as reporting
 from autointerp.jobs import score as scoring
 from autointerp.settings import ScoreSettings
 
-
 LOCALLY = ScoreSettings(budget_per_feature=12, n_controls=8)
 """The embedded judge costs time alone: the rarer a feature, the more silent images it judges, so that most scores say
 something. As many features as a verdict on the controls needs carry them."""
