@@ -144,6 +144,12 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     screened = rest.pop("n_screened", None)
     if isinstance(screened, int):
         out.append(f"{plural(screened, 'image')} were screened on sheets; {count(score.n)} were then judged singly.")
+    guided = rest.pop("guided_from", None)
+    if isinstance(guided, int):
+        out.append(
+            f"Silent images were drawn from {plural(guided, 'image')} in classes of likeness, to the images that fire the "
+            "feature and to the words of the explanation."
+        )
     out += _of_margin(score, rest)
     out += _of_undecided(score, rest)
     if "corrected" in score.details:

@@ -159,3 +159,13 @@ def test_an_interval_wider_than_a_half_is_undetermined_and_has_no_rank():
     assert (rank_text(wide), rank_text(narrow)) == ("", "0.5")
     # A model's yes or no has no interval.
     assert not scored(1, 1.0, "relevance", low=0.0, high=1.0, details={"form": "lmm"}).undetermined
+
+
+def test_a_guide_by_text_is_told_in_a_sentence():
+    found = details(scored(1, 0.5, details={"guided_from": 2048}, controls={}))
+
+    assert found.remarks == (
+        "Silent images were drawn from 2,048 images in classes of likeness, to the images that fire the feature and to "
+        "the words of the explanation.",
+    )
+    assert found.rest == ()
