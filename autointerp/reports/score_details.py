@@ -147,8 +147,8 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     guided = rest.pop("guided_from", None)
     if isinstance(guided, int):
         out.append(
-            f"Silent images were drawn from {plural(guided, 'image')} in classes of likeness, to the images that fire the "
-            "feature and to the words of the explanation."
+            f"Silent images were drawn from {plural(guided, 'image')} in classes of likeness, to the images that fire "
+            "the feature and to the words of the explanation."
         )
     out += _of_margin(score, rest)
     out += _of_undecided(score, rest)
