@@ -5,8 +5,10 @@ from pathlib import Path
 
 from autointerp import open_dump
 
-FEATURES = (42, 94, 334, 350, 598, 696, 717, 1740)
+FEATURES = (94, 350, 593, 598, 684, 696, 717, 1740)
 """Features that each fire on another kind of thing."""
+MOST = 24
+"""Images of a feature."""
 DUMP = Path(__file__).parent.parent / "autointerp" / "demo" / "dump"
 
 
@@ -17,7 +19,8 @@ def main(folder: str) -> None:
             place = Path(folder) / str(number)
             place.mkdir(parents=True)
             lines = ["file,activation"]
-            for exemplar in (e for e in dump.feature(number).exemplars if e.stratum == "top"):
+            strongest = sorted(dump.feature(number).active, key=lambda e: -e.activation)
+            for exemplar in strongest[:MOST]:
                 name = f"{exemplar.image:04d}.webp"
                 content = dump.image_source(exemplar.image)
                 assert isinstance(content, bytes), "the demo dump holds its images"

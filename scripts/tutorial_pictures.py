@@ -2,7 +2,7 @@
 
 FOLDER is where the commands of docs/tutorial.md were run with `AUTOINTERP_MODEL=local`, and, for the README's card,
 
-    autointerp explain autointerp/demo/dump --run runs/card --features 207,334,350,621,684,717,830,1740
+    autointerp explain autointerp/demo/dump --run runs/card --features 94,135,350,621,684,717,830,1740
     autointerp score runs/card --interval 0.3
     autointerp report runs/card
 
@@ -72,7 +72,7 @@ def take(folder: Path, browser: str, profile: Path) -> None:
         await tab.open(report.absolute().as_uri(), width=WIDTH, height=900)
         write(await shot(tab, width=WIDTH, height=800), "tutorial-report")
         write(await card(tab, report, 350, WIDTH), "tutorial-card")
-        write(await card(tab, folder / "runs" / "card" / "report.html", 207, WIDE), "report-card", WIDE)
+        write(await card(tab, folder / "runs" / "card" / "report.html", 717, WIDE), "report-card", WIDE)
 
     with running(browser, profile) as address:
         in_tab(address, visit)

@@ -64,7 +64,7 @@ def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_run
         "open_run": lambda: autointerp.open_run("run").index(),
         "report": lambda: autointerp.report("run"),
         "run_at": lambda: autointerp.run_at("run").__enter__(),
-        "run_demo": lambda: autointerp.run_demo("demo", model=model, features=[42]),
+        "run_demo": lambda: autointerp.run_demo("demo", model=model, features=[94]),
         "score": lambda: autointerp.score("run", **judged),
         "show": lambda: autointerp.show(dump, 0, "run"),
         "status": lambda: autointerp.status("run"),
@@ -138,4 +138,4 @@ def test_the_demo_takes_text(seer: StandIn, here: Path):
     seer.status = (401, "Bad key")
 
     with pytest.raises(autointerp.AutointerpError, match="refuses the API key"):
-        autointerp.run_demo("demo", model=autointerp.ModelSettings(model="seer", base_url=seer.url), features="42")
+        autointerp.run_demo("demo", model=autointerp.ModelSettings(model="seer", base_url=seer.url), features="94")
