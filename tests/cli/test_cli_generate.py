@@ -130,6 +130,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Command]:
 
     for variable in ("AUTOINTERP_MODEL", "AUTOINTERP_BASE_URL", "AUTOINTERP_JUDGE_MODEL", "AUTOINTERP_CACHE"):
         monkeypatch.delenv(variable, raising=False)
+    # Neither the extra of a command nor its module has to be there.
+    monkeypatch.setattr(Work, "load", lambda work: work_with)
     monkeypatch.setattr(Work, "run", work_with)
     return records
 
