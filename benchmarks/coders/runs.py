@@ -37,7 +37,7 @@ class Run:
     """A coder that was trained and measured."""
 
     kind: str
-    library: str
+    trainer: str
     setting: str
     seed: int
     measured: Measured

@@ -25,7 +25,7 @@ class Timed:
     """What a step took."""
 
     kind: str
-    library: str
+    trainer: str
     round: int
     seconds: float
     """Of processor time."""
@@ -73,10 +73,10 @@ def ratios(times: list[Timed], kind: str, to: str) -> dict[str, list[float]]:
     """Returns the time of each library of a kind in each round, over that of the fastest peer of kind `to`."""
     fastest: dict[int, float] = {}
     for one in times:
-        if one.kind == to and one.library != OURS:
+        if one.kind == to and one.trainer != OURS:
             fastest[one.round] = min(one.seconds, fastest.get(one.round, one.seconds))
     found: dict[str, list[float]] = {}
     for one in times:
         if one.kind == kind:
-            found.setdefault(one.library, []).append(one.seconds / fastest[one.round])
+            found.setdefault(one.trainer, []).append(one.seconds / fastest[one.round])
     return found

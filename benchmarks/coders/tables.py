@@ -40,7 +40,7 @@ def table(runs: Sequence[Run], times: Sequence[Timed]) -> str:
 def _table(runs: Sequence[Run], kind: str, times: Sequence[Timed]) -> str:
     head = ["", *COLUMNS, "L0", "time"]
     lines = [f"**{NAMES[kind]}**", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    rivals = list(dict.fromkeys((r.library, r.setting) for r in runs))
+    rivals = list(dict.fromkeys((r.trainer, r.setting) for r in runs))
     taken = ratios(times, kind, BESIDE.get(kind, kind))
     for library, setting in rivals:
         own = _of(runs, library, setting)
@@ -62,7 +62,7 @@ def verdicts(runs: Sequence[Run], times: Sequence[Timed]) -> str:
     lines = []
     for kind in KINDS:
         own = [r for r in runs if r.kind == kind]
-        if len({r.library for r in own}) < 2:
+        if len({r.trainer for r in own}) < 2:
             continue
         skipped = () if kind in NESTED else tuple(f"FVU {w}" for w in WIDTHS[:-1])
         told = [_told(name, own, *what) for name, what in COLUMNS.items() if name not in skipped]
@@ -76,7 +76,7 @@ def verdicts(runs: Sequence[Run], times: Sequence[Timed]) -> str:
 
 def _told(name: str, runs: Sequence[Run], take: Callable[[Run], float], more: bool) -> tuple[bool, str]:
     ours = {r.seed: take(r) for r in _of(runs, OURS, DEFAULTS)}
-    rivals = {(r.library, r.setting) for r in runs if r.library != OURS}
+    rivals = {(r.trainer, r.setting) for r in runs if r.trainer != OURS}
     sign = 1 if more else -1
     best = max(sorted(rivals), key=lambda rival: sign * mean(take(r) for r in _of(runs, *rival)))
     theirs = {r.seed: take(r) for r in _of(runs, *best)}
@@ -93,8 +93,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean(values) - half, mean(values) + half
 
 
-def _of(runs: Sequence[Run], library: str, setting: str) -> list[Run]:
-    return [r for r in runs if (r.library, r.setting) == (library, setting)]
+def _of(runs: Sequence[Run], trainer: str, setting: str) -> list[Run]:
+    return [r for r in runs if (r.trainer, r.setting) == (trainer, setting)]
 
 
 def _stated(values: Sequence[float]) -> str:

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from autointerp.record import Record
 from autointerp.transcoder.activation import Encoded, packed, stacked
+from autointerp.transcoder.coders.files import Fields
 from autointerp.transcoder.coders.selection import Keep, kept
 from autointerp.transcoder.sparse import Places, decoded
 
@@ -226,3 +227,14 @@ class Foreign(NamedTuple):
     """The same of the targets; that of the inputs for an sae."""
     note: str | None = None
     """What the files do not say and who uses the coder must know, in a sentence."""
+
+
+def normalise_of(cfg: Fields) -> Normalise:
+    """How the inputs are scaled, as ViT-Prisma and SAELens name it; `none` for what was folded into the weights."""
+    match cfg.values.get("normalize_activations"):
+        case "layer_norm":
+            return "layer_norm"
+        case "constant_norm_rescale":
+            return "constant_norm_rescale"
+        case _:
+            return "none"

@@ -10,7 +10,7 @@ from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN
 from autointerp.transcoder.coders import places
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
-from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Normalise, Weights
+from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights, normalise_of
 from autointerp.transcoder.coders.selection import Keep
 
 NAME = "vit-prisma"
@@ -68,7 +68,7 @@ def _coder(cfg: Fields, tensors: Tensors, transcoder: bool) -> LinearCoder:
         magnitude=tensors.get("r_mag", n).exp() if gated else None,
         skip=tensors.maybe("W_skip", d_out, d_in) if transcoder else None,
     )
-    normalise = _normalise(cfg)
+    normalise = normalise_of(cfg)
     config = LinearConfig(
         format=NAME,
         kind="transcoder" if transcoder else "sae",
@@ -82,16 +82,6 @@ def _coder(cfg: Fields, tensors: Tensors, transcoder: bool) -> LinearCoder:
         dtype=tensors.dtype("W_enc"),
     )
     return LinearCoder(config, weights)
-
-
-def _normalise(cfg: Fields) -> Normalise:
-    match cfg.values.get("normalize_activations"):
-        case "layer_norm":
-            return "layer_norm"
-        case "constant_norm_rescale":
-            return "constant_norm_rescale"
-        case _:
-            return "none"
 
 
 def _keep(cfg: Fields) -> Keep:

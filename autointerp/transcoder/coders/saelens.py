@@ -11,7 +11,7 @@ import torch
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coders import places
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
-from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Normalise, Weights
+from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights, normalise_of
 from autointerp.transcoder.coders.selection import Keep
 
 NAME = "saelens"
@@ -63,7 +63,7 @@ def _coder(cfg: Fields, architecture: str, tensors: Tensors) -> LinearCoder:
     d_in, n = cfg.count("d_in"), cfg.count("d_sae")
     transcoder = architecture in TRANSCODERS
     d_out = cfg.count("d_out", d_in) if transcoder else d_in
-    normalise = _normalise(cfg)
+    normalise = normalise_of(cfg)
     config = LinearConfig(
         format=NAME,
         kind="transcoder" if transcoder else "sae",
@@ -110,16 +110,6 @@ def _keep(cfg: Fields, architecture: str) -> Keep:
     if architecture.startswith("jumprelu"):
         return Keep(rule="threshold")
     return Keep(rule="tanh" if cfg.text("activation_fn", "relu") == "tanh-relu" else "relu")
-
-
-def _normalise(cfg: Fields) -> Normalise:
-    match cfg.values.get("normalize_activations"):
-        case "layer_norm":
-            return "layer_norm"
-        case "constant_norm_rescale":
-            return "constant_norm_rescale"
-        case _:
-            return "none"
 
 
 def _note(cfg: Fields) -> str | None:
