@@ -72,7 +72,7 @@ def test_a_folder_of_images_becomes_a_dump_without_errors(images: Path):
     assert related.startswith("mine: ")
     assert " latents have parents, " in related
     assert following == "next: autointerp explain dump --run RUN --model MODEL --allow-outside"
-    assert "a dump will hold 20 images at most; about " in done.err
+    assert "a dump will hold at most 20 images and take " in done.err
     assert done.err.splitlines()[-1].startswith("images harvested: 20/20")
     checked = json.loads(run("inspect", "dump", "--check", "--json", "--allow-outside").out)
     assert [p for p in checked["problems"] if p["severity"] == "error"] == []

@@ -36,6 +36,6 @@ def test_a_dump_holds_no_more_images_than_there_are(tmp_path: Path):
 
 def test_it_is_said_in_one_line():
     assert str(Forecast(1234, 2_000_000, 3_100_000_000)) == (
-        "a dump will hold 1,234 images at most; about 2.0 MB with --store paths, which leaves the images where they "
-        "are, 3.1 GB with --store bytes"
+        "a dump will hold at most 1,234 images and take 2.0 MB with --store paths, which leaves the images where they "
+        "are, or 3.1 GB with --store bytes; it is much smaller where most latents fire seldom"
     )

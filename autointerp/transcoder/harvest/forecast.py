@@ -26,8 +26,9 @@ class Forecast:
 
     def __str__(self) -> str:
         return (
-            f"a dump will hold {self.n_images:,} images at most; about {_megabytes(self.paths)} with --store paths, "
-            f"which leaves the images where they are, {_megabytes(self.files)} with --store bytes"
+            f"a dump will hold at most {self.n_images:,} images and take {_megabytes(self.paths)} with --store paths, "
+            f"which leaves the images where they are, or {_megabytes(self.files)} with --store bytes; it is much "
+            "smaller where most latents fire seldom"
         )
 
 
