@@ -347,9 +347,9 @@ class ScoreSettings(MarginSettings):
     n_silent: Annotated[PositiveInt, Option("--silent")] = 36
     """How many held-out silent images of each feature are judged."""
     guide: Literal["images", "text"] = "images"
-    """What look-alikes among the silent images are like: the images that fire the feature (`images`), or these and the
-    words of the explanation as an embedder (--embedder) sees them (`text`), which catches more wrong explanations by as
-    many judgements and needs a dump with a pool to be of most use."""
+    """What the look-alikes among the silent images are like: the images that fire the feature (`images`), or also the
+    words of the explanation, as the model of --embedder sees them (`text`). With `text` more wrong explanations are
+    caught by the same number of judgements; it works best with a dump that has a pool, as `harvest` writes it."""
     min_active: PositiveInt = 5
     """The fewest held-out active images with which a feature is scored."""
     min_silent: PositiveInt = 5
