@@ -11,13 +11,13 @@ from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
 from autointerp.images.manifest import Manifest
-from autointerp.jobs.train_activations import write_table
 from autointerp.places import cache_folder
 from autointerp.record import Record
 from autointerp.statistics.rates import Floats, Ints
 from autointerp.transcoder.backbones.headed import network_of
 from autointerp.transcoder.classification_metrics import clustered_mean
 from autointerp.transcoder.classifier import ClassifierRef
+from autointerp.transcoder.files import write_table
 from autointerp.transcoder.platt import Calibration, calibration_of
 from autointerp.transcoder.population import Population, read_population, read_tabled
 from autointerp.transcoder.said import said_of
@@ -103,7 +103,7 @@ def _rows(
     population: Population, probability: Floats, logits: Floats, names: list[str]
 ) -> Iterator[tuple[object, ...]]:
     for image, p, log_odds, name in zip(population.images, probability, logits, names, strict=True):
-        yield image.path.relative_to(population.root).as_posix(), f"{p:.6f}", f"{log_odds:.4f}", name
+        yield population.name_of(image), f"{p:.6f}", f"{log_odds:.4f}", name
 
 
 def _of_group(name: str, population: Population, probability: Floats, rows: Ints) -> OfGroup:

@@ -1,7 +1,6 @@
 """`autointerp train activations`: a folder of images to a store of a backbone's activations, in one pass."""
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from autointerp.images.manifest import Manifest
 from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import Network, network_of
 from autointerp.transcoder.backbones.protocol import hookpoint_of
+from autointerp.transcoder.files import write_table
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import StoreSettings
 from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter, record
@@ -132,17 +132,4 @@ def _clear(folder: Path) -> None:
 def _image_rows(population: Population) -> Iterator[tuple[object, ...]]:
     """One row an image, by the ids that the store's tokens name."""
     for image, group in zip(population.images, population.groups.tolist(), strict=True):
-        yield image.image, image.path.relative_to(population.root).as_posix(), image.sha256, group
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a CSV file.
-
-    Raises:
-        SettingsError: it cannot be written.
-    """
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows((columns, *rows))
-    except OSError as e:
-        raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e
+        yield image.image, population.name_of(image), image.sha256, group

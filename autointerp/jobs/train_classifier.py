@@ -12,7 +12,6 @@ from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.manifest import Manifest
-from autointerp.jobs.train_activations import write_table
 from autointerp.places import cache_folder
 from autointerp.statistics.rates import Bools, Floats, Ints
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
@@ -29,6 +28,7 @@ from autointerp.transcoder.classifier import (
     train_head,
 )
 from autointerp.transcoder.features import image_vectors
+from autointerp.transcoder.files import write_table
 from autointerp.transcoder.platt import PREDICTIONS_FILE
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import ClassifierSettings
@@ -200,5 +200,5 @@ def _info(asked: _Asked, trained: Trained, logits: Floats) -> ClassifierInfo:
 def _predictions(asked: _Asked, logits: Floats) -> Iterator[tuple[object, ...]]:
     part_of = {i: name for name, part in zip(Parts._fields, asked.parts, strict=True) for i in part.tolist()}
     for i, image in enumerate(asked.population.images):
-        name, group = image.path.relative_to(asked.population.root).as_posix(), int(asked.population.groups[i])
+        name, group = asked.population.name_of(image), int(asked.population.groups[i])
         yield name, part_of[i], int(asked.truth[i]), f"{logits[i]:.4f}", group

@@ -115,7 +115,7 @@ def _question(network: Network, population: Population, settings: EvaluateSettin
     chosen = [
         (image, group)
         for image, group in zip(population.images, population.groups.tolist(), strict=True)
-        if image.path.relative_to(population.root).as_posix() not in learned
+        if population.name_of(image) not in learned
     ]
     if not chosen:
         raise SettingsError(f"--classifier {folder}: learned from all of the images; give others, or --part all")

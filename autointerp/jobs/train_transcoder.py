@@ -12,7 +12,7 @@ from autointerp.options import Settings
 from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import check_same, network_of
-from autointerp.transcoder.classifier import ClassifierRef
+from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.population import read_population
@@ -165,8 +165,7 @@ def _sized(form: CoderForm, d_in: int, d_out: int) -> CoderConfig:
 
 def _finished(folder: Path, config: CoderConfig, settings: TrainSettings, origin: Origin) -> Trained:
     info = load_coder(folder).info
-    before, asked = (None if one is None else one.digest for one in (info.classifier, origin.classifier))
-    if before != asked:
+    if not same_network(info.classifier, origin.classifier):
         raise SettingsError(f"{folder}: holds a finished coder of another classifier; give another folder")
     if info.config != config or info.training is None or info.training.settings != settings:
         raise SettingsError(f"{folder}: holds a finished coder of other settings; give another folder")

@@ -63,6 +63,11 @@ class ClassifierRef(Record):
         return f"{self.folder} ({self.digest[:12]})"
 
 
+def same_network(one: ClassifierRef | None, other: ClassifierRef | None) -> bool:
+    """Says whether two are of one network, wherever its folder lies; None is a backbone by itself."""
+    return (one and one.digest) == (other and other.digest)
+
+
 class ClassifierInfo(Record):
     """Is the content of classifier.json."""
 

@@ -1,6 +1,7 @@
-"""Reads and writes the files of coders, stores and checkpoints; what fails is said in one line that names the file."""
+"""Reads and writes files of coders, stores, checkpoints and tables; what fails is one line that names the file."""
 
-from collections.abc import Iterator
+import csv
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -36,6 +37,19 @@ def written(path: Path) -> Iterator[Path]:
         unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         raise SettingsError(f"{path}: cannot be written: {one_line(str(error))}") from error
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a CSV file.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    try:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows((columns, *rows))
+    except OSError as e:
+        raise SettingsError(f"{path}: cannot be written: {e.strerror}") from e
 
 
 def read_record(path: Path, kind: type[R], *, missing: str) -> R:

@@ -13,7 +13,7 @@ from autointerp.statistics.rates import Floats
 from autointerp.transcoder.backbones.headed import HIDDEN, LOGIT
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Backbone, Swap, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.classifier import ClassifierRef
+from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
 from autointerp.transcoder.coders.linear import LinearCoder
@@ -237,8 +237,7 @@ def _sides(name: str, stored: StoredCoder, about: Activations) -> tuple[str, str
     else:
         sides = {(about.reads, about.writes): "both"}
     side = sides.get((reads, writes))
-    ours, theirs = (None if one is None else one.digest for one in (info.classifier, about.classifier))
-    if ours != theirs:
+    if not same_network(info.classifier, about.classifier):
         raise SettingsError(
             f"--coder {name}: reads {_whose(info.classifier)}, and the activations are of {_whose(about.classifier)}; "
             "name their own store"

@@ -267,6 +267,10 @@ class Population:
         """Returns the groups as a dump states them: a name where an image shares its group, else None."""
         return shared_names(self.groups, "group")
 
+    def name_of(self, image: PopulationImage) -> str:
+        """Returns the path of an image below the folder, with slashes, as tables of images state it."""
+        return image.path.relative_to(self.root).as_posix()
+
     def labelled(self) -> "Population":
         """Returns only the images that have an attribute; ids stay."""
         kept = tuple(i for i in self.images if i.attribute is not None)

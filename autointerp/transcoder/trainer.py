@@ -17,7 +17,7 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.record import Record
-from autointerp.transcoder.classifier import ClassifierRef
+from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder import ForwardOutput, SparseCoder
 from autointerp.transcoder.files import is_none, written
 from autointerp.transcoder.fitting import fit
@@ -104,7 +104,7 @@ def resumed(
     state = started(config, settings)
     stored = stored_settings(path)
     _same(stored, config, settings, path)
-    _same_network(stored.classifier, classifier, path)
+    _check_network(stored.classifier, classifier, path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dictionary)
@@ -153,9 +153,8 @@ def _same(stored: Stored, config: CoderConfig, settings: TrainSettings, path: Pa
                 )
 
 
-def _same_network(before: ClassifierRef | None, asked: ClassifierRef | None, path: Path) -> None:
-    then, now = (None if one is None else one.digest for one in (before, asked))
-    if then != now:
+def _check_network(before: ClassifierRef | None, asked: ClassifierRef | None, path: Path) -> None:
+    if not same_network(before, asked):
         raise SettingsError(
             f"{path}: was written with {before or 'no classifier'}, not with {asked or 'none'}; "
             "give the same --classifier, or another folder"

@@ -139,7 +139,12 @@ def hookpoint_of(backbone: Backbone, name: str) -> Hookpoint:
         SettingsError: there is none.
     """
     if name not in backbone.hookpoints:
-        known = [n for n in backbone.hookpoints if not n.endswith(CLASS_TOKEN)]
-        shown = known if len(known) <= 6 else [*known[:3], "…", *known[-3:]]
-        raise SettingsError(f"hookpoint {name!r}: {backbone.name} has none of that name; it has {', '.join(shown)}")
+        there = hookpoints_in_words(backbone)
+        raise SettingsError(f"hookpoint {name!r}: {backbone.name} has none of that name; it has {there}")
     return backbone.hookpoints[name]
+
+
+def hookpoints_in_words(backbone: Backbone) -> str:
+    """Lists the first and last hookpoints of a backbone for a message, without those of class tokens."""
+    known = [n for n in backbone.hookpoints if not n.endswith(CLASS_TOKEN)]
+    return ", ".join(known if len(known) <= 6 else [*known[:3], "…", *known[-3:]])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from autointerp.dump.format import CoderOrigin
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.module import state_digest
-from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Backbone, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of, hookpoints_in_words
 from autointerp.transcoder.coder import RawUnits
 from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder, load_coder
 from autointerp.transcoder.coders.hub import HUB
@@ -137,11 +137,9 @@ def _reads(spec: str, stored: StoredCoder, backbone: Backbone) -> str:
     if (found := BLOCK.match(reads)) is not None and int(found[1]) < 0 and blocks:
         reads = f"blocks.{max(blocks) + 1 + int(found[1])}.{reads[found.end() :]}"
     if reads not in backbone.hookpoints and isinstance(stored.info, ForeignInfo):
-        known = [n for n in backbone.hookpoints if not n.endswith(CLASS_TOKEN)]
-        shown = known if len(known) <= 6 else [*known[:3], "…", *known[-3:]]
         raise SettingsError(
             f"--reads: {spec} reads {reads}, and {backbone.name} has no hookpoint of that name; name one of its own: "
-            f"{', '.join(shown)}"
+            f"{hookpoints_in_words(backbone)}"
         )
     return reads
 
