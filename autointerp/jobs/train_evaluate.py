@@ -49,6 +49,7 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     Raises:
         SettingsError: a folder or a label cannot be used, or things do not fit together.
     """
+    progress = progress or Uncounted()
     how, device, images = settings.settings, settings.device, settings.images
     if images is None and (settings.classifier is not None or settings.labels is not None or settings.error_folders):
         raise SettingsError("--images: name the folder of the images that labels and classifier are about")
@@ -62,16 +63,7 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     others = {name: control(name, stored[name], device) for name in settings.controls}
     asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}
     if images is not None:
-        tell = counted(progress or Uncounted(), "images run")
-        population = read_population(
-            images,
-            labels=settings.labels,
-            error_folders=settings.error_folders,
-            draw=lambda n: _drawn(n, how),
-            manifest=Manifest(cache_folder()),
-        )
-        for one in population.left_out:
-            (progress or Uncounted()).note(f"left out: {one}")
+        tell, population = counted(progress, "images run"), _population(settings, images, progress)
         network = _network(settings, held)
         question = None if network.classifier is None else _question(network, population, how)
         figures, asked = _on_images(network.model, mine, population, question, how, tell)
@@ -88,6 +80,20 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
         coders=tuple(figures[name] for name in mine),
         controls=tuple(figures[name] for name in others),
     )
+
+
+def _population(settings: TrainEvaluate, images: Path, progress: Counting) -> Population:
+    """Reads the drawn images of a folder, and tells which of them are left out."""
+    population = read_population(
+        images,
+        labels=settings.labels,
+        error_folders=settings.error_folders,
+        draw=lambda n: _drawn(n, settings.settings),
+        manifest=Manifest(cache_folder()),
+    )
+    for one in population.left_out:
+        progress.note(f"left out: {one}")
+    return population
 
 
 def _network(settings: TrainEvaluate, held: ActivationStore) -> Network:

@@ -107,7 +107,7 @@ def association(
         for i in order
     )
     relevant = latents[carriers >= RELEVANT * active]
-    share = wilson(len(named), n_firing) if n_firing else Interval(0.0, 0.0, 1.0)
+    share = _share(len(named), n_firing)
     return Association(
         n_images=len(attribute),
         n_attribute=int(attribute.sum()),
@@ -121,10 +121,7 @@ def association(
         shuffled=_shuffled(on, attribute, level, seed),
         median_lift=float(np.median([a.lift for a in named])) if named else None,
         latents=named,
-        prefixes=tuple(
-            _of_prefix(width, (below, width), latents, np.array([a.latent for a in named], np.int64), relevant)
-            for below, width in pairwise((0, *widths))
-        ),
+        prefixes=_by_prefix(widths, latents, np.array([a.latent for a in named], np.int64), relevant),
     )
 
 
@@ -143,18 +140,28 @@ def _named(latent: int, k: int, n: int, attribute: Bools, p: float, q: float) ->
     )
 
 
-def _of_prefix(width: int, band: tuple[int, int], firing: Ints, named: Ints, relevant: Ints) -> PrefixAssociation:
-    n, hits, published = (int(((one >= band[0]) & (one < band[1])).sum()) for one in (firing, named, relevant))
-    share = wilson(hits, n) if n else Interval(0.0, 0.0, 1.0)
-    return PrefixAssociation(
-        width=width,
-        n_firing=n,
-        n_associated=hits,
-        share=share.value,
-        low=share.low,
-        high=share.high,
-        n_relevant=published,
-    )
+def _share(n_associated: int, n_firing: int) -> Interval:
+    return wilson(n_associated, n_firing) if n_firing else Interval(0.0, 0.0, 1.0)
+
+
+def _by_prefix(widths: tuple[int, ...], firing: Ints, named: Ints, relevant: Ints) -> tuple[PrefixAssociation, ...]:
+    """Counts latents, each kind given by its numbers, between the widths of nested prefixes."""
+    found = []
+    for below, width in pairwise((0, *widths)):
+        n, hits, published = (int(((one >= below) & (one < width)).sum()) for one in (firing, named, relevant))
+        share = _share(hits, n)
+        found.append(
+            PrefixAssociation(
+                width=width,
+                n_firing=n,
+                n_associated=hits,
+                share=share.value,
+                low=share.low,
+                high=share.high,
+                n_relevant=published,
+            )
+        )
+    return tuple(found)
 
 
 def one_of_each(groups: Ints, attribute: Bools) -> Ints:

@@ -64,22 +64,8 @@ def huggingface_backbone(name: str, *, crop: bool, random: bool, seed: int, devi
             has no square patches or no blocks with an MLP.
     """
     need(f"--backbone hf:{name}", ("transformers",), "backbones")
-    import transformers  # pyright: ignore[reportMissingImports]
-
     full = name_of(f"hf:{name}", crop=crop, random=random)
-    try:
-        config = transformers.AutoConfig.from_pretrained(name)
-        kind = getattr(transformers, _VISION.get(config.model_type, "AutoModel"))
-        vision = getattr(config, "vision_config", config)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            if random:
-                model = kind.from_config(config) if kind is transformers.AutoModel else kind(vision)
-            else:
-                model = kind.from_pretrained(name)
-        stated, _ = transformers.image_processing_utils.BaseImageProcessor.get_image_processor_dict(name)
-    except (OSError, ValueError) as e:
-        raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
+    model, vision, stated = _loaded(name, full, random=random, seed=seed)
     preparation = _preparation(stated, vision, crop=crop)
     patch = getattr(vision, "patch_size", None)
     if not isinstance(patch, int) or preparation.side % patch:
@@ -96,6 +82,28 @@ def huggingface_backbone(name: str, *, crop: bool, random: bool, seed: int, devi
         patch_grid=(grid, grid),
         device=device,
     )
+
+
+def _loaded(
+    name: str, full: str, *, random: bool, seed: int
+) -> "tuple[nn.Module, PretrainedConfig, Mapping[str, object]]":
+    """Returns a model, the configuration of its part that sees, and what preprocessor_config.json says."""
+    import transformers  # pyright: ignore[reportMissingImports]
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(name)
+        kind = getattr(transformers, _VISION.get(config.model_type, "AutoModel"))
+        vision = getattr(config, "vision_config", config)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            if random:
+                model = kind.from_config(config) if kind is transformers.AutoModel else kind(vision)
+            else:
+                model = kind.from_pretrained(name)
+        stated, _ = transformers.image_processing_utils.BaseImageProcessor.get_image_processor_dict(name)
+    except (OSError, ValueError) as e:
+        raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
+    return model, vision, stated
 
 
 def _preparation(stated: Mapping[str, object], config: "PretrainedConfig", *, crop: bool) -> Preparation:

@@ -32,16 +32,10 @@ def timm_backbone(name: str, *, crop: bool, random: bool, seed: int, device: str
             square grid of patches or no blocks with an MLP.
     """
     need(f"--backbone timm:{name}", ("timm",), "backbones")
-    import timm  # pyright: ignore[reportMissingImports]
     from timm.data import resolve_model_data_config  # pyright: ignore[reportMissingImports]
 
     full = name_of(f"timm:{name}", crop=crop, random=random)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model: nn.Module = timm.create_model(name, pretrained=not random, num_classes=0)
-    except (OSError, RuntimeError, ValueError) as e:
-        raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
+    model = _created(name, full, random=random, seed=seed)
     config = resolve_model_data_config(model)
     height, width = config["input_size"][1:]
     grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
@@ -64,6 +58,17 @@ def timm_backbone(name: str, *, crop: bool, random: bool, seed: int, device: str
         patch_grid=(int(grid[0]), int(grid[1])),
         device=device,
     )
+
+
+def _created(name: str, full: str, *, random: bool, seed: int) -> "nn.Module":
+    import timm  # pyright: ignore[reportMissingImports]
+
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return timm.create_model(name, pretrained=not random, num_classes=0)
+    except (OSError, RuntimeError, ValueError) as e:
+        raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
 
 
 def _shortest(config: Mapping[str, object], side: int) -> int | None:

@@ -1,5 +1,6 @@
 """Which latents are broader ones of others: parents are on where their child is, and not merely on the same images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, cast
@@ -125,26 +126,38 @@ def hierarchy_of(
     if len(widths) == 1:
         return Hierarchy(first, first.copy(), _info(first, first, [], None))
     level = _levels(placed.peaks)
-    maps, shuffled = _maps(placed, level, None), None
-    if placed.n_patches > 1:
-        shuffled = _maps(placed, level, np.random.default_rng((0x91ACE5, seed)))
+    maps = _maps(placed, level, None)
     parents, duplicates = first.copy(), first.copy()
     kept: list[tuple[Floats, Floats]] = []
-    by_chance = 0
     for below, width in pairwise(widths):
         candidates = _candidates(maps, below, placed)
-        control = None if shuffled is None else _candidates(shuffled, below, placed)
-        for start in range(below, width, CHILDREN):
-            children = np.arange(start, min(start + CHILDREN, width))
+        for children in _children(below, width):
             pairs = _pairs(maps, candidates, children)
             equal = pairs.back >= EQUAL - ROUNDING
             often = np.diff(maps.n_strong[:, children].indptr) >= FEWEST
             parents += _named(pairs, ~equal, children, often, decoder)
             duplicates += _named(pairs, equal, children, often, decoder)
             kept.append((pairs.share[~equal], pairs.elsewhere[~equal]))
-            if control is not None:
-                by_chance += int((_pairs(maps, control, children).back < EQUAL - ROUNDING).sum())
-    return Hierarchy(parents, duplicates, _info(parents, duplicates, kept, None if shuffled is None else by_chance))
+    by_chance = _n_by_chance(placed, level, maps, widths, seed) if placed.n_patches > 1 else None
+    return Hierarchy(parents, duplicates, _info(parents, duplicates, kept, by_chance))
+
+
+def _children(below: int, width: int) -> Iterator[Ints]:
+    """Yields the latents that a prefix adds to the one before, as many at once as are compared at once."""
+    for start in range(below, width, CHILDREN):
+        yield np.arange(start, min(start + CHILDREN, width))
+
+
+def _n_by_chance(
+    placed: Placed, level: npt.NDArray[np.float32], maps: _Maps, widths: tuple[int, ...], seed: int
+) -> int:
+    """Counts pairs of a child and a parent where the patches of the candidates are shuffled within each image."""
+    shuffled, found = _maps(placed, level, np.random.default_rng((0x91ACE5, seed))), 0
+    for below, width in pairwise(widths):
+        candidates = _candidates(shuffled, below, placed)
+        for children in _children(below, width):
+            found += int((_pairs(maps, candidates, children).back < EQUAL - ROUNDING).sum())
+    return found
 
 
 def _levels(peaks: Peaks) -> npt.NDArray[np.float32]:
