@@ -13,7 +13,7 @@ from autointerp.images.formats import LeftOut
 from autointerp.images.manifest import Manifest
 from autointerp.places import cache_folder
 from autointerp.transcoder.backbones.headed import Network, network_of
-from autointerp.transcoder.backbones.protocol import hookpoint_of
+from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.files import write_table
 from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import StoreSettings
@@ -53,7 +53,7 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     what, folder, progress = settings.settings, settings.out, progress or Uncounted()
     _check_free(folder)
     network = network_of(settings.backbone, settings.classifier, seed=what.seed, device=settings.device)
-    model, about = network.model, _about(network, what)
+    about = _about(network, what)
     population = read_population(
         settings.images,
         labels=settings.labels,
@@ -61,6 +61,23 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
         progress=counted(progress, "files read"),
     )
     _clear(folder)
+    _write(folder, about, network.model, population, what, progress)
+    shards = ActivationStore(folder).manifest
+    return Stored(
+        folder=folder,
+        about=about,
+        n_images=len(population.images),
+        n_groups=len(np.unique(population.groups)),
+        n_tokens=shards.tokens,
+        n_bytes=sum((folder / s.file).stat().st_size for s in shards.shards),
+        broken=population.broken,
+        left_out=population.left_out,
+    )
+
+
+def _write(
+    folder: Path, about: Activations, model: Backbone, population: Population, what: StoreSettings, progress: Counting
+) -> None:
     with StoreWriter(folder, about) as writer:
         record(
             model,
@@ -73,17 +90,6 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
         )
         # Before the manifest, without which there is no store.
         write_table(folder / IMAGES_FILE, ("image", "path", "sha256", "group"), _image_rows(population))
-    shards = ActivationStore(folder).manifest
-    return Stored(
-        folder=folder,
-        about=about,
-        n_images=len(population.images),
-        n_groups=len(np.unique(population.groups)),
-        n_tokens=shards.tokens,
-        n_bytes=sum((folder / s.file).stat().st_size for s in shards.shards),
-        broken=population.broken,
-        left_out=population.left_out,
-    )
 
 
 def _about(network: Network, settings: StoreSettings) -> Activations:

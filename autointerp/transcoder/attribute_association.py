@@ -98,15 +98,8 @@ def association(
     fires = peaks > np.float32(above)
     latents = np.flatnonzero(fires.any(axis=0))
     on = fires[:, latents]
-    found = _tested(on, attribute)
-    q = benjamini_hochberg(found) if len(found) else found
-    order = [int(i) for i in np.lexsort((latents, found)) if q[i] <= level]
-    n_firing, active, carriers = len(latents), on.sum(axis=0), on[attribute].sum(axis=0)
-    named = tuple(
-        _named(int(latents[i]), int(carriers[i]), int(active[i]), attribute, float(found[i]), float(q[i]))
-        for i in order
-    )
-    relevant = latents[carriers >= RELEVANT * active]
+    named, n_firing = _associated(latents, on, attribute, level), len(latents)
+    relevant = latents[on[attribute].sum(axis=0) >= RELEVANT * on.sum(axis=0)]
     share = _share(len(named), n_firing)
     return Association(
         n_images=len(attribute),
@@ -122,6 +115,18 @@ def association(
         median_lift=float(np.median([a.lift for a in named])) if named else None,
         latents=named,
         prefixes=_by_prefix(widths, latents, np.array([a.latent for a in named], np.int64), relevant),
+    )
+
+
+def _associated(latents: Ints, on: Bools, attribute: Bools, level: float) -> tuple[AssociatedLatent, ...]:
+    """Tests latents, [n_firing], by the images on which each is on, [n, n_firing]; the surest come first."""
+    found = _tested(on, attribute)
+    q = benjamini_hochberg(found) if len(found) else found
+    active, carriers = on.sum(axis=0), on[attribute].sum(axis=0)
+    return tuple(
+        _named(int(latents[i]), int(carriers[i]), int(active[i]), attribute, float(found[i]), float(q[i]))
+        for i in np.lexsort((latents, found)).tolist()
+        if q[i] <= level
     )
 
 

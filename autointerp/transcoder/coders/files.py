@@ -171,10 +171,7 @@ class WeightFile(NamedTuple):
         Raises:
             SettingsError: one states more numbers than it has.
         """
-        found: object = self.content
-        for name in inside:
-            found = attributes_of(found).get(name)
-        return Tensors(self.path, tensors_in(self.path, attributes_of(found)))
+        return Tensors(self.path, tensors_in(self.path, self.fields(*inside).values))
 
     def fields(self, *inside: str) -> Fields:
         """Returns what its dictionary, or one inside it, holds."""

@@ -5,6 +5,7 @@ z = relu(W·x + b) + β where W·x + b > γ, of which each band of latents keeps
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from autointerp.transcoder.coders import places
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
@@ -56,7 +57,7 @@ def _weights(tensors: Tensors, d_in: int, widths: tuple[int, ...]) -> Weights:
 
 
 def _keep(cfg: Fields, widths: tuple[int, ...]) -> Keep:
-    bands = tuple(b - a for a, b in zip((0, *widths), widths, strict=False))
+    bands = tuple(b - a for a, b in pairwise((0, *widths)))
     if "topk_per_level" in cfg.values:
         ks = cfg.counts("topk_per_level")
         if len(ks) != len(bands):

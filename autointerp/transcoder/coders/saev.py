@@ -36,11 +36,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
     cfg = header if schema is None else header.inner("cfg")
     encoder = tensors.get("W_enc", _width(cfg), None)
     d_in, n = encoder.shape
-    keep, per_batch = _keep(header, cfg)
     threshold = tensors.maybe("activation.threshold")
-    if per_batch:
-        # Without a threshold of its own, saev kept the k largest of each token.
-        keep = keep if threshold is None else Keep(rule="threshold")
     weights = Weights(
         encoder=encoder.T,
         bias=tensors.get("b_enc", n),
@@ -55,7 +51,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         d_in=d_in,
         d_out=d_in,
         widths=(n,),
-        keep=keep,
+        keep=_keep(header, cfg, learned=threshold is not None),
         dtype=tensors.dtype("W_enc"),
     )
     training = next((f.inner("train_data") for f in settings if f.inner("train_data").values), Fields(file.path, {}))
@@ -77,8 +73,8 @@ def _width(cfg: Fields) -> int:
     return cfg.count("d_model" if "d_model" in cfg.values else "d_vit")
 
 
-def _keep(header: Fields, cfg: Fields) -> tuple[Keep, bool]:
-    """Returns what is kept, and whether training kept it per batch.
+def _keep(header: Fields, cfg: Fields, *, learned: bool) -> Keep:
+    """Returns what is kept; `learned` says whether training left a threshold.
 
     Schema 1 has two forms: the class of the activation stands in `cls` and its `top_k` among the settings, or, as in
     all later ones, both stand in `activation`.
@@ -90,9 +86,11 @@ def _keep(header: Fields, cfg: Fields) -> tuple[Keep, bool]:
         inner = cfg.inner("activation")
         where, name = inner.inner("params"), inner.text("cls")
     else:
-        return Keep(rule="relu"), False
+        return Keep(rule="relu")
     if name == "Relu":
-        return Keep(rule="relu"), False
+        return Keep(rule="relu")
     if name not in ("TopK", "BatchTopK"):
         raise SettingsError(f"{header.path}: activation {name!r} cannot be run; Relu, TopK and BatchTopK can")
-    return Keep(rule="topk", k=where.count("top_k", 32)), name == "BatchTopK"
+    k = where.count("top_k", 32)
+    # Without a threshold of its own, saev keeps the k largest of each token for BatchTopK too.
+    return Keep(rule="threshold") if name == "BatchTopK" and learned else Keep(rule="topk", k=k)
