@@ -56,7 +56,7 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
         SettingsError: the store, images, backbone, hookpoints, the folder or the form cannot be used.
     """
     settings = _continued(settings)
-    # A store is one whether or not it is said of which classifier it is.
+    # With --classifier the folder is of images, unless its manifest shows that it is a store.
     of_store = settings.backbone is None and (
         settings.classifier is None or (settings.activations / MANIFEST).is_file()
     )
@@ -69,7 +69,7 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
 
 
 def _continued(settings: TrainTranscoder) -> TrainTranscoder:
-    """The settings that training in the folder began with, over which those given count; defaults may have changed."""
+    """Returns the settings that training in the folder began with, whatever the defaults are now, under those given."""
     checkpoint, form, how = settings.out / CHECKPOINT, settings.trained, settings.settings
     if not settings.resume:
         return settings
@@ -83,7 +83,7 @@ def _continued(settings: TrainTranscoder) -> TrainTranscoder:
         return settings
     how = how if then is None else then.model_copy(update=_given(how))
     began = CoderForm.model_construct(**{name: getattr(config, name) for name in CoderForm.model_fields})
-    # One option is the seed of the weights here and of a random backbone.
+    # The option --seed draws both the weights of the coder and those of a random backbone.
     of = settings.hookpoints.model_copy(update={"seed": how.seed})
     own = {"form": began.model_copy(update=_given(form)), "settings": how, "hookpoints": of, "released": False}
     return settings.model_copy(update=own)

@@ -17,7 +17,7 @@ R = TypeVar("R", bound=BaseModel)
 
 
 def is_none(value: object) -> bool:
-    """Says that a field is left out of its file, so that a file without what it tells of is as it was before it."""
+    """Tells `exclude_if` to leave a field without a value out of its file, which older versions can then read."""
     return value is None
 
 

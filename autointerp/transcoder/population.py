@@ -114,7 +114,7 @@ def listed_in_csv(root: Path, labels: Path) -> Listing:
 
 
 def listed_in_table(root: Path, table: Path, by: str) -> Listing:
-    """The images that a CSV file lists, in its order, without attributes; what a column says of each is its label.
+    """Lists the images of a CSV file, in its order, without attributes; what a column says of each is its label.
 
     Args:
         root: the folder of the images.

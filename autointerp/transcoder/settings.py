@@ -349,7 +349,7 @@ RELEASED = CoderForm(
 USUAL_RATE, USUAL_WIDTH = 1e-3, 2048
 """The learning rate by default, and the number of latents that it is for."""
 LONG_SILENT = 1_000_000
-"""Tokens of some 4,000 images, of which even seldom kinds are a few."""
+"""The most tokens that `dead_after` is by default: those of some 4,000 images, of which a few show even a rare kind."""
 
 
 class TrainSettings(Settings):

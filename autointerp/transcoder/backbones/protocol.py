@@ -68,7 +68,7 @@ class Framed(Protocol):
 
     @property
     def frame(self) -> Frame:
-        """Returns it."""
+        """Returns what of a picture it sees."""
         ...
 
 

@@ -230,7 +230,7 @@ class Foreign(NamedTuple):
 
 
 def normalise_of(cfg: Fields) -> Normalise:
-    """How the inputs are scaled, as ViT-Prisma and SAELens name it; `none` for what was folded into the weights."""
+    """Reads how inputs are scaled, as ViT-Prisma and SAELens name it; `none` for what was folded into the weights."""
     match cfg.values.get("normalize_activations"):
         case "layer_norm":
             return "layer_norm"

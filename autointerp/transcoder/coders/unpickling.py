@@ -77,7 +77,7 @@ class _Call:
         return self._make(*values)
 
     def __setstate__(self, state: object) -> None:
-        """Refuses."""
+        """Refuses to be changed."""
         raise RefusedError("changes a function")
 
 

@@ -20,13 +20,13 @@ Peaks = npt.NDArray[np.float32]
 FEWEST = 5
 """Images on which a child must be strong; and images whose mean peak is a latent's level."""
 STRONG = 0.5
-"""Share of its level from which on a latent is strong at a patch …"""
+"""Share of its level from which on a latent is strong at a patch."""
 ON = 0.1
-"""… and above which it is on. Levels are each latent's own, since scales differ by orders of magnitude."""
+"""Share of its level above which a latent is on; each has its own level, since scales differ by orders of magnitude."""
 SHARE = 0.5
-"""Part of the child's strong patches at which a parent is on, at least …"""
+"""Part of the child's strong patches at which a parent is on, at least."""
 LIFT = 2.0
-"""… and how many times as often as at the other patches of these images, and at the same places of any image."""
+"""How many times as often it is on there, at least, as at the images' other patches and at these places anywhere."""
 LEVEL = 0.05
 """Chance of any false parent of a child, were places independent: Bonferroni's bound over its candidates."""
 EQUAL = 0.8
@@ -125,9 +125,8 @@ def hierarchy_of(
     first = cast("Found", [()] * widths[0])
     if len(widths) == 1:
         return Hierarchy(first, first.copy(), _info(first, first, [], None))
-    level = _levels(placed.peaks)
+    level, parents, duplicates = _levels(placed.peaks), first.copy(), first.copy()
     maps = _maps(placed, level, None)
-    parents, duplicates = first.copy(), first.copy()
     kept: list[tuple[Floats, Floats]] = []
     for below, width in pairwise(widths):
         candidates = _candidates(maps, below, placed)
@@ -268,7 +267,7 @@ def _cosine(decoder: Peaks | None, one: Ints, other: Ints) -> Floats:
 def _info(
     parents: Found, duplicates: Found, pairs: list[tuple[Floats, Floats]], by_chance: int | None
 ) -> HierarchyInfo:
-    """Counts; `pairs` holds share and elsewhere of those of a child and a parent."""
+    """Counts latents and pairs; `pairs` holds share and elsewhere of each pair of a child and a parent."""
     n_pairs = sum(len(share) for share, _ in pairs)
     share, elsewhere = (np.concatenate([np.zeros(0), *(p[i] for p in pairs)]) for i in (0, 1))
     return HierarchyInfo(

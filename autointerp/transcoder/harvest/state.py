@@ -21,7 +21,7 @@ from autointerp.transcoder.settings import HarvestSettings
 
 PLAN = "plan.json"
 MOST = 4
-"""Changes are copied to be written; this share of all that was gathered, one in so many, may be copied."""
+"""Changes are written alone only if they are at most one part in so many of all, since writing copies them."""
 
 
 class PlannedCoder(Record):
