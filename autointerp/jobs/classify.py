@@ -71,8 +71,6 @@ def run(settings: Classify, *, progress: Counting | None = None) -> Applied:
     assert network.classifier is not None
     calibration = calibration_of(settings.classifier)
     population = _population(settings, progress)
-    for one in population.left_out:
-        progress.note(f"left out: {one}")
     told = counted(progress, "images run")
     logits = said_of(network.model, population.images, batch=settings.batch, progress=told)
     probability, names = calibration.probability(logits), [i.label or NOWHERE for i in population.images]
