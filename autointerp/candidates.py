@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from autointerp.record import Record
+from autointerp.record import Record, Several
 
 ALTERNATIVES = "; or "
 """Joins explanations into their disjunction."""
@@ -12,8 +12,8 @@ class Candidate(Record):
     """One sampled explanation, with what it scored on the images that are kept for choosing."""
 
     text: str
-    concepts: tuple[str, ...]
-    images: tuple[int, ...]
+    concepts: Several[str]
+    images: Several[int]
     """Active image ids that the explainer saw when it wrote this one."""
     score: float | None
     """Youden's J, 2 · balanced accuracy - 1, negative ones as 0: 0 is chance, 1 perfect; None where the judge's
@@ -27,7 +27,7 @@ class Candidate(Record):
 class Cluster(Record):
     """Candidates that mean the same."""
 
-    members: tuple[int, ...]
+    members: Several[int]
     """Indices of its candidates."""
     best: int
     """Index of the member with the highest score."""
@@ -59,15 +59,15 @@ class Sampled(Record):
     """Replies that saw no common property."""
     failed: int = 0
     """Replies that could not be used."""
-    candidates: tuple[Candidate, ...] = ()
+    candidates: Several[Candidate] = ()
     """A reply that saw several unrelated properties stands here as one for each of them if meanings are told apart."""
-    clusters: tuple[Cluster, ...] = ()
+    clusters: Several[Cluster] = ()
     """The largest share under inverse probability weights first; empty where only the best was wanted."""
     collapse: float | None = None
     """Chance that two different candidates mean the same; None where meanings were not told apart, or of one alone."""
     beats_chance: bool = False
     """Whether the explanation beat chance on the images kept for choosing; else it is only the best there was."""
-    judged_on: tuple[int, ...] = Field(default=())
+    judged_on: Several[int] = Field(default=())
     """Image ids kept for choosing, on which nothing is scored afterwards."""
 
     @property

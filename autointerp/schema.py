@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import ConfigDict, Field, FiniteFloat
 
 from autointerp.candidates import Sampled
-from autointerp.record import Record
+from autointerp.record import Record, Several
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +194,7 @@ class DomainFinding(Record):
     """The shared error in words; empty where none was found."""
     category: str
     """One of the domain's checklist, or `none`."""
-    images: tuple[int, ...]
+    images: Several[int]
     """Image ids on which the error was seen."""
     observations: str = ""
     """What was seen before the checklist, in the explainer's words; empty in runs of earlier versions."""
@@ -206,27 +206,27 @@ class Explanation(Record):
     feature: int
     text: str
     """Empty exactly where `none` is true."""
-    concepts: tuple[str, ...]
+    concepts: Several[str]
     none: bool
     """The explainer saw no common property."""
     mixed: bool = False
     """The explainer saw several unrelated properties; `concepts` lists them."""
-    candidates: tuple[str, ...] = ()
+    candidates: Several[str] = ()
     lookalikes: str = ""
     """What looks alike but does not fire it, in the explainer's words."""
-    misfits: tuple[int, ...] = ()
+    misfits: Several[int] = ()
     """Shown image ids that the explainer says do not fit."""
     domain: DomainFinding | None = None
     shuffled: DomainFinding | None = None
     """What the same second pass found in a set of images of as many other features, which share nothing."""
-    parents: tuple[int, ...] = ()
+    parents: Several[int] = ()
     """Broader features whose explanations the explainer was told."""
     model: str
     prompt: str
     """First 12 hex digits of the SHA-256 over the templates used."""
-    images: tuple[int, ...]
+    images: Several[int]
     """Image ids shown as active, in the order of the prompt."""
-    contrast: tuple[int, ...] = ()
+    contrast: Several[int] = ()
     """Image ids shown as silent, in the order of the prompt."""
     sampled: Sampled | None = None
     """Where several explanations were sampled: all of them, and how `text` was chosen."""
@@ -267,6 +267,8 @@ class Control(Record):
 
 class Verdict(Record):
     """The judge's word on one held-out image."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     image: int
     active: bool
@@ -323,10 +325,10 @@ class Scored(Record):
     """Judgements (or images) behind the value."""
     details: Details
     controls: dict[str, Control]
-    verdicts: tuple[Verdict, ...] = ()
-    margin: tuple[Verdict, ...] = ()
+    verdicts: Several[Verdict] = ()
+    margin: Several[Verdict] = ()
     """Those on images near the threshold, which count neither as active nor as silent and are no part of the value."""
-    parts: tuple[PartScore, ...] = ()
+    parts: Several[PartScore] = ()
     """Where the explanation is a disjunction of several: each by itself, in its order."""
     judge: str
     prompt: str

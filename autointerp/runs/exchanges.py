@@ -4,13 +4,13 @@ import base64
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import numpy as np
-from pydantic import FailFast, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
-from autointerp.record import Record
+from autointerp.record import Record, Several
 from autointerp.runs.index import keys
 from autointerp.runs.jsonl import JsonLines
 
@@ -23,10 +23,6 @@ MOST_BYTES = 1 << 23
 """Bytes of a line unpacked; one that holds more was not written by this program."""
 MOST_TOGETHER = 4 * MOST_BYTES
 """Bytes unpacked of all lines of a feature that are read; the last lines are."""
-
-_T = TypeVar("_T")
-_Several = Annotated[tuple[_T, ...], FailFast()]
-"""Ends at the first fault: a damaged list of a few kilobytes may unpack to millions of them."""
 
 
 class ShownTile(Record):
@@ -45,7 +41,7 @@ class Sent(Record):
     """A part of a message: text, or a picture by what it shows."""
 
     text: str = ""
-    tiles: _Several[ShownTile] = ()
+    tiles: Several[ShownTile] = ()
     columns: int = 0
     """Of a sheet; 0 for a single picture."""
 
@@ -54,7 +50,7 @@ class Turn(Record):
     """A message of a question."""
 
     role: str
-    parts: _Several[Sent]
+    parts: Several[Sent]
 
 
 class Exchange(Record):
@@ -64,8 +60,8 @@ class Exchange(Record):
     """First 16 hex digits of the key under which the cache has the answer."""
     task: str
     model: str
-    turns: _Several[Turn]
-    replies: _Several[str]
+    turns: Several[Turn]
+    replies: Several[str]
     """As they came, an unusable one before the one that was asked for again; from the cache the last one alone."""
     failure: str | None = None
     """The kind of failure that it came to, as in failures.jsonl; None for an answer."""
@@ -103,7 +99,7 @@ class ExchangeLine(Record):
         return text
 
 
-_LIST = TypeAdapter[tuple[Exchange, ...]](Annotated[_Several[Exchange], Field(max_length=MOST)])
+_LIST = TypeAdapter[tuple[Exchange, ...]](Annotated[Several[Exchange], Field(max_length=MOST)])
 LINE = TypeAdapter[ExchangeLine](ExchangeLine)
 
 

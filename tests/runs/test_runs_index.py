@@ -1,10 +1,14 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import explanation
+from pydantic import ValidationError
 
 from autointerp.errors import RunError
-from autointerp.runs.index import SCORE, ScoreIndex
+from autointerp.runs.index import EXPLANATION, ScoreIndex
+from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Unscored
 
 
@@ -40,3 +44,13 @@ def test_a_broken_line_is_named_when_it_is_read(tmp_path: Path):
 
     with pytest.raises(RunError, match=r"scores\.jsonl: feature 2, detection: .*; mend or delete the line"):
         list(index.scores("detection", index.features("detection")))
+
+
+@pytest.mark.parametrize("field", ["concepts", "candidates", "misfits", "parents", "images", "contrast"])
+def test_of_a_damaged_list_of_an_explanation_the_first_fault_is_enough(field: str):
+    line = explanation().model_dump() | {field: [[]] * 1000}
+
+    with pytest.raises(ValidationError) as error:
+        EXPLANATION.validate_json(json.dumps(line))
+
+    assert error.value.error_count() == 1

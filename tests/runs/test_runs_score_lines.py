@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from autointerp.errors import RunError
 from autointerp.runs.jsonl import read_lines
@@ -147,3 +148,56 @@ def test_broken_columns_are_named_with_their_line(tmp_path: Path, fault: dict[st
 
     assert str(caught.value).startswith(f"{file}:2: ")
     assert said in str(caught.value)
+
+
+def in_a_list(field: str, number: float) -> object:
+    return [THREE[0].model_dump() | {field: number}]
+
+
+def in_columns(field: str, number: float) -> object:
+    return COLUMNS | ({"kinds": [TOP | {field: number}]} if field == "weight" else {field: [number]})
+
+
+@pytest.mark.parametrize("form", [in_a_list, in_columns])
+@pytest.mark.parametrize("field", ["weight", "belief", "activation", "screened"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999", '"nan"'])
+def test_a_verdict_holds_finite_numbers_alone(
+    tmp_path: Path, form: Callable[[str, float], object], field: str, number: str
+):
+    file = tmp_path / "scores.jsonl"
+    line = json.dumps(json.loads(SCORE.dump_json(scored())) | {"verdicts": form(field, 0.123)})
+    assert line.count("0.123") == 1
+    file.write_text(f"{line}\n")
+    assert len(list(read_lines(file, SCORE))) == 1
+
+    file.write_text(f"{line.replace('0.123', number)}\n")
+
+    with pytest.raises(RunError, match=f"verdicts.0.{field}: Input should be a finite number"):
+        list(read_lines(file, SCORE))
+
+
+def test_a_verdict_of_version_0_1_has_no_activation():
+    old = json.loads(scored(verdicts=THREE[:1]).model_dump_json())
+    old["verdicts"][0] |= {"activation": None, "belief": None}
+
+    assert SCORE.validate_python(old) == scored(verdicts=old["verdicts"])
+
+
+@pytest.mark.parametrize("field", ["verdicts", "margin", "parts"])
+def test_of_a_damaged_list_the_first_fault_is_enough(field: str):
+    line = json.loads(SCORE.dump_json(scored())) | {field: [0] * 1000}
+
+    with pytest.raises(ValidationError) as error:
+        SCORE.validate_json(json.dumps(line))
+
+    assert error.value.error_count() == 1
+
+
+def test_of_damaged_columns_the_first_verdict_is_enough():
+    line = json.loads(SCORE.dump_json(scored()))
+    line["verdicts"] = {"kinds": [TOP], "kind": [0] * 1000, "image": ["seven"] * 1000}
+
+    with pytest.raises(ValidationError) as error:
+        SCORE.validate_json(json.dumps(line))
+
+    assert error.value.error_count() == 1
