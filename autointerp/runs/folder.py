@@ -1,13 +1,11 @@
 """The run folder: run.json, explanations.jsonl, scores.jsonl, failures.jsonl; one writer at a time."""
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, NamedTuple
 
-import filelock
 from pydantic import BeforeValidator, ValidationError
 
 from autointerp.errors import RunError, typed
@@ -16,6 +14,7 @@ from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.exchanges import LINE, ExchangeLine
+from autointerp.runs.files import locked, replace_file
 from autointerp.runs.index import EXPLANATION, FAILURE, ExplanationIndex, Ints, ScoreIndex
 from autointerp.runs.jsonl import Appender, LineFile, read_lines
 from autointerp.runs.option_names import option_of
@@ -164,25 +163,6 @@ def open_run(path: str | Path) -> Run:
         return Run(path, RunInfo.model_validate(raw))
     except ValidationError as e:
         raise RunError(f"{file}: {first_fault(e)}") from e
-
-
-def locked(file: Path, busy: str, patience: float = 0.0) -> filelock.BaseFileLock:
-    """Takes a lock, which is to be released.
-
-    Args:
-        file: of the lock; its folder is there.
-        busy: what is said where another process holds it.
-        patience: seconds to wait for that process.
-
-    Raises:
-        RunError: another process holds it.
-    """
-    lock = filelock.FileLock(file, timeout=patience)
-    try:
-        lock.acquire()
-    except filelock.Timeout as e:
-        raise RunError(busy) from e
-    return lock
 
 
 class RunWriter:
@@ -391,17 +371,3 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 def write_info(file: Path, info: RunInfo) -> None:
     """Replaces run.json in one step."""
     replace_file(file, info.model_dump_json(indent=2).encode() + b"\n")
-
-
-def replace_file(file: Path, content: bytes) -> None:
-    """Replaces a small file in one step."""
-    draft = file.with_name(f"{file.name}.part")
-    try:
-        draft.write_bytes(content)
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)

@@ -19,7 +19,8 @@ from autointerp.errors import RunError
 from autointerp.reading import read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
-from autointerp.runs.folder import Run, joined, open_run, replace_file
+from autointerp.runs.files import replace_file
+from autointerp.runs.folder import Run, joined, open_run
 from autointerp.runs.index import Ints
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 

@@ -21,16 +21,8 @@ from autointerp.errors import RunError
 from autointerp.job import Progress
 from autointerp.remote.path import AnyPath
 from autointerp.runs.exchanges import FILE as EXCHANGES
-from autointerp.runs.folder import (
-    Run,
-    RunInfo,
-    RunWriter,
-    difference,
-    joined,
-    locked,
-    open_run,
-    replace_file,
-)
+from autointerp.runs.files import locked, replace_file
+from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, joined, open_run
 from autointerp.runs.index import NONE, Ints, holds, keys, last_lines
 from autointerp.runs.jsonl import LineFile, opened
 from autointerp.runs.parts import (

@@ -11,7 +11,7 @@ from autointerp.errors import RunError, SettingsError
 from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
-from autointerp.runs.folder import locked
+from autointerp.runs.files import locked
 from autointerp.runs.parts import Place, Stage
 from autointerp.runs.remote_copy import BEAT, Mirror
 from autointerp.settings import Execution

@@ -9,7 +9,7 @@ from builders import explanation
 
 from autointerp.errors import RunError
 from autointerp.runs.exchanges import packed
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run, replace_file
+from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.schema import Control, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
@@ -68,15 +68,6 @@ def test_what_a_killed_writer_left_half_written_goes(tmp_path: Path):
         pass
 
     assert not list((tmp_path / "run").glob("*.part"))
-
-
-def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path: Path):
-    (tmp_path / "run.json").mkdir()
-
-    with pytest.raises(OSError, match="directory"):
-        replace_file(tmp_path / "run.json", b"{}")
-
-    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
 def failure(feature: int, stage: str, kind: str = "timeout") -> FailureRecord:

@@ -23,7 +23,7 @@ from autointerp.options import Command
 from autointerp.places import cache_folder
 from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
-from autointerp.runs.folder import locked, replace_file
+from autointerp.runs.files import locked, replace_file
 from autointerp.settings import EngineSettings, Execution, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
