@@ -29,16 +29,16 @@ from autointerp.pipeline import Stop, drive
 from autointerp.places import cache_folder
 from autointerp.runs.folder import Run, RunInfo, RunWriter, ScoreStage, open_run
 from autointerp.runs.index import Ints, holds
-from autointerp.schema import UNDETERMINED, Feature, Scored
+from autointerp.schema import Feature
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.cases import Cases, controlled, make_judge
-from autointerp.scoring.control_tests import SCORER as HEADLINE
 from autointerp.scoring.control_tests import headline
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.judge_calibration import Known, calibrated
 from autointerp.scoring.random_weights_control import FOLDER, sample_size, separations_of, settings_of_random
 from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.settings_checks import refuse_screener, screeners
+from autointerp.scoring.undetermined import undetermined
 from autointerp.session.gateway import embedder_of, open_embedder, open_gateway
 from autointerp.settings import (
     EngineSettings,
@@ -57,8 +57,6 @@ if TYPE_CHECKING:
     from autointerp.batch.client import Outbox
     from autointerp.commands.explain import Explain
 
-LOOKED_AT = 16
-"""Undetermined features whose evidence is looked at to say what would help."""
 NO_POOL = (
     "--guide text: the dump has no pool of uniformly drawn images, so that only each feature's own silent rows are "
     "ordered by likeness; `autointerp harvest` makes dumps that have one"
@@ -281,44 +279,10 @@ def run(settings: Score, *, progress: Progress | None = None, outbox: "Outbox | 
             _score_random(settings, there.info, folder, result, Attempt(progress or Silent(), outbox))
         if shard is None:
             result.headline = headline(separations_of(there, seed=settings.settings.seed))
-            result.notes += _undetermined(
-                there, partial(dump_of, there, settings.dump, allow_outside=settings.allow_outside)
-            )
+            open_again = partial(dump_of, there, settings.dump, allow_outside=settings.allow_outside)
+            result.notes += undetermined(there.scores(), open_again)
         result.run = url_of(result.run, folder, settings.run)
     return result
-
-
-def _undetermined(run: Run, open_dump: Callable[[], Dump]) -> list[str]:
-    """Says how many features have a headline too wide to say anything, if any do, and what would narrow it."""
-    latest = {s.feature: s for s in run.scores() if s.scorer == HEADLINE and isinstance(s, Scored)}
-    wide = [s for s in latest.values() if s.undetermined]
-    if not wide:
-        return []
-    told = [s.value for s in latest.values() if not s.undetermined]
-    mean = sum(s.value for s in latest.values()) / len(latest)
-    others = f", {sum(told) / len(told):.3f} without them" if told else ""
-    with open_dump() as dump:
-        remedy = _remedy(wide[:LOOKED_AT], dump)
-    are = "is" if len(wide) == 1 else "are"
-    return [
-        f"{len(wide):,} of {len(latest):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
-        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); {remedy}"
-    ]
-
-
-def _remedy(wide: Sequence[Scored], dump: Dump) -> str:
-    """What would judge more silent images of the features that are undetermined."""
-    for score in wide:
-        silent = [v for v in score.verdicts if not v.active]
-        guided = dump.pool is not None and any(v.likeness is not None for v in silent)
-        room = len(dump.pool.images) if dump.pool and guided else len(dump.feature(score.feature).negatives)
-        if len(silent) < room:
-            return "judge more images with --interval, --silent or --screen"
-    if dump.pool is not None:
-        return (
-            "their silent rows are all judged: take more from the dump's pool, with --guide text and a higher --silent"
-        )
-    return "the dump holds no further silent images: harvest or import more of them (--silent)"
 
 
 def _score_random(settings: Score, made: RunInfo, folder: Path, result: JobResult, attempt: Attempt) -> None:
