@@ -111,6 +111,8 @@ Ints = npt.NDArray[np.int64]
 
 N_OPEN = 4
 """Files kept open at once; a footer is parsed again when its file was closed."""
+N_CACHED_GROUPS = 4
+"""Checked row groups that are kept of what is read by feature, since neighbours are often asked for together."""
 
 _BROKEN = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What PyArrow raises on a damaged file; the last for the name of a column."""

@@ -1,9 +1,7 @@
 """The pool of a dump: images drawn uniformly from the population, and what each feature does on them."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
-from functools import cached_property
-from threading import RLock
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +10,11 @@ from autointerp.arrays import Ints, ints, truths
 from autointerp.dump.checks import nulls, stop_at
 from autointerp.dump.format import NEAR, POOL, POOL_FILE, DumpInfo
 from autointerp.dump.imagetable import ImageTable
-from autointerp.dump.parts import Parts
+from autointerp.dump.parts import N_CACHED_GROUPS, Parts
 from autointerp.errors import DumpError
+from autointerp.images.store import Store
 from autointerp.remote.path import AnyPath
 from autointerp.schema import PoolRow
-
-N_CACHED_GROUPS = 4
 
 
 class ImagePool:
@@ -36,8 +33,7 @@ class ImagePool:
         self.parts = Parts([folder / POOL_FILE], POOL)
         self._info = info
         self._table = images.table
-        self._groups: OrderedDict[int, pa.Table] = OrderedDict()
-        self._lock = RLock()
+        self._groups: Store[int, pa.Table] = Store(N_CACHED_GROUPS, lambda _: 1)
 
     @cached_property
     def images(self) -> Ints:
@@ -58,7 +54,7 @@ class ImagePool:
             DumpError: the row is not as the format says.
         """
         for at in self.parts.holding(feature):
-            table = self._read(at)
+            table = self._checked(at)
             place = int(np.searchsorted(ints(table["feature"]), feature))
             if place < table.num_rows and table["feature"][place].as_py() == feature:
                 return self._row(at, table, place)
@@ -71,21 +67,18 @@ class ImagePool:
             DumpError: a row is not as the format says.
         """
         for at in range(len(self.parts.index.rows)):
-            table = self._read(at)
+            table = self._checked(at)
             for place in range(table.num_rows):
                 yield table["feature"][place].as_py(), self._row(at, table, place)
 
+    def _checked(self, at: int) -> pa.Table:
+        return self._groups.get(at, partial(self._read, at))
+
     def _read(self, at: int) -> pa.Table:
-        with self._lock:
-            table = self._groups.pop(at, None)
-            if table is None:
-                table = self.parts.read(at)
-                stop_at(nulls(table, POOL), lambda row: self.parts.where(at, row))
-                if np.any(np.diff(ints(table["feature"])) <= 0):
-                    raise DumpError(f"{self.parts.where(at, 0)}: expected each feature once, ascending")
-            self._groups[at] = table
-            while len(self._groups) > N_CACHED_GROUPS:
-                self._groups.popitem(last=False)
+        table = self.parts.read(at)
+        stop_at(nulls(table, POOL), partial(self.parts.where, at))
+        if np.any(np.diff(ints(table["feature"])) <= 0):
+            raise DumpError(f"{self.parts.where(at, 0)}: expected each feature once, ascending")
         return table
 
     def _row(self, at: int, table: pa.Table, place: int) -> PoolRow:

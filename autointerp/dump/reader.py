@@ -1,13 +1,11 @@
 """Opens a feature dump and reads features, one at a time or all in order, in memory bounded by a row group."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from functools import cached_property, partial
 from itertools import chain, groupby
 from operator import itemgetter
-from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +28,12 @@ from autointerp.dump.format import (
     part_name,
 )
 from autointerp.dump.imagetable import ImageTable
-from autointerp.dump.parts import Parts
+from autointerp.dump.parts import N_CACHED_GROUPS, Parts
 from autointerp.dump.pool import ImagePool
 from autointerp.dump.records import exemplars_of, feature_rows_of, with_silent_activations
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
+from autointerp.images.store import Store
 from autointerp.remote.path import AnyPath, Location, RemoteError, RemotePath, as_path
 from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
 
@@ -97,9 +96,6 @@ def dataset_of(paths: Sequence[AnyPath]) -> "ds.Dataset":
 
 Ints = npt.NDArray[np.int64]
 
-N_CACHED_GROUPS = 4
-"""Checked row groups kept for `Dump.feature`, since neighbours are often asked for together."""
-
 
 def open_dump(path: Location, *, allow_outside: bool = False) -> "Dump":
     """Opens a dump for reading; checks dump.json, the columns of each table, and the image rows.
@@ -127,8 +123,7 @@ class Dump:
         self.image_table = ImageTable(path, Parts([path / IMAGES_FILE], IMAGES), allow_outside=allow_outside)
         self.pool = ImagePool(path, self.info, self.image_table) if (path / POOL_FILE).exists() else None
         """The images drawn uniformly from the population, and what features do on them; None where there are none."""
-        self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
-        self._lock = RLock()
+        self._groups: Store[tuple[str, int], pa.Table] = Store(N_CACHED_GROUPS, lambda _: 1)
 
     def __enter__(self) -> "Dump":
         return self
@@ -282,14 +277,8 @@ class Dump:
                 yield number, exemplars_of(own.slice(start, count))
 
     def _checked(self, name: str, at: int) -> pa.Table:
-        with self._lock:
-            found = self._groups.pop((name, at), None)
-            if found is None:
-                found = self._read_exemplars(at) if name == EXEMPLARS_FILE else self._read_features(at)
-            self._groups[name, at] = found
-            while len(self._groups) > N_CACHED_GROUPS:
-                self._groups.popitem(last=False)
-        return found
+        read = self._read_exemplars if name == EXEMPLARS_FILE else self._read_features
+        return self._groups.get((name, at), partial(read, at))
 
     def _read_features(self, at: int) -> pa.Table:
         table = self.feature_parts.read(at)
