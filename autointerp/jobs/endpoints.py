@@ -129,9 +129,9 @@ def scorers_at(
     Raises:
         SettingsError: its address cannot be used.
     """
-    from autointerp.scoring.scorers.embedding import NAME
+    from autointerp.scoring.settings_checks import wants_embedder
 
-    if NAME not in scorers and settings.guide != "text":
+    if not wants_embedder(settings, scorers):
         return settings
     return settings.model_copy(update={"embedder": embedder_at(settings.embedder, judge, given=given)})
 

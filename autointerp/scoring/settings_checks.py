@@ -74,8 +74,13 @@ def refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
 
 
 def wants_embedder(settings: ScoreSettings, scorers: Sequence[str]) -> bool:
-    """Whether something is embedded: for a scorer, or to draw images by likeness to the text."""
-    chosen = [SCORERS[name] for name in scorers]
+    """Whether something is embedded: for a scorer, or to draw images by likeness to the text.
+
+    Args:
+        settings: of the stage.
+        scorers: names; one that does not exist wants nothing, and is refused elsewhere.
+    """
+    chosen = [s for name, s in SCORERS.items() if name in scorers]
     return any(s.needs_embedder or (settings.guide == "text" and s.task is JUDGE) for s in chosen)
 
 

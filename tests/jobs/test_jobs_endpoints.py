@@ -151,7 +151,10 @@ def test_settings_carry_the_server_of_an_embedder_that_is_asked():
     alone = ExplainSettings(candidates=CandidateSettings(diverse=False, embedder=embedder))
 
     assert scorers_at(scoring, ("embedding",), judge).embedder.base_url == GPU1
-    assert scorers_at(scoring, ("detection",), judge) == scoring
+    assert scorers_at(scoring, ("detection", "unknown"), judge) == scoring
+    guided = scoring.model_copy(update={"guide": "text"})
+    assert scorers_at(guided, ("detection",), judge).embedder.base_url == GPU1
+    assert scorers_at(guided, ("choice",), judge) == guided
     placed = candidates_at(explaining, judge).candidates
     assert placed is not None
     assert placed.embedder is not None
