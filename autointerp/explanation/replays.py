@@ -34,7 +34,7 @@ _OTHERS = (platform.python_version(), version("jinja2"), np.__version__, PIL.__v
 """Versions of what else has a part in what is drawn, cut out and asked."""
 
 _TOGETHER = 128
-"""Outcomes."""
+"""Outcomes that are written at once."""
 
 
 class Outcome(NamedTuple):
@@ -96,7 +96,7 @@ class Replays:
         return np.fromiter((int(feature) for feature in found if feature.isdecimal()), np.int64)
 
     def find(self, feature: int, cache: Cache) -> Outcome | None:
-        """The outcome that is kept of a feature, as of now; None where it has to be worked out."""
+        """The outcome that is kept of a feature, with the time of now; None where it has to be worked out."""
         stored = cache.get(f"{self._prefix}{feature}")
         if stored is None or stored.get("by") != self.made_by:
             return None
@@ -116,7 +116,8 @@ class Replays:
 
     async def keep(self, explanation: Explanation, line: ExchangeLine | None, heard: Heard, cache: Cache) -> None:
         """Keeps an outcome, unless a question failed or was asked twice: it may come out otherwise the next time."""
-        # Not as the answers are in the cache by now: another process may have been given others to the same questions.
+        # The stamps are those of the answers that were heard; the cache may by now hold those that another process was
+        # given to the same questions.
         if not all(heard.answers.values()):
             return
         self._waiting[f"{self._prefix}{explanation.feature}"] = {

@@ -150,6 +150,8 @@ Larger images are taken for decompression bombs; Pillow's own limit for a warnin
 
 SHRINKS = (8, 4, 2)
 """JPEG can be decoded at one in so many pixels each way, faster than at full size."""
+SMALL = 2**22
+"""Pixels of a small image: whether a JPEG comes in several passes, and takes memory for that, then matters little."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -199,13 +201,11 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """The same without Pillow."""
+    """Pixels that were decoded without Pillow; `size` and `shrink` are as in `Decoded`."""
 
     image: Pixels
     size: tuple[int, int]
-    """As of `Decoded`."""
     shrink: int
-    """As of `Decoded`."""
 
     @property
     def nbytes(self) -> int:
@@ -262,7 +262,7 @@ def decoding(
 
 
 def decode_plainly(data: bytes, *, at_most: int, max_pixels: int = MAX_PIXELS) -> Plain | None:
-    """As `decode`, in half the time, of a small and usual JPEG alone; None for all else.
+    """Decodes a small and usual JPEG as `decode` does, in half the time; gives None for all else.
 
     Args:
         data: a file's bytes.
@@ -277,10 +277,6 @@ def decode_plainly(data: bytes, *, at_most: int, max_pixels: int = MAX_PIXELS) -
     with ROOM.taking((4 + _PROGRESSIVE) * size[0] * size[1]):
         image = decoded_jpeg(data, smaller, shrink)
     return Plain(image, size, shrink) if image is not None else None
-
-
-SMALL = 2**22
-"""Pixels of a small image: whether a JPEG comes in several passes, and takes memory for that, then matters little."""
 
 
 def digest_of(source: bytes | Path) -> str:

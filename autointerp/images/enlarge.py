@@ -11,7 +11,7 @@ try:
     import cykooz_resizer as fast
 except ImportError:
     fast = None
-    """It comes for the usual processors only. Pillow's result differs by a few of 255 levels and no eye sees it."""
+    """The library comes for the usual processors only. Pillow's result differs by a few of 255 levels."""
 
 
 class _Tools(local):

@@ -49,7 +49,7 @@ class Seen:
 
 
 Row = tuple[str, int, int, str, int, int, bytes, bytes, bytes]
-"""Path, size, time, SHA-256, width, height, hash, thumb and seal; of whatever else in a damaged file."""
+"""Path, size, time, SHA-256, width, height, hash, thumb and seal; in a damaged file each may be of any type."""
 Stamp = tuple[int, int]
 """Bytes of a file, and when it was written, in nanoseconds."""
 

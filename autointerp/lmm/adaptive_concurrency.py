@@ -76,8 +76,8 @@ class Adaptive:
             now: the same clock.
             load: requests in flight when it was sent, itself included.
             used: whether the limit was really reached: one that nobody reaches says nothing about the endpoint.
-            seconds: that the endpoint took, where they are known; all that a slow client takes besides would look like
-                a queue at the endpoint.
+            seconds: the time that the endpoint took, where it is known; what a slow client takes besides would look
+                like a queue at the endpoint.
         """
         took = now - began if seconds is None else seconds
         self._latency += (took - self._latency) * (0.1 if self._latency else 1.0)

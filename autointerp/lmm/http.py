@@ -32,7 +32,7 @@ class Sent(NamedTuple):
     raw_headers: Iterable[tuple[bytes, bytes]]
     content: bytes
     seconds: float
-    """From when the question was sent to the first byte of the answer, less what this process was late to notice it."""
+    """Time from the last byte sent to the first byte of the answer, less the delay with which it was noticed here."""
 
     @property
     def text(self) -> str:
@@ -94,7 +94,7 @@ class Wire:
     async def _watched(
         self, session: "aiohttp.ClientSession", url: str, data: bytes | io.BytesIO, stamp: "_Stamp"
     ) -> AsyncIterator["aiohttp.ClientResponse"]:
-        """The answer as soon as its first bytes are there, of which the process's own delay is known until then."""
+        """Gives the answer as soon as its first bytes are there; until then it is measured how late the process is."""
         with self._lateness.watching():
             response = await session.post(url, data=data, allow_redirects=False, trace_request_ctx=stamp)
         async with response:

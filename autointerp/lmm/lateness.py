@@ -1,4 +1,4 @@
-"""Tells a slow client from a slow endpoint: how late this process comes to what is ready."""
+"""Measures how late this process notices what is ready, so that a slow client is not taken for a slow endpoint."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 BEAT = 0.05
 """Seconds between two looks at the clock."""
 WEIGHT = 0.1
-"""Of the latest look in the mean, which so speaks of the last half second."""
+"""The share that the latest look has in the mean, which so covers about the last ten looks, half a second."""
 LEAST = 0.001
-"""Seconds that an answer takes at least, however late it was noticed."""
+"""Seconds that an answer is said to take at least, however late it was noticed."""
 
 
 class Lateness:
@@ -21,7 +21,7 @@ class Lateness:
 
     def __init__(self) -> None:
         self.seconds = 0.0
-        """Mean of the last looks."""
+        """The mean delay over the last looks."""
         self._waiting = 0
         self._beating = False
 

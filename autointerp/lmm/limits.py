@@ -75,7 +75,7 @@ class Limiter:
         Args:
             slot: left already.
             limits: what the answer stated of the endpoint's limits.
-            seconds: that the endpoint took; None for as long as the slot was held.
+            seconds: the time that the endpoint took; None where it is the time for which the slot was held.
         """
         if self._steered is None:
             self._gate.answered(slot.began, slot.ended, slot.load, limits, seconds)

@@ -264,7 +264,7 @@ class Posted(NamedTuple):
     body: Mapping[str, object]
     limits: Limits | None
     seconds: float
-    """As of `Sent`."""
+    """What `Sent` says."""
 
 
 @dataclass(eq=False)

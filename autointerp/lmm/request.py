@@ -124,7 +124,7 @@ class Completion:
     limits: Limits | None = None
     """What it stated of its rate limits."""
     seconds: float | None = field(default=None, compare=False)
-    """That the endpoint took, without what this process took; None where nobody measured them."""
+    """The time that the endpoint took, without what this process took; None where nobody measured it."""
 
 
 def asked_again(request: Request, completion: Completion, problem: str) -> Request:

@@ -15,14 +15,14 @@ _LISTS = ("verdicts", "margin")
 _STRATUM = ("active", "stratum", "likeness")
 """What many verdicts share: each combination is written once, in `kinds`, and what is None is left out there."""
 _WEIGHT = "weight"
-"""Is shared too where it follows from these."""
+"""What is shared too where it follows from these."""
 _SHARED = frozenset((*_STRATUM, _WEIGHT))
 _OWN = tuple(name for name in Verdict.model_fields if name not in (*_STRATUM, _WEIGHT))
 """What each verdict has of its own: a column each, which is left out where every value of it is None."""
 _EXACT = 2.0**53
 """Below it every whole number is a float."""
 _MOST = 100_000
-"""Verdicts that columns hold, which say one in four bytes and take 1,400 of memory for it; more stay a list."""
+"""Verdicts that columns hold at most: one takes 4 bytes of a line and 1,400 of memory. More stay a list."""
 
 
 def _columns(verdicts: Sequence[Verdict]) -> dict[str, object]:
