@@ -1,5 +1,6 @@
 """The records that stages hand to each other: features with their evidence, explanations, scores, failures."""
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -342,6 +343,11 @@ class Scored(Record):
         A model's yes or no has no interval, and is never undetermined.
         """
         return self.high - self.low > UNDETERMINED + 1e-9 and self.details.get("form") != "lmm"
+
+    def number(self, detail: str) -> float | None:
+        """A detail that is a finite number; None where the score does not have it, or has something else there."""
+        value = self.details.get(detail)
+        return float(value) if isinstance(value, float | int) and abs(value) <= sys.float_info.max else None
 
 
 class Unscored(Record):

@@ -228,22 +228,16 @@ class _Reader:
         if not isinstance(s, Scored):
             return
         self.add(place, s.feature, stage, low=s.low, undetermined=float(s.undetermined))
-        self.add(place, s.feature, stage, unanswered=plain(s, "unanswered"), unsure=plain(s, "unsure"))
+        self.add(place, s.feature, stage, unanswered=s.number("unanswered"), unsure=s.number("unsure"))
         self.add(place, s.feature, stage, "control", **{name: c.value for name, c in s.controls.items()})
         self.judging += s.usage
         self.judges |= {s.judge} if s.judge else set()
         if s.scorer == "relevance":
             # The value is the label's share, or that is a detail where the value is the model's yes or no.
             named = s.details.get("form") == "lmm"
-            label_share = plain(s, "label_share") if named else s.value
-            effect = {name: plain(s, name) for name in ("lift", "lift_low", "lift_high")}
-            self.add(place, s.feature, stage, label_share=label_share, p=plain(s, "p_fisher"), **effect)
+            label_share = s.number("label_share") if named else s.value
+            effect = {name: s.number(name) for name in ("lift", "lift_low", "lift_high")}
+            self.add(place, s.feature, stage, label_share=label_share, p=s.number("p_fisher"), **effect)
             self.add(place, s.feature, stage, named=s.value if named else None)
-            if (base := plain(s, "label_base_rate")) is not None:
+            if (base := s.number("label_base_rate")) is not None:
                 self.base_rate, self.exact = base, s.details.get("base_rate_exact") is not False
-
-
-def plain(score: Scored, detail: str) -> float | None:
-    """Returns a detail that is a number; None where the score does not have it."""
-    value = score.details.get(detail)
-    return value if isinstance(value, float | int) else None

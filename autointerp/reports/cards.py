@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from autointerp.candidates import Candidate, Cluster
 from autointerp.dump.format import DumpInfo
-from autointerp.reports.aggregates import plain
 from autointerp.reports.exchanges import Conversation, conversation
 from autointerp.reports.hierarchy import Family, Hierarchy
 from autointerp.reports.image_rows import ImageRows, PictureRow
@@ -59,7 +58,7 @@ def _figures(explanation: Explanation, score: Score | None) -> dict[str, PartSco
         return {}
     if explanation.parts:
         return {part.text: part for part in score.parts}
-    text, precision, recall = explanation.text, plain(score, "precision"), plain(score, "recall")
+    text, precision, recall = explanation.text, score.number("precision"), score.number("recall")
     if precision is None or recall is None:
         return {}
     whole = PartScore(text=text, value=score.value, low=score.low, high=score.high, precision=precision, recall=recall)

@@ -128,8 +128,8 @@ def _values(scores: Iterable[Score]) -> tuple[Floats, dict[str, Floats]]:
     for s in scores:
         if isinstance(s, Scored) and s.scorer == SCORER:
             features.append(s.feature)
-            own = s.details.get(CAREFUL)
-            rows.append(s.value if own is None else float(own))
+            own = s.number(CAREFUL)
+            rows.append(s.value if own is None else own)
             rows.extend(s.controls[name].value if name in s.controls else math.nan for name in CONTROLS)
     ids, table = np.array(features, np.int64)[::-1], np.array(rows, float).reshape(-1, 1 + len(CONTROLS))[::-1]
     # Read from behind, the first line of a feature is its last.

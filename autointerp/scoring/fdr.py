@@ -64,8 +64,8 @@ def discoveries(scores: Iterable[Score], *, level: float = LEVEL) -> Discoveries
     """
     p: dict[int, float] = {}
     for score in scores:
-        if isinstance(score, Scored) and (value := score.details.get("p_fisher")) is not None:
-            p[score.feature] = float(value)
+        if isinstance(score, Scored) and (value := score.number("p_fisher")) is not None:
+            p[score.feature] = value
     return discovered(np.array(list(p), np.int64), np.array(list(p.values()), float), level=level)
 
 

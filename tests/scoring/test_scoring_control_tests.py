@@ -2,6 +2,7 @@ import pytest
 
 from autointerp.schema import Control, Score, Scored
 from autointerp.scoring.control_tests import CONTROLS, headline, separations
+from autointerp.scoring.fdr import discoveries
 
 
 def run_of(own: float, n: int, **controls: float) -> list[Score]:
@@ -110,3 +111,13 @@ def test_random_weights_are_compared_over_other_features():
 def test_a_run_without_controls_has_no_headline():
     assert headline(separations(run_of(0.8, 10))) is None
     assert headline(separations([])) is None
+
+
+def test_a_detail_that_is_no_number_counts_as_missing():
+    odd = [
+        s.model_copy(update={"details": {"careful_f1": "abc", "p_fisher": "x"}}) for s in run_of(0.8, 10, constant=0.1)
+    ]
+
+    assert odd[0].number("careful_f1") is None
+    assert separations(odd) == separations(run_of(0.8, 10, constant=0.1))
+    assert discoveries(odd).n_tested == 0
