@@ -85,7 +85,7 @@ def stages(downloads: Path, work: Path, seed: int) -> list[DemoImage]:
     if not (work / CODER / INFO).exists():
         run(work, "train", "transcoder", ACTIVATIONS, "--out", CODER, *TRAIN, *drawn, "--resume")
     if not (work / FULL).exists():
-        run(work, "harvest", IMAGES, FULL, "--labels", LABELS, "--coder", CODER, "--store", "bytes", *HARVEST, *drawn)
+        run(work, "harvest", IMAGES, FULL, "--labels", LABELS, "--coder", CODER, *HARVEST, *drawn)
     return regrouped(laid_out(work), work / ACTIVATIONS / IMAGES_FILE)
 
 
