@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from figures import machine, stated, verdict
+from figures import cpu_of_children, machine, stated, verdict
 from pipeline import write_dump
 from stub import running
 
@@ -42,10 +42,9 @@ main()
 
 def cpu(*command: str) -> float:
     """Seconds of one run."""
-    before = os.times()
+    before = cpu_of_children()
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return cpu_of_children() - before
 
 
 def loaded() -> list[str]:

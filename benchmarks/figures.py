@@ -26,6 +26,20 @@ def _processor() -> str:
     return platform.processor() or "unknown processor"
 
 
+def cpu_of_children() -> float:
+    """Seconds of CPU, user and system, of all processes that this one started and that have ended."""
+    now = os.times()
+    return now.children_user + now.children_system
+
+
+def put_between(page: Path, text: str, marks: tuple[str, str]) -> None:
+    """Replaces what stands between two marks of a page."""
+    before, first, rest = page.read_text().partition(marks[0])
+    _, second, after = rest.partition(marks[1])
+    assert second, f"{page} has no {marks[0]} before {marks[1]}"
+    page.write_text(f"{before}{first}\n\n{text}\n\n{second}{after}")
+
+
 def stated(values: Sequence[float], digits: int = 1) -> str:
     """`median (least to most of n)`."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f} of {len(values)})"

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from dumps import photograph, write_dump
-from figures import machine
+from figures import cpu_of_children, machine
 
 from autointerp.dump.reader import open_dump
 from autointerp.estimation.forecast import make_explainer
@@ -57,12 +57,12 @@ def replay(dump: Path, run: Path, cache: Path, workers: int, features: int) -> t
     command += ["--model", MODEL, "--base-url", NOBODY]
     if workers > 1:
         command += ["--workers", str(workers)]
-    before, began = os.times(), time.perf_counter()
+    before, began = cpu_of_children(), time.perf_counter()
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    took, after = time.perf_counter() - began, os.times()
+    took, cpu = time.perf_counter() - began, cpu_of_children() - before
     told = json.loads(done.stdout)
     assert told["done"] == features, told
-    return took, after.children_user + after.children_system - before.children_user - before.children_system
+    return took, cpu
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ python benchmarks/warm.py
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dumps import photograph, write_dump
-from figures import machine, stated, verdict
+from figures import cpu_of_children, machine, stated, verdict
 from stub import running
 
 WAIT = 0.2
@@ -37,7 +36,7 @@ class Took(NamedTuple):
 
 def explain(dump: Path, run: Path, cache: Path, url: str, features: int, in_flight: int) -> Took:
     """One process."""
-    before, began = os.times(), time.perf_counter()
+    before, began = cpu_of_children(), time.perf_counter()
     command = [sys.executable, "-m", "autointerp", "explain", dump, "--run", run, "--cache", cache, "--json"]
     command += [
         "--features",
@@ -50,8 +49,7 @@ def explain(dump: Path, run: Path, cache: Path, url: str, features: int, in_flig
         url,
     ]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    process, after = time.perf_counter() - began, os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    process, cpu = time.perf_counter() - began, cpu_of_children() - before
     told = json.loads(done.stdout)
     assert told["done"] == features, told
     return Took(told["seconds"], process, cpu)

@@ -18,6 +18,7 @@ from benchmarks.coders.opening import LIBRARIES
 from benchmarks.coders.runs import ALIKE, BATCH, DEFAULTS, KINDS, K, Plan, Run, run
 from benchmarks.coders.speed import Timed, timed
 from benchmarks.coders.tables import BESIDE, table, verdicts
+from benchmarks.figures import put_between
 
 HERE = Path(__file__).parent
 STEPS = 1200
@@ -69,14 +70,11 @@ def _write(runs: list[Run], times: list[Timed], text: str, n: int) -> None:
     about = {name: version(name) for name in (*LIBRARIES, "torch")}
     figures = {"libraries": about, "runs": [r.figures() for r in runs], "times": [asdict(t) for t in times]}
     (HERE / "table.json").write_text(json.dumps(figures, indent=1) + "\n")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- figures -->")
-    _, _, after = rest.partition("<!-- /figures -->")
     of = (
         f"Means over {n} populations and half their 95 % intervals; {STEPS} steps of {BATCH} tokens, {K} latents on a "
         f"token. {', '.join(f'{name} {number}' for name, number in about.items())}."
     )
-    readme.write_text(f"{before}<!-- figures -->\n\n{of}\n\n{text}\n\n<!-- /figures -->{after}")
+    put_between(HERE / "README.md", f"{of}\n\n{text}", ("<!-- figures -->", "<!-- /figures -->"))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
+from benchmarks.figures import put_between
 from benchmarks.truth.brief import put
 from benchmarks.truth.features import AGAIN, KINDS
 from benchmarks.truth.judges import GOOD, JUDGES, PERFECT, STUBBORN, WEAK
@@ -111,11 +112,8 @@ def write(records: Sequence[Record], taken: Sequence[Taken], text: str, settings
     """table.json, and the part of README.md between its two marks."""
     figures = {"settings": settings, "protocols": summarise(records), "widths": [asdict(t) for t in taken]}
     (HERE / "table.json").write_text(json.dumps(rounded(figures), indent=1, ensure_ascii=False) + "\n")
-    readme = HERE / "README.md"
-    before, _, rest = readme.read_text().partition("<!-- figures -->")
-    _, _, after = rest.partition("<!-- /figures -->")
     of = f"Of {settings['features']} features in {settings['images']:,} images, seed {settings['seed']}."
-    readme.write_text(f"{before}<!-- figures -->\n\n{of}\n\n{text}\n\n<!-- /figures -->{after}")
+    put_between(HERE / "README.md", f"{of}\n\n{text}", ("<!-- figures -->", "<!-- /figures -->"))
     put()
 
 
