@@ -45,5 +45,7 @@ test:
 test-all: test
 	$(PYTEST) -m long
 
+# docs/commands.md from the commands, and the site of all pages in site/.
 docs:
 	$(BIN)/python scripts/command_docs.py
+	$(BIN)/python scripts/site.py

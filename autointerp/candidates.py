@@ -30,19 +30,20 @@ class Cluster(Record):
     members: Several[int]
     """Indices of its candidates."""
     best: int
-    """Index of the member with the highest score."""
+    """Index of the member by which it was judged."""
     score: float
-    """Mean of its members, in [0, 1]."""
+    """Of that member, in [0, 1]."""
     p: float
-    """Of its wordings together (twice the median, at most), corrected for the number of clusters (Holm 1979)."""
+    """Against chance, corrected for the number of clusters (Holm 1979). Of one of several explanations: against that it
+    tells nothing which the others do not."""
     kept: bool
-    """Whether it beats chance; the best member then is one of the feature's explanations."""
+    """Whether it beats chance."""
     adds: bool = True
-    """Of a kept one: whether it accounts for images that better ones do not. The disjunction leaves the others out."""
-    share_score: float
-    """Share of it in what a sampler by score draws: its members' scores among those of all."""
-    share_ips: float
-    """The same under inverse probability weights: by its mean score, however often it was sampled."""
+    """Of a kept one: whether it is one of the feature's explanations. The others were not told apart from these."""
+    share_score: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Earlier versions told the share of it in what a sampler by score draws, and"""
+    share_ips: float | None = Field(default=None, exclude_if=lambda value: value is None)
+    """the same under inverse probability weights."""
 
     @property
     def size(self) -> int:
@@ -62,7 +63,7 @@ class Sampled(Record):
     candidates: Several[Candidate] = ()
     """A reply that saw several unrelated properties stands here as one for each of them if meanings are told apart."""
     clusters: Several[Cluster] = ()
-    """The largest share under inverse probability weights first; empty where only the best was wanted."""
+    """The explanations first; empty where only the best was wanted."""
     collapse: float | None = None
     """Chance that two different candidates mean the same; None where meanings were not told apart, or of one alone."""
     beats_chance: bool = False
@@ -73,7 +74,7 @@ class Sampled(Record):
     @property
     def kept(self) -> tuple[Candidate, ...]:
         """The explanations chosen, in the order of their clusters."""
-        return tuple(self.candidates[c.best] for c in self.clusters if c.kept)
+        return tuple(self.candidates[c.best] for c in self.clusters if c.kept and c.adds)
 
     @property
     def frequent_is_best(self) -> bool | None:

@@ -71,12 +71,31 @@ def one_line(text: str) -> str:
     return " ".join(printable(without_secrets(text)).split())
 
 
+def excerpt(text: str, most: int = 200) -> str:
+    """Foreign text as one line of at most so many characters, cut after a sentence or else between words.
+
+    Args:
+        text: what another program said.
+        most: characters.
+    """
+    line = one_line(text)
+    if len(line) <= most:
+        return line
+    whole, dot, _ = line[:most].rpartition(". ")
+    return whole if dot else line[: most - 2].rpartition(" ")[0] + " …"
+
+
 def printable(text: str) -> str:
     """The text with a space for each character that is not printable.
 
     Among these are escapes and other control characters, those that turn the direction of writing, and invisible ones.
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def plain_cell(text: str) -> str:
+    """A text for a table, with an apostrophe in front where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def without_secrets(text: str) -> str:

@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.schema import BAND_STRATA, Exemplar, Feature, ImageRow
+from autointerp.schema import BAND_STRATA, Counterfactual, Exemplar, Feature, ImageRow
 from autointerp.settings import ExplainSettings
 
 Images = Mapping[int, ImageRow]
@@ -20,6 +20,8 @@ class Shown:
 
     active: tuple[Exemplar, ...]
     contrast: tuple[Exemplar, ...]
+    pairs: tuple[Counterfactual, ...] = ()
+    """Active images that are shown without a region too, in the order of `active`."""
 
 
 def duplicate_keys(image: ImageRow) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What training needs that the core does not; loads none of it."""
+"""What training and making pictures need that the core does not; loads none of it."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -7,6 +7,9 @@ from autointerp.errors import ExtraError
 
 TRAIN = ("torch", "safetensors", "scipy", "imagehash")
 """Modules of the extra `train`."""
+
+GENERATE = ("diffusers", "torch", "transformers", "accelerate")
+"""Modules of the extra `generate`."""
 
 RL = ("torch", "transformers", "accelerate", "datasets", "trl")
 """Modules of the extra `rl`."""

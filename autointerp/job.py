@@ -16,13 +16,14 @@ from autointerp.evidence import Images
 from autointerp.lmm.exchanges import Heard
 from autointerp.lmm.gateway import Tally
 from autointerp.lmm.limits import Limiter
-from autointerp.lmm.outcomes import DEFERRED, Failure
+from autointerp.lmm.outcomes import DEFERRED, ENDED, Failure
 from autointerp.lmm.trust import is_known_place, remember_place
 from autointerp.pipeline import Stop
 from autointerp.remote.path import AnyPath, Location, RemotePath, as_path
 from autointerp.runs.exchanges import ExchangeLine, packed
-from autointerp.runs.folder import DumpReference, Run, RunWriter
+from autointerp.runs.folder import Run, RunWriter
 from autointerp.runs.index import Ints
+from autointerp.runs.info import DumpReference
 from autointerp.schema import Explanation, FailureRecord, Feature
 from autointerp.unexplainable import NEVER_FIRED, UNEXPLAINABLE
 
@@ -119,6 +120,10 @@ class JobResult:
     stopped: str | None = None
     """Why the job ended early: `interrupted`, `OVER_BUDGET` or `WORKER_FAILED`."""
     notes: list[str] = field(default_factory=list)
+    judging: str = ""
+    """Of scoring: which judging of the run was gone on with, by its name in run.json."""
+    judge: str | None = None
+    """How `--judge` names that judging; None for the first one, which is shown unasked."""
     headline: str | None = None
     """What should be read before anything else: whether the controls separate."""
 
@@ -221,6 +226,8 @@ class Recorder:
             return False
         if "over_budget" in kinds:
             self.stop.ask(OVER_BUDGET)
+        if ENDED in kinds:
+            return True  # what ended it is told instead
         if DEFERRED in kinds:
             self.result.deferred += 1
         else:
@@ -230,7 +237,7 @@ class Recorder:
 
     def _is_postponed(self, kinds: Set[str]) -> bool:
         early = self.outbox is not None and not self.outbox.final
-        return DEFERRED in kinds or (bool(kinds) and early)
+        return DEFERRED in kinds or ENDED in kinds or (bool(kinds) and early)
 
     def gap(self, record: FailureRecord) -> None:
         """A judgement stayed unanswered, though its feature was scored without it."""

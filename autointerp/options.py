@@ -10,9 +10,9 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from difflib import get_close_matches
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
@@ -22,8 +22,10 @@ from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
-from autointerp.errors import AutointerpError, SettingsError, one_line
+from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
+from autointerp.interactive import progressing
+from autointerp.keywords import Keyword, speaking_python
 from autointerp.record import Record
 
 Steps = tuple[str, ...]
@@ -141,12 +143,11 @@ class Command(Settings):
         Raises:
             SettingsError: the command has no such option, or it does not take the value.
         """
+        names = {leaf.key: leaf.name for leaf in leaves(cls)}
         for key, value in options.items():
             if isinstance(value, (str, Path)) and "\0" in str(value):
                 # No file has such a name, and whoever opens one says so in many ways.
-                raise SettingsError(
-                    f"{key.replace('_', '-')}: there is a NUL in {one_line(str(value))!r}; leave it out"
-                )
+                raise SettingsError(f"{names.get(key, key)}: there is a NUL in {one_line(str(value))!r}; leave it out")
         try:
             return cls.model_validate(_nested(cls, options))
         except ValidationError as e:
@@ -205,7 +206,7 @@ class Leaf:
     @property
     def help(self) -> str:
         """Returns the help text."""
-        return " ".join((self.option.help or _docstring(self.record, self.targets[0].path[-1])).split())
+        return " ".join((self.option.help or docstring_of(self.record, self.targets[0].path[-1])).split())
 
     @property
     def required(self) -> bool:
@@ -304,7 +305,7 @@ def _walk(
         )
 
 
-def _docstring(record: type[BaseModel], name: str) -> str:
+def docstring_of(record: type[BaseModel], name: str) -> str:
     """What stands under a field of a record, or of one that it is made from."""
     for base in record.__mro__:
         if name in vars(base).get("__annotations__", {}):
@@ -361,7 +362,9 @@ def _nested(command: type[Settings], options: Mapping[str, object]) -> dict[str,
     out = {name: _whole(fields[name], options[name]) for name in whole}
     single = {name: value for name, value in options.items() if name not in whole}
     if unknown := sorted(single.keys() - by_key.keys()):
-        raise SettingsError(f"{unknown[0]}: no such option; there is {', '.join(by_key)}")
+        near = get_close_matches(unknown[0], by_key, n=1)
+        meant = f"do you mean {near[0]}? There" if near else "there"
+        raise SettingsError(f"{unknown[0]}: no such option; {meant} is {', '.join(by_key)}")
     given = [(by_key[name], value) for name, value in single.items()]
     made = {p.within for leaf, value in given for p in leaf.targets if p.switch and value not in (None, False)}
     for leaf, value in given:
@@ -422,20 +425,20 @@ def said(command: type[Settings], error: ValidationError) -> str:
     place = tuple(part for part in first["loc"] if isinstance(part, str))
     leaf = next((o for o in leaves(command) if any(p.path == place[: len(p.path)] for p in o.targets)), None)
     reason = str(first["msg"]).removeprefix("Value error, ")
+    if "options" in (context := first.get("ctx", {})):
+        return str(context["options"])
     if leaf is None:
         # A check of a whole record names the options itself.
-        return reason
+        return f"{'.'.join(place)}: no such setting" if first["type"] == "extra_forbidden" else reason
     if first["type"] == "missing":
         return leaf.option.missing or f"{leaf.name}: it is required and not given"
-    if first["type"] == "value_error" and reason.startswith("--"):
-        return reason
     value = first["input"]
     value = value[0] if isinstance(value, list) and len(value) == 1 else value
     return f"{leaf.name} {value!r}: {reason[0].lower()}{reason[1:]}"
 
 
-_OPTION = re.compile(r"(`[^`]*`)|(?<![\w-])(--[a-z][a-z-]*)( (?=['\"\d]))?")
-"""A command between backticks, or an option, with the space after it if its value follows."""
+_OPTION = re.compile(r"(`[^`]*`)|(?<![\w-])(--[a-z][a-z-]*)")
+"""A command between backticks, or an option."""
 
 
 def mentioned(command: type[Settings], text: str) -> list[Leaf]:
@@ -445,26 +448,20 @@ def mentioned(command: type[Settings], text: str) -> list[Leaf]:
     return list({leaf.key: leaf for leaf in found if leaf is not None}.values())
 
 
-@contextmanager
-def _as_keywords(command: type[Settings]) -> Iterator[None]:
-    """Names options in what is wrong as Python has them."""
-    by_name = {written: leaf for leaf in leaves(command) for written in leaf.names}
-
-    def keyword(found: re.Match[str]) -> str:
-        leaf = by_name.get(found[2] or "")
-        return found[0] if leaf is None else f"{leaf.key}=" if found[3] else leaf.key
-
-    try:
-        yield
-    except AutointerpError as e:
-        e.args = (_OPTION.sub(keyword, str(e)),)
-        raise
+def _keywords(command: type[Settings]) -> dict[str, Keyword]:
+    """The options of a command as Python has them, by all their names."""
+    found = {
+        name: Keyword(leaf.key, leaf.choices) for leaf in leaves(command) for name in (*leaf.option.was, *leaf.names)
+    }
+    turned = (leaf for leaf in leaves(command) if leaf.option.negative is not None)
+    return found | {str(leaf.option.negative): Keyword(leaf.key, value="False") for leaf in turned}
 
 
 class Work(Generic[R]):
     """The function that does the work of a command; its module is loaded when it is first called.
 
-    Called with a command's arguments by place, its options as keywords, and whole records by field.
+    Called with a command's arguments by place, its options as keywords, and whole records by field. In a notebook it
+    shows how far it is, unless `progress=False` is given.
 
     Args:
         record: the settings of the command.
@@ -518,8 +515,9 @@ class Work(Generic[R]):
         given = dict(zip(by_place, args, strict=False))
         if twice := given.keys() & keywords.keys():
             raise TypeError(f"{self.__name__}() got {sorted(twice)[0]} twice")
-        handed_on = {name: keywords.pop(name) for name in HANDED_ON if name in keywords}
-        with _as_keywords(self.record):
+        apart = {name: keywords.pop(name, None) for name in HANDED_ON}
+        handed_on = {name: value for name, value in apart.items() if value is not None}
+        with progressing(handed_on), speaking_python(partial(_keywords, self.record)):
             return self.run(self.record.given(given | keywords), **handed_on)
 
 

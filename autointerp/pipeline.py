@@ -28,10 +28,21 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason: str | None = None
+        self._told: list[Callable[[], None]] = []
+        self.saying = STOPPING
+        """What the first Ctrl-C has said."""
 
     def ask(self, reason: str) -> None:
         """Asks the work to stop; the first reason is kept."""
         self.reason = self.reason or reason
+        for tell in self._told:
+            tell()
+
+    def tells(self, whom: Callable[[], None]) -> None:
+        """Has somebody told whose work nobody should wait for; a call for each time that it is asked to stop."""
+        self._told.append(whom)
+        if self.reason is not None:
+            whom()
 
     @contextmanager
     def on_interrupt(self, say: Callable[[str], None]) -> Iterator[None]:
@@ -46,7 +57,7 @@ class Stop:
             heard += 1
             if heard == 1:
                 self.ask("interrupted")
-                say(STOPPING)
+                say(self.saying)
             else:
                 _interrupt(before, None)
 
@@ -86,7 +97,7 @@ class Stop:
             if seen == 1:
                 # Not by way of sys.stderr, in the middle of whose writing the signal may have come.
                 with suppress(OSError):
-                    os.write(2, f"{STOPPING}\n".encode())
+                    os.write(2, f"{self.saying}\n".encode())
             self.ask("interrupted")
             if max(seen, sent) > 1:
                 _interrupt(before, frame)

@@ -1,6 +1,7 @@
 """Processes of this machine, and what those that are gone have left."""
 
 import os
+import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -30,10 +31,18 @@ def is_running(pid: int) -> bool:
 
 
 def draft_of(file: Path) -> Path:
-    """Where this process writes a file before it takes its place; drafts of processes that are gone are removed."""
+    """Where this process writes a file or folder that then takes its place; removes drafts of processes now gone."""
     ours = f".{file.name}.{os.getpid()}.part"
     for other in file.parent.glob(f".{file.name}.*.part"):
         pid = other.name.split(".")[-2]
         if pid.isdecimal() and (other.name == ours or not is_running(int(pid))):
-            other.unlink(missing_ok=True)
+            remove(other)
     return file.with_name(ours)
+
+
+def remove(draft: Path) -> None:
+    """Removes a file or a folder, where there is one."""
+    if draft.is_dir():
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        draft.unlink(missing_ok=True)

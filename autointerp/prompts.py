@@ -32,7 +32,7 @@ class Slot:
     def __init__(self, index: int, rendering: str) -> None:
         self._index = index
         self.rendering = rendering
-        """`outline`, `crop`, `mask`, `full` or `sheet`."""
+        """`outline`, `crop`, `mask`, `full`, `erased` or `sheet`."""
 
     def __str__(self) -> str:
         return f"\x02{self._index}\x03"
@@ -48,9 +48,11 @@ class ShownImage:
     """`strong`, `weaker`, a number, or empty."""
     slots: tuple[Slot, ...]
     """Its pictures."""
+    without: "ShownImage | None" = None
+    """Of an active image: itself without a region, on which the feature is silent; numbered among the silent ones."""
 
 
-_FIELDS = frozenset(("number", "level", "slots", "rendering"))
+_FIELDS = frozenset(("number", "level", "slots", "rendering", "without"))
 _OF_LOOPS = frozenset(("first", "last", "index", "index0", "length"))
 
 Value = str | int | bool | ShownImage | Slot | Sequence["Value"] | Mapping[str, str]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+_MOST = 10**18
+"""Numbers below it are short."""
 _TOO_DEEP = "it is nested too deeply"
 
 
@@ -30,10 +32,13 @@ def in_short(value: object) -> str:
     """A value that was expected to be another, for a message: itself where it is short, else its start or its kind."""
     if isinstance(value, str):
         return repr(value) if len(value) <= 40 else f"{value[:40]!r}…"
-    return repr(value) if value is None or isinstance(value, (bool, float)) else f"a {type(value).__name__}"
+    if value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < _MOST):
+        return repr(value)
+    return "a number of many digits" if isinstance(value, int) else f"a {type(value).__name__}"
 
 
 def first_fault(error: "ValidationError", whole: str = "line") -> str:
     """The first thing that is wrong with a record, after the dotted name of its field, or `whole` for the record."""
     first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or whole}: {first['msg']}"
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return f"{'.'.join(map(str, first['loc'])) or whole}: {said}"

@@ -155,6 +155,12 @@ class DomainReply(Reply):
         return self
 
 
+class SteerReply(Reply):
+    """Says in the model's own words what a steered vision tower showed it."""
+
+    text: Annotated[str, Field(min_length=1)]
+
+
 Fit = Literal["yes", "unsure", "no"]
 _COMMENTED = re.compile(
     r"(yes|unsure|no)\s*(?:[.!]+|\(([^()]*)\)[.!]*|[,;:]\s*(.*)|\s[-\u2013\u2014]+\s(.*))", re.DOTALL

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, FiniteFloat
 
 from autointerp.candidates import Sampled
+from autointerp.interactive import Here, Shown
 from autointerp.record import Record, Several
+from autointerp.steered import Steered
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class Box:
     def height(self) -> int:
         """Returns the height in pixels."""
         return self.y1 - self.y0
+
+    @property
+    def corners(self) -> tuple[int, int, int, int]:
+        """Returns left, top, right and bottom, as Pillow takes them."""
+        return self.x0, self.y0, self.x1, self.y1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +98,15 @@ class FeatureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class Feature(Shown):
     """A latent with its evidence."""
 
     row: FeatureRow
     exemplars: tuple[Exemplar, ...]
     active_above: float = 0.0
     """The feature fires on an image when its activation is greater than this; raw units."""
+    origin: Here | None = field(default=None, compare=False, repr=False)
+    """The dump that it was read from, whose images a notebook shows."""
 
     @property
     def id(self) -> int:
@@ -201,7 +210,28 @@ class DomainFinding(Record):
     """What was seen before the checklist, in the explainer's words; empty in runs of earlier versions."""
 
 
-class Explanation(Record):
+Erasure = Literal["mean", "blur", "inpaint"]
+"""How a region is taken away: filled with the mean of what borders it; with the image blurred by half the region's
+shorter side, which leaves its broad colours; or with the smoothest surface that meets what borders it."""
+
+
+class Counterfactual(Record):
+    """An image that was shown as active, without a region: the feature is silent on it, as the network says."""
+
+    image: int
+    box: tuple[int, int, int, int]
+    """The region that was taken away: x0, y0, x1, y1 in pixels of the image."""
+    how: Erasure | Literal["edited"]
+    """What it was filled with; `edited` where an image model painted it anew."""
+    activation: FiniteFloat
+    """Of the feature on the image without the region, in raw units."""
+    picture: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$", exclude_if=lambda value: value is None)
+    """Where it was painted: SHA-256 of the picture that was shown, which lies in the run's folder `pictures`."""
+    size: tuple[int, int] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Width and height of that picture in pixels."""
+
+
+class Explanation(Record, Shown):
     """A line of explanations.jsonl: text about a feature, and how it came about."""
 
     feature: int
@@ -229,8 +259,14 @@ class Explanation(Record):
     """Image ids shown as active, in the order of the prompt."""
     contrast: Several[int] = ()
     """Image ids shown as silent, in the order of the prompt."""
+    cropped: tuple[int, ...] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """With the rendering `auto`: those of `images` that were shown as crops, since these alone fire the feature."""
+    counterfactuals: tuple[Counterfactual, ...] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """With the contrast `erased` or `edited`: those of `images` that were shown without a region too, in order."""
     sampled: Sampled | None = None
     """Where several explanations were sampled: all of them, and how `text` was chosen."""
+    steered: Steered | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Where a model said it while its vision tower was steered: how, and what it said under the controls."""
     usage: Usage
     created: str
     """ISO 8601, UTC."""
@@ -242,15 +278,9 @@ class Explanation(Record):
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Each explanation where several were kept; else none. `text` is the disjunction of those that add to it."""
+        """Each explanation where several were told apart, of which `text` is the disjunction; else none."""
         kept = self.sampled.kept if self.sampled else ()
         return tuple(c.text for c in kept) if len(kept) > 1 else ()
-
-    @property
-    def adds(self) -> tuple[bool, ...]:
-        """Which of `parts` the disjunction is made of."""
-        clusters = self.sampled.clusters if self.parts and self.sampled else ()
-        return tuple(c.adds for c in clusters if c.kept)
 
 
 Details = dict[str, float | int | str | bool | None]
@@ -296,7 +326,7 @@ class PartScore(Record):
 
     text: str
     adds: bool = True
-    """Whether it is part of the whole; else others account for the images that it fits."""
+    """False in earlier versions, which also scored alternatives that are no part of the whole."""
     value: float
     """The scorer's own measure."""
     low: float
@@ -312,7 +342,48 @@ UNDETERMINED = 0.5
 """A score whose interval is wider holds a good explanation and a useless one at once."""
 
 
-class Scored(Record):
+class Reencoded(Record):
+    """What a feature does on pictures that were made from one of its images; activations in raw units."""
+
+    image: int
+    box: tuple[int, int, int, int]
+    """The region: x0, y0, x1, y1 in pixels of the image."""
+    elsewhere: tuple[int, int, int, int] | None = None
+    """A region of the same size elsewhere in the image; None where there is no room."""
+    activation: FiniteFloat
+    """On the image itself, as in the dump."""
+    crop: FiniteFloat
+    """On the region alone."""
+    mean: FiniteFloat
+    blur: FiniteFloat
+    inpaint: FiniteFloat
+    """On the image without the region, which was filled in these ways."""
+    into: int | None = None
+    """The silent image into which the region was put; None where there was none."""
+    at: tuple[int, int, int, int] | None = None
+    """Where it was put there."""
+    pasted: FiniteFloat | None = None
+    """On that image with the region."""
+
+
+class Generated(Record):
+    """A picture that was made of an explanation, and what the feature does on it."""
+
+    picture: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of its file, which lies in the run's folder `pictures`."""
+    width: int
+    height: int
+    """Pixels as it came."""
+    prompt: str
+    style: str
+    activation: FiniteFloat
+    """In raw units."""
+    fires: bool
+    heat: Annotated[str, Field(pattern=r"^([0-9a-f]{2})*$")] | None = None
+    """The bytes of an exemplar's heat map, in hex; None where the picture fires nothing, or is read as one vector."""
+
+
+class Scored(Record, Shown):
     """A verdict on one explanation."""
 
     status: Literal["scored"] = "scored"
@@ -331,7 +402,13 @@ class Scored(Record):
     """Those on images near the threshold, which count neither as active nor as silent and are no part of the value."""
     parts: Several[PartScore] = ()
     """Where the explanation is a disjunction of several: each by itself, in its order."""
+    reencoded: Several[Reencoded] = ()
+    """Where the network was asked again: what the feature did on pictures made from its images."""
+    generated: Several[Generated] = ()
+    """Where pictures were made of the explanation: what the feature did on each."""
     judge: str
+    judging: str = ""
+    """Which judging of the run it is of, by its name in run.json; empty for the first one."""
     prompt: str
     usage: Usage = Usage()
     created: str
@@ -350,7 +427,7 @@ class Scored(Record):
         return float(value) if isinstance(value, float | int) and abs(value) <= sys.float_info.max else None
 
 
-class Unscored(Record):
+class Unscored(Record, Shown):
     """No verdict, and why: never a zero."""
 
     status: Literal["unscored"] = "unscored"
@@ -358,6 +435,8 @@ class Unscored(Record):
     scorer: str
     reason: str
     judge: str
+    judging: str = ""
+    """As that of `Scored`."""
     created: str
 
 
@@ -369,8 +448,8 @@ class FailureRecord(Record):
 
     feature: int
     stage: str
-    """`explain`, `explain:domain`, `explain:shuffled`, `explain:image` (another image was shown), `score:<scorer>`,
-    `tune:judge` or `tune:same`."""
+    """`explain`, `explain:domain`, `explain:shuffled`, `explain:edit`, `explain:image` (another image was shown),
+    `score:<scorer>` (`score:<scorer>@<judging>` of a judging after the first), `tune:judge` or `tune:same`."""
     kind: str
     """refused | malformed | rate_limited | timeout | http_<code> | connection | over_budget | image | unexplainable."""
     message: str

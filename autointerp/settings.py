@@ -1,11 +1,13 @@
 """The settings that commands are composed of: each option once, with its type, default, bounds and help."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     GetCoreSchemaHandler,
@@ -14,9 +16,9 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from autointerp.images.picture import JudgeRendering, OutlineStyle, Rendering
+from autointerp.images.picture import ExplainerRendering, JudgeRendering, OutlineStyle
 from autointerp.options import Argument, Command, Commas, Group, Option, Place, Settings
 
 PANELS = (
@@ -25,12 +27,15 @@ PANELS = (
     "Model",
     "What the explainer is shown and asked",
     "Several explanations",
+    "Steering",
     "What the judge is shown and asked",
     "Screening",
     "Single scorers",
+    "Generated pictures",
     "Controls and corrections",
     "Descriptions from elsewhere",
     "Pictures",
+    "Held-out images",
     "The coder",
     "Training",
     "Evidence",
@@ -46,22 +51,72 @@ Detail = Literal["auto", "low", "high"]
 
 LOCAL = "local"
 """The model name that means the embedded model; it is followed by `@` and a digest once it is resolved."""
+HUMAN = "human"
+"""The model name that means a person; it is followed by `:` and the person's name once it is resolved."""
+TRANSFORMERS = "hf:"
+"""Before the name of a model of transformers, which runs in this process; `@` and a digest follow once resolved."""
+_PERSON = re.compile(r"[^\W_][\w.-]{0,39}")
+
+
+def person_name(text: str) -> str:
+    """Checks the name of a person.
+
+    Raises:
+        ValueError: it has other signs than letters, digits, `-`, `_` and `.`, or more than 40.
+    """
+    if _PERSON.fullmatch(text) is None:
+        raise ValueError("a person's name has 1 to 40 letters, digits, -, _ and . and begins with one of the first two")
+    return text
+
+
+PersonName = Annotated[str, AfterValidator(person_name)]
+"""A name that a person may have."""
 
 
 class ModelName(str):
-    """The name of a model as its endpoint knows it, or `local` for the embedded model."""
+    """The name of a model: its endpoint's, `local` (embedded), `human:NAME` (a person) or `hf:NAME` (transformers)."""
 
     __slots__ = ()
+
+    @classmethod
+    def of_person(cls, name: str) -> Self:
+        """Who a person is as a judge.
+
+        Raises:
+            ValueError: it is no name that a person may have.
+        """
+        return cls(f"{HUMAN}:{person_name(name)}")
+
+    @classmethod
+    def checked(cls, text: str) -> Self:
+        """The name; raises ValueError where it names a person by a name that nobody may have."""
+        kind, colon, name = text.partition(":")
+        return cls.of_person(name) if kind == HUMAN and colon else cls(text)
 
     @property
     def is_local(self) -> bool:
         """Whether the embedded model is meant."""
         return self == LOCAL or self.startswith(f"{LOCAL}@")
 
+    @property
+    def is_human(self) -> bool:
+        """Whether a person is meant."""
+        return self == HUMAN or self.startswith(f"{HUMAN}:")
+
+    @property
+    def is_transformers(self) -> bool:
+        """Whether a model of transformers is meant, which runs in this process."""
+        return self.startswith(TRANSFORMERS)
+
+    @property
+    def has_server(self) -> bool:
+        """Whether it is asked at an endpoint."""
+        return not (self.is_local or self.is_human or self.is_transformers)
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A string of at least one character."""
-        return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(min_length=1))
+        return core_schema.no_info_after_validator_function(cls.checked, core_schema.str_schema(min_length=1))
 
 
 BUDGET = re.compile(
@@ -129,6 +184,11 @@ class FeatureSelection(str):
         """A string, or a list of ids."""
         kinds = core_schema.union_schema([core_schema.str_schema(), core_schema.list_schema(core_schema.int_schema())])
         return core_schema.no_info_after_validator_function(cls, kinds)
+
+
+def alone_or_several(value: object) -> object:
+    """Takes one text or path alone as the only one of several."""
+    return (value,) if isinstance(value, str | Path) else value
 
 
 def split_at_commas(value: object) -> object:
@@ -231,6 +291,35 @@ class RegionSettings(Settings):
     (`line`), or both lines around its box (`box`)."""
 
 
+EMBEDDER = Group(
+    only=("model", "base_url"),
+    options={
+        "model": Option(
+            "--embedder",
+            help="The model that tells meanings apart: `local`, a model of an endpoint with embeddings, or `none`, "
+            "which leaves every pair to the judge; with --steer equal words alone then mean the same.",
+        ),
+        "base_url": Option(
+            "--embedder-base-url",
+            help="The embedder's server; without it, that of the model beside it.",
+        ),
+    },
+    panel="Several explanations",
+)
+"""How the embedder of explanations stands in a command."""
+
+
+def _without_embedder(value: object) -> object:
+    """A record with an embedder; one of the name `none` is none."""
+    if isinstance(value, dict) and isinstance(who := value.get("embedder"), dict) and who.get("model") == "none":
+        if who.get("base_url") is not None:
+            said = "embedder none with a base_url: leave one of them out"
+            options = "--embedder none with --embedder-base-url: leave one of them out"
+            raise PydanticCustomError("options", said, {"options": options})
+        return value | {"embedder": None}
+    return value
+
+
 class CandidateSettings(Settings):
     """How several explanations of one feature are sampled, told apart and chosen."""
 
@@ -239,7 +328,7 @@ class CandidateSettings(Settings):
     n: Annotated[int, Option("--candidates", default="1; with --diverse 8")] = Field(default=8, ge=2, le=64)
     """How many explanations of each feature are sampled; the best is kept."""
     diverse: bool = False
-    """Keep the best explanation of each meaning that beats chance, and not the best of all alone."""
+    """Keep an explanation of each meaning that images tell apart from the others, and not the best of all alone."""
     subset: PositiveInt = 4
     """How many active images every second candidate is made from."""
     temperature: Annotated[float, Option("--candidate-temperature")] = Field(default=1.0, ge=0, le=2)
@@ -250,42 +339,39 @@ class CandidateSettings(Settings):
     """How many held-out silent images candidates are compared on."""
     judge: Annotated[ModelName | None, Option("--candidate-judge", default="the explainer")] = None
     """The model that judges candidates, at the explainer's own server."""
-    embedder: Annotated[
-        ModelSettings | None,
-        Group(
-            only=("model", "base_url"),
-            options={
-                "model": Option(
-                    "--embedder",
-                    help="The model that tells meanings apart: `local`, a model of an endpoint with embeddings, or "
-                    "`none`, which leaves every pair to the judge.",
-                ),
-                "base_url": Option(
-                    "--embedder-base-url",
-                    help="The embedder's server; without it, that of the model beside it.",
-                ),
-            },
-            panel="Several explanations",
-        ),
-    ] = ModelSettings(model=ModelName(LOCAL))
+    embedder: Annotated[ModelSettings | None, EMBEDDER] = ModelSettings(model=ModelName(LOCAL))
     """The model that embeds candidates to tell their meanings apart; None leaves every pair to the judge."""
     same: Annotated[float, Option("--same-meaning")] = Field(default=0.9, ge=-1, le=1)
     """The cosine from which two texts mean the same."""
     different: Annotated[float, Option("--different-meaning")] = Field(default=0.3, ge=-1, le=1)
     """The cosine below which two texts differ in meaning; between `same` and this the judge decides."""
-    epsilon: Annotated[float, Option("--ips-epsilon")] = Field(default=0.0, ge=0, le=1)
-    """The least frequency of a meaning in its inverse probability weight; a lower one counts as this."""
-    beta: Annotated[float, Option("--ips-beta")] = Field(default=1.0, ge=0, le=8)
-    """The power of the score in the shares."""
 
     @model_validator(mode="before")
     @classmethod
     def _nobody(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(who := value.get("embedder"), dict) and who.get("model") == "none":
-            if who.get("base_url") is not None:
-                raise ValueError("--embedder none with --embedder-base-url: leave one of them out")
-            return value | {"embedder": None}
-        return value
+        return _without_embedder(value)
+
+
+class SteerSettings(Settings):
+    """How a vision-language model is made to say what a feature's direction means to it."""
+
+    panel: ClassVar[str] = "Steering"
+
+    coefficient: Annotated[float, Option("--steer", metavar="COEFFICIENT")] = Field(allow_inf_nan=False)
+    """Add so many times the feature's decoder direction, at unit length, inside --model, and ask what is highlighted.
+    --model is a vision-language model (`hf:NAME`) whose vision tower is the explained encoder (docs/steering.md)."""
+    on: Annotated[Literal["blank", "top"], Option("--steer-on")] = "blank"
+    """Where it is added: to every patch of a blank white image (`blank`), or, in the images of --top, to the patches of
+    the heat map, all else dimmed (`top`)."""
+    embedder: Annotated[ModelSettings | None, EMBEDDER] = ModelSettings(model=ModelName(LOCAL))
+    """The model that tells whether a control says the same; None goes by equal words alone."""
+    same: Annotated[float, Option("--same-meaning")] = Field(default=0.9, ge=-1, le=1)
+    """The cosine from which two texts mean the same."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nobody(cls, value: object) -> object:
+        return _without_embedder(value)
 
 
 class MarginSettings(Settings):
@@ -294,6 +380,36 @@ class MarginSettings(Settings):
     silent_below: float = Field(default=0.5, gt=0, le=1)
     """The share of its threshold up to which a feature is silent; images on which it reaches more without firing are no
     contrast and stay out of scores, and 1 counts them as silent."""
+
+
+PIPELINE = "diffusers:"
+"""What stands before the name of an image model that runs in this process."""
+
+
+class PictureSettings(Settings):
+    """Which pictures are made of explanations, and who makes them."""
+
+    panel: ClassVar[str] = "Generated pictures"
+
+    model: Annotated[ModelName, Option("--image-model")]
+    """The model that makes pictures, of explanations for the scorer `generation` or of images for `--contrast-kind
+    edited`: one of a server with the Images API, or for the former `diffusers:ID`, a pipeline that runs here."""
+    base_url: Annotated[str | None, BeforeValidator(first_address), Option("--image-base-url")] = None
+    """The server of --image-model, e.g. http://localhost:8000/v1; without it, OpenAI."""
+    n: Annotated[int, Option("--n-pictures")] = Field(default=8, ge=2, le=64)
+    """How many pictures are made of each explanation, spread over the styles."""
+    size: Annotated[str, Option("--image-size")] = Field(default="1024x1024", pattern=r"^[1-9]\d{1,3}x[1-9]\d{1,3}$")
+    """The width and height of the pictures, in pixels; what comes in another size is taken as it is."""
+    quality: Annotated[str | None, Option("--image-quality", default="the server's own")] = None
+    """The quality that the server is asked for, by its own name for it, such as low; prices depend on it."""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What is sent beside the prompt of each picture."""
+        return {"size": self.size} | ({} if self.quality is None else {"quality": self.quality})
+
+
+ContrastKind = Literal["silent", "erased", "edited"]
 
 
 class ExplainSettings(MarginSettings):
@@ -309,18 +425,30 @@ class ExplainSettings(MarginSettings):
     """Whether places for which the bands have too few images go to those of the highest activations."""
     n_contrast: Annotated[NonNegativeInt, Option("--contrast")] = 4
     """How many look-alikes on which the feature is silent are shown beside them."""
+    contrast_kind: ContrastKind = "silent"
+    """What contrast is shown: `silent`, look-alikes on which the feature is silent; or `erased`, active images once
+    more without the region that fired, of which the network that made the dump (--coder) says that the feature is
+    silent on them, and look-alikes only where too few of these are found; or `edited`, the same with the region painted
+    anew by --image-model."""
+    pictures: Annotated[
+        PictureSettings | None, Group(only=("model", "base_url", "size", "quality"), switch=("model",))
+    ] = None
+    """Who paints regions anew, for the contrast `edited`; None for nobody."""
     shown: Literal["drawn", "highest"] = "drawn"
     """Which images of the `top` stratum are shown: drawn at random, or the highest."""
-    renderings: Annotated[tuple[Rendering, ...], Option("--rendering")] = Field(
+    renderings: Annotated[tuple[ExplainerRendering, ...], Option("--rendering")] = Field(
         default=("outline", "crop"), min_length=1
     )
-    """How each active image is shown; repeat it for several renderings of each."""
+    """How each active image is shown; repeat it for several renderings of each. `auto` asks the network that made the
+    dump (--coder): a crop where that alone fires the feature, else the whole image with the region outlined."""
     levels: Literal["words", "numbers", "none"] = "words"
     """How the prompt states activations: as strong or weaker, as numbers, or not at all."""
     region: RegionSettings = RegionSettings()
     """Regions and picture size."""
     candidates: Annotated[CandidateSettings | None, Group(switch=("n", "diverse"))] = None
     """How several explanations are sampled and chosen from; None asks once."""
+    steer: Annotated[SteerSettings | None, Group(switch=("coefficient",))] = None
+    """How the explained encoder is steered inside a model that writes; None shows images."""
     hierarchy: bool = False
     """Explain broader features first, and tell narrower ones the explanations of their parents."""
     domain: str | None = None
@@ -329,6 +457,10 @@ class ExplainSettings(MarginSettings):
     """How many features the second pass is also asked about with a shuffled image set, as a control."""
     seed: NonNegativeInt = 0
     """The seed of every random choice; it is also sent to the endpoint."""
+
+
+UNSTEERED = Group(only=tuple(name for name in ExplainSettings.model_fields if name != "steer"))
+"""How settings of an explainer at an endpoint stand in a command."""
 
 
 class ScoreSettings(MarginSettings):
@@ -416,6 +548,10 @@ class ScoreSettings(MarginSettings):
     """How many active images the judge points on for `localisation`."""
     n_embedding: Annotated[PositiveInt, Option(panel="Single scorers")] = 48
     """How many active and how many silent images `embedding` embeds."""
+    n_causal: Annotated[int, Option(panel="Single scorers")] = Field(default=16, ge=1, le=1000)
+    """Of how many active images `causal` makes pictures, ten of each, which the network is shown."""
+    pictures: Annotated[PictureSettings | None, Group(switch=("model",))] = None
+    """Which pictures `generation` has made of explanations; None for none."""
     embedder: Annotated[
         ModelSettings,
         Group(
@@ -444,8 +580,16 @@ def recorded(value: object) -> object:
 
 
 def recorded_explain(value: object) -> object:
-    """Explain settings as a file holds them: an earlier version had no margin, and left places of the bands empty."""
-    return _with_region({"refill": False, "silent_below": 1.0} | value) if isinstance(value, dict) else value
+    """Explain settings as a file holds them: an earlier version had no margin, and left places of the bands empty.
+
+    It also told the share of each meaning under a sampler, by two settings that changed nothing else.
+    """
+    if not isinstance(value, dict):
+        return value
+    out = _with_region({"refill": False, "silent_below": 1.0} | value)
+    if isinstance(plan := out.get("candidates"), dict):
+        out["candidates"] = {name: one for name, one in plan.items() if name not in ("epsilon", "beta")}
+    return out
 
 
 def _with_region(value: Mapping[str, object]) -> dict[str, object]:
@@ -517,18 +661,27 @@ class EngineSettings(Settings):
     """Stop cleanly before this start of the command uses more than this: 2.50usd or 3M tokens."""
 
 
-class Execution(Settings):
-    """Where a command is worked on; nothing here changes an answer."""
+class PageSettings(Settings):
+    """Where the page is served on which a person judges; nothing here changes an answer."""
+
+    panel: ClassVar[str] = "Endpoint and limits"
+    changes_answers: ClassVar[bool] = False
+
+    host: str = "127.0.0.1"
+    """With `--judge-model human`: the address of this machine to serve the page at; 0.0.0.0 serves every one who has
+    the token."""
+    port: Annotated[int | None, Field(ge=0, le=65535), Option(default="8765, or a free one")] = None
+    """With `--judge-model human`: the port of the page."""
+    open: bool = False
+    """With `--judge-model human`: open the page in a browser."""
+
+
+class Workplace(Settings):
+    """Whose processes do the work; nothing here changes a result."""
 
     panel: ClassVar[str] = "Many machines"
     changes_answers: ClassVar[bool] = False
 
-    exchanges: Annotated[bool, Option(negative="--no-exchanges", panel="Output")] = True
-    """Whether the run keeps what was asked, word for word, and each reply as it came."""
-    batch: bool = False
-    """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
-    shard: str | None = None
-    """Work on one piece of the features alone, counted from 0: of eight, 0/8 to 7/8; `autointerp merge` joins them."""
     engine: Literal["local", "ray"] = "local"
     """Whether this process does the work, or the actors of a Ray cluster."""
     actors: Annotated[PositiveInt | None, Option(was="--workers", default="2")] = None
@@ -537,8 +690,28 @@ class Execution(Settings):
     """The address of a running Ray cluster; without it one is begun on this machine."""
 
 
+class Execution(Workplace):
+    """Where a command is worked on, and what it keeps; nothing here changes an answer."""
+
+    exchanges: Annotated[bool, Option(negative="--no-exchanges", panel="Output")] = True
+    """Whether the run keeps what was asked, word for word, and each reply as it came."""
+    batch: bool = False
+    """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
+    shard: str | None = None
+    """Work on one piece of the features alone, counted from 0: of eight, 0/8 to 7/8; `autointerp merge` joins them."""
+
+
 Location = Annotated[str, BeforeValidator(str), Place()]
 """A folder or a file by its path, or a URL such as `s3://bucket/dump`."""
+
+
+def text_of_path(value: object) -> object:
+    """A path as text, and anything else as it is."""
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+Images = Annotated[object, BeforeValidator(text_of_path)]
+"""A population of images: its folder or file, a URL or a name, or in Python an iterable of images."""
 
 
 class OfDump(Command):
@@ -574,7 +747,8 @@ JUDGE = Group(
             "--judge-model",
             "--model",
             env="AUTOINTERP_JUDGE_MODEL",
-            help="The judge; by default the run's explainer, though a model of another family judges more fairly.",
+            help="The judge; by default the run's explainer, though a model of another family judges more fairly. "
+            "`human` or `human:NAME` is a person, who judges on a page that this command serves.",
         ),
         "base_url": Option(
             "--judge-base-url",

@@ -15,7 +15,7 @@ from autointerp.images.region import (
     share_inside,
     tells,
 )
-from autointerp.schema import Box, Exemplar, ImageRow
+from autointerp.schema import Box, Erasure, Exemplar, ImageRow
 from autointerp.settings import RegionSettings
 
 WHOLE = 0.8
@@ -63,6 +63,24 @@ def region_boxes(
     if enough is not None and sum(map(_area, boxes[:enough])) < _area(around):
         return tuple(boxes[:enough])
     return () if _area(around) > WHOLE * image.width * image.height else (around,)
+
+
+def removable_regions(
+    exemplar: Exemplar, image: ImageRow, grid: tuple[int, int] | None, region: RegionSettings
+) -> tuple[Box, ...]:
+    """The regions that can be taken away from an image so that something of it is left.
+
+    Returns:
+        The region around the peak, and the one around all that fired where that is another; none where the whole image
+        is the region.
+    """
+    peak = region_box(exemplar, image, grid, region)
+    if peak is None:
+        return ()
+    boxes = (peak, *region_boxes(exemplar, image, grid, region))
+    low = min(b.x0 for b in boxes), min(b.y0 for b in boxes)
+    around = Box(*low, max(b.x1 for b in boxes), max(b.y1 for b in boxes))
+    return (peak,) if around == peak or _area(around) > WHOLE * image.width * image.height else (peak, around)
 
 
 def shown_tiles(
@@ -126,6 +144,11 @@ def tile_of(
         return Tile(image.image, image.sha256, size, "full", None)
     heat = exemplar.heat if tells(exemplar.heat) else None
     return Tile(image.image, image.sha256, size, rendering, box, heat, grid if heat else None, style)
+
+
+def tile_without(image: ImageRow, box: Box, how: Erasure) -> Tile:
+    """The whole image without a region."""
+    return Tile(image.image, image.sha256, (image.width, image.height), "full", box, erased=how)
 
 
 def borrowed_box(image: ImageRow, lenders: Sequence[tuple[Box | None, ImageRow]], chance: Random) -> Box | None:

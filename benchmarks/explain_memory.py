@@ -23,7 +23,8 @@ from autointerp.clock import now
 from autointerp.dump.reader import open_dump
 from autointerp.estimation.forecast import make_explainer
 from autointerp.job import images_of, reference
-from autointerp.runs.folder import ExplainStage, RunInfo, RunWriter
+from autointerp.runs.folder import RunWriter
+from autointerp.runs.info import ExplainStage, RunInfo
 from autointerp.schema import Explanation, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
 from autointerp.version import __version__

@@ -27,7 +27,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from figures import machine, stated, verdict
+from figures import compile_package, machine, stated, verdict
 from PIL import Image
 from stub import running
 
@@ -191,6 +191,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     print(machine())
+    compile_package(options.python)
     runs: list[dict[str, tuple[Took, int, Took, int]]] = []
     with tempfile.TemporaryDirectory() as folder, running(WAIT) as url:
         dump = Path(folder) / "dump"

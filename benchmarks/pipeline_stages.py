@@ -27,6 +27,7 @@ RATE = 200
 """Samples a second."""
 STAGES = (
     ("start and end", r"frozen importlib|^_?(main|exit)\b.*typer"),
+    ("decoded images on disk", r"autointerp/images/pixel_file"),
     ("read source, check its digest", r"dump/imagetable\.py|_decode \(autointerp/images/renderer"),
     ("decode", r"decoded \(autointerp/images/jpeg|autointerp/images/decode"),
     ("enlarge", r"autointerp/images/enlarge"),

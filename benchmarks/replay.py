@@ -6,7 +6,9 @@ the prompt, finds the answer by the request's key, and writes the run and what b
 no picture is made. Further replays find that. The last line is of the same command once more, with nothing left to do.
 The address given answers nothing, so a miss would end the run.
 
-python benchmarks/replay.py --features 100000
+Memory is the most that was resident in one process. It is given for so many features and for a hundredth of them.
+
+python benchmarks/replay.py --features 100000 --workers 1
 """
 
 import argparse
@@ -17,10 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from dumps import photograph, write_dump
-from figures import cpu_of_children, machine
+from figures import compile_package, machine
 
 from autointerp.dump.reader import open_dump
 from autointerp.estimation.forecast import make_explainer
@@ -51,18 +54,33 @@ async def fill(dump: Path, cache: Path) -> None:
         await asyncio.gather(*waiting)
 
 
-def replay(dump: Path, run: Path, cache: Path, workers: int, features: int) -> tuple[float, float]:
-    """Seconds of the whole command, and of CPU, for so many features that are not explained yet."""
+@dataclass(frozen=True)
+class Took:
+    """What one command took."""
+
+    seconds: float
+    cpu: float
+    memory: float
+    """Megabytes of resident memory of its own process, at most."""
+
+
+def replay(dump: Path, run: Path, cache: Path, workers: int, features: int, chosen: int | None = None) -> Took:
+    """Runs the command over all features, or the first `chosen`, of which so many are not explained yet."""
     command = [sys.executable, "-m", "autointerp", "explain", dump, "--run", run, "--cache", cache, "--json"]
     command += ["--model", MODEL, "--base-url", NOBODY]
+    if chosen is not None:
+        command += ["--features", f"0-{chosen - 1}"]
     if workers > 1:
         command += ["--workers", str(workers)]
-    before, began = cpu_of_children(), time.perf_counter()
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    took, cpu = time.perf_counter() - began, cpu_of_children() - before
-    told = json.loads(done.stdout)
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.read())
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
     assert told["done"] == features, told
-    return took, cpu
+    return Took(time.perf_counter() - began, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def main() -> None:
@@ -72,23 +90,26 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, os.cpu_count() or 1])
     asked = parser.parse_args()
     print(machine())
+    compile_package()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_dump(folder / "dump", n_features=asked.features, photographs=[photograph(i) for i in range(N_IMAGES)])
         asyncio.run(fill(folder / "dump", folder / "cache"))
-        runs = [("first", 1), *(("kept", workers) for workers in asked.workers)]
-        for name, workers in runs:
-            took, cpu = replay(folder / "dump", folder / f"{name}-{workers}", folder / "cache", workers, asked.features)
-            tell(f"{name}, {workers} processes", asked.features, took, cpu)
-        took, cpu = replay(folder / "dump", folder / "first-1", folder / "cache", 1, 0)
-        tell("nothing left, 1 processes", asked.features, took, cpu)
+        dump, cache, n = folder / "dump", folder / "cache", asked.features
+        tell("first, 1 process", n, replay(dump, folder / "first", cache, 1, n))
+        for workers in asked.workers:
+            tell(f"kept, {workers} processes", n, replay(dump, folder / f"kept-{workers}", cache, workers, n))
+        few = max(1, n // 100)
+        tell("kept, 1 process, a hundredth", few, replay(dump, folder / "few", cache, 1, few, few))
+        tell("nothing left, 1 process", n, replay(dump, folder / "first", cache, 1, 0))
 
 
-def tell(what: str, features: int, took: float, cpu: float) -> None:
+def tell(what: str, features: int, took: Took) -> None:
     """Prints a line."""
     print(
-        f"{what}: {features:,} features in {took:.1f} s, {1000 * cpu / features:.2f} ms of CPU a feature; "
-        f"{features / took:,.0f} a second, 100,000 in {1e5 * took / features:.0f} s",
+        f"{what}: {features:,} features in {took.seconds:.1f} s, {took.cpu:.1f} s of CPU, "
+        f"{1000 * took.cpu / features:.2f} ms of CPU a feature; 100,000 in {1e5 * took.seconds / features:.0f} s; "
+        f"{took.memory:.0f} MB",
         flush=True,
     )
 

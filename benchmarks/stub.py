@@ -27,9 +27,9 @@ TOKENS = {"prompt_tokens": 1200, "completion_tokens": 60, "total_tokens": 1260}
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
-def answer() -> bytes:
-    """A whole HTTP response, usable as an explanation and as the verdicts on up to 12 images."""
-    message = {"role": "assistant", "content": json.dumps(EXPLANATION | VERDICTS)}
+def answer(reply: str | None = None) -> bytes:
+    """A whole HTTP response; without a reply of its own usable as an explanation and as verdicts on up to 12 images."""
+    message = {"role": "assistant", "content": reply or json.dumps(EXPLANATION | VERDICTS)}
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     body = {"id": "stub", "object": "chat.completion", "created": 0, "model": "stub", "choices": [choice]}
     content = json.dumps(body | {"usage": TOKENS}).encode()
@@ -78,20 +78,20 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.write(self._reply)
 
 
-async def serve(wait: float) -> None:
+async def serve(wait: float, reply: str | None) -> None:
     """Prints the port, then serves until the process is ended."""
-    reply = answer()
+    response = answer(reply)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(wait, reply), "127.0.0.1", 0, backlog=2048
+        lambda: Connection(wait, response), "127.0.0.1", 0, backlog=2048
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 @contextmanager
-def running(wait: float) -> Iterator[str]:
-    """The base URL of a stub that answers after `wait` seconds, in a process of its own."""
-    command = [sys.executable, __file__, "--wait", str(wait)]
+def running(wait: float, reply: str | None = None) -> Iterator[str]:
+    """The base URL of a stub that answers after `wait` seconds, with a reply of its own, in a process of its own."""
+    command = [sys.executable, __file__, "--wait", str(wait), *(["--reply", reply] if reply else [])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -104,7 +104,9 @@ def main() -> None:
     """Serves."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wait", type=float, default=0.2, help="seconds from a request's last byte to its answer")
-    uvloop.run(serve(parser.parse_args().wait))
+    parser.add_argument("--reply", help="the text that every question is answered with")
+    options = parser.parse_args()
+    uvloop.run(serve(options.wait, options.reply))
 
 
 if __name__ == "__main__":

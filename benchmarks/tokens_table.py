@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import median
 
 from autointerp.lmm.image_tokens import estimate_text_tokens, words_of
+from benchmarks.figures import put_between
 from benchmarks.token_levers import (
     BASE,
     FAMILIES,
@@ -113,13 +114,9 @@ def _shared(model: str) -> float:
 
 def put() -> None:
     """Replaces what stands between the page's marks."""
-    page = PAGE.read_text()
     figures = json.loads((HERE / "tokens.json").read_text())
-    for marks, text in ((MARKS, table(figures)), (OTHER_MARKS, not_built())):
-        before, _, rest = page.partition(marks[0])
-        _, _, after = rest.partition(marks[1])
-        page = f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}"
-    PAGE.write_text(page)
+    put_between(PAGE, table(figures), MARKS)
+    put_between(PAGE, not_built(), OTHER_MARKS)
 
 
 if __name__ == "__main__":

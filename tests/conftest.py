@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,10 @@ settings.register_profile(
     "suite", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("suite")
+
+# The benchmarks are no part of the package, and planted networks of theirs serve in several tests.
+if (ROOT := str(Path(__file__).parents[1])) not in sys.path:
+    sys.path.append(ROOT)
 
 NOW_AND_THEN = ("progress.PLAIN_EVERY", "progress.EVENT_EVERY", "counts.EVERY")
 """Seconds between lines that say how far a command is."""

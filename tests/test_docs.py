@@ -20,9 +20,14 @@ OUTSIDE_OPTIONS = {
     "--work",
     "--large",
     "--measure",
+    "--memory",
+    "--pairs",
+    "--processes",
+    "--latents",
     "--only",
     "--write",
     "--quick",
+    "--answers",
 } | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
     *(
@@ -41,14 +46,26 @@ OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time
     "--from-literal",
     "--for",
     "--timeout",
+    "--strict",
+    "--ips-beta",
+    "--ips-epsilon",
+    "--concurency",
 }
-"""Options of other programs that the pages show."""
+"""Options of other programs that the pages show, former ones, and one that is mistyped on purpose."""
 
 
 def options() -> set[str]:
     commands = (program(), *all_commands().values())
     named = (name for command in commands for p in command.params for name in (*p.opts, *p.secondary_opts))
     return {*named, "--help"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_heading_of_a_page_lies_inside_a_block_of_code(page: Path):
+    blocks = re.split(r"^```.*$", page.read_text(), flags=re.MULTILINE)
+
+    assert len(blocks) % 2 == 1
+    assert [line for code in blocks[1::2] for line in code.splitlines() if line.startswith("## ")] == []
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda p: p.name)
@@ -109,6 +126,13 @@ def test_every_python_import_shown_works(page: Path):
 
 def test_every_public_name_can_be_had():
     assert [name for name in autointerp.__all__ if getattr(autointerp, name, None) is None] == []
+
+
+def test_every_public_name_has_its_place_on_the_page_of_the_python_api():
+    shown = re.findall(r"^::: autointerp\.(\w+)$", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+
+    former = {"batch_calibrate", "batch_explain", "batch_score"}
+    assert sorted(shown) == sorted(name for name in {*dir(autointerp)} - former if not name.startswith("_"))
 
 
 def test_every_command_is_a_function_of_the_package():

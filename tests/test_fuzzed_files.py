@@ -15,9 +15,10 @@ from autointerp.commands.explain import Explain
 from autointerp.errors import AutointerpError
 from autointerp.jobs.batch.plan import read_plan, record
 from autointerp.lmm.prices import read_prices
-from autointerp.runs.description_csv import open_foreign
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
+from autointerp.runs.descriptions import open_foreign
+from autointerp.runs.folder import RunWriter, open_run
 from autointerp.runs.index import ScoreIndex
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo, ScoreStage
 from autointerp.runs.parts import PartInfo, Split, parts_of, read_splits, write_part, write_splits
 from autointerp.schema import FailureRecord, Unscored, Usage
 from autointerp.scoring.calibration import Calibration, load_calibration, save_calibration

@@ -22,7 +22,7 @@ from autointerp.prompts import (
     plain,
     shipped_folder,
 )
-from autointerp.schema import Feature
+from autointerp.schema import Counterfactual, Feature
 from autointerp.scoring.judge import Judge
 from autointerp.scoring.sampling import make_pool
 from autointerp.scoring.scorer_list import SCORERS
@@ -271,6 +271,39 @@ def test_silent_images_carry_how_near_they_came_to_firing(levels: str, known: fl
     assert ("how near it came to firing" in words(request)) == ("(" in said)
 
 
+def paired(*images: int, template: str = "explain-pairs") -> Request:
+    """About images 0 to 3 that fire and 100 to 103 that do not, some of the former also without their region."""
+    subject = feature((*exemplars("top", range(8)), *exemplars("silent", range(100, 108))))
+    settings = ExplainSettings.model_validate({"contrast_kind": "erased"})
+    pairs = tuple(Counterfactual(image=i, box=(0, 0, 8, 8), how="mean", activation=0.0) for i in images)
+    prompt = load_prompt(template, None)
+    explainer = Explainer(ModelSettings(model="m"), settings, prompt, None, None, counterfactuals=pairs)
+    (request,) = explainer.requests(subject, image_rows(e.image for e in subject.exemplars))
+    return request
+
+
+def test_an_image_without_its_region_follows_the_image_and_counts_as_a_silent_one():
+    whole = paired()
+    shown = [tile.image for picture in whole.pictures[:4] for tile in picture.tiles]
+
+    request = paired(shown[1], shown[3])
+
+    tiles = [(picture.tiles[0].image, picture.tiles[0].erased) for picture in request.pictures]
+    pairs = [(shown[1], "mean"), (shown[3], "mean")]
+    assert tiles[:6] == [(i, None) for i in shown[:2]] + [pairs[0]] + [(i, None) for i in shown[2:]] + [pairs[1]]
+    assert len(tiles) == len(whole.pictures) == 8
+    silent = [part for part in request.messages[1].parts if isinstance(part, ImagePart) and part.role == "silent"]
+    assert [part.numbers for part in silent] == [(1,), (2,), (3,), (4,)]
+    said = words(request)
+    assert "Silent image 2 (active image 4 with a rectangle around what made it fire painted over" in said
+    assert "Under 2 of them stands the same image once more" in said
+    assert "The feature is SILENT on the next 2 too" in said
+
+
+def test_without_any_pair_the_question_is_that_of_ordinary_contrast():
+    assert paired().key == paired(template="explain").key
+
+
 def test_every_shipped_domain_fills_and_shows_no_silent_image():
     for name in domain_names(None):
         first, second = explaining(domain=name)
@@ -286,8 +319,12 @@ def test_no_shipped_template_is_left_untested():
 
     # The tests of the scorers fill these.
     others = {f"{s.task.name}.jinja" for s in SCORERS.values() if s.task}
+    others |= {f"{s.template}.jinja" for s in SCORERS.values() if s.template}
     assert names == {
         "explain.jinja",
+        "explain-pairs.jinja",
+        "edit.jinja",
+        "steer.jinja",
         "same.jinja",
         *others,
         *(f"domains/{n}.jinja" for n in domain_names(None)),

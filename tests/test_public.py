@@ -45,3 +45,9 @@ def test_only_the_one_function_that_may_be_called_from_a_running_loop_begins_one
                 found |= {file.relative_to(package).as_posix()} if begins else set()
 
     assert found == {"pipeline.py"}
+
+
+def test_a_listing_names_what_wraps_a_module_where_torch_is_installed():
+    pytest.importorskip("torch")
+
+    assert {"ModuleBackbone", "Tap", "harvest", "import_delphi"} <= set(dir(autointerp))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from standin.commands import run
+from standin.pages import blocks
 
 from benchmarks import stub
 
@@ -20,8 +21,7 @@ LARGEST = 150_000
 
 def commands() -> list[list[str]]:
     """Those of the page that are ours, in its order."""
-    blocks = re.findall(r"```\n(.*?)```", TEXT, re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks(TEXT) for line in block.text.splitlines()]
     return [shlex.split(line) for line in lines if line.startswith(("autointerp ", "python docs/"))]
 
 
@@ -57,7 +57,7 @@ def test_what_the_import_says_stands_on_the_page(tmp_path: Path, monkeypatch: py
 
     said = run("import", "folder", "top-images", "my-dump", "--silent-from-others", "40").out
 
-    assert f"```\n{said}```" in TEXT
+    assert f"```text\n{said}```" in TEXT
 
 
 def test_pictures_of_the_tutorial_are_small():

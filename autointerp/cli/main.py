@@ -29,6 +29,8 @@ COMMANDS = {
     "merge": "merge",
     "calibrate": "calibrate",
     "report": "report",
+    "view": "view",
+    "export": "export",
     "compare": "compare",
     "status": "status",
     "estimate": "estimate",
@@ -36,7 +38,21 @@ COMMANDS = {
 """Each command, and its module in `autointerp.commands`. A command is added here."""
 
 GROUPS = {
-    "import": ("Turn foreign files into a dump.", {"folder": "import_folder"}),
+    "import": (
+        "Turn foreign files into a dump.",
+        {
+            "delphi": "import_delphi",
+            "folder": "import_folder",
+            "milan": "import_milan",
+            "mt": "import_mt",
+            "multimodal-sae": "import_multimodal_sae",
+            "patchsae": "import_patchsae",
+            "sae-for-vlm": "import_sae_for_vlm",
+            "saev": "import_saev",
+            "semanticlens": "import_semanticlens",
+            "vision-interp": "import_vision_interp",
+        },
+    ),
     "train": (
         "Train what makes features: classifiers and sparse coders.",
         {
@@ -46,9 +62,18 @@ GROUPS = {
             "transcoder": "train_transcoder",
         },
     ),
+    "benchmark": (
+        "Compare image generators by the failure modes that a run found.",
+        {"make": "benchmark_make", "run": "benchmark_run", "report": "benchmark_report"},
+    ),
     "batch": (
         "Have the questions of `explain`, `score` or `calibrate` answered by a batch job, at half the price.",
         {"submit": "batch_submit", "status": "batch_status", "collect": "batch_collect", "run": "batch_run"},
+    ),
+    "prompts": ("Change what the explainer and the judge are asked.", {"copy": "prompts_copy"}),
+    "cache": (
+        "Look after the cache: what it holds, what is broken, what may go.",
+        {"info": "cache_info", "verify": "cache_verify", "prune": "cache_prune"},
     ),
 }
 """Groups of commands: what each says of itself, and its commands."""

@@ -4,7 +4,6 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from autointerp.job import JobResult
+    from autointerp.remote.path import AnyPath
 
 
 def shown(text: str) -> str:
@@ -138,7 +138,7 @@ def exit_code(*, complete: bool, halted: bool) -> int:
     return 0 if complete else EXIT_FAILURES
 
 
-def show_recorded(command: str, what: str, run: str | Path, *, as_json: bool) -> int:
+def show_recorded(command: str, what: str, run: "str | AnyPath", *, as_json: bool) -> int:
     """Says that a command was recorded for a batch job, and what comes next; returns the exit code 0."""
     lines = (
         f"recorded for a batch job: {command}, {what}; nothing was asked",
@@ -205,6 +205,11 @@ def _lines(did: str, result: "JobResult", next_step: str) -> list[str]:
     elif result.before + result.done:
         lines.append(f"next: {next_step}")
     return lines
+
+
+def outside(*, allowed: bool) -> str:
+    """The option that the next command needs too where images outside the dump were allowed."""
+    return " --allow-outside" if allowed else ""
 
 
 def same_again(*options: str) -> str:

@@ -123,11 +123,11 @@ class Live:
         watch = self._watch = Watch(stage, gateway, total, before, self._clock)
         if self._as_json:
             _event("start", stage=stage, total=total, before=before)
-            shown = _regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
+            shown = regularly(lambda: _event("progress", **watch.event()), EVENT_EVERY)
         elif self._console.is_terminal:
             shown = self._drawn(watch)
         else:
-            shown = _regularly(lambda: say_aside(plain(watch)), PLAIN_EVERY)
+            shown = regularly(lambda: say_aside(plain(watch)), PLAIN_EVERY)
         try:
             with shown:
                 yield
@@ -150,7 +150,7 @@ class Live:
         from rich.live import Live as RichLive
 
         record = self._log
-        telling = nullcontext() if record is None else _regularly(lambda: record.add(plain(watch)), PLAIN_EVERY)
+        telling = nullcontext() if record is None else regularly(lambda: record.add(plain(watch)), PLAIN_EVERY)
         with (
             RichLive(get_renderable=lambda: display(watch), console=self._console, refresh_per_second=4),
             telling,
@@ -326,7 +326,8 @@ def _event(name: str, **values: object) -> None:
 
 
 @contextmanager
-def _regularly(say: Callable[[], None], every: float) -> Iterator[None]:
+def regularly(say: Callable[[], None], every: float) -> Iterator[None]:
+    """Calls a function every so many seconds, on a thread of its own, while the context lasts."""
     over = threading.Event()
 
     def report() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Addresses
+from autointerp.settings import Addresses, Location
 
 
 class BatchCollect(Command):
@@ -13,8 +13,8 @@ class BatchCollect(Command):
     Example: `autointerp batch collect runs/first`, or of files: `autointerp batch collect runs/first out-*.jsonl`
     """
 
-    run: Annotated[Path, Argument()]
-    """The folder of the run, or of the file of a calibration."""
+    run: Annotated[Location, Argument()]
+    """The folder of the run, or of the file of a calibration; or its URL, such as s3://bucket/run."""
     files: Annotated[tuple[Path, ...], Argument(metavar="[FILES]...")] = ()
     """The result files; without any, the endpoint is asked."""
     keep: bool = False

@@ -1,12 +1,11 @@
 """`autointerp batch run`: a batch job, driven to its end."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Addresses, Budget
+from autointerp.settings import Addresses, Budget, Location
 
 
 class BatchRun(Command):
@@ -15,8 +14,8 @@ class BatchRun(Command):
     Example: `autointerp batch run runs/first --poll 300`
     """
 
-    run: Annotated[Path, Argument()]
-    """The folder of the run, or of the file of a calibration."""
+    run: Annotated[Location, Argument()]
+    """The folder of the run, or of the file of a calibration; or its URL, such as s3://bucket/run."""
     poll: float = Field(default=60.0, ge=0.01)
     """How many seconds lie between two looks at the endpoint."""
     keep: bool = False

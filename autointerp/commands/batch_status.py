@@ -1,10 +1,9 @@
 """`autointerp batch status`: how far a batch job is."""
 
-from pathlib import Path
 from typing import Annotated
 
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Addresses
+from autointerp.settings import Addresses, Location
 
 
 class BatchJob(Command):
@@ -13,8 +12,8 @@ class BatchJob(Command):
     Example: `autointerp batch status runs/first`
     """
 
-    run: Annotated[Path, Argument()]
-    """The folder of the run, or of the file of a calibration."""
+    run: Annotated[Location, Argument()]
+    """The folder of the run, or of the file of a calibration; or its URL, such as s3://bucket/run."""
     trust_address: Annotated[Addresses, Option(panel="Endpoint and limits")] = ()
     """A server that only the run folder names and that may be asked; it is remembered. Repeat it for several."""
 

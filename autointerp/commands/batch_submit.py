@@ -1,10 +1,9 @@
 """`autointerp batch submit`: the questions that have no answer yet, sent as batch files."""
 
-from pathlib import Path
 from typing import Annotated
 
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Addresses, Budget
+from autointerp.settings import Addresses, Budget, Location
 
 
 class BatchSubmit(Command):
@@ -15,8 +14,8 @@ class BatchSubmit(Command):
     Example: `autointerp explain DUMP --run runs/first --batch`, then `autointerp batch submit runs/first`
     """
 
-    run: Annotated[Path, Argument()]
-    """The folder of the run, or of the file of a calibration."""
+    run: Annotated[Location, Argument()]
+    """The folder of the run, or of the file of a calibration; or its URL, such as s3://bucket/run."""
     files_only: bool = False
     """Only write the files; `vllm run-batch` reads them."""
     again: bool = False

@@ -7,7 +7,17 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, NonNegativeInt
 
 from autointerp.options import Commas, Group, Option, Work
-from autointerp.settings import JUDGE_ENGINE, EngineSettings, ModelSettings, ScoreSettings, WithFiles, split_at_commas
+from autointerp.remote.path import AnyPath, as_path
+from autointerp.settings import (
+    JUDGE_ENGINE,
+    EngineSettings,
+    Location,
+    ModelSettings,
+    PageSettings,
+    ScoreSettings,
+    WithFiles,
+    split_at_commas,
+)
 
 SIDES = (128, 256)
 """Pixels of the sides of planted images: cut out, their things are fragments of 38 to some 130 pixels."""
@@ -52,8 +62,8 @@ class Calibrate(WithFiles):
         ),
     ]
     """The judge."""
-    out: Annotated[Path | None, Option(panel="Output", default="calibration/MODEL.json")] = None
-    """The file that is written."""
+    out: Annotated[Location | None, Option(panel="Output", default="calibration/MODEL.json")] = None
+    """The file that is written; or its URL, such as s3://bucket/gpt-5-mini.json."""
     calls: int = 180
     """How many calls to the judge are made, 12 at least, in the format of the runs, reversed, and in others."""
     sides: Annotated[
@@ -71,15 +81,17 @@ class Calibrate(WithFiles):
     """How images are shown; as in the runs that the judge is to score."""
     engine: Annotated[EngineSettings, JUDGE_ENGINE] = EngineSettings()
     """How the endpoint is used."""
+    page: PageSettings = PageSettings()
+    """Where the page is served on which a person judges."""
     keep_images: Annotated[Path | None, Option(panel="Output")] = None
     """The folder in which the planted images stay, a dump that `explain` takes as well."""
     batch: Annotated[bool, Option(panel="Many machines")] = False
     """Ask nothing now, and record the command for a batch job (`autointerp batch run RUN`)."""
 
     @property
-    def target(self) -> Path:
+    def target(self) -> AnyPath:
         """The file that is written."""
-        return self.out or Path("calibration") / f"{slug(self.model.model)}.json"
+        return as_path(self.out or f"calibration/{slug(self.model.model)}.json")
 
     @property
     def stage(self) -> str:

@@ -7,6 +7,7 @@ from pydantic import PositiveInt
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Images
 from autointerp.transcoder.settings import BackboneName
 
 
@@ -20,14 +21,14 @@ class Classify(Command):
     Example: `autointerp classify generated/ --classifier runs/classifier --out probabilities.csv`
     """
 
-    images: Annotated[Path, Argument()]
-    """The folder of images."""
+    images: Annotated[Images, Argument()]
+    """The population: a folder of images, or any other form of docs/bring-your-own.md."""
     classifier: Annotated[Path, Argument(option=True)]
     """The folder of a classifier."""
     out: Annotated[Path, Argument(option=True)]
     """The CSV file that is written: path, probability, log_odds and the folder or column of each image."""
     table: Path | None = None
-    """A CSV file with a column `path`, of images below the folder: only these are classified."""
+    """A CSV, TSV or Parquet file with a column `path`, of images of the population: only these are classified."""
     by: Annotated[str | None, Option(default="the folder of each image")] = None
     """With --table, the column whose values means are taken of."""
     backbone: Annotated[

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, NonNegativeInt
 
 from autointerp.options import Group, Option, Work
 from autointerp.settings import (
+    UNSTEERED,
     Detail,
     ExplainSettings,
     Names,
@@ -37,7 +38,7 @@ class Estimate(WithFiles, OfFeatures, OfDump):
     """The server, since one of your own costs nothing."""
     seed: Annotated[NonNegativeInt, Option(panel="Which features")] = 0
     """The seed of every random choice."""
-    explain: ExplainSettings = ExplainSettings()
+    explain: Annotated[ExplainSettings, UNSTEERED] = ExplainSettings()
     """What the explainer would be shown and asked."""
     score: Annotated[ScoreSettings, Group(only=tuple(n for n in ScoreSettings.model_fields if n != "embedder"))] = (
         ScoreSettings()

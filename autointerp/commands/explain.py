@@ -15,6 +15,7 @@ from autointerp.settings import (
     OfFeatures,
     WithFiles,
 )
+from autointerp.transcoder.settings import NetworkChoice
 
 
 class Explain(WithFiles, OfFeatures, OfDump):
@@ -34,6 +35,8 @@ class Explain(WithFiles, OfFeatures, OfDump):
     """The explainer."""
     settings: ExplainSettings = ExplainSettings()
     """What the explainer is shown and asked."""
+    network: NetworkChoice = NetworkChoice()
+    """What made the dump, for --rendering auto."""
     engine: EngineSettings = EngineSettings()
     """How the endpoint is used."""
     execution: Execution = Execution()

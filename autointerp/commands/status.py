@@ -1,6 +1,8 @@
 """`autointerp status`: how far a run is."""
 
-from autointerp.options import Work
+from typing import Annotated
+
+from autointerp.options import Option, Work
 from autointerp.settings import OfRun
 
 
@@ -9,6 +11,9 @@ class Status(OfRun):
 
     Example: `autointerp status runs/first`
     """
+
+    judge: Annotated[str | None, Option(default="the first one")] = None
+    """Of a run that several judges scored, the one whose scores are shown; where it has several, as JUDGE@DIGEST."""
 
 
 status = Work(Status, "autointerp.jobs.status:run")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Images
 from autointerp.transcoder.settings import BACKBONES, ENDINGS, USUAL, BackboneName, StoreSettings
 
 
@@ -17,8 +18,8 @@ class TrainActivations(Command):
     Example: `autointerp train activations images/ --out activations/`
     """
 
-    images: Annotated[Path, Argument()]
-    """The folder of images."""
+    images: Annotated[Images, Argument()]
+    """The population: a folder of images, or any other form of docs/bring-your-own.md."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     backbone: Annotated[
@@ -31,7 +32,9 @@ class TrainActivations(Command):
     classifier: Path | None = None
     """The folder of a classifier whose network is run, its head included: `head.0` (units of an `mlp`) and `head`."""
     labels: Path | None = None
-    """A CSV file of path, label and perhaps group: only its images are run, and those of a group stay together."""
+    """A CSV, TSV or Parquet file of path and perhaps group: only its images are run, and a group stays together."""
+    group_column: Annotated[str | None, Option(default="group")] = None
+    """The column of the groups."""
     settings: StoreSettings = StoreSettings()
     """What is stored."""
     device: str = "cpu"

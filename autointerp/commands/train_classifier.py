@@ -5,12 +5,14 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
+from autointerp.settings import Images
 from autointerp.transcoder.settings import (
     BACKBONES,
     ENDINGS,
     USUAL,
     BackboneName,
     ClassifierSettings,
+    LabelColumns,
     Several,
     TuningSettings,
 )
@@ -25,12 +27,17 @@ class TrainClassifier(Command):
     Example: `autointerp train classifier images/ --out runs/classifier --head linear`
     """
 
-    images: Annotated[Path, Argument()]
-    """The folder of images."""
+    images: Annotated[Images, Argument()]
+    """The population: a folder of images, or any other form of docs/bring-your-own.md."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     labels: Path | None = None
-    """A CSV file of path, label (1 has a physical error, 0, or empty) and perhaps group; else folder names decide."""
+    """A CSV, TSV or Parquet file of path, label (1 has a physical error, 0, or empty; or a class) and perhaps group;
+    else what the population says itself, such as by folder names, decides."""
+    columns: LabelColumns = LabelColumns()
+    """Which columns say what."""
+    attribute: Annotated[str | None, Option(metavar="COLUMN=VALUE")] = None
+    """Which value of which column has an error, all others not; of classes by folder, the column is `label`."""
     error_folders: Several = ()
     """A folder whose images have an error, all others not; repeat it for several."""
     backbone: Annotated[BackboneName, Option(help=f"The model: {BACKBONES}; {ENDINGS}.")] = USUAL

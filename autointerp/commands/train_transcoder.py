@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Group, Option, Work
+from autointerp.settings import Images
 from autointerp.transcoder.settings import BACKBONES, RELEASED, BackboneName, CoderForm, StoreSettings, TrainSettings
 
 FORM = tuple(name for name in CoderForm.model_fields if name not in ("decoder", "l1_weight", "jump"))
@@ -22,8 +23,8 @@ class TrainTranscoder(Command):
     Example: `autointerp train transcoder activations/ --out coders/first --widths 128,512,2048 --k 32`
     """
 
-    activations: Annotated[Path, Argument()]
-    """The folder of stored activations; with --backbone or --classifier, of images."""
+    activations: Annotated[Images, Argument()]
+    """The folder of stored activations; with --backbone or --classifier, the population of images."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     backbone: Annotated[
@@ -45,7 +46,9 @@ class TrainTranscoder(Command):
     ] = StoreSettings()
     """What is read and written with a backbone."""
     labels: Path | None = None
-    """Of images, a CSV file of path, label and perhaps group, which keeps images together in the split."""
+    """Of images, a CSV, TSV or Parquet file of path and perhaps group, which keeps images together in the split."""
+    group_column: Annotated[str | None, Option(default="group")] = None
+    """Of images, the column of the groups."""
     form: Annotated[CoderForm, Group(only=FORM)] = CoderForm()
     """What is trained."""
     released: Annotated[bool, Option(panel="The coder")] = False

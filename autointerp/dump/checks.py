@@ -1,5 +1,6 @@
 """What a row of each table must satisfy, checked a row group at a time."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -41,6 +42,12 @@ class KnownImages:
             return np.zeros(len(images), np.int64), np.zeros(len(images), np.bool_)
         at = np.minimum(np.searchsorted(self.ids, images), len(self.ids) - 1)
         return at, self.ids[at] == images
+
+    def position(self, image: int) -> int | None:
+        """Where one image is; None where it is not there."""
+        # Not by `find`: NumPy lets go of the interpreter's lock, for which threads then wait.
+        at = bisect_left(self.ids.data, image)
+        return at if at < len(self.ids) and int(self.ids[at]) == image else None
 
 
 def faults(bad: Mask, field: str, values: pa.ChunkedArray, expected: str) -> Iterator[Fault]:

@@ -62,9 +62,11 @@ IMAGES = pa.schema(
         pa.field("group", pa.string()),
         pa.field("label", pa.string()),
         pa.field("pool", pa.bool_()),
+        pa.field("source", pa.string()),
     ]
 )
-"""images.parquet, one row an image, ascending; `pool` is there where the dump has a pool."""
+"""images.parquet, one row an image, ascending; `pool` is there where the dump has a pool, and `source` where labels
+name what images were made from."""
 
 POOL = pa.schema(
     [
@@ -127,6 +129,59 @@ class CoderOrigin(BaseModel):
     """The commit of the hub; None for files that were on disk."""
 
 
+class BackboneOrigin(BaseModel):
+    """Which model a dump's images were run through, and how it was shown them: enough to run another image alike."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """As `harvest --backbone` takes it."""
+    digest: str | None = None
+    """SHA-256, hex, over its weights and how it prepares a picture."""
+    precision: str = "float32"
+    """In which numbers it was run."""
+    side: int | None = None
+    """Pixels of the square that it takes."""
+    shortest: int | None = None
+    """The shorter side in pixels to which a picture is brought before its middle is cropped; None stretches it all."""
+
+
+class TopOnly(BaseModel):
+    """What a dump does not know whose source kept only the strongest images of each feature."""
+
+    model_config = ConfigDict(frozen=True)
+
+    k: int
+    """How many images the source keeps of a feature at most."""
+    n_full: int
+    """Features that other images may fire than those listed."""
+    counted: bool
+    """Whether `n_active` counts all images that fire them; else only those listed."""
+    drawn: bool = False
+    """Whether those listed were drawn among all that fire, in bands, and are not the strongest alone."""
+    assumed_silent: bool = False
+    """Whether silent images of them were drawn from all that are not listed, some of which may fire them."""
+
+    @property
+    def note(self) -> str:
+        """What this means for scores, in a sentence."""
+        whose = "1 feature" if self.n_full == 1 else f"{self.n_full:,} features"
+        if self.drawn:
+            what = f"of {whose} the source keeps {self.k:,} images at most, drawn from all that fire"
+        else:
+            what = (
+                f"only the stratum top is covered: of {whose} the source keeps the {self.k:,} strongest images at most"
+            )
+        others = "the others that fire" if self.counted else "others that fire, whose number is unknown"
+        them = "it" if self.n_full == 1 else "them"
+        silent = (
+            "some of these may count as silent here"
+            if self.assumed_silent
+            else f"detection leaves {them} unscored, since which images are silent is unknown"
+        )
+        return f"{what}; scores say nothing of {others}, and {silent}"
+
+
 class DumpInfo(BaseModel):
     """The record of dump.json; keys it does not know are ignored, since other programs may add some."""
 
@@ -158,6 +213,10 @@ class DumpInfo(BaseModel):
     """None where parents were not sought, or by a version that did not look at places."""
     coder: CoderOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
     """None where features are of no coder, or nobody wrote it down."""
+    backbone: BackboneOrigin | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None where nobody wrote it down."""
+    top_only: TopOnly | None = Field(default=None, exclude_if=lambda value: value is None)
+    """None where every image that fires a feature could become evidence."""
 
     @field_validator("format")
     @classmethod
@@ -196,14 +255,25 @@ class DumpInfo(BaseModel):
 
     def density_of(self, n_active: int) -> float | None:
         """Share of the images that were run on which a feature fires, 0 to 1; None where that is not known."""
-        if self.population == "unknown":
+        if self.population == "unknown" or self.uncounted(n_active):
             return None
         return n_active / self.n_images if self.n_images else 0.0
+
+    def uncounted(self, n_active: int) -> bool:
+        """Whether a feature that fires on so many images may fire on more, since the source lists no more of any."""
+        top = self.top_only
+        return top is not None and not top.counted and n_active >= top.k
 
     @property
     def population_note(self) -> str | None:
         """What the counts do not say, in a sentence; None where they speak of all images that were run."""
         return _NOTES[self.population]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the dump does not say, a sentence each: of its counts, and of its evidence."""
+        coverage = None if self.top_only is None else self.top_only.note
+        return tuple(note for note in (coverage, self.population_note) if note is not None)
 
     def width_of(self, feature: int) -> int:
         """The smallest nested prefix that holds `feature`, which must be in 0 … n_latents - 1."""

@@ -50,7 +50,8 @@ class ImageTable:
         self._folder = folder
         self._allow_outside = allow_outside
         self._columns = [self.table[name] for name in ("sha256", "attribute", "group", "label")]
-        self._read: OrderedDict[int, pa.ChunkedArray] = OrderedDict()
+        self._paths = self.table["path"]
+        self._read: OrderedDict[int, pa.Array] = OrderedDict()
         self._held = 0
         """Bytes of what was read and is kept."""
         self._lock = RLock()
@@ -80,11 +81,10 @@ class ImageTable:
         Raises:
             DumpError: there is no such image, it has neither path nor bytes, or its path leaves the dump.
         """
-        positions, known = self.known.find(np.asarray([image], dtype=np.int64))
-        if not known[0]:
+        position = self.known.position(image)
+        if position is None:
             raise DumpError(f"{self.parts.paths[0]}: there is no image {image}")
-        position = int(positions[0])
-        path = self.table["path"][position].as_py()
+        path = self._paths[position].as_py()
         if path is not None:
             if isinstance(self._folder, Path) and not self._folder.is_dir():
                 # Otherwise what is in memory by chance would be shown in place of all that is gone.
@@ -135,7 +135,7 @@ class ImageTable:
         with self._lock:
             column = self._read.pop(at, None)
             if column is None:
-                column = self.parts.read(at, ["bytes"])["bytes"]
+                column = self.parts.read(at, ["bytes"])["bytes"].chunk(0)
                 self._held += column.nbytes
             self._read[at] = column
             while len(self._read) > 1 and self._held > N_CACHED_BYTES:

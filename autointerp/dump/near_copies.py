@@ -1,14 +1,16 @@
 """Groups of near-duplicates for dumps that state none: by how their images look, remembered beside the dump."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
+from autointerp.dump.pictures import decoded
 from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError, ImageError
-from autointerp.images.decode import decode
 from autointerp.images.near_duplicates import LOOKED_AT, THUMB_SIDE, Look, look_of, near_duplicates, shared_names
 from autointerp.images.store import Store
 from autointerp.images.threads import worker_threads
@@ -20,8 +22,8 @@ MEMORY = 64 * 2**20
 """Bytes of looks that are kept in memory."""
 _WEIGHT = 2048
 """Bytes that a look takes in memory, at most."""
-THREADS = 8
-"""That look at images at once, most of which wait where the dump is at a URL."""
+THREADS_AT_URL = 32
+"""That look at images at once where the dump is at a URL, and most of them wait; else there is one a core."""
 _WAIT = 5.0
 """Seconds to wait for another process that writes the file; it is made again without it."""
 _TABLE = (
@@ -51,6 +53,7 @@ class NearCopies:
         """Whether some image could not be looked at: once it can, groups may be others."""
         self._dump = dump
         self._elsewhere = elsewhere
+        self._looking = Lock()
         self._looks: Store[int, Look] = Store(MEMORY, lambda look: _WEIGHT)
 
     def grouped(self, rows: Mapping[int, ImageRow]) -> dict[int, ImageRow]:
@@ -64,7 +67,20 @@ class NearCopies:
 
     def _looks_of(self, rows: Mapping[int, ImageRow]) -> dict[int, Look]:
         """How each image looks that can be decoded."""
-        known = {image: look for image in rows if (look := self._looks.peek(image)) is not None}
+        known = self._known(rows)
+        left = {image: row for image, row in rows.items() if image not in known}
+        if not left:
+            return known
+        with self._looking:  # features that share images are asked for at once, and each image is looked at once
+            return known | self._found(left)
+
+    def _known(self, rows: Mapping[int, ImageRow]) -> dict[int, Look]:
+        """Those that are in memory."""
+        return {image: look for image in rows if (look := self._looks.peek(image)) is not None}
+
+    def _found(self, rows: Mapping[int, ImageRow]) -> dict[int, Look]:
+        """Those that another thread has found meanwhile, those that are remembered, and those that are made now."""
+        known = self._known(rows)
         stored = self._read({image: row for image, row in rows.items() if image not in known})
         left = [row for image, row in rows.items() if image not in known and image not in stored]
         seen = self._seen(left) if left else {}
@@ -77,14 +93,13 @@ class NearCopies:
         return known
 
     def _seen(self, rows: Sequence[ImageRow]) -> dict[int, Look | None]:
-        with worker_threads(THREADS) as pool:
+        n = THREADS_AT_URL if isinstance(self._dump.path, RemotePath) else max(2, os.cpu_count() or 2)
+        with worker_threads(n) as pool:
             return dict(zip((row.image for row in rows), pool.map(self._look, rows), strict=True))
 
     def _look(self, row: ImageRow) -> Look | None:
         try:
-            source = self._dump.image_source(row.image)
-            source = source.read_bytes() if isinstance(source, RemotePath) else source
-            seen = decode(source, at_most=LOOKED_AT)
+            seen = decoded(self._dump, row.image, LOOKED_AT)
         except (ImageError, DumpError, OSError):
             # Whoever shows it will say that it is broken.
             return None
@@ -120,6 +135,17 @@ class NearCopies:
                     file.execute(_TABLE)
                     file.executemany(_KEPT, kept)
                 return
+
+
+def looks_census(file: Path) -> tuple[int, int]:
+    """Counts the looks in a file of near-copies, and those of them that are damaged.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", timeout=_WAIT, uri=True)) as opened:
+        sizes = opened.execute("SELECT length(hash), length(thumb) FROM looks").fetchall()
+    return len(sizes), sum(size != (8, 3 * THUMB_SIDE**2) for size in sizes)
 
 
 def _look_from(bits: bytes, thumb: bytes) -> Look:

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -172,8 +173,9 @@ class Parts:
 
     def holding(self, key: int) -> range:
         """The row groups whose span of keys has `key` in it; more than one only where a group ends in its middle."""
-        low = int(np.searchsorted(self.index.last, key, side="left"))
-        high = int(np.searchsorted(self.index.first, key, side="right"))
+        # NumPy's search of a single number lets go of the interpreter's lock, for which threads then wait.
+        low = bisect_left(self.index.last.data, key)
+        high = bisect_right(self.index.first.data, key)
         return range(low, max(low, high))
 
     def read(self, at: int, columns: Sequence[str] | None = None) -> pa.Table:

@@ -34,6 +34,7 @@ from autointerp.dump.records import exemplars_of, feature_rows_of, with_silent_a
 from autointerp.dump.selection import Selection
 from autointerp.errors import DumpError
 from autointerp.images.store import Store
+from autointerp.interactive import Here, Shown
 from autointerp.remote.path import AnyPath, Location, RemoteError, RemotePath, as_path
 from autointerp.schema import Exemplar, Feature, FeatureRow, ImageRow
 
@@ -112,7 +113,7 @@ def open_dump(path: Location, *, allow_outside: bool = False) -> "Dump":
     return Dump(as_path(path), allow_outside=allow_outside)
 
 
-class Dump:
+class Dump(Shown):
     """A feature dump, read-only; safe to use from several threads."""
 
     def __init__(self, path: AnyPath, *, allow_outside: bool) -> None:
@@ -243,21 +244,22 @@ class Dump:
     def _stream(self, chosen: Ints) -> Iterator[Feature]:
         evidence = self._evidence(chosen)
         ahead = next(evidence, None)
-        for row in self._rows(chosen):
+        for row in self.feature_rows(chosen):
             exemplars: tuple[Exemplar, ...] = ()
             if ahead is not None and ahead[0] == row.feature:
                 exemplars = ahead[1]
                 ahead = next(evidence, None)
             yield self._feature(row, exemplars)
 
-    def _rows(self, chosen: Ints) -> Iterator[FeatureRow]:
+    def feature_rows(self, chosen: Ints) -> Iterator[FeatureRow]:
+        """What features.parquet says of the features chosen, ascending, each row group read once."""
         index = self.feature_parts.index
         for at in _overlapping(index.first, index.last, chosen):
             table = self._read_features(at)
             yield from feature_rows_of(table.filter(as_arrow(among(chosen, ints(table["feature"])))))
 
     def _feature(self, row: FeatureRow, exemplars: Sequence[Exemplar]) -> Feature:
-        return Feature(row, with_silent_activations(exemplars), self.info.active_above)
+        return Feature(row, with_silent_activations(exemplars), self.info.active_above, Here(self))
 
     def _evidence(self, chosen: Ints) -> Iterator[tuple[int, tuple[Exemplar, ...]]]:
         """Each chosen feature that has exemplars, with them."""

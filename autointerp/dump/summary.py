@@ -86,6 +86,8 @@ class DumpSummary(Record):
     patch_grid: tuple[int, int] | None
     strata: tuple[StratumCount, ...]
     """Only strata that occur; a feature without any counts as 0."""
+    notes: tuple[str, ...] = ()
+    """What the dump does not say, one sentence each."""
     odd: tuple[str, ...]
     """What a user may not expect, one sentence each."""
 
@@ -99,7 +101,8 @@ def summarise(dump: Dump) -> DumpSummary:
     info, images = dump.info, dump.images_table()
     table = dump.feature_parts.read_all(["feature", "n_active", "width"])
     n_active, width = ints(table["n_active"]), ints(table["width"])
-    density = n_active / max(info.n_images, 1) if info.population != "unknown" else np.zeros(0)
+    known = np.array([info.density_of(n) is not None for n in n_active.tolist()], np.bool_)
+    density = n_active[known] / max(info.n_images, 1)
     counts, parts = _counts(dump, np.unique(ints(table["feature"]))), dump.exemplar_parts
     n_silent_known = _silent_known(dump)
     # Heat maps are most of a dump, so they are counted without being read where that can be.
@@ -126,6 +129,7 @@ def summarise(dump: Dump) -> DumpSummary:
         n_silent_known=n_silent_known,
         patch_grid=info.patch_grid,
         strata=tuple(_stratum(name, own) for name, own in zip(STRATA, counts.T, strict=True) if own.any()),
+        notes=dump.info.notes,
         odd=tuple(_odd(dump, counts, int((n_active == 0).sum()), n_silent_known)),
     )
 

@@ -120,20 +120,28 @@ class DumpWriter:
         info: Content of dump.json.
         rows_per_part: Exemplar rows after which another part begins, at the end of a feature.
         pooled: Whether the dump has a pool: images say whether they are in it, and features what they do on it.
+        sourced: Whether images say what they were made from.
 
     Raises:
         DumpError: the folder exists or cannot be made, or a row is not as the format says.
     """
 
     def __init__(
-        self, folder: str | Path, info: DumpInfo, *, rows_per_part: int = N_PART_EXEMPLARS, pooled: bool = False
+        self,
+        folder: str | Path,
+        info: DumpInfo,
+        *,
+        rows_per_part: int = N_PART_EXEMPLARS,
+        pooled: bool = False,
+        sourced: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.info = info
         self.rows_per_part = rows_per_part
         self.work = self.folder.parent / f".{self.folder.name}.{token_hex(4)}.tmp"
         """Where the files are until the block ends; image files that the dump shall hold go in here."""
-        self._image_schema = IMAGES if pooled else pa.schema([field for field in IMAGES if field.name != "pool"])
+        without = {name for name, has in (("pool", pooled), ("source", sourced)) if not has}
+        self._image_schema = pa.schema([field for field in IMAGES if field.name not in without])
         self._pooled = pooled
         self._pool: dict[int, PoolRow] = {}
         self._rows: list[FeatureRow] = []
@@ -193,6 +201,7 @@ class DumpWriter:
         group: str | None = None,
         label: str | None = None,
         pool: bool = False,
+        source: str | None = None,
     ) -> None:
         """Adds one image, in ascending order of `image` and before the features that show it.
 
@@ -206,6 +215,7 @@ class DumpWriter:
             group: Name of its set of near-duplicates.
             label: Its class or caption.
             pool: Whether it is in the dump's pool, a uniform draw from the population.
+            source: What it was made from, such as a prompt or a photograph; kept where the dump is `sourced`.
 
         Raises:
             DumpError: the order is broken, not exactly one of `path` and `data` is given, or the file is not there.
@@ -214,16 +224,16 @@ class DumpWriter:
         if (path is None) == (data is None):
             raise DumpError(f"image {image}: expected exactly one of path and data")
         if sha256 is None or size is None:
-            source = data if data is not None else self._locate(image, Path(str(path)))
-            sha256 = sha256 or digest_of(source)
-            size = size or displayed_size(source)
+            file = data if data is not None else self._locate(image, Path(str(path)))
+            sha256 = sha256 or digest_of(file)
+            size = size or displayed_size(file)
         name = None if path is None else str(path)
-        self._add_image_row(image, size, (image, name, data, *size, sha256, attribute, group, label, pool))
+        self._add_image_row(image, size, (image, name, data, *size, sha256, attribute, group, label, pool, source))
 
     def _add_image_row(self, image: int, size: tuple[int, int], columns: tuple[object, ...]) -> None:
         if self._image_ids and image <= self._image_ids[-1]:
             raise DumpError(f"image {image}: comes after {self._image_ids[-1]}; add each image once, ascending")
-        row = dict(zip(self._image_schema.names, columns, strict=False))
+        row = dict(zip(IMAGES.names, columns, strict=True))
         self._images.append(row)
         self._image_ids.append(image)
         self._known = None

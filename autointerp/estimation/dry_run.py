@@ -77,8 +77,9 @@ class Rehearsal:
     def explaining(self, settings: ExplainSettings) -> Questions:
         """Counts the explainer's questions; a second pass counts once more for features that have a shuffled set.
 
-        Of several candidates each counts as judged, as if no two had the same words; questions whether two of them
-        mean the same are left out, since their number depends on the words.
+        Of several candidates each counts as judged, as if no two had the same words; where meanings are told apart, as
+        if there were four of which two contend. Questions whether two mean the same are left out, since their number
+        depends on the words.
         """
         if settings not in self._explained:
             asks = self._asks(settings)

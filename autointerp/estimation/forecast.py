@@ -8,7 +8,7 @@ import numpy as np
 
 from autointerp.dump.reader import Dump
 from autointerp.errors import PromptError, SettingsError
-from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.explainer import EDITED, Explainer
 from autointerp.job import images_of, only
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.prices import Price, cost
@@ -16,7 +16,7 @@ from autointerp.prompts import domain_names, load_prompt
 from autointerp.runs.index import Ints
 from autointerp.schema import Feature
 from autointerp.session.gateway import estimate, find_price
-from autointerp.settings import Budget, ExplainSettings, ModelSettings
+from autointerp.settings import PIPELINE, Budget, ExplainSettings, ModelSettings
 
 if TYPE_CHECKING:
     from autointerp.explanation.sampler import Sampler
@@ -30,10 +30,13 @@ def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, 
 
     Raises:
         PromptError: a template is missing or broken.
-        SettingsError: no image would be shown.
+        SettingsError: no image would be shown, or the explainer is to be steered.
     """
+    if settings.steer is not None:
+        raise SettingsError("--steer: only `explain` steers; leave it out")
     if settings.n_top + settings.n_bands == 0:
         raise SettingsError("--top 0 with --bands 0: no active image would be shown; raise one of them")
+    _check_contrast(settings)
     domain = None
     if settings.domain is not None:
         names = domain_names(prompts)
@@ -41,7 +44,24 @@ def make_explainer(dump: Dump, model: ModelSettings, settings: ExplainSettings, 
             raise PromptError(f"--domain {settings.domain}: no such domain; there is {', '.join(names)}")
         domain = load_prompt(f"domains/{settings.domain}", prompts)
     grid = dump.info.patch_grid
-    return Explainer(model, settings, load_prompt("explain", prompts), domain, grid, dump.info.active_above)
+    template = load_prompt("explain" if settings.contrast_kind == "silent" else "explain-pairs", prompts)
+    edit = load_prompt("edit", prompts) if settings.contrast_kind == EDITED else None
+    return Explainer(model, settings, template, domain, grid, dump.info.active_above, edit=edit)
+
+
+def _check_contrast(settings: ExplainSettings) -> None:
+    kind, pictures = settings.contrast_kind, settings.pictures
+    if kind != "silent" and not settings.n_contrast:
+        raise SettingsError(f"--contrast-kind {kind} with --contrast 0: no contrast would be shown; raise the latter")
+    if kind == EDITED and pictures is None:
+        raise SettingsError(
+            f"--contrast-kind {kind}: name who paints regions anew with --image-model, and the server with "
+            "--image-base-url"
+        )
+    if kind != EDITED and pictures is not None:
+        raise SettingsError("--image-model: nothing is painted; add --contrast-kind edited")
+    if pictures is not None and pictures.model.startswith(PIPELINE):
+        raise SettingsError(f"--image-model {pictures.model}: paints no region anew; name a model of an Images API")
 
 
 def measured_features(dump: Dump, ids: Ints, seed: int) -> Sequence[Feature]:

@@ -1,19 +1,23 @@
 """How well a candidate does on held-out images that are kept for choosing, and for nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
 
-from autointerp.evidence import Images, duplicate_keys
+from autointerp.evidence import Images, Shown, duplicate_keys
 from autointerp.explanation.choice import Fits
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.outcomes import Failure
 from autointerp.schema import Exemplar, Feature, Usage
 from autointerp.scoring.judge import Judge
-from autointerp.scoring.sampling import Sample, make_pool
+from autointerp.scoring.sampling import Item, Pool, Sample, make_pool
 from autointerp.settings import CandidateSettings, ScoreSettings
+
+SHOWN = "shown"
+"""The place in a pool of images that the explainer saw."""
 
 
 class Tried(NamedTuple):
@@ -50,12 +54,54 @@ def choosing_sample(
         grid: rows and columns of the dump's heat maps.
         n_images: size of the population.
     """
-    pool = make_pool(feature, shown, images, settings, grid=grid, n_images=n_images).without_margin
+    pool = _kept_for_choosing(make_pool(feature, shown, images, settings, grid=grid, n_images=n_images))
+    return pool.draw(settings.n_active, settings.n_silent)
+
+
+def further_images(
+    feature: Feature,
+    shown: Shown,
+    images: Images,
+    settings: ScoreSettings,
+    first: Sample,
+    *,
+    grid: tuple[int, int] | None,
+    n_images: int,
+) -> tuple[Item, ...]:
+    """The images that tell texts apart which did well on the first ones: further ones that are kept for choosing.
+
+    They are as many active ones again, half as many silent ones, and active ones that were shown, so that there are
+    twice as many active ones as at first. What was shown costs scoring nothing; that two texts hold for different ones
+    of these images is nothing that the explainer was asked for.
+
+    Args:
+        feature: with all its exemplars.
+        shown: what the explainer sees in any view.
+        images: rows of every image of the feature.
+        settings: how many, as `judging_settings` says.
+        first: what `choosing_sample` gives.
+        grid: rows and columns of the dump's heat maps.
+        n_images: size of the population.
+    """
+    seen = [e.image for e in (*shown.active, *shown.contrast)]
+    pool = make_pool(feature, seen, images, settings, grid=grid, n_images=n_images)
+    known = {i.exemplar.image for i in first.items}
+    more = _kept_for_choosing(pool).draw(2 * settings.n_active, settings.n_silent + settings.n_active // 2)
+    new = [i for i in more.items if i.exemplar.image not in known]
+    fill = replace(pool, ordered={SHOWN: shown.active}).sample(
+        {SHOWN: 2 * settings.n_active - sum(i.active for i in new)}
+    )
+    items = [*new, *fill.items]
+    Random(f"further:{settings.seed}:{feature.id}").shuffle(items)
+    return tuple(items)
+
+
+def _kept_for_choosing(pool: Pool) -> Pool:
+    pool = pool.without_margin
     # Halved before they are dealt, so that a stratum with many makes up for one with few.
     taken: set[str] = set()
-    ordered = {name: _half(own, images, taken) for name, own in pool.ordered.items()}
-    halves = replace(pool, ordered={name: half for name, half in ordered.items() if half})
-    return halves.draw(settings.n_active, settings.n_silent)
+    ordered = {name: _half(own, pool.images, taken) for name, own in pool.ordered.items()}
+    return replace(pool, ordered={name: half for name, half in ordered.items() if half})
 
 
 def _half(own: Sequence[Exemplar], images: Images, taken: set[str]) -> tuple[Exemplar, ...]:
@@ -77,16 +123,35 @@ def _half(own: Sequence[Exemplar], images: Images, taken: set[str]) -> tuple[Exe
     return tuple(out)
 
 
-async def tried(text: str, sample: Sample, judge: Judge, gateway: Gateway) -> Tried | Failure:
+async def tried(
+    text: str,
+    items: Sequence[Item],
+    judge: Judge,
+    gateway: Gateway,
+    before: Tried | None = None,
+    shown: Collection[int] = (),
+) -> Tried | Failure:
     """Asks the judge about one text; a failure that may pass is returned instead.
+
+    Args:
+        text: the explanation.
+        items: the images.
+        judge: who is asked, and
+        gateway: how.
+        before: what was said of the text on other images, to which this is added. Only those stand for the population.
+        shown: ids of images that the explainer saw.
 
     Raises:
         EndpointError: no request of this run can succeed.
     """
-    said = await judge.judgements(text, sample.items, gateway)
+    said = await judge.judgements(text, items, gateway)
     if isinstance(said, Failure):
         return said
     belief = np.array([np.nan if b is None else b for b in said.beliefs], float)
     active = np.array([i.active for i in said.items], bool)
-    weight = np.array([i.weight for i in said.items], float)
-    return Tried(Fits(belief == 1, belief, active, weight), said.usage, said.gaps)
+    weight = np.array([0.0 if before else i.weight for i in said.items], float)
+    seen = np.array([i.exemplar.image in shown for i in said.items], bool)
+    fits = Fits(belief == 1, belief, active, weight, seen)
+    if before is None:
+        return Tried(fits, said.usage, said.gaps)
+    return Tried(before.fits.joined(fits), before.usage + said.usage, (*before.gaps, *said.gaps))

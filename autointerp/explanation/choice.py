@@ -1,21 +1,31 @@
-"""Which candidates a feature keeps: clusters, whether they beat chance, and the share of each under two samplers."""
+"""Which meanings a feature keeps: what beats chance, what further images should decide, and which are told apart.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Two texts are two meanings of a feature where each holds for images that the other leaves. A property that stands beside
+the one meaning of a feature, or holds of more than it, also beats chance, but it holds as often where the judge says
+yes to the meaning as where it misses it; so it is told by the images on which the feature fires alone.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from itertools import combinations
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.candidates import Candidate, Cluster
-from autointerp.ips.weights import scaled_rewards
-from autointerp.scoring.distractors import normal
-from autointerp.settings import CandidateSettings
 from autointerp.statistics.exact import holm
 from autointerp.statistics.rates import weighted_rates
 
 LEVEL = 0.05
-"""Of the tests against chance."""
+"""Of all tests of a feature together."""
+DEAR = 2.0
+"""Times that a yes on a silent image costs what one on an active image earns, where texts are compared: silent images
+are by far the more, and those of the choice are mostly look-alikes."""
+MARGIN = 0.2
+"""By how much several texts have to do better than a single one that is wider than each of them."""
+MOST_OPEN = 4
+"""Texts that are judged on further images, and so the most meanings of a feature."""
 
 Bools = npt.NDArray[np.bool_]
 
@@ -27,16 +37,29 @@ class Fits:
     yes: Bools
     """[n], whether the text clearly fits."""
     belief: npt.NDArray[np.float64]
-    """[n], 0 no, 0.5 unsure, 1 yes; NaN where no usable answer came."""
+    """[n], 0 no, 0.5 unsure, 1 yes; NaN where no usable answer came, or none was asked for."""
     active: Bools
     """[n], whether the feature fires."""
     weight: npt.NDArray[np.float64]
     """[n], images of the population that each stands for."""
+    shown: Bools
+    """[n], whether the explainer saw the image. Such images only tell texts apart: they say nothing on how good one
+    is, nor whether it beats chance."""
+
+    def joined(self, more: "Fits") -> "Fits":
+        """What was said of the same text on these images and on others."""
+        pairs = zip(astuple(self), astuple(more), strict=True)
+        return Fits(*(np.concatenate(pair) for pair in pairs))
+
+    @property
+    def known(self) -> Bools:
+        """[n], whether a usable answer came."""
+        return np.isfinite(self.belief)
 
     @property
     def score(self) -> float | None:
         """Youden's J, 2 · balanced accuracy - 1, not below 0 (Youden 1950); None where a side has no answer."""
-        known = np.isfinite(self.belief)
+        known = self.known & ~self.shown
         sides = [self.belief[known & (self.active == side)] for side in (True, False)]
         if not all(len(side) for side in sides):
             return None
@@ -45,107 +68,126 @@ class Fits:
     @property
     def f1(self) -> float | None:
         """Over the population, of the images answered; None where a side has no answer."""
-        return None if self.score is None else self.f1_with(np.zeros(len(self.yes), bool))
-
-    def f1_with(self, others: Bools) -> float:
-        """The same of "this fits, or one of the others does", [n]."""
-        known = np.isfinite(self.belief)
-        claimed = (self.yes | others)[known].astype(float)
-        return weighted_rates(self.active[known].astype(float), claimed, self.weight[known]).f1
+        if self.score is None:
+            return None
+        known = self.known & ~self.shown
+        return weighted_rates(self.active[known].astype(float), self.yes[known].astype(float), self.weight[known]).f1
 
     def p(self, among: Bools | None = None) -> float:
         """Of as many yes among the active images by chance; among all images answered, or those of them marked."""
-        known = np.isfinite(self.belief) if among is None else np.isfinite(self.belief) & among
-        active, silent = known & self.active, known & ~self.active
-        return fisher(
-            int(np.sum(self.yes & active)), int(active.sum()), int(np.sum(self.yes & silent)), int(silent.sum())
-        )
+        known = self.known & ~self.shown if among is None else self.known & ~self.shown & among
+        return _more(self.yes, known & self.active, known & ~self.active)
 
 
-def fisher(yes_active: int, n_active: int, yes_silent: int, n_silent: int) -> float:
-    """One-sided exact test (Fisher 1922): chance that at least so many of all yes fall on active images.
+def fisher(yes_here: int, n_here: int, yes_there: int, n_there: int) -> float:
+    """One-sided exact test (Fisher 1922): chance that at least so many of all yes fall on the images here.
 
     Args:
-        yes_active: of the active images.
-        n_active: active images.
-        yes_silent: of the silent images.
-        n_silent: silent images.
+        yes_here: of the images here.
+        n_here: images here, such as the active ones.
+        yes_there: of the images there.
+        n_there: images there, such as the silent ones.
     """
-    yes, n = yes_active + yes_silent, n_active + n_silent
-    ways = sum(comb(n_active, k) * comb(n_silent, yes - k) for k in range(yes_active, min(yes, n_active) + 1))
+    yes, n = yes_here + yes_there, n_here + n_there
+    ways = sum(comb(n_here, k) * comb(n_there, yes - k) for k in range(yes_here, min(yes, n_here) + 1))
     return ways / comb(n, yes)
 
 
-def clustered(candidates: Sequence[Candidate], labels: Sequence[int], settings: CandidateSettings) -> list[Cluster]:
-    """Clusters with their shares, the one with the largest share under inverse probability weights first.
-
-    With s the scores and c the clusters, a sampler by score draws cluster c with a chance proportional to Σ s_i^β over
-    its members; with weights w_i = s_i^β / max(n_c/N, ε) it draws it by its mean score, however often it came up.
-
-    Args:
-        candidates: [n], scored; a score that is missing counts as 0 in the shares.
-        labels: [n], the cluster of each.
-        settings: β and ε.
-    """
-    scores = np.array([c.score or 0.0 for c in candidates], float)
-    plain = scores**settings.beta
-    plain[scores == 0] = 0.0
-    weighted = scaled_rewards(plain, labels, group_size=len(labels), epsilon=settings.epsilon)
-    members = {label: [i for i, own in enumerate(labels) if own == label] for label in dict.fromkeys(labels)}
-    best = {label: max(own, key=lambda i: (scores[i], -i)) for label, own in members.items()}
-    ps = holm([_p([candidates[i] for i in own]) for own in members.values()])
-    out = [
-        Cluster(
-            members=tuple(own),
-            best=best[label],
-            score=float(scores[own].mean()),
-            p=p,
-            kept=p <= LEVEL,
-            share_score=_share(plain, own),
-            share_ips=_share(weighted, own),
-        )
-        for (label, own), p in zip(members.items(), ps, strict=True)
-    ]
-    return sorted(out, key=lambda c: (-c.share_ips, c.members))
+def _more(yes: Bools, here: Bools, there: Bools) -> float:
+    """Of at least so many yes here rather than there by chance."""
+    return fisher(int(np.sum(yes & here)), int(here.sum()), int(np.sum(yes & there)), int(there.sum()))
 
 
-def _p(members: Sequence[Candidate]) -> float:
-    """Of several wordings of one meaning, tried on the same images: K/k times the k-th smallest of K, at the median k.
+class Choice(NamedTuple):
+    """Holds which texts are a feature's meanings, as their places among those that were judged."""
 
-    Valid however they depend on each other (Rüger 1978); the smallest alone would be too small the more wordings there
-    are. Of a single wording, its own.
-    """
-    wordings = {normal(c.text): 1.0 if c.p is None else c.p for c in members}
-    k = (len(wordings) + 1) // 2
-    return min(1.0, len(wordings) / k * sorted(wordings.values())[k - 1])
-
-
-def _share(weights: npt.NDArray[np.float64], members: Sequence[int]) -> float:
-    whole = float(weights.sum())
-    return float(weights[list(members)].sum()) / whole if whole else 0.0
+    chosen: tuple[int, ...]
+    """The best one alone, or several that are told apart."""
+    kept: frozenset[int]
+    """Those that beat chance, and several that are told apart."""
+    p: tuple[float, ...]
+    """Of each text by chance, or of one of several if it told nothing that the others do not; corrected for all."""
 
 
-def adding(texts: Sequence[tuple[str, Fits]]) -> list[str]:
-    """The kept explanations whose disjunction does best: one after the other as long as F1 over the population rises.
-
-    Each must also beat chance among the images that those before it leave. So a wider or a narrower wording of what is
-    said already, which would only blur the whole, stays out.
+def contenders(fits: Sequence[Fits]) -> tuple[int, ...]:
+    """Texts that further images should decide on: the best one, and those that with some other one do better than it.
 
     Args:
-        texts: each with what the judge said of it; every side has an answer.
+        fits: of one text a meaning, on the same images; at least one.
+
+    Returns:
+        Their places, ascending, `MOST_OPEN` at most; none where the best one stands alone.
     """
-    out: list[str] = []
-    if not texts:
-        return out
-    claimed = np.zeros(len(texts[0][1].yes), bool)
-    reached = 0.0
-    left = list(texts)
-    while left:
-        text, fits = max(left, key=lambda t: t[1].f1_with(claimed))
-        f1 = fits.f1_with(claimed)
-        if out and (f1 <= reached or fits.p(~claimed) > LEVEL):
-            break
-        out.append(text)
-        claimed, reached = claimed | fits.yes, f1
-        left = [t for t in left if t[0] != text]
+    best = _best(fits, range(len(fits)))
+    alone = together([fits[best]])
+    gains = {pair: together([fits[i] for i in pair]) - alone for pair in combinations(range(len(fits)), 2)}
+    most = {i: max(gain for pair, gain in gains.items() if i in pair) for i in range(len(fits)) if gains and i != best}
+    others = sorted((i for i, gain in most.items() if gain > 0), key=lambda i: -most[i])
+    return tuple(sorted((best, *others[: MOST_OPEN - 1]))) if others else ()
+
+
+def choose(fits: Sequence[Fits], contending: Sequence[int]) -> Choice:
+    """Chooses the meanings of a feature: of the texts that beat chance the best, or several that are told apart.
+
+    Several are chosen where `apart` holds of each, corrected for all texts but one (Bonferroni), and their disjunction
+    does better than the best text and than any other such several. Two kinds of one thing are apart as well: several
+    also have to do better by `MARGIN` than any text that fits most of the active images of each of them.
+
+    Args:
+        fits: of one text a meaning.
+        contending: those that were judged on further images, as `contenders` says.
+    """
+    ps = dict(enumerate(holm([f.p() for f in fits])))
+    kept = {i for i, p in ps.items() if p <= LEVEL}
+    chosen = (_best(fits, kept or ps),)
+    reached, own = together([fits[i] for i in chosen]), dict[int, float]()
+    sets = (several for size in range(2, len(contending) + 1) for several in combinations(contending, size))
+    for several in sets:
+        trials = [fits[i] for i in several]
+        told = {i: min(1.0, p * (len(fits) - 1)) for i, p in zip(several, apart(trials), strict=True)}
+        wider = [together([f]) + MARGIN for f in fits if not any(f is t for t in trials) and _covers(f, trials)]
+        if max(told.values()) <= LEVEL and together(trials) > max([reached, *wider]):
+            chosen, reached, own = several, together(trials), told
+    ps |= own
+    return Choice(chosen, frozenset(kept | own.keys()), tuple(ps.values()))
+
+
+def apart(fits: Sequence[Fits]) -> list[float]:
+    """How likely each of several texts is to tell what the others do not by chance; at least two texts.
+
+    Of the images that the others leave, it has to hold for active ones more often than for silent ones; and it has to
+    hold for the active ones more often than for active ones that the others claim. The larger p counts: as both tests
+    have to reject, neither needs a correction for the other (Berger 1982).
+    """
+    known = np.all([f.known for f in fits], axis=0)
+    out: list[float] = []
+    for i, own in enumerate(fits):
+        claimed = np.any([f.yes for j, f in enumerate(fits) if j != i], axis=0)
+        here, elsewhere = known & own.active & ~claimed, known & own.active & claimed
+        silent = known & ~own.active & ~claimed
+        out.append(max(_more(own.yes, here & ~own.shown, silent & ~own.shown), _more(own.yes, here, elsewhere)))
     return out
+
+
+def together(fits: Sequence[Fits]) -> float:
+    """How well the disjunction of some texts does on the images answered for each: recall less `DEAR` times false yes.
+
+    Returns:
+        At most 1; 0 for a text that fits nothing, and where a side has no answer.
+    """
+    belief = np.max([f.belief for f in fits], axis=0)
+    known = np.isfinite(belief) & ~fits[0].shown
+    active, silent = belief[known & fits[0].active], belief[known & ~fits[0].active]
+    return float(active.mean() - DEAR * silent.mean()) if len(active) and len(silent) else 0.0
+
+
+def _covers(text: Fits, others: Sequence[Fits]) -> bool:
+    """Whether a text fits most of the active images of each of the others, of those answered for it first."""
+    n = len(text.yes)
+    shares = [text.yes[f.yes[:n] & f.active[:n] & text.known] for f in others]
+    return all(len(share) and share.mean() > 0.5 for share in shares)
+
+
+def _best(fits: Sequence[Fits], among: Iterable[int]) -> int:
+    """The one that scores most, of equals the first."""
+    return min(among, key=lambda i: (-together([fits[i]]), i))

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from autointerp.clock import now
 from autointerp.evidence import Images, Shown, draw_shown
-from autointerp.images.picture import Picture
+from autointerp.images.picture import Picture, Rendering, Tile
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.local.model import LocalAnswerer, LocalModel
 from autointerp.lmm.outcomes import DEFERRED, Answer, Failure, failed
@@ -16,9 +17,9 @@ from autointerp.lmm.request import ImagePart, Request, Role, TextPart
 from autointerp.lmm.task import Task
 from autointerp.prompts import Prompt, ShownImage, Slot, Value, joint_digest, plain
 from autointerp.replies import DomainReply, ExplainReply, reply_schema
-from autointerp.schema import DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
+from autointerp.schema import Box, Counterfactual, DomainFinding, Exemplar, Explanation, FailureRecord, Feature, Usage
 from autointerp.settings import ExplainSettings, ModelSettings
-from autointerp.tiles import shown_tiles
+from autointerp.tiles import shown_tiles, tile_without
 from autointerp.unexplainable import NEVER_FIRED, NO_IMAGES, TOO_FEW, UNEXPLAINABLE
 
 
@@ -38,8 +39,21 @@ def _find_nothing_locally(request: Request, model: LocalModel) -> Mapping[str, o
     return {"observations": said, "found": False, "error": "", "category": "none", "images": []}
 
 
+AUTO = "auto"
+"""The rendering that hangs on whether a crop alone fires the feature."""
+ERASED, EDITED = "erased", "edited"
+"""The contrasts that are made of active images: by taking a region away, and by having it painted anew."""
 EXPLAIN = Task("explain", ExplainReply, tokens=220, local=LocalAnswerer(_explain_locally))
 DOMAIN = Task("domain", DomainReply, tokens=160, local=LocalAnswerer(_find_nothing_locally))
+
+
+def asks_network(settings: ExplainSettings) -> str | None:
+    """Names the option for which the network that made the dump is asked; None where it is not."""
+    if settings.steer is not None:
+        return "--steer"
+    if AUTO in settings.renderings:
+        return f"--rendering {AUTO}"
+    return None if settings.contrast_kind == "silent" else f"--contrast-kind {settings.contrast_kind}"
 
 
 class Explained(NamedTuple):
@@ -63,11 +77,21 @@ class Explainer:
     """Rows and columns of the dump's heat maps."""
     active_above: float = 0.0
     """The dump's threshold, raw units."""
+    sufficing: frozenset[int] = frozenset()
+    """With the rendering `auto`: the images that are shown as crops, since these fire the feature by themselves."""
+    counterfactuals: tuple[Counterfactual, ...] = ()
+    """With the contrast `erased` or `edited`: the images that are shown without a region too."""
+    edit: Prompt | None = None
+    """With the contrast `edited`: the template of what an image model is told."""
+    painted: Mapping[str, Path] = field(default_factory=dict)
+    """There, the files of the pictures, by their digests."""
+    painting: Usage = field(default_factory=Usage)
+    """There, what painting took."""
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """The templates used, in order."""
-        return (self.prompt, self.domain) if self.domain else (self.prompt,)
+        return tuple(prompt for prompt in (self.prompt, self.domain, self.edit) if prompt is not None)
 
     @property
     def digest(self) -> str:
@@ -76,8 +100,18 @@ class Explainer:
 
     def requests(self, feature: Feature, images: Images) -> tuple[Request, ...]:
         """The questions for one feature, all independent of each other's answers."""
-        shown = draw_shown(feature, images, self.settings)
+        shown = self.draw(feature, images)
         return (self.first(shown, images), *self.passes(shown, images)) if shown.active else ()
+
+    def draw(self, feature: Feature, images: Images) -> Shown:
+        """What is shown: an image without its region stands in the place of a silent one."""
+        shown = draw_shown(feature, images, self.settings)
+        if not self.counterfactuals:
+            return shown
+        known = {pair.image: pair for pair in self.counterfactuals}
+        pairs = tuple(known[e.image] for e in shown.active if e.image in known)
+        left = max(0, self.settings.n_contrast - len(pairs))
+        return Shown(active=shown.active, contrast=shown.contrast[:left], pairs=pairs)
 
     def first(self, shown: Shown, images: Images, parents: Sequence[str] = ()) -> Request:
         """The question what the images that fire have in common.
@@ -119,7 +153,7 @@ class Explainer:
         Raises:
             EndpointError: no request of this run can succeed.
         """
-        shown = draw_shown(feature, images, self.settings)
+        shown = self.draw(feature, images)
         if not shown.active:
             return failed(feature.id, "explain", Failure(UNEXPLAINABLE, nothing_to_show(feature), 0))
         answer = await gateway.ask(self.first(shown, images, tuple(parents.values())), ExplainReply)
@@ -187,8 +221,13 @@ class Explainer:
         parents: Sequence[str] = (),
     ) -> Request:
         pictures: list[ImagePart] = []
-        active = [self._shown(i, e, images, "active", pictures) for i, e in enumerate(shown.active, 1)]
-        contrast = [self._shown(i, e, images, "silent", pictures) for i, e in enumerate(shown.contrast, 1)]
+        without = {pair.image: self._without(i, pair, images, pictures) for i, pair in enumerate(shown.pairs, 1)}
+        active = [
+            replace(self._shown(i, e, images, "active", pictures), without=without.get(e.image))
+            for i, e in enumerate(shown.active, 1)
+        ]
+        first = len(without) + 1
+        contrast = [self._shown(i, e, images, "silent", pictures) for i, e in enumerate(shown.contrast, first)]
         variables: dict[str, Value] = {"active": active, "levels": self.settings.levels}
         if task is EXPLAIN:
             variables |= {"contrast": contrast, "parents": [plain(text) for text in parents]}
@@ -210,15 +249,38 @@ class Explainer:
         self, number: int, exemplar: Exemplar, images: Images, role: Role, pictures: list[ImagePart]
     ) -> ShownImage:
         image, region = images[exemplar.image], self.settings.region
-        renderings = self.settings.renderings if role == "active" else ("full",)
+        renderings = self._renderings(exemplar) if role == "active" else ("full",)
         slots: list[Slot] = []
         for tile in shown_tiles(exemplar, image, renderings, self.grid, region):
-            least = min(region.enlarge, region.side)
-            picture = Picture(tiles=(tile,), side=region.side, quality=region.quality, least=least)
             slots.append(Slot(len(pictures), tile.rendering))
-            pictures.append(ImagePart(picture=picture, role=role, numbers=(number,)))
+            pictures.append(self._part(tile, role, number))
         level = self._level(exemplar) if role == "active" else self._silent_level(exemplar)
         return ShownImage(number=number, level=level, slots=tuple(slots))
+
+    def _without(self, number: int, pair: Counterfactual, images: Images, pictures: list[ImagePart]) -> ShownImage:
+        image = images[pair.image]
+        if pair.how == EDITED:
+            slot, tile = Slot(len(pictures), EDITED), self._painted(pair)
+        else:
+            slot, tile = Slot(len(pictures), ERASED), tile_without(image, Box(*pair.box), pair.how)
+        pictures.append(self._part(tile, "silent", number))
+        return ShownImage(number=number, level="", slots=(slot,))
+
+    def _painted(self, pair: Counterfactual) -> Tile:
+        assert pair.picture is not None
+        assert pair.size is not None
+        return Tile(pair.image, pair.picture, pair.size, "full", None, file=self.painted[pair.picture])
+
+    def _part(self, tile: Tile, role: Role, number: int) -> ImagePart:
+        region = self.settings.region
+        least = min(region.enlarge, region.side)
+        picture = Picture(tiles=(tile,), side=region.side, quality=region.quality, least=least)
+        return ImagePart(picture=picture, role=role, numbers=(number,))
+
+    def _renderings(self, exemplar: Exemplar) -> tuple[Rendering, ...]:
+        """How an active image is shown; each rendering comes once."""
+        own: Rendering = "crop" if exemplar.image in self.sufficing else "outline"
+        return tuple(dict.fromkeys(own if r == AUTO else r for r in self.settings.renderings))
 
     def _level(self, exemplar: Exemplar) -> str:
         match self.settings.levels:
@@ -266,7 +328,9 @@ class Explainer:
             prompt=self.digest,
             images=tuple(ids),
             contrast=tuple(e.image for e in shown.contrast),
-            usage=usage,
+            counterfactuals=None if self.settings.contrast_kind == "silent" else shown.pairs,
+            cropped=tuple(i for i in ids if i in self.sufficing) if AUTO in self.settings.renderings else None,
+            usage=usage + self.painting,
             created=now(),
         )
 

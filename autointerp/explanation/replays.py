@@ -81,7 +81,8 @@ class Replays:
         if not all(prompt.is_whole for prompt in explainer.prompts):
             return None
         model = explainer.model.model_dump(mode="json", exclude={"base_url"})
-        settings = explainer.settings.model_dump(mode="json")
+        # Whose contrast is of another kind has no outcomes here, and outcomes of earlier versions stay where they are.
+        settings = explainer.settings.model_dump(mode="json", exclude={"contrast_kind", "pictures"})
         place = json.dumps([dump.digest, model, settings, exchanges], sort_keys=True)
         by = " ".join((program_digest(), *(prompt.digest for prompt in explainer.prompts)))
         return cls(hashlib.sha256(place.encode()).hexdigest(), hashlib.sha256(by.encode()).hexdigest())

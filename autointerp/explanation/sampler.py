@@ -5,15 +5,16 @@ Here each meaning counts once, however often it came up.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 from autointerp.candidates import Candidate, Cluster, Sampled, disjunction
-from autointerp.evidence import Images, Shown, draw_shown
-from autointerp.explanation.candidate_scores import Tried, choosing_sample, tried
-from autointerp.explanation.choice import LEVEL, adding, clustered
+from autointerp.evidence import Images, Shown
+from autointerp.explanation.candidate_scores import Tried, choosing_sample, further_images, tried
+from autointerp.explanation.choice import LEVEL, Choice, choose, contenders
 from autointerp.explanation.explainer import Explained, Explainer, nothing_to_show
 from autointerp.explanation.meanings import Meanings, Told
 from autointerp.explanation.views import draw_views
@@ -26,7 +27,7 @@ from autointerp.replies import ExplainReply
 from autointerp.schema import Exemplar, FailureRecord, Feature, Usage
 from autointerp.scoring.distractors import normal
 from autointerp.scoring.judge import SETTLED, Judge
-from autointerp.scoring.sampling import Sample
+from autointerp.scoring.sampling import Item, Sample
 from autointerp.settings import CandidateSettings, ExplainSettings, ModelSettings
 from autointerp.unexplainable import UNEXPLAINABLE
 
@@ -34,6 +35,8 @@ MOST_CONCEPTS = 4
 """Properties of one reply that become candidates, the first ones."""
 TYPICAL = "a typical explanation of some twelve words that names one visual property"
 """Stands for explanations that are not written yet, where questions are only counted."""
+TYPICAL_MEANINGS, TYPICAL_CONTENDERS = 4, 2
+"""Of the candidates of a feature, likewise."""
 
 
 class _Said(NamedTuple):
@@ -44,6 +47,31 @@ class _Said(NamedTuple):
     reply: ExplainReply
     view: Shown
     model: str
+
+
+class _Evidence(NamedTuple):
+    """The images of a feature by what they are used for."""
+
+    feature: Feature
+    images: Images
+    shown: Shown
+    first: Sample
+    """Held-out images on which every meaning is judged."""
+
+
+class _Judged(NamedTuple):
+    """What judging the candidates came to."""
+
+    texts: tuple[str, ...]
+    """What makes up the explanation."""
+    trials: Mapping[str, Tried]
+    """By wording."""
+    beats_chance: bool
+    images: tuple[int, ...]
+    """Held-out images that were judged."""
+    told: Told = Told(())
+    """Empty where meanings were not told apart."""
+    clusters: tuple[Cluster, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,19 +107,30 @@ class Sampler:
 
         Pairs of meanings are left out, since their number depends on the texts.
         """
-        shown = draw_shown(feature, images, self.explainer.settings)
+        shown = self.explainer.draw(feature, images)
         if not shown.active:
             return ()
-        views = self._views(feature, shown)
+        views, sample = self._views(feature, shown), self.choosing(feature, shown, images)
         first = [explainer.first(view, images) for explainer, view in views]
-        judged = self.judge.requests(TYPICAL, self.choosing(feature, shown, images).items) * len(views)
+        judged = self.judge.requests(TYPICAL, sample.items)
+        if self.plan.diverse:
+            further = self.judge.requests(TYPICAL, self._further(_Evidence(feature, images, shown, sample)))
+            judged = judged * min(TYPICAL_MEANINGS, len(views)) + further * TYPICAL_CONTENDERS
+        else:
+            judged *= len(views)
         return (*first, *judged, *self.explainer.passes(shown, images))
 
     def choosing(self, feature: Feature, shown: Shown, images: Images) -> Sample:
-        """The images on which candidates are compared; the judge's questions about them are asked of each wording."""
+        """The images on which candidates are compared; the judge is asked about them for each meaning."""
         ids = [e.image for e in (*shown.active, *shown.contrast)]
         grid, settings = self.explainer.grid, self.judge.settings
         return choosing_sample(feature, ids, images, settings, grid=grid, n_images=self.n_images)
+
+    def _further(self, about: _Evidence) -> tuple[Item, ...]:
+        """The images on which contenders are judged besides."""
+        grid, settings = self.explainer.grid, self.judge.settings
+        feature, images, shown, first = about
+        return further_images(feature, shown, images, settings, first, grid=grid, n_images=self.n_images)
 
     async def explain(
         self,
@@ -106,7 +145,7 @@ class Sampler:
         Raises:
             EndpointError: no request of this run can succeed.
         """
-        shown = draw_shown(feature, images, self.explainer.settings)
+        shown = self.explainer.draw(feature, images)
         if not shown.active:
             return Explained(failed(feature.id, "explain", Failure(UNEXPLAINABLE, nothing_to_show(feature), 0)))
         sample = self.choosing(feature, shown, images)
@@ -121,7 +160,7 @@ class Sampler:
         replies = [(view, a) for view, a in answers if isinstance(a, Answer)]
         if not replies:
             return Explained(failed(feature.id, "explain", settled[0]))
-        chosen = await self._chosen(replies, sample, gateway)
+        chosen = await self._chosen(_Evidence(feature, images, shown, sample), replies, gateway)
         if isinstance(chosen, Failure):
             return Explained(failed(feature.id, "explain:choosing", chosen))
         answer, sampled, gaps = chosen
@@ -152,7 +191,10 @@ class Sampler:
         return [(view, task.result()) for (_, view), task in zip(views, asked, strict=True)]
 
     async def _chosen(
-        self, replies: Sequence[tuple[Shown, Answer[ExplainReply]]], sample: Sample, gateway: Gateway
+        self,
+        about: _Evidence,
+        replies: Sequence[tuple[Shown, Answer[ExplainReply]]],
+        gateway: Gateway,
     ) -> tuple[Answer[ExplainReply], Sampled, tuple[Failure, ...]] | Failure:
         """The reply that stands for all, what was sampled, and what stayed unanswered; a failure that may pass."""
         usage = sum((a.usage for _, a in replies), Usage())
@@ -161,31 +203,68 @@ class Sampler:
         if not said:
             return replace(replies[0][1], usage=usage), Sampled(asked=0, none=none), ()
         texts = [s.text for s in said]
-        async with asyncio.TaskGroup() as group:
-            judging = group.create_task(self._tried(texts, sample, gateway))
-            telling = group.create_task(self._told(texts, gateway))
-        trials, told = judging.result(), telling.result()
-        if isinstance(trials, Failure) or isinstance(told, Failure):
-            # What waits for a batch job comes first: then the feature waits as well.
-            found = [o for o in (trials, told) if isinstance(o, Failure)]
-            return min(found, key=lambda f: f.kind != DEFERRED)
-        candidates = [_candidate(s, trials[normal(s.text)]) for s in said]
-        clusters = clustered(candidates, told.labels, self.plan) if self.plan.diverse else []
-        best = _best(candidates, clusters)
-        texts, clusters = self._kept(candidates, clusters, trials, best)
+        if self.plan.diverse:
+            judged = await self._by_meaning(texts, about, gateway)
+        else:
+            judged = await self._by_score(texts, about.first, gateway)
+        if isinstance(judged, Failure):
+            return judged
         sampled = Sampled(
             asked=0,
             none=none,
-            candidates=tuple(candidates),
-            clusters=tuple(clusters),
-            collapse=_collapse(told.labels) if self.plan.diverse else None,
-            beats_chance=any(c.kept for c in clusters) if clusters else _beats(candidates, best),
-            judged_on=tuple(i.exemplar.image for i in sample.items),
+            candidates=tuple(_candidate(s, judged.trials.get(normal(s.text))) for s in said),
+            clusters=judged.clusters,
+            collapse=_collapse(judged.told.labels),
+            beats_chance=judged.beats_chance,
+            judged_on=judged.images,
         )
-        usage += sum((t.usage for t in trials.values()), told.usage)
-        gaps = (*told.gaps, *(gap for t in trials.values() for gap in t.gaps))
-        value = _joined([said[_first_said(said, t)] for t in texts])
-        return Answer(value, usage, said[best].model, cached=False), sampled, gaps
+        usage += sum((t.usage for t in judged.trials.values()), judged.told.usage)
+        gaps = (*judged.told.gaps, *(gap for t in judged.trials.values() for gap in t.gaps))
+        parts = [said[texts.index(text)] for text in judged.texts]
+        return Answer(_joined(parts), usage, parts[0].model, cached=False), sampled, gaps
+
+    async def _by_score(self, texts: Sequence[str], sample: Sample, gateway: Gateway) -> _Judged | Failure:
+        """The text of the highest F1, of equals the first; each wording is judged."""
+        distinct = list({normal(text): text for text in reversed(texts)}.values())[::-1]
+        trials = await self._tried(distinct, sample.items, gateway)
+        if isinstance(trials, Failure):
+            return trials
+        fits = [t.fits for t in trials]
+        best = max(range(len(fits)), key=lambda i: fits[i].f1 or 0.0)
+        # Bonferroni's correction for the wordings.
+        beats = fits[best].score is not None and fits[best].p() * len(fits) <= LEVEL
+        by_wording = dict(zip(map(normal, distinct), trials, strict=True))
+        return _Judged((distinct[best],), by_wording, beats, _images([i.exemplar for i in sample.items]))
+
+    async def _by_meaning(self, texts: Sequence[str], about: _Evidence, gateway: Gateway) -> _Judged | Failure:
+        """The meanings that are told apart, each by its most frequent wording, which alone is judged."""
+        told = await self.meanings.clusters(texts, gateway)
+        if isinstance(told, Failure):
+            return told
+        usual = _usual_wordings(texts, told.labels)
+        trials = await self._tried(usual, about.first.items, gateway)
+        if isinstance(trials, Failure):
+            return trials
+        contending = contenders([t.fits for t in trials])
+        further = self._further(about) if contending else ()
+        shown = _images(about.shown.active)
+        before = [trials[i] for i in contending]
+        more = await self._tried([usual[i] for i in contending], further, gateway, before=before, shown=shown)
+        if isinstance(more, Failure):
+            return more
+        trials = [dict(zip(contending, more, strict=True)).get(i, trial) for i, trial in enumerate(trials)]
+        choice = choose([t.fits for t in trials], contending)
+        clusters = _clusters(texts, told.labels, usual, trials, choice)
+        held_out = [e for e in _images([i.exemplar for i in (*about.first.items, *further)]) if e not in shown]
+        return _Judged(
+            # In the order of the clusters, as the parts of the explanation stand everywhere.
+            tuple(texts[c.best] for c in clusters if c.adds),
+            dict(zip(map(normal, usual), trials, strict=True)),
+            bool(choice.kept),
+            tuple(held_out),
+            told,
+            clusters,
+        )
 
     def _said(self, view: Shown, answer: Answer[ExplainReply]) -> list[_Said]:
         """The candidates of a reply: of one that saw several unrelated properties each, where meanings count."""
@@ -197,70 +276,79 @@ class Sampler:
             return [_Said(c, (c,), reply, view, answer.model) for c in concepts[:MOST_CONCEPTS]]
         return [_Said(plain(reply.explanation), concepts, reply, view, answer.model)]
 
-    async def _tried(self, texts: Sequence[str], sample: Sample, gateway: Gateway) -> dict[str, Tried] | Failure:
-        """Each wording on trial, once."""
-        distinct = {normal(text): text for text in reversed(texts)}
+    async def _tried(
+        self,
+        texts: Sequence[str],
+        items: Sequence[Item],
+        gateway: Gateway,
+        *,
+        before: Sequence[Tried] | None = None,
+        shown: Collection[int] = (),
+    ) -> list[Tried] | Failure:
+        """Each text on trial; arguments as for `tried`."""
+        earlier = before or [None] * len(texts)
         async with asyncio.TaskGroup() as group:
-            asked = {n: group.create_task(tried(t, sample, self.judge, gateway)) for n, t in distinct.items()}
-        out: dict[str, Tried] = {}
-        for name, task in asked.items():
-            outcome = task.result()
-            if isinstance(outcome, Failure):
-                return outcome
-            out[name] = outcome
-        return out
-
-    async def _told(self, texts: Sequence[str], gateway: Gateway) -> Told | Failure:
-        if not self.plan.diverse:
-            return Told(tuple(range(len(texts))))
-        return await self.meanings.clusters(texts, gateway)
-
-    def _kept(
-        self, candidates: Sequence[Candidate], clusters: Sequence[Cluster], trials: Mapping[str, Tried], best: int
-    ) -> tuple[list[str], list[Cluster]]:
-        """The texts that make up the explanation, and the clusters with a note of those that add to the others."""
-        kept = {c.best: candidates[c.best].text for c in clusters if c.kept}
-        if not kept:
-            return [candidates[best].text], list(clusters)
-        texts = adding([(text, trials[normal(text)].fits) for text in kept.values()])
-        marked = [c.model_copy(update={"adds": c.kept and candidates[c.best].text in texts}) for c in clusters]
-        # In the order of the clusters, as the parts of the explanation stand everywhere.
-        return [text for text in kept.values() if text in texts], marked
+            asked = [
+                group.create_task(tried(t, items, self.judge, gateway, b, shown))
+                for t, b in zip(texts, earlier, strict=True)
+            ]
+        out = [task.result() for task in asked]
+        return _first([o for o in out if isinstance(o, Failure)]) or [o for o in out if isinstance(o, Tried)]
 
 
-def _first_said(said: Sequence[_Said], text: str) -> int:
-    """Where a text was first said."""
-    return next(i for i, s in enumerate(said) if s.text == text)
+def _images(of: Sequence[Exemplar]) -> tuple[int, ...]:
+    return tuple(e.image for e in of)
+
+
+def _usual_wordings(texts: Sequence[str], labels: Sequence[int]) -> list[str]:
+    """Of each cluster the wording that came most often, of equals the first said, as it was first spelled."""
+    out: list[str] = []
+    for label in dict.fromkeys(labels):
+        own = [text for text, of in zip(texts, labels, strict=True) if of == label]
+        often = Counter(map(normal, own)).most_common(1)[0][0]
+        out.append(next(text for text in own if normal(text) == often))
+    return out
+
+
+def _clusters(
+    texts: Sequence[str], labels: Sequence[int], usual: Sequence[str], trials: Sequence[Tried], choice: Choice
+) -> tuple[Cluster, ...]:
+    """The clusters as records: those that make up the explanation first, then by score."""
+    out = [
+        Cluster(
+            members=tuple(i for i, own in enumerate(labels) if own == label),
+            best=texts.index(usual[at]),
+            score=trials[at].fits.score or 0.0,
+            p=choice.p[at],
+            kept=at in choice.kept,
+            adds=at in choice.chosen,
+        )
+        for at, label in enumerate(dict.fromkeys(labels))
+    ]
+    return tuple(sorted(out, key=lambda c: (not c.adds, -c.score, c.members)))
+
+
+def _first(failures: Sequence[Failure]) -> Failure | None:
+    """Of failures that may pass the one that counts: what waits for a batch job, as the feature then waits as well."""
+    return min(failures, key=lambda f: f.kind != DEFERRED, default=None)
 
 
 def _passing(answers: Sequence[tuple[Shown, Answer[ExplainReply] | Failure]]) -> Failure | None:
-    """A failure that may pass: then nothing is chosen yet. What waits for a batch job comes before others."""
-    found = [a for _, a in answers if isinstance(a, Failure) and a.kind not in SETTLED]
-    return min(found, key=lambda f: f.kind != DEFERRED, default=None)
+    """A failure that may pass: then nothing is chosen yet."""
+    return _first([a for _, a in answers if isinstance(a, Failure) and a.kind not in SETTLED])
 
 
-def _candidate(said: _Said, trial: Tried) -> Candidate:
-    score = trial.fits.score
+def _candidate(said: _Said, trial: Tried | None) -> Candidate:
+    """The record; a wording that was not judged has no score."""
+    score = None if trial is None else trial.fits.score
     return Candidate(
         text=said.text,
         concepts=said.concepts,
         images=tuple(e.image for e in said.view.active),
         score=score,
-        f1=trial.fits.f1,
-        p=None if score is None else trial.fits.p(),
+        f1=None if trial is None else trial.fits.f1,
+        p=None if trial is None or score is None else trial.fits.p(),
     )
-
-
-def _best(candidates: Sequence[Candidate], clusters: Sequence[Cluster]) -> int:
-    """Index of the one with the highest F1; among equals that of the largest share, then the first said."""
-    order = [c.best for c in clusters] or range(len(candidates))
-    return max(order, key=lambda i: candidates[i].f1 or 0.0)
-
-
-def _beats(candidates: Sequence[Candidate], best: int) -> bool:
-    """Whether the best of several candidates beats chance: Bonferroni's correction for their wordings."""
-    p, n = candidates[best].p, len({normal(c.text) for c in candidates})
-    return p is not None and p * n <= LEVEL
 
 
 def _collapse(labels: Sequence[int]) -> float | None:

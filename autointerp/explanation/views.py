@@ -13,7 +13,8 @@ def draw_views(shown: Shown, settings: CandidateSettings, *, feature: int, seed:
 
     Every second one sees all active images, each time in another order; the others see a few, dealt so that each image
     is in as many of these sets as any other, to within one. An explanation that holds for few of the images has a
-    chance only where few are shown. All of them see the same silent images, and nobody sees any other image.
+    chance only where few are shown. All of them see the same silent images, and nobody sees any other image. An image
+    that is shown without a region too is shown so wherever it is shown.
 
     Args:
         shown: what one explanation would be made from; the first view is this itself.
@@ -27,7 +28,9 @@ def draw_views(shown: Shown, settings: CandidateSettings, *, feature: int, seed:
     views = [shown]
     for i in range(1, settings.n):
         part = [next(deal) for _ in range(size)] if i % 2 else _shuffled(shown.active, chance)
-        views.append(Shown(active=tuple(part), contrast=shown.contrast))
+        ids = {e.image for e in part}
+        pairs = tuple(pair for pair in shown.pairs if pair.image in ids)
+        views.append(Shown(active=tuple(part), contrast=shown.contrast, pairs=pairs))
     return views
 
 

@@ -17,7 +17,8 @@ from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 from PIL.ExifTags import Base
 
 from autointerp.errors import ImageError
-from autointerp.images.formats import FORMATS
+from autointerp.images.content import Named
+from autointerp.images.formats import FORMATS, USUAL
 from autointerp.images.jpeg import Pixels, image_of, plain_size
 from autointerp.images.jpeg import decoded as decoded_jpeg
 from autointerp.images.png_text import without_large_texts
@@ -320,7 +321,7 @@ def _one_line(source: bytes | Path, formats: Sequence[str]) -> Iterator[None]:
     except FileNotFoundError as e:
         raise ImageError(f"{_name(source)}: no such file; put it back or import the dump anew") from e
     except UnidentifiedImageError as e:
-        known = ", ".join(formats)
+        known = ", ".join(USUAL if formats is FORMATS else formats) + (" and others" if formats is FORMATS else "")
         raise ImageError(f"{_name(source)}: not an image that can be read ({known}); convert it") from e
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
         raise ImageError(f"{_name(source)}: too large for Pillow's own limit; shrink it ({_text(e)})") from e
@@ -329,7 +330,9 @@ def _one_line(source: bytes | Path, formats: Sequence[str]) -> Iterator[None]:
 
 
 def _name(source: bytes | Path) -> str:
-    return str(source) if isinstance(source, Path) else f"file of {len(source)} bytes"
+    if isinstance(source, Path):
+        return str(source)
+    return source.name if isinstance(source, Named) else f"file of {len(source)} bytes"
 
 
 def _text(error: BaseException) -> str:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from autointerp.errors import ImageError
+from autointerp.images.content import Content, OwnFile, Stamp, source_of
 from autointerp.images.decode import decoding, digest_of
 from autointerp.images.near_duplicates import LOOKED_AT, Look, look_of
 from autointerp.images.threads import worker_threads
@@ -34,6 +35,7 @@ _TABLE = (
     "width INTEGER, height INTEGER, hash BLOB, thumb BLOB, seal BLOB) WITHOUT ROWID"
 )
 _ASKED = "SELECT path, size, mtime, sha256, width, height, hash, thumb, seal FROM images WHERE path IN ({})"
+_ALL = "SELECT path, size, mtime, sha256, width, height, hash, thumb, seal FROM images"
 _KEPT = "INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -50,24 +52,22 @@ class Seen:
 
 Row = tuple[str, int, int, str, int, int, bytes, bytes, bytes]
 """Path, size, time, SHA-256, width, height, hash, thumb and seal; in a damaged file each may be of any type."""
-Stamp = tuple[int, int]
-"""Bytes of a file, and when it was written, in nanoseconds."""
 
 
-def seen_files(files: Iterable[Path], manifest: "Manifest | None" = None) -> Iterator[Seen | str]:
-    """Decodes each file, upright, in the order given; of one that cannot be read, yields a line that says why.
+def seen_files(files: Iterable[Path | Content], manifest: "Manifest | None" = None) -> Iterator[Seen | str]:
+    """Decodes each image, upright, in the order given; of one that cannot be read, yields a line that says why.
 
     Args:
         files: whose look is wanted.
         manifest: where to remember them; those that it knows are not read.
     """
-    left = iter(files)
+    left = (OwnFile(file) if isinstance(file, Path) else file for file in files)
     with worker_threads(os.cpu_count() or 1) as pool:
         while part := list(islice(left, AT_ONCE)):
             stamps = {} if manifest is None else _stamps(part)
             known = {} if manifest is None else manifest.recall(stamps)
             found = pool.map(_seen, [file for file in part if file not in known])
-            new: dict[Path, Seen] = {}
+            new: dict[Content, Seen] = {}
             for file in part:
                 seen = known[file] if file in known else next(found)
                 if file not in known and isinstance(seen, Seen):
@@ -77,28 +77,24 @@ def seen_files(files: Iterable[Path], manifest: "Manifest | None" = None) -> Ite
                 manifest.keep(new, stamps)
 
 
-def _seen(file: Path) -> Seen | str:
+def _seen(file: Content) -> Seen | str:
     try:
-        with decoding(file, at_most=LOOKED_AT) as decoded:
-            return Seen(digest_of(file), decoded.size, look_of(decoded.image))
+        source = source_of(file)
+        with decoding(source, at_most=LOOKED_AT) as decoded:
+            return Seen(digest_of(source), decoded.size, look_of(decoded.image))
     except ImageError as error:
         return str(error)
     except OSError as error:
         return f"{file}: cannot be read: {error.strerror}"
 
 
-def _stamps(files: Sequence[Path]) -> dict[Path, Stamp]:
-    """Returns the stamps of those files that are there."""
-    out: dict[Path, Stamp] = {}
-    for file in files:
-        with suppress(OSError):
-            of = file.stat()
-            out[file] = (of.st_size, of.st_mtime_ns)
-    return out
+def _stamps(files: Sequence[Content]) -> dict[Content, Stamp]:
+    """Returns the stamps of those images whose file is there."""
+    return {file: stamp for file in files if file.key is not None and (stamp := file.stamp()) is not None}
 
 
 class Manifest:
-    """Remembers image files by path, size and time of writing, for all commands that share a cache folder.
+    """Remembers images by path, and size and time of their file, for all commands that share a cache folder.
 
     A row counts only if its seal, a digest over the whole row and over what made it, is right: whatever is damaged, or
     of another version, is made again. Several processes may use it at once. Nothing depends on what it knows but time,
@@ -111,10 +107,10 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         self._file = folder / FILE
 
-    def recall(self, stamps: Mapping[Path, Stamp]) -> dict[Path, Seen]:
-        """Returns what is known of those files that are as they were."""
-        asked = {os.path.abspath(file): file for file in stamps}  # noqa: PTH100 - a Path is several times as slow
-        out: dict[Path, Seen] = {}
+    def recall(self, stamps: Mapping[Content, Stamp]) -> dict[Content, Seen]:
+        """Returns what is known of those images whose files are as they were."""
+        asked = {file.key: file for file in stamps if file.key is not None}
+        out: dict[Content, Seen] = {}
         for path, *stamp, digest, width, height, bits, thumb, seal in self._rows(list(asked)):
             file, size = asked.get(path), (width, height)
             stated = (path, *stamp, digest, *size, bits, thumb)
@@ -122,8 +118,8 @@ class Manifest:
                 out[file] = Seen(digest, size, Look(int.from_bytes(bits, "big"), thumb))
         return out
 
-    def keep(self, seen: Mapping[Path, Seen], stamps: Mapping[Path, Stamp]) -> None:
-        """Remembers files, except those that were written while they were seen or just before.
+    def keep(self, seen: Mapping[Content, Seen], stamps: Mapping[Content, Stamp]) -> None:
+        """Remembers images, except those that were written while they were seen or just before.
 
         Args:
             seen: what was seen of each.
@@ -135,7 +131,7 @@ class Manifest:
             stamp = stamps.get(file)
             if stamp is not None and stamp == after.get(file) and stamp[1] < now - SETTLED:
                 look = one.look.hash.to_bytes(8, "big"), one.look.thumb
-                row = (os.path.abspath(file), *stamp, one.digest, *one.size, *look)  # noqa: PTH100 - as above
+                row = (file.key, *stamp, one.digest, *one.size, *look)
                 rows.append((*row, _seal(*row)))
         with suppress(OSError, sqlite3.Error):
             self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -147,6 +143,18 @@ class Manifest:
                 # Whoever has it open goes on with what it has.
                 self._file.unlink(missing_ok=True)
                 self._write(rows)
+
+    def census(self) -> tuple[int, int]:
+        """Counts its rows, and those that do not count, which are damaged or of another version.
+
+        Raises:
+            sqlite3.Error: the file cannot be read.
+        """
+        if not self._file.is_file():
+            return 0, 0
+        with closing(sqlite3.connect(f"{self._file.resolve().as_uri()}?mode=ro", timeout=_WAIT, uri=True)) as file:
+            sound = [seal == _seal(*stated) for *stated, seal in file.execute(_ALL)]
+        return len(sound), sound.count(False)
 
     def _rows(self, paths: Sequence[str]) -> list[Row]:
         with suppress(OSError, sqlite3.Error):
@@ -160,6 +168,24 @@ class Manifest:
         with closing(sqlite3.connect(self._file, timeout=_WAIT)) as file, file:
             file.execute(_TABLE)
             file.executemany(_KEPT, rows)
+
+
+class Layered(Manifest):
+    """A manifest of one's own, and behind it one that others share, who may have seen what this one has not."""
+
+    def __init__(self, own: Manifest, shared: Manifest) -> None:
+        self._layers = (own, shared)
+
+    def recall(self, stamps: Mapping[Content, Stamp]) -> dict[Content, Seen]:
+        """Returns what either knows of those files that are as they were."""
+        own, shared = self._layers
+        found = own.recall(stamps)
+        return found | shared.recall({file: stamp for file, stamp in stamps.items() if file not in found})
+
+    def keep(self, seen: Mapping[Content, Seen], stamps: Mapping[Content, Stamp]) -> None:
+        """Remembers files in both."""
+        for layer in self._layers:
+            layer.keep(seen, stamps)
 
 
 def _seal(*row: object) -> bytes:

@@ -2,16 +2,24 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
-from autointerp.schema import Box
+from autointerp.schema import Box, Erasure
 
 Rendering = Literal["crop", "outline", "mask", "full"]
 """`crop`: the box alone. `outline`: the whole image with the region's contour drawn. `mask`: the whole image dimmed
 outside the region. `full`: the whole image, unmarked."""
 
+ExplainerRendering = Literal["crop", "outline", "mask", "full", "auto"]
+"""How an explainer is shown an active image: one of the above, or `auto`, a crop where that alone fires the feature and
+an outline where it does not."""
+
 JudgeRendering = Literal["full", "zoom", "crop", "outline", "mask"]
 """How a judge is shown an image: one of the above, or `zoom`, the whole image and beside it the box alone."""
+
+ERASER = 1
+"""Raised whenever the same recipe would fill a region with other pixels."""
 
 OutlineStyle = Literal["contour", "line", "box"]
 """How an `outline` marks a region. `contour`: a light line along its contour and a dark one around that. `line`: the
@@ -43,6 +51,11 @@ class Tile:
     """Rows and columns of `heat`."""
     style: OutlineStyle = "contour"
     """Only `outline` looks at it."""
+    erased: Erasure | None = None
+    """Of `full` alone: how the box is taken away from the image; None where it stays."""
+
+    file: Path | None = field(default=None, compare=False)
+    """Of a picture that is no image of the dump: where it lies; not part of the digest."""
 
     def recipe(self) -> list[object]:
         """All that decides the pixels, as JSON values."""
@@ -50,7 +63,9 @@ class Tile:
         marked = self.rendering in ("outline", "mask")
         heat = hashlib.sha256(self.heat).hexdigest() if marked and self.heat is not None else None
         whole = [self.sha256, self.rendering, box, heat, list(self.grid) if heat and self.grid else None]
-        # Left out where it is the usual one, so that the keys of answers about such pictures stay what they were.
+        # Left out where they are the usual ones, so that the keys of answers about such pictures stay what they were.
+        if self.erased is not None:
+            return [*whole, "without", self.erased, ERASER]
         return [*whole, self.style] if self.rendering == "outline" and self.style != "contour" else whole
 
 

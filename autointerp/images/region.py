@@ -144,7 +144,7 @@ def region_of(
     if exemplar.box is None:
         return None
     box = exemplar.box
-    return _widen((box.x0, box.y0, box.x1, box.y1), size, margin)
+    return _widen(box.corners, size, margin)
 
 
 def region_mask(heat: bytes, grid: tuple[int, int]) -> Mask:

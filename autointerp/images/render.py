@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from autointerp.images.alteration import erase
 from autointerp.images.decode import shrink_for
 from autointerp.images.enlarge import enlarged
 from autointerp.images.jpeg import Pixels, image_of, pixels_of
@@ -108,6 +109,9 @@ def render_tile(tile: Tile, image: Image.Image | Pixels, scale: int, side: int, 
     Returns:
         Pixels of size `tile_size(tile, side, least)`, not to be written to: they may be those of the source.
     """
+    if tile.erased is not None and tile.box is not None:
+        image = (image if isinstance(image, Image.Image) else image_of(image)).copy()
+        erase(image, tile.box, tile.size, tile.erased)
     shown = _resample(image, shown_part(tile), scale, tile_size(tile, side, least))
     if tile.rendering == "outline":
         return _outlined(shown, tile)
@@ -242,7 +246,7 @@ def _soft_mask(tile: Tile, size: tuple[int, int]) -> Image.Image:
     """Which part keeps its brightness, as an L image of `size` whose edge is soft."""
     mask = Image.new("L", size, 0)
     for box in _marked_parts(tile, size):
-        mask.paste(255, (box.x0, box.y0, box.x1, box.y1))
+        mask.paste(255, box.corners)
     return mask.filter(ImageFilter.GaussianBlur(max(size) / 80))
 
 

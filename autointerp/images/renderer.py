@@ -14,8 +14,9 @@ from PIL import Image
 
 from autointerp.errors import ImageError
 from autointerp.images.decode import Decoded, Plain, decode, decode_plainly
-from autointerp.images.jpeg import Pixels, encoded, image_of
+from autointerp.images.jpeg import Pixels, encoded, image_of, pixels_of
 from autointerp.images.picture import Picture, Tile
+from autointerp.images.pixel_file import PixelFile
 from autointerp.images.render import render_sheet, render_tile, tile_shrink
 from autointerp.images.store import Store
 from autointerp.remote.path import AnyPath
@@ -38,7 +39,14 @@ class Renderer:
     """
 
     def __init__(
-        self, read: Callable[[int], bytes | AnyPath], *, workers: int, decoded_mb: int, encoded_mb: int, max_pixels: int
+        self,
+        read: Callable[[int], bytes | AnyPath],
+        *,
+        workers: int,
+        decoded_mb: int,
+        encoded_mb: int,
+        max_pixels: int,
+        kept: PixelFile | None = None,
     ) -> None:
         """Keeps the settings; no thread is started yet.
 
@@ -48,7 +56,9 @@ class Renderer:
             decoded_mb: megabytes of decoded sources to keep.
             encoded_mb: megabytes of encoded pictures to keep.
             max_pixels: width times height of a source at most.
+            kept: decoded sources on disk; closed with the renderer.
         """
+        self._kept = kept
         self._read = read
         self._workers = workers
         self._max_pixels = max_pixels
@@ -61,6 +71,8 @@ class Renderer:
     def close(self) -> None:
         """Lets the threads end; what has not begun is not done, and what is being done is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._kept is not None:
+            self._kept.close()
 
     async def tile(self, tile: Tile, side: int) -> Image.Image:
         """One tile as RGB pixels of the caller's own, longest side at most `side`.
@@ -143,36 +155,49 @@ class Renderer:
 
     def _decode(self, tile: Tile, shrink: int) -> Decoded | Plain:
         with self._lock:
-            known = self._failed.get(tile.sha256)
-        if known is not None:
-            raise ImageError(known)
+            failed = self._failed.get(tile.sha256)
+        if failed is not None:
+            raise ImageError(failed)
+        kept = self._kept.find((tile.sha256, shrink)) if self._kept is not None else None
+        if kept is not None and kept.size == tile.size:
+            return kept
         try:
-            source = self._read(tile.image)
-            data = source if isinstance(source, bytes) else _bytes_of(source)
-            if hashlib.sha256(data).hexdigest() != tile.sha256:
-                # Answers are cached under this digest: other pixels must not be taken for these.
-                raise ImageError(
-                    "is another file than the dump says (sha256); restore it, or correct its images.parquet"
-                )
-            most = max(tile.size) // shrink
-            decoded = decode_plainly(data, at_most=most, max_pixels=self._max_pixels)
-            if decoded is None:
-                # The path, where there is one, so that a broken file is named by it.
-                named = source if isinstance(source, Path) else data
-                decoded = decode(named, at_most=most, max_pixels=self._max_pixels)
-            if decoded.size != tile.size:
-                is_, said = ("{} x {}".format(*size) for size in (decoded.size, tile.size))
-                raise ImageError(f"is {is_} pixels, but the dump says {said}; correct its images.parquet")
+            decoded = self._decode_source(tile, shrink)
         except ImageError as e:
             with self._lock:
                 self._failed[tile.sha256] = str(e)
                 if len(self._failed) > MAX_FAILURES:
                     self._failed.popitem(last=False)
             raise
+        if self._kept is not None:
+            pixels = decoded.image if isinstance(decoded, Plain) else pixels_of(decoded.image)
+            self._kept.keep((tile.sha256, shrink), Plain(pixels, decoded.size, decoded.shrink))
+        return decoded
+
+    def _decode_source(self, tile: Tile, shrink: int) -> Decoded | Plain:
+        source = self._read(tile.image) if tile.file is None else tile.file
+        data = source if isinstance(source, bytes) else bytes_of(source)
+        if hashlib.sha256(data).hexdigest() != tile.sha256:
+            # Answers are cached under this digest: other pixels must not be taken for these.
+            raise ImageError("is another file than the dump says (sha256); restore it, or correct its images.parquet")
+        most = max(tile.size) // shrink
+        decoded = decode_plainly(data, at_most=most, max_pixels=self._max_pixels)
+        if decoded is None:
+            # The path, where there is one, so that a broken file is named by it.
+            named = source if isinstance(source, Path) else data
+            decoded = decode(named, at_most=most, max_pixels=self._max_pixels)
+        if decoded.size != tile.size:
+            is_, said = ("{} x {}".format(*size) for size in (decoded.size, tile.size))
+            raise ImageError(f"is {is_} pixels, but the dump says {said}; correct its images.parquet")
         return decoded
 
 
-def _bytes_of(path: AnyPath) -> bytes:
+def bytes_of(path: AnyPath) -> bytes:
+    """Reads an image's file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as e:

@@ -1,29 +1,49 @@
-"""TRL's GRPO trainer with inverse probability scaling inside the reward; the one module of `ips` that loads torch."""
+"""TRL's GRPO trainer with inverse probability scaling inside the reward."""
 
 import asyncio
 import atexit
 import inspect
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Awaitable, Callable, Hashable, Mapping, MutableSequence, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 
 from autointerp.extras import RL, how_to_install, need
-from autointerp.ips.weights import Floats, collapse_index, distinct, ips_weights
+from autointerp.ips.outcomes import check_outcome_fn, outcomes_in
+from autointerp.ips.weights import Floats, collapse_index, distinct, ips_weights, largest
 
 need("IPSGRPOTrainer", RL, "rl")  # before the imports below, which would name one module and no remedy
 
 import torch  # noqa: E402
 from accelerate.utils.operations import gather_object  # noqa: E402
+from transformers.trainer_callback import (  # noqa: E402
+    ExportableState,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+)
+from transformers.training_args import TrainingArguments  # noqa: E402
 from trl.trainer.grpo_trainer import GRPOTrainer  # noqa: E402
-from trl.trainer.utils import shutdown_event_loop_in_daemon, start_event_loop_in_daemon  # noqa: E402
+from trl.trainer.utils import nanstd, shutdown_event_loop_in_daemon, start_event_loop_in_daemon  # noqa: E402
+
+from autointerp.ips.config import IPSGRPOConfig  # noqa: E402
 
 Outcomes = Sequence[Hashable | None]
 OutcomeFunc = Callable[..., Outcomes | Awaitable[Outcomes]]
 """Takes what a TRL reward function takes, gives one outcome a completion; may be async."""
 
-HOOK = ("self", "inputs", "prompts", "completions", "completion_ids_list")
-"""Parameters of `GRPOTrainer._calculate_rewards`, the private method that is overridden, as of TRL 1.16."""
+HOOKS = {
+    "_calculate_rewards": ("self", "inputs", "prompts", "completions", "completion_ids_list"),
+    "_generate_and_score_completions": ("self", "inputs"),
+}
+"""The private methods of `GRPOTrainer` that are overridden, and their parameters as of TRL 1.16."""
+
+
+NEGATIVE = (
+    " >= 0, as it would punish a rare outcome more than a common one: shift or clip them, and turn a penalty into a "
+    "reward for its absence"
+)
 
 
 class _Mode(NamedTuple):
@@ -38,9 +58,9 @@ class IPSGRPOTrainer(GRPOTrainer):
 
     For whoever trains with TRL, on whatever task: give it `outcome_fn` and the rest as to `GRPOTrainer`. Of the G
     completions of a prompt let p̂(o) be the share whose outcome is o; a completion's rewards are multiplied by
-    max(p̂(o), ε)^(-α) before the group's normalisation (Sinha, Elango & Liu 2026, arXiv 2601.21669). GRPO's policy
-    drifts to the outcome of the highest reward, and among equals to the one that was sampled most; this one's, to
-    outcomes in proportion to reward^(1/α).
+    max(p̂(o), ε)^(-α) before the group's normalisation (Sinha, Elango & Liu 2026, arXiv 2601.21669); α and ε are in
+    `IPSGRPOConfig`. GRPO's policy drifts to the outcome of the highest reward, and among equals to the one that was
+    sampled most; this one's, to outcomes in proportion to reward^(1/α).
 
     What is kept of TRL: `scale_rewards`, `loss_type`, `num_iterations`, `steps_per_generation`, vLLM, PEFT, tools and
     environments act after the scaling or before it, and none of them moves completions out of their groups, which
@@ -50,28 +70,30 @@ class IPSGRPOTrainer(GRPOTrainer):
     logs, may return what it likes and is not scaled), and so are the weights. Where something is to be punished, reward
     its absence instead: not -1 for a bad format, but 1 for a good one. NaN (a function's None) stays NaN.
 
-    Metrics, besides TRL's: `ips/reward_raw` and `ips/reward_raw_std` (weighted sum of the functions, unscaled),
-    `ips/reward_scaled` and `ips/reward_scaled_std` (what TRL's `reward` and `rewards/*` now hold), `ips/weight` (mean),
-    `ips/distinct` (different outcomes a group), `ips/collapse` (chance that two completions of a group agree),
-    `ips/invalid` (share). In evaluation `eval_ips/reward_raw`, its std, `distinct`, `collapse` and `invalid`. With
-    `log_completions` the table gains `ips/outcome`, `ips/weight` and each function's unscaled `ips/raw/NAME`.
+    Metrics: TRL's `reward`, `reward_std` and `rewards/*` hold rewards as the functions returned them, which can be
+    compared with any other trainer's. Beside them stand `ips/reward_scaled` and `ips/reward_scaled_std` (what the
+    policy is trained on), `ips/weight` (mean), `ips/distinct` (different outcomes a group), `ips/collapse` (chance that
+    two completions of a group agree), `ips/largest` (share of a group's most frequent outcome) and `ips/invalid`
+    (share). In evaluation `eval_ips/distinct`, `collapse`, `largest` and `invalid`. With `log_completions` the table
+    gains `ips/outcome`, `ips/weight` and each function's `ips/scaled/NAME`.
+
+    α and ε are written to each checkpoint (trainer_state.json) and to the model card. A checkpoint that was trained
+    with others is not gone on with.
 
     Args:
-        *args: as `GRPOTrainer` takes them.
+        *args: as `GRPOTrainer` takes them. Options of type `GRPOConfig` stand for α = 1 and ε = 0.
         outcome_fn: called as TRL calls a reward function, `outcome_fn(prompts=..., completions=...,
             completion_ids=..., **columns)`, on each process with its own completions. Returns for each completion what
             it comes to: anything hashable that still equals its likes after pickling; or None, an invalid completion,
             whose weight is 1. May be async. Outcomes are compared within a prompt's group only. Do not return the text
             itself where several texts say the same: that pays for paraphrase.
-        epsilon: in [0, 1], the least share that is divided by; 0 sets no bound but p̂ >= 1/G. (TRL's clipping range is
-            `args.epsilon`, another thing.)
-        alpha: >= 0; 1 is the full correction, 0 is plain GRPO.
         **kwargs: as `GRPOTrainer` takes them.
 
     Raises:
-        ValueError: a parameter is out of its range or a reward weight is negative; while training, a reward is
-            negative, or `outcome_fn` returned something else than one outcome a completion.
-        ImportError: the installed TRL no longer has the method that is overridden.
+        ValueError: `outcome_fn` cannot be called as a reward function is, or a reward weight is negative; while
+            training, a reward is negative or infinite, `outcome_fn` returned something else than one outcome a
+            completion, or the checkpoint has another α or ε.
+        ImportError: the installed TRL no longer has the methods that are overridden.
     """
 
     _tag_names: ClassVar = ["trl", "grpo", "ips-grpo"]
@@ -83,15 +105,17 @@ class IPSGRPOTrainer(GRPOTrainer):
     }
 
     # TRL's own parameters pass through, whatever the version adds to them; GRPOTrainer checks their types.
-    def __init__(
-        self, *args: object, outcome_fn: OutcomeFunc, epsilon: float = 0.0, alpha: float = 1.0, **kwargs: object
-    ) -> None:
-        _check_hook()
-        ips_weights([], group_size=1, epsilon=epsilon, alpha=alpha)  # refuses what is out of range
+    def __init__(self, *args: object, outcome_fn: OutcomeFunc, **kwargs: object) -> None:
+        _check_hooks()
         super().__init__(*args, **kwargs)  # pyright: ignore[reportArgumentType]
+        columns = getattr(self.train_dataset, "column_names", None)  # an iterable data set may not know them
+        check_outcome_fn(outcome_fn, columns or ())
         self.outcome_fn = outcome_fn
-        self.ips_epsilon = epsilon
-        self.ips_alpha = alpha
+        options = self.args if isinstance(self.args, IPSGRPOConfig) else None
+        self.ips_alpha = 1.0 if options is None else options.ips_alpha
+        self.ips_epsilon = 0.0 if options is None else options.ips_epsilon
+        self._raw: torch.Tensor | None = None
+        self.add_callback(IPSState(self.ips_alpha, self.ips_epsilon))
         for name, weight in zip(self.reward_func_names, self.reward_weights.tolist(), strict=True):
             if weight < 0:
                 raise ValueError(
@@ -110,20 +134,55 @@ class IPSGRPOTrainer(GRPOTrainer):
         raw: torch.Tensor = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         mode = self._mode()
         if mode.name == "train":
-            self._refuse_negative(raw, mode.group_size)
+            self._refuse_unfit(raw, mode.group_size)
         outcomes = self._all_outcomes(inputs, prompts, completions, completion_ids_list)
         alpha = self.ips_alpha if mode.name == "train" else 0.0
         weights = ips_weights(outcomes, group_size=mode.group_size, epsilon=self.ips_epsilon, alpha=alpha)
         scaled = self._scaled(raw, weights)
-        self._log_outcomes(mode, outcomes, raw)
+        self._log_outcomes(mode, outcomes)
+        self._raw = raw
         if mode.name == "train":
-            self._log_mean_and_std(mode, "ips/reward_scaled", scaled)
+            self._log_scaled(mode, scaled)
             self._metrics[mode.name]["ips/weight"].append(float(weights.mean()))
         if self.log_completions:
             start = self.accelerator.process_index * len(prompts)
             own = slice(start, start + len(prompts))
-            self._log_completions_table(outcomes[own], weights[own], raw[own])
+            self._log_completions_table(outcomes[own], weights[own], scaled[own])
         return scaled
+
+    def _generate_and_score_completions(  # pyright: ignore[reportIncompatibleMethodOverride]  # Any, where object says it
+        self, inputs: list[dict[str, object]]
+    ) -> Mapping[str, object]:
+        """Does what TRL does, and then logs the rewards unscaled: TRL logs what `_calculate_rewards` returned."""
+        scored = super()._generate_and_score_completions(inputs)
+        raw = self._raw
+        assert raw is not None, "the rewards have just been calculated"
+        metrics = self._metrics[self._mode().name]
+        for i, name in enumerate(self.reward_func_names):
+            column = raw[:, i]
+            metrics[f"rewards/{name}/mean"][-1] = torch.nanmean(column).item()
+            metrics[f"rewards/{name}/std"][-1] = nanstd(column).item()
+            _replace_end(self._logs["rewards"][name], column.tolist())
+        total = self._summed(raw)
+        metrics["reward"][-1], metrics["reward_std"][-1] = torch.nanmean(total).item(), nanstd(total).item()
+        return scored
+
+    def create_model_card(
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: str | list[str] | None = None
+    ) -> None:
+        """Writes TRL's model card, and into it how rewards were scaled."""
+        super().create_model_card(model_name, dataset_name, tags)
+        if not self.is_world_process_zero():
+            return
+        assert self.args.output_dir is not None
+        path = Path(self.args.output_dir) / "README.md"
+        scaling = (
+            f"Rewards were multiplied by max(p̂, ε)^(-α) with α = {self.ips_alpha:g} and ε = {self.ips_epsilon:g}, "
+            "where p̂ is the share of an outcome in its prompt's group (inverse probability scaling).\n\n"
+        )
+        card, heading = path.read_text("utf-8"), "### Framework versions"
+        before, found, after = card.partition(heading)
+        path.write_text(f"{before}{scaling}{found}{after}" if found else f"{card}\n{scaling}", "utf-8")
 
     def _mode(self) -> _Mode:
         assert self.model is not None
@@ -133,17 +192,19 @@ class IPSGRPOTrainer(GRPOTrainer):
         assert self.num_generations_eval is not None
         return _Mode("eval", self.num_generations_eval)
 
-    def _refuse_negative(self, rewards: torch.Tensor, group_size: int) -> None:
-        below = (rewards < 0) & (self.reward_weights.to(rewards.device) > 0)
-        if below.any():
-            row, column = (int(i) for i in below.nonzero()[0])
-            prompt, generation = divmod(row, group_size)
-            raise ValueError(
-                f"reward function '{self.reward_func_names[column]}' returned {rewards[row, column].item():g} for "
-                f"sample {row} of the batch (prompt {prompt}, generation {generation}); inverse probability scaling "
-                "needs rewards >= 0, as it would punish a rare outcome more than a common one: shift or clip them, and "
-                "turn a penalty into a reward for its absence"
-            )
+    def _refuse_unfit(self, rewards: torch.Tensor, group_size: int) -> None:
+        """Raises ValueError for a reward that is negative or infinite, of a function that is trained on."""
+        unfit = ((rewards < 0) | torch.isinf(rewards)) & (self.reward_weights.to(rewards.device) > 0)
+        if not unfit.any():
+            return
+        row, column = (int(i) for i in unfit.nonzero()[0])
+        prompt, generation = divmod(row, group_size)
+        reward = rewards[row, column].item()
+        raise ValueError(
+            f"reward function '{self.reward_func_names[column]}' returned {reward:g} for sample {row} of the batch "
+            f"(prompt {prompt}, generation {generation}); inverse probability scaling needs finite rewards"
+            + ("" if reward > 0 else NEGATIVE)
+        )
 
     def _all_outcomes(
         self,
@@ -158,17 +219,14 @@ class IPSGRPOTrainer(GRPOTrainer):
         )
         if inspect.isawaitable(found):
             found = asyncio.run_coroutine_threadsafe(_awaited(found), self._event_loop()).result()
-        # Each process's list is gathered as one item and checked by all, so that none waits for one that has stopped.
-        parts: list[list[Hashable | None]] = gather_object([list(found)])
+        # What each process found, or why it cannot be used, is gathered, so that none waits for one that has stopped.
+        parts: list[list[Hashable | None] | ValueError] = gather_object([_checked(found, len(prompts))])
+        out: list[Hashable | None] = []
         for part in parts:
-            if len(part) != len(prompts):
-                raise ValueError(
-                    f"outcome_fn returned {len(part)} outcomes for {len(prompts)} completions; one each is needed, "
-                    "None for an invalid one"
-                )
-            for outcome in part:
-                _check_outcome(outcome)
-        return [outcome for part in parts for outcome in part]
+            if isinstance(part, ValueError):
+                raise part
+            out += part
+        return out
 
     def _columns(self, inputs: Sequence[Mapping[str, object]]) -> dict[str, object]:
         """What TRL's `_calculate_rewards` hands to reward functions beside prompts and completions."""
@@ -199,51 +257,97 @@ class IPSGRPOTrainer(GRPOTrainer):
         counted = self.reward_weights.to(rewards.device) > 0
         return torch.where(counted, rewards * factors, rewards)
 
-    def _log_outcomes(self, mode: _Mode, outcomes: Outcomes, raw: torch.Tensor) -> None:
-        collapse = collapse_index(outcomes, group_size=mode.group_size)
-        known = collapse[~np.isnan(collapse)]
+    def _log_outcomes(self, mode: _Mode, outcomes: Outcomes) -> None:
         metrics = self._metrics[mode.name]
-        self._log_mean_and_std(mode, "ips/reward_raw", raw)
-        metrics["ips/distinct"].append(float(distinct(outcomes, group_size=mode.group_size).mean()))
-        metrics["ips/collapse"].append(float(known.mean()) if known.size else float("nan"))
+        for name, values in (
+            ("distinct", distinct(outcomes, group_size=mode.group_size)),
+            ("collapse", collapse_index(outcomes, group_size=mode.group_size)),
+            ("largest", largest(outcomes, group_size=mode.group_size)),
+        ):
+            known = values[~np.isnan(values)]
+            metrics[f"ips/{name}"].append(float(known.mean()) if known.size else float("nan"))
         metrics["ips/invalid"].append(sum(o is None for o in outcomes) / len(outcomes))
 
-    def _log_mean_and_std(self, mode: _Mode, name: str, rewards: torch.Tensor) -> None:
-        """Of the functions' weighted sum, over the samples that have a reward; TRL leaves NaN out of its means."""
-        unknown = torch.isnan(rewards).all(dim=1)
-        known = (rewards * self.reward_weights.to(rewards.device)).nansum(dim=1)[~unknown]
-        self._metrics[mode.name][name].append(known.mean().item())
-        self._metrics[mode.name][f"{name}_std"].append(known.std().item() if len(known) > 1 else float("nan"))
+    def _log_scaled(self, mode: _Mode, scaled: torch.Tensor) -> None:
+        total = self._summed(scaled)
+        self._metrics[mode.name]["ips/reward_scaled"].append(torch.nanmean(total).item())
+        self._metrics[mode.name]["ips/reward_scaled_std"].append(nanstd(total).item())
 
-    def _log_completions_table(self, outcomes: Outcomes, weights: Floats, raw: torch.Tensor) -> None:
+    def _summed(self, rewards: torch.Tensor) -> torch.Tensor:
+        """The functions' weighted sum, as TRL forms it: NaN where no function gave a reward."""
+        total = (rewards * self.reward_weights.to(rewards.device)).nansum(dim=1)
+        return total.masked_fill(torch.isnan(rewards).all(dim=1), torch.nan)
+
+    def _log_completions_table(self, outcomes: Outcomes, weights: Floats, scaled: torch.Tensor) -> None:
         """Columns of this process's completions; TRL gathers them."""
         self._log_completion_extra("ips/outcome", [None if o is None else str(o) for o in outcomes])
         self._log_completion_extra("ips/weight", weights.tolist())
         for column, name in enumerate(self.reward_func_names):
-            self._log_completion_extra(f"ips/raw/{name}", raw[:, column].tolist())
+            self._log_completion_extra(f"ips/scaled/{name}", scaled[:, column].tolist())
+
+
+class IPSState(TrainerCallback, ExportableState):
+    """Writes α and ε to each checkpoint, and refuses to go on with a checkpoint that has others.
+
+    Args:
+        alpha: of the trainer.
+        epsilon: of the trainer.
+    """
+
+    def __init__(self, alpha: float, epsilon: float) -> None:
+        self._used = {"alpha": alpha, "epsilon": epsilon}
+
+    def state(self) -> dict[str, object]:
+        """Returns what the checkpoint's trainer_state.json keeps under this class's name."""
+        return {"args": dict(self._used), "attributes": {}}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Compares with the checkpoint that training goes on from.
+
+        Raises:
+            ValueError: it has another α or ε.
+        """
+        states = cast("Mapping[str, object]", state.stateful_callbacks)
+        kept = states.get(type(self).__name__)
+        was = kept.get("args") if isinstance(kept, dict) else None
+        if was is not None and was != self._used:
+            told = [", ".join(f"ips_{name}={value:g}" for name, value in one.items()) for one in (was, self._used)]
+            raise ValueError(
+                f"the checkpoint was trained with {told[0]}, and this trainer has {told[1]}: "
+                "give the same, or train into another folder"
+            )
 
 
 async def _awaited(found: Awaitable[Outcomes]) -> Outcomes:
     return await found
 
 
-def _check_outcome(outcome: object) -> None:
-    """Raises ValueError for what cannot be counted: unhashable, or equal to nothing else."""
-    if isinstance(outcome, torch.Tensor):
-        raise ValueError("outcome_fn returned tensors, no two of which count as equal: return outcome.tolist()")
+def _checked(found: object, n: int) -> list[Hashable | None] | ValueError:
+    """The outcomes of `n` completions, or what is wrong with them."""
     try:
-        hash(outcome)
-    except TypeError as error:
-        raise ValueError(f"outcome_fn returned what cannot be counted ({error}): return text or a tuple") from error
-    if outcome != outcome:
-        raise ValueError("outcome_fn returned NaN, which equals nothing: return None for an invalid completion")
+        out = outcomes_in(found)
+    except ValueError as error:
+        return error
+    if len(out) == n:
+        return out
+    return ValueError(
+        f"outcome_fn returned {len(out)} outcomes for {n} completions; one each is needed, None for an invalid one"
+    )
 
 
-def _check_hook() -> None:
-    """Raises ImportError where TRL has changed the method that is overridden: it would train without any scaling."""
-    hook = getattr(GRPOTrainer, "_calculate_rewards", None)
-    if hook is None or tuple(inspect.signature(hook).parameters) != HOOK:
-        raise ImportError(
-            "this version of trl has no GRPOTrainer._calculate_rewards as IPSGRPOTrainer overrides it; "
-            + how_to_install("rl")
-        )
+def _replace_end(log: MutableSequence[float], values: Sequence[float]) -> None:
+    """Replaces the last entries of a log, which may keep fewer than there are."""
+    for i, value in enumerate(reversed(values[-len(log) :]), 1):
+        log[-i] = value
+
+
+def _check_hooks() -> None:
+    """Raises ImportError where TRL has changed a method that is overridden: it would train without any scaling."""
+    for name, parameters in HOOKS.items():
+        hook = getattr(GRPOTrainer, name, None)
+        if hook is None or tuple(inspect.signature(hook).parameters) != parameters:
+            raise ImportError(
+                f"this version of trl has no GRPOTrainer.{name} as IPSGRPOTrainer overrides it; " + how_to_install("rl")
+            )

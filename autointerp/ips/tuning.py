@@ -35,8 +35,8 @@ from transformers import (  # noqa: E402
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES  # noqa: E402
 from transformers.utils.logging import disable_progress_bar  # noqa: E402
-from trl.trainer.grpo_config import GRPOConfig  # noqa: E402
 
+from autointerp.ips.config import IPSGRPOConfig  # noqa: E402
 from autointerp.ips.trainer import IPSGRPOTrainer  # noqa: E402
 
 MODEL = "model"
@@ -216,23 +216,23 @@ def _trainer(plan: Plan, policy: Policy, rewards: Rewards, keeper: "_Keeper") ->
     trainer = IPSGRPOTrainer(
         policy.model,
         rewards.reward,
-        _options(plan),
+        _options(plan, rewards),
         _data(plan.train, plan.asks),
         processing_class=policy.processing,
         callbacks=[keeper],
         peft_config=_adapters(s.lora) if s.lora is not None else None,
         outcome_fn=rewards.outcome,
-        epsilon=rewards.epsilon,
-        alpha=rewards.alpha,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _options(plan: Plan) -> GRPOConfig:
+def _options(plan: Plan, rewards: Rewards) -> IPSGRPOConfig:
     s, on_gpu = plan.settings, torch.cuda.is_available()
     forward = s.forward or s.group
-    return GRPOConfig(
+    return IPSGRPOConfig(
+        ips_alpha=rewards.alpha,
+        ips_epsilon=rewards.epsilon,
         output_dir=str(plan.folder),
         max_steps=s.steps,
         num_generations=s.group,

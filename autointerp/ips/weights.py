@@ -123,6 +123,19 @@ def distinct(outcomes: Sequence[Hashable | None], *, group_size: int) -> npt.NDA
     return np.array(found, np.int64)
 
 
+def largest(outcomes: Sequence[Hashable | None], *, group_size: int) -> Floats:
+    """Share of the most frequent valid outcome among a group's valid samples: 1 where all agree.
+
+    Returns:
+        One value a group, shape [n / group_size]; NaN for a group without a valid sample.
+
+    Raises:
+        ValueError: the samples are not whole groups.
+    """
+    counts = [Counter(o for o in group if o is not None) for _, group in _groups(outcomes, group_size)]
+    return np.array([max(c.values()) / c.total() if c else float("nan") for c in counts])
+
+
 def _groups(outcomes: Sequence[Hashable | None], group_size: int) -> Iterator[tuple[int, Sequence[Hashable | None]]]:
     if group_size < 1:
         raise ValueError(f"group_size is {group_size}; it is 1 or more")

@@ -11,9 +11,10 @@ from autointerp.errors import SettingsError
 from autointerp.job import JobResult, named_dump, reference, refuse_overlap
 from autointerp.prompts import plain
 from autointerp.remote.path import Location
-from autointerp.runs.description_csv import Foreign, open_foreign
-from autointerp.runs.folder import FOREIGN, ExplainStage, RunInfo, RunWriter
+from autointerp.runs.descriptions import Foreign, open_foreign
+from autointerp.runs.folder import RunWriter
 from autointerp.runs.index import holds
+from autointerp.runs.info import FOREIGN, ExplainStage, RunInfo
 from autointerp.schema import Explanation, Usage
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings
 from autointerp.version import __version__
@@ -27,13 +28,14 @@ def adopt(
     layer: str | None = None,
     allow_outside: bool = False,
 ) -> JobResult:
-    """Writes a run whose explanations are the descriptions of a CSV file; done again, it adds what is missing.
+    """Writes a run whose explanations are the descriptions of another tool; done again, it adds what is missing.
 
     Args:
-        explanations: of CLIP-Dissect, MILAN or INVERT, or with the columns feature and text.
+        explanations: a file as the tool wrote it, or the folder of several; or a table of the columns feature and text.
+            docs/bring-your-own.md lists the tools.
         dump: folder of the feature dump that they are of.
         run: folder of the run, made if missing.
-        layer: which layer of the file, if it has several.
+        layer: which layer, model or explainer of the file, if it has several.
         allow_outside: as for `explain`.
 
     Raises:
@@ -92,6 +94,8 @@ def _notes(foreign: Foreign, absent: int) -> list[str]:
     ]
     if foreign.empty:
         notes.append(f"passed over: {foreign.empty:,} without a description in the file")
+    if foreign.further:
+        notes.append(f"passed over: {foreign.further:,} further texts of features whose first one is taken")
     if absent:
         notes.append(f"passed over: {absent:,} described but not in the dump")
     return notes

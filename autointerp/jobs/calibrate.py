@@ -19,15 +19,19 @@ from autointerp.job import Progress, Silent
 from autointerp.jobs.batch.plan import check_models, record
 from autointerp.jobs.endpoints import announce, judge_at
 from autointerp.lmm.gateway import Gateway, Tally
-from autointerp.lmm.outcomes import DEFERRED, Failure
+from autointerp.lmm.outcomes import DEFERRED, ENDED, Failure
 from autointerp.pipeline import Stop, drive, run_async
 from autointerp.prompts import load_prompt
+from autointerp.remote.path import AnyPath, RemotePath, local_path
+from autointerp.remote.sending import sent_file
 from autointerp.schema import Usage
 from autointerp.scoring.calibration import Calibration, save_calibration, weaknesses
 from autointerp.scoring.error_rates import CheckedAnswer, Form, findings_of
 from autointerp.scoring.judge import Judge, Judgements
 from autointerp.session.gateway import open_gateway, resolve_model
+from autointerp.session.person import Sitting
 from autointerp.settings import ModelSettings
+from autointerp.shards.remote_runs import kept_at
 from autointerp.synthetic.drawing import SIDE
 from autointerp.synthetic.evidence import write_dump
 from autointerp.version import __version__
@@ -40,7 +44,7 @@ N_KEPT = 20
 class CalibrationResult:
     """Describes what calibrating did."""
 
-    out: Path
+    out: AnyPath
     selected: int
     """Calls wanted."""
     calibration: Calibration | None = None
@@ -89,7 +93,7 @@ def calibrate_judge(
     started = time.monotonic()
     asked, settings, progress = o.model, o.settings, progress or Silent()
     judge = Judge(asked, settings, load_prompt("judge", o.prompts))
-    target = _writable(o.target)
+    target = _writable(local_path(str(o.target)))
     plan = make_plan(settings, o.calls, o.seed, o.sides)
     result = CalibrationResult(target, selected=len(plan.asked), images=o.keep_images)
     if o.batch and outbox is None:
@@ -100,8 +104,9 @@ def calibrate_judge(
 
         async def main() -> None:
             say = progress.note
+            sitting = Sitting(o.page, told.stop)
             async with open_gateway(
-                asked, o.engine, dump, cache=o.cache, prices=o.prices, outbox=outbox, say=say
+                asked, o.engine, dump, cache=o.cache, prices=o.prices, outbox=outbox, say=say, sitting=sitting
             ) as gateway:
                 result.tally = gateway.tally
                 with progress.show("calibrate", gateway, len(questions), 0), told.stop.on_interrupt(progress.note):
@@ -131,6 +136,8 @@ class _Told:
     usage: Usage = field(default_factory=Usage)
 
     def failure(self, failure: Failure) -> None:
+        if failure.kind == ENDED:
+            return  # what ended it is told instead
         if failure.kind == DEFERRED:
             self.result.deferred += 1
             self.progress.advance(failed=False)
@@ -227,12 +234,28 @@ def run(settings: Calibrate, *, progress: Progress | None = None, outbox: Outbox
     """
     if settings.batch:
         check_models(models(settings), settings.engine)
+    if isinstance(target := settings.target, RemotePath):
+        with _made_at(target, kept=settings.batch) as file:
+            result = run(settings.model_copy(update={"out": str(file)}), progress=progress, outbox=outbox)
+        result.out = target
+        return result
     model, engine = judge_at(resolve_model(settings.model), settings.engine, given=outbox is None)
     settings = settings.model_copy(update={"model": model, "engine": engine})
     result = calibrate_judge(settings, progress=progress, outbox=outbox)
     if settings.batch and outbox is None:
-        record(result.out.parent, "calibrate", settings.model_copy(update={"out": result.out, "batch": False}))
+        record(target.parent, "calibrate", settings.model_copy(update={"out": str(target), "batch": False}))
     return result
+
+
+@contextmanager
+def _made_at(target: RemotePath, *, kept: bool) -> Iterator[Path]:
+    """The file to write for a URL; where a batch job is kept beside it, in a working copy of the folder."""
+    if kept:
+        with kept_at(target.parent, writing=True) as (folder, _):
+            yield folder / target.name
+    else:
+        with sent_file(target, "--out") as file:
+            yield file
 
 
 def models(settings: Calibrate) -> list[ModelSettings]:

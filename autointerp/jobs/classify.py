@@ -12,15 +12,15 @@ from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
 from autointerp.images.manifest import Manifest
 from autointerp.places import cache_folder
+from autointerp.populations.images import Population, read_population, read_tabled
 from autointerp.record import Record
 from autointerp.statistics.rates import Floats, Ints
 from autointerp.transcoder.backbones.headed import network_of
 from autointerp.transcoder.classification_metrics import clustered_mean
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.files import write_table
+from autointerp.transcoder.log_odds import log_odds_of
 from autointerp.transcoder.platt import Calibration, calibration_of
-from autointerp.transcoder.population import Population, read_population, read_tabled
-from autointerp.transcoder.said import said_of
 
 NOWHERE = "."
 """Stands for the folder itself, and for an empty field."""
@@ -72,7 +72,7 @@ def run(settings: Classify, *, progress: Counting | None = None) -> Applied:
     calibration = calibration_of(settings.classifier)
     population = _population(settings, progress)
     told = counted(progress, "images run")
-    logits = said_of(network.model, population.images, batch=settings.batch, progress=told)
+    logits = log_odds_of(network.model, population.images, batch=settings.batch, progress=told)
     probability, names = calibration.probability(logits), [i.label or NOWHERE for i in population.images]
     columns = ("path", "probability", "log_odds", settings.by or "folder")
     write_table(settings.out, columns, _rows(population, probability, logits, names))
@@ -101,7 +101,7 @@ def _rows(
     population: Population, probability: Floats, logits: Floats, names: list[str]
 ) -> Iterator[tuple[object, ...]]:
     for image, p, log_odds, name in zip(population.images, probability, logits, names, strict=True):
-        yield population.name_of(image), f"{p:.6f}", f"{log_odds:.4f}", name
+        yield image.name, f"{p:.6f}", f"{log_odds:.4f}", name
 
 
 def _of_group(name: str, population: Population, probability: Floats, rows: Ints) -> OfGroup:

@@ -12,6 +12,7 @@ from autointerp.errors import RunError, SettingsError, typed
 from autointerp.record import Record
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.index import ScoreIndex, holds
+from autointerp.runs.judgings import judged_by, label_of
 from autointerp.runs.setting_differences import differing, varied
 from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.scoring.common_images import matched
@@ -97,6 +98,7 @@ def compare_runs(
     scorers: Iterable[str] | None = None,
     seed: int = 0,
     replicates: int = 10_000,
+    judges: Sequence[str | None] = (None, None),
 ) -> Comparison:
     """Compares the scores of two runs; their dumps need not be there any more.
 
@@ -109,14 +111,15 @@ def compare_runs(
         scorers: names; those that both runs have by default.
         seed: of the bootstrap and the permutations.
         replicates: of either.
+        judges: whose scores are taken of each run, as `--judge` names them; None for the first judge.
 
     Raises:
         RunError: not a run, nothing scored, or nothing in common.
-        SettingsError: a scorer that not both have, or twice the same run.
+        SettingsError: a scorer that not both have, a judge that scored neither, or twice the same scores.
     """
-    one, two = Side(open_run(run_a)), Side(open_run(run_b))
-    if one.run.path.resolve() == two.run.path.resolve():
-        raise SettingsError(f"{run_b}: the same run twice; name two runs")
+    one, two = (Side(judged_by(open_run(run), judge)) for run, judge in zip((run_a, run_b), judges, strict=True))
+    if one.same_as(two):
+        raise SettingsError(f"{run_b}: the same run twice; name two runs, or two judges of it with --judge")
     found = contrasts(one, two, scorers, Draws(replicates, seed))
     tested = [f.contrast for f in found.scorers]
     return found.judged(adjusted(tested), _adjusting(tested))
@@ -146,13 +149,13 @@ class Contrasts:
         """The comparison, given the adjusted p-value of each scorer, and notes on the adjusting."""
         found = [f.contrast for f in self.scorers]
         features = [f.columns.features for f in self.scorers]
-        choices = varied(self.a.run.info, self.b.run.info)
+        choices = varied(self.a.run.seen, self.b.run.seen)
         return Comparison(
             a=self.a.described(),
             b=self.b.described(),
             paired=self.paired,
             features=len(np.unique(np.concatenate(features))) if self.paired else 0,
-            differ=differing(self.a.run.info, self.b.run.info),
+            differ=differing(self.a.run.seen, self.b.run.seen),
             varied=choices,
             scorers=tuple(
                 _record(f.scorer, f.columns, f.contrast, p) for f, p in zip(self.scorers, p_holm, strict=True)
@@ -209,9 +212,13 @@ class Side:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.index = ScoreIndex(run.path / "scores.jsonl")
+        self.index = ScoreIndex(run.path / "scores.jsonl", run.judging)
         if not self.index.scorers:
             raise RunError(f"{run.path}: nothing is scored yet; `autointerp score {typed(run.path)}` does that")
+
+    def same_as(self, other: "Side") -> bool:
+        """Whether both are the scores of one judging."""
+        return (self.run.path.resolve(), self.run.judging) == (other.run.path.resolve(), other.run.judging)
 
     def verdicts(self, score: Scored) -> tuple[Verdict, ...]:
         """The judgements behind a score: its own, or those of the scorer whose line holds them for it."""
@@ -229,8 +236,19 @@ class Side:
             run=str(self.run.path),
             dump=info.dump.name,
             explainer=info.explain.model.model,
-            judge=info.score.judge.model if info.score else None,
+            judge=label_of(self.run),
         )
+
+
+def judges_of(judges: Sequence[str], n: int) -> Sequence[str | None]:
+    """The judge of each of `n` runs: the one that is named for all, or one for each; None for the first judge.
+
+    Raises:
+        SettingsError: neither one is named nor one for each.
+    """
+    if len(judges) not in (0, 1, n):
+        raise SettingsError(f"--judge: {len(judges)} judges for {n} runs; name one for all, or one for each run")
+    return [None] * n if not judges else list(judges) * (n // len(judges))
 
 
 def _names(a: Side, b: Side, asked: Iterable[str] | None) -> list[str]:

@@ -8,6 +8,7 @@ from autointerp.errors import SettingsError
 from autointerp.jobs.compare import Comparison, Contrasts, RunSide, Side, adjusted, contrasts
 from autointerp.record import Record
 from autointerp.runs.folder import open_run
+from autointerp.runs.judgings import judged_by
 from autointerp.statistics.resampling import Draws
 
 
@@ -34,6 +35,7 @@ def compare_many(
     scorers: Iterable[str] | None = None,
     seed: int = 0,
     replicates: int = 10_000,
+    judges: Sequence[str | None] | None = None,
 ) -> Comparisons:
     """Compares each further run with the first one, as `compare_runs` compares two.
 
@@ -42,14 +44,16 @@ def compare_many(
         scorers: as for `compare_runs`.
         seed: as for `compare_runs`.
         replicates: as for `compare_runs`.
+        judges: as for `compare_runs`, one for each run.
 
     Raises:
         RunError: not a run, nothing scored, or nothing in common with the first.
-        SettingsError: a scorer that not all have, or twice the same run.
+        SettingsError: a scorer that not all have, a judge that did not score a run, or twice the same scores.
     """
-    _refuse_twice(runs)
     names = None if scorers is None else tuple(scorers)
-    base, *others = [Side(open_run(run)) for run in runs]
+    of = judges or [None] * len(runs)
+    base, *others = sides = [Side(judged_by(open_run(run), judge)) for run, judge in zip(runs, of, strict=True)]
+    _refuse_twice(sides)
     found = [contrasts(base, other, names, Draws(replicates, seed)) for other in others]
     tested = [f.contrast for one in found for f in one.scorers]
     p_values = iter(adjusted(tested))
@@ -58,10 +62,10 @@ def compare_many(
     return Comparisons(base=base.described(), others=compared, tests=n, notes=tuple(_notes(found, n)))
 
 
-def _refuse_twice(runs: Sequence[str | Path]) -> None:
-    for one, other in combinations(runs, 2):
-        if Path(one).resolve() == Path(other).resolve():
-            raise SettingsError(f"{other}: the same run twice; name each run once")
+def _refuse_twice(sides: Sequence[Side]) -> None:
+    for one, other in combinations(sides, 2):
+        if one.same_as(other):
+            raise SettingsError(f"{other.run.path}: the same run twice; name each run once, or two judges of it")
 
 
 def _notes(found: Sequence[Contrasts], tests: int) -> Iterator[str]:

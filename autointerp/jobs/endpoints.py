@@ -12,8 +12,9 @@ from autointerp.lmm.openai_client import answering_address
 from autointerp.lmm.trust import admit, from_environment, remember
 from autointerp.places import cache_folder
 from autointerp.remote.path import Location
-from autointerp.runs.folder import Run, RunInfo, RunWriter
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
+from autointerp.runs.folder import Run, RunWriter
+from autointerp.runs.info import RunInfo
+from autointerp.settings import PIPELINE, EngineSettings, ExplainSettings, ModelSettings, PictureSettings, ScoreSettings
 from autointerp.shards.shards import Shard
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def judge_name(made: RunInfo, named: str | None) -> str:
     """Who judges a run: the one named, else its explainer.
 
     Raises:
-        SettingsError: nobody is named, and the run's explanations were adopted.
+        SettingsError: nobody is named, and the run's explanations were adopted or made by steering.
     """
     if named is not None:
         return named
@@ -38,6 +39,8 @@ def judge_name(made: RunInfo, named: str | None) -> str:
         raise SettingsError(
             "--judge-model: name a judge; the run's explanations were adopted, so there is no explainer to ask"
         )
+    if made.explain.model.model.is_transformers:
+        raise SettingsError("--judge-model: name a judge; the run's explainer was steered, and answers nothing else")
     return made.explain.model.model
 
 
@@ -85,7 +88,7 @@ def judge_at(
     inherited = None
     if run is not None and not run.info.is_adopted and not _told(model, engine) and not from_environment(JUDGE):
         inherited = _recorded(run.info.explain.model, run.path)
-    if run is not None and not model.model.is_local:
+    if run is not None and model.model.has_server:
         named_by = f"{run.path}/run.json"
         admit([inherited], named_by=named_by, confirmed=trust, bare=True, instead=_INSTEAD)
     return _placed(model, engine, JUDGE, inherited, given=given)
@@ -95,14 +98,19 @@ def admit_random(run: Run, random_dump: Location | None, *, trust: Iterable[str]
     """Makes sure that a run's explainer, and whoever tells its meanings apart, may be asked about a random dump.
 
     Raises:
-        SettingsError: only the run folder names a server of theirs.
+        SettingsError: only the run folder names a server of theirs, or the explainer was steered.
     """
     if random_dump is None:
         return
     made = run.info.explain
+    if made.settings.steer is not None:
+        raise SettingsError(
+            "--random-dump: the run's explainer was steered inside its own vision tower, of which a random encoder is "
+            "no part; leave it out"
+        )
     plan = made.settings.candidates
     who = (made.model, plan.embedder if plan is not None and plan.diverse else None)
-    urls = [_recorded(model, run.path) for model in who if model is not None and not model.model.is_local]
+    urls = [_recorded(model, run.path) for model in who if model is not None and model.model.has_server]
     admit(urls, named_by=f"{run.path}/run.json", confirmed=trust)
 
 
@@ -112,6 +120,8 @@ def embedder_at(embedder: ModelSettings, beside: ModelSettings, *, given: bool =
     Raises:
         SettingsError: its address cannot be used.
     """
+    if embedder.model.is_human:
+        raise SettingsError(f"--embedder {embedder.model}: a person does not embed; name a model, or `local`")
     if embedder.model.is_local:
         return embedder
     own = checked_url(embedder.base_url, "--embedder-base-url")
@@ -124,16 +134,33 @@ def embedder_at(embedder: ModelSettings, beside: ModelSettings, *, given: bool =
 def scorers_at(
     settings: ScoreSettings, scorers: Sequence[str], judge: ModelSettings, *, given: bool = True
 ) -> ScoreSettings:
-    """The settings with the server of the embedder, where a scorer or the guide wants one.
+    """The settings with the servers of the embedder, where a scorer or the guide wants one, and of the image model.
 
     Raises:
         SettingsError: its address cannot be used.
     """
     from autointerp.scoring.settings_checks import wants_embedder
 
-    if not wants_embedder(settings, scorers):
+    changed: dict[str, object] = {}
+    if wants_embedder(settings, scorers):
+        changed["embedder"] = embedder_at(settings.embedder, judge, given=given)
+    if settings.pictures is not None:
+        changed["pictures"] = pictures_at(settings.pictures, given=given)
+    return settings.model_copy(update=changed)
+
+
+def pictures_at(settings: PictureSettings, *, given: bool = True) -> PictureSettings:
+    """The settings of pictures with the server that makes them: their own, else that of OPENAI_BASE_URL, else OpenAI.
+
+    Raises:
+        SettingsError: its address cannot be used.
+    """
+    if settings.model.startswith(PIPELINE):
         return settings
-    return settings.model_copy(update={"embedder": embedder_at(settings.embedder, judge, given=given)})
+    own = checked_url(settings.base_url, "--image-base-url")
+    if own is not None and given:
+        remember([own])
+    return settings.model_copy(update={"base_url": own or _default()})
 
 
 def candidates_at(settings: ExplainSettings, explainer: ModelSettings, *, given: bool = True) -> ExplainSettings:
@@ -142,31 +169,40 @@ def candidates_at(settings: ExplainSettings, explainer: ModelSettings, *, given:
     Raises:
         SettingsError: its address cannot be used.
     """
-    plan = settings.candidates
-    if plan is None or not plan.diverse or plan.embedder is None:
+    candidates = settings.candidates if settings.candidates is not None and settings.candidates.diverse else None
+    name, plan = ("candidates", candidates) if settings.steer is None else ("steer", settings.steer)
+    if plan is None or plan.embedder is None:
         return settings
     placed = plan.model_copy(update={"embedder": embedder_at(plan.embedder, explainer, given=given)})
-    return settings.model_copy(update={"candidates": placed})
+    return settings.model_copy(update={name: placed})
 
 
 def announce(
     progress: Progress,
-    model: ModelSettings,
+    model: ModelSettings | None,
     engine: EngineSettings,
     embedder: ModelSettings | None = None,
+    pictures: PictureSettings | None = None,
     *,
     outbox: "Outbox | None",
 ) -> None:
-    """Says who will be asked, and at which addresses, before anything is sent; of a batch job the embedder alone."""
-    for line in asking(model if outbox is None else None, engine, embedder):
+    """Says who will be asked, and where, before anything is sent; of a batch job only whoever is asked at once."""
+    for line in asking(model if outbox is None else None, engine, embedder, pictures):
         progress.note(line)
 
 
-def asking(model: ModelSettings | None, engine: EngineSettings, embedder: ModelSettings | None = None) -> Iterator[str]:
+def asking(
+    model: ModelSettings | None,
+    engine: EngineSettings,
+    embedder: ModelSettings | None = None,
+    pictures: PictureSettings | None = None,
+) -> Iterator[str]:
     """A line for each model that is not embedded: its name and its servers."""
     for who, more in ((model, engine.more_base_urls), (embedder, ())):
-        if who is not None and not who.model.is_local:
+        if who is not None and who.model.has_server:
             yield one_line(f"asking {who.model} at {listed((who.base_url or OPENAI, *more))}")
+    if pictures is not None and not pictures.model.startswith(PIPELINE):
+        yield one_line(f"asking {pictures.model} for pictures at {pictures.base_url or OPENAI}")
 
 
 def note_address(
@@ -189,7 +225,7 @@ def note_address(
 def _placed(
     model: ModelSettings, engine: EngineSettings, variables: Sequence[str], inherited: str | None, *, given: bool
 ) -> tuple[ModelSettings, EngineSettings]:
-    if model.model.is_local:
+    if not model.model.has_server:
         return model, engine
     told = [checked_url(url) or "" for url in (model.base_url, *engine.more_base_urls) if url is not None]
     named = tuple(dict.fromkeys(told)) or from_environment(variables)

@@ -10,13 +10,17 @@ from autointerp.errors import SettingsError
 from autointerp.estimation.cost_levers import Plan, levers
 from autointerp.estimation.dry_run import Part, Question, Questions, Rehearsal
 from autointerp.estimation.forecast import measured_features
+from autointerp.estimation.forward_passes import forward_passes, painted_regions
+from autointerp.explanation.explainer import EDITED
 from autointerp.job import Progress, choose
 from autointerp.lmm.image_tokens import image_tokens
 from autointerp.lmm.prices import Price, batch_multiplier, cost
 from autointerp.record import Record
-from autointerp.scoring.settings_checks import named_scorers, refuse_too_few
+from autointerp.scoring.scorer_list import SCORERS
+from autointerp.scoring.settings_checks import named_scorers, refuse_pictures, refuse_too_few
 from autointerp.session.gateway import find_price
-from autointerp.settings import ModelName, ModelSettings
+from autointerp.session.pictures import find_picture_price, picture_dollars, said_of_pictures
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
 """Shown where no model is named."""
@@ -74,6 +78,16 @@ class Forecast(Record):
     measured: int
     """Features whose requests were built for this."""
     models: tuple[ModelEstimate, ...]
+    passes: int = 0
+    """Pictures that the network that made the dump would be shown, at most: forward passes of its backbone."""
+    pictures: str = ""
+    """How many pictures an image model would make at most, and what they cost, in words; empty where none are made."""
+    picture_dollars: float | None = None
+    """What these cost; None where the price is not known, or none are made."""
+    painted: int = 0
+    """Regions that an image model would paint anew for contrast, at most."""
+    painting_dollars: float | None = 0.0
+    """What that would cost, at most; None where the price is not known."""
     alternatives: tuple[Alternative, ...] = ()
     """For each of the models asked about: the plan first, then what differs from it in one lever."""
 
@@ -89,21 +103,45 @@ def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
-    plan = Plan(o.explain, o.score if o.scoring else None, o.detail)
+    explain, score = pictures_where_made(o.explain, o.score)
+    plan = Plan(explain, score if o.scoring else None, o.detail)
     if plan.score is not None:
-        refuse_too_few(named_scorers(plan.score), plan.score)
+        refuse_too_few(names := named_scorers(plan.score), plan.score)
+        refuse_pictures(names, plan.score)
     with open_dump(o.dump, allow_outside=o.allow_outside) as opened:
         chosen = choose(opened, o.features, width=o.width, sample=o.sample, seed=o.seed)
         if not len(chosen):
             raise SettingsError("no feature is left to estimate; name others with --features")
         rehearsal = Rehearsal(opened, measured_features(opened, chosen, o.seed), o.prompts)
         sums = Sums(rehearsal, len(chosen), o.prices, o.base_url)
+        made, asked = plan.score.pictures if plan.score is not None else None, 0
+        if made is not None:
+            # One set for each explanation, which serves as a control of others too, and one for the text of no feature.
+            asked = made.n * (len(chosen) + 1)
+        price = None if made is None else find_picture_price(made, o.prices)
+        passes = len(chosen) * forward_passes(opened, rehearsal.features, plan.explain, plan.score)
+        painted, painting = sums.painting(plan.explain)
         return Forecast(
             features=len(chosen),
             measured=len(rehearsal.features),
             models=tuple(sums.of_model(name, plan) for name in models),
+            # Pictures that fire their feature are run a second time, for the heat map.
+            passes=round(passes) + asked + (0 if made is None else made.n * len(chosen)),
+            pictures="" if made is None else said_of_pictures(asked, made, price),
+            picture_dollars=picture_dollars(asked, price) if made is not None else None,
+            painted=painted,
+            painting_dollars=painting,
             alternatives=tuple(a for name in alternatives_of for a in sums.alternatives(name, plan)),
         )
+
+
+def pictures_where_made(explain: ExplainSettings, score: ScoreSettings) -> tuple[ExplainSettings, ScoreSettings]:
+    """The settings of both stages, which one image model was named for, with it where pictures are made alone."""
+    if explain.contrast_kind != EDITED:
+        explain = explain.model_copy(update={"pictures": None})
+    if not any(s.needs_pictures for name, s in SCORERS.items() if name in score.scorers):
+        score = score.model_copy(update={"pictures": None})
+    return explain, score
 
 
 @dataclass(frozen=True)
@@ -135,6 +173,13 @@ class Sums:
             exact_image_rule=exact,
             most=_times(most, n) if most else None,
         )
+
+    def painting(self, explain: ExplainSettings) -> tuple[int, float | None]:
+        """How many regions would be painted anew at most, and what they cost; None where the price is not known."""
+        if explain.pictures is None:
+            return 0, 0.0
+        n = round(self.n * painted_regions(self.rehearsal.dump, self.rehearsal.features, explain))
+        return n, picture_dollars(n, find_picture_price(explain.pictures, self.prices))
 
     def alternatives(self, name: str, plan: Plan) -> list[Alternative]:
         """The plan, and what differs from it in one lever."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
 from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import forecast, make_explainer
-from autointerp.explanation.explainer import Explainer
+from autointerp.explanation.explainer import Explained, Explainer, asks_network
 from autointerp.explanation.hierarchy_order import Ancestry, NoAncestry, ancestry_of
 from autointerp.explanation.replays import Outcome, Replays
 from autointerp.explanation.shuffled_sets import Shuffler
@@ -33,27 +33,49 @@ from autointerp.job import (
     reference,
     refuse_overlap,
 )
-from autointerp.jobs.endpoints import announce, asking, candidates_at, explainer_at, given_here, note_address
+from autointerp.jobs.endpoints import (
+    announce,
+    asking,
+    candidates_at,
+    explainer_at,
+    given_here,
+    note_address,
+    pictures_at,
+)
 from autointerp.lmm.exchanges import hearing
 from autointerp.lmm.gateway import Gateway
+from autointerp.lmm.images.store import FOLDER
+from autointerp.lmm.outcomes import failed
 from autointerp.pipeline import Stop, drive
 from autointerp.places import cache_folder
-from autointerp.runs.folder import ExplainStage, RunInfo, open_run
+from autointerp.runs.folder import open_run
 from autointerp.runs.index import Ints
-from autointerp.schema import Explanation, Feature
-from autointerp.session.candidate_judges import asker, embedder_of_candidates, explained, judges, with_embedder
+from autointerp.runs.info import ExplainStage, RunInfo
+from autointerp.schema import Exemplar, Explanation, Feature
+from autointerp.session.candidate_judges import asker, embedder_of_explanations, explained, judges, with_embedder
+from autointerp.session.encoding import Network, anywhere, network_of, open_encoder
 from autointerp.session.gateway import open_embedder, open_gateway, resolve_model
+from autointerp.session.pictures import find_picture_price, open_painter, said_of_pictures
 from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings
-from autointerp.shards.crew import crew_of
+from autointerp.shards.crew import crew_of, work_at
 from autointerp.shards.dealing import Attempt, Spread, gather, here_or_spread, shard_of
-from autointerp.shards.remote_runs import url_of, work_at
+from autointerp.shards.remote_runs import cache_for_crew, piece_at, url_of
 from autointerp.shards.shards import Shard, ShardWriter, shard_writer
 from autointerp.version import __version__
 
 if TYPE_CHECKING:
     from autointerp.batch.client import Outbox
+    from autointerp.evidence import Images
     from autointerp.explanation.sampler import Sampler
+    from autointerp.explanation.steering import Steerer
+    from autointerp.lmm.embedding import GatewayEmbedder
+    from autointerp.lmm.images.painter import Painter
+    from autointerp.scoring.encoder import PictureEncoder
+    from autointerp.session.encoding import DumpEncoder
+    from autointerp.session.steering import SteeredClient
 
+EDIT = "explain:edit"
+"""The stage of painting a region anew."""
 _AT_ONCE = 32
 """Kept outcomes that are recorded before other work has its turn."""
 
@@ -64,7 +86,7 @@ class _Explaining:
 
     o: Explain
     dump: Dump
-    asks: "Explainer | Sampler"
+    asks: "Explainer | Sampler | Steerer"
     embedder: ModelSettings | None
     place: ShardWriter
     left: Ints
@@ -75,6 +97,42 @@ class _Explaining:
     recorder: Recorder
     result: JobResult
     attempt: Attempt
+    network: Network | None = None
+    """What made the dump, where what is asked hangs on it."""
+    encoder: "PictureEncoder | None" = None
+    steered: "SteeredClient | None" = None
+    """Who answers where the explained encoder is steered."""
+    painter: "Painter | None" = None
+
+    async def _explained(
+        self, feature: Feature, images: "Images", gateway: Gateway, shuffled: tuple[Exemplar, ...]
+    ) -> Explained:
+        """What becomes of a feature; with an encoder, what is shown follows from what the network says."""
+        asks, parents = self.asks, self.ancestry.texts(feature)
+        if self.encoder is None:
+            return await explained(asks, feature, images, gateway, shuffled, parents)
+        # Loads scorers, which most of `explain` does without.
+        from autointerp.explanation.counterfactuals import find_counterfactuals
+        from autointerp.explanation.painting import Editor
+        from autointerp.explanation.sufficing import with_sufficing
+
+        asks = await with_sufficing(self._unsteered, feature, images, self.encoder)
+        own = asks if isinstance(asks, Explainer) else asks.explainer
+        template, painter = own.edit, self.painter
+        editor = None if painter is None or template is None else Editor(painter, template, self.o.settings.seed)
+        found = await find_counterfactuals(asks, feature, images, self.encoder, editor)
+        if found.failure is not None:
+            return Explained(failed(feature.id, EDIT, found.failure))
+        outcome = await explained(found.known_to(asks), feature, images, gateway, shuffled, parents)
+        if painter is not None and isinstance(outcome.record, Explanation):
+            for sha256 in found.files:
+                painter.store.copy_to(self.place.writer.run.path / FOLDER, sha256)
+        return outcome._replace(gaps=(*(failed(feature.id, EDIT, gap) for gap in found.gaps), *outcome.gaps))
+
+    @property
+    def _unsteered(self) -> "Explainer | Sampler":
+        assert self.steered is None
+        return cast("Explainer | Sampler", self.asks)
 
     async def one(self, feature: Feature, gateway: Gateway) -> None:
         """Explains one feature and records what came of it."""
@@ -85,7 +143,7 @@ class _Explaining:
         more = [e.image for e in shuffled]
         images = await asyncio.to_thread(images_of, self.dump, feature, more, near_copies=self.near_copies)
         with hearing(wanted=self.o.execution.exchanges) as heard:
-            outcome = await explained(self.asks, feature, images, gateway, shuffled, self.ancestry.texts(feature))
+            outcome = await self._explained(feature, images, gateway, shuffled)
         line = line_of(feature.id, "explain", heard)
         self.recorder.explained(outcome.record, outcome.gaps, line)
         # Of these, another look at the dump or at its images may make something else.
@@ -124,18 +182,39 @@ class _Explaining:
         o, attempt, n = self.o, self.attempt, len(self.place.ids)
         say = attempt.progress.note
         opening = partial(open_gateway, o.model, o.engine, self.dump, cache=o.cache, prices=o.prices, say=say)
+        made = o.settings.pictures
+        also = {} if made is None else {str(made.model): find_picture_price(made, o.prices)}
+        painter = partial(open_painter, made, o.engine, self.dump, device=o.network.device, cache=o.cache, say=say)
         async with (
-            opening(outbox=attempt.outbox, others=judges(self.asks)) as gateway,
+            opening(outbox=attempt.outbox, others=judges(self.asks), also=also, steered=self.steered) as gateway,
             open_embedder(self.embedder, o.engine, self.dump, cache=o.cache, say=say) as embedder,
+            open_encoder(self.network, self.dump, gateway.cache, self.left, say) as encoder,
+            painter(ledger=gateway.ledger) as self.painter,
         ):
-            self.asks = with_embedder(self.asks, embedder)
+            self._opened(encoder, embedder)
             self.result.tally = gateway.tally
             with attempt.progress.show("explain", gateway, n, n - len(self.left)), attempt.stop.on_interrupt(say):
-                announce(attempt.progress, o.model, o.engine, self.embedder, outbox=attempt.outbox)
+                announce(attempt.progress, o.model, o.engine, self.embedder, made, outbox=attempt.outbox)
+                if made is not None:
+                    most = len(self.left) * (o.settings.n_top + o.settings.n_bands)
+                    say(said_of_pictures(most, made, find_picture_price(made, o.prices)))
                 # What a batch job has not answered yet is told to narrower features.
                 for wave in takewhile(lambda _: not self.result.deferred, self.ancestry.waves(self.left)):
                     await self._wave(wave, gateway)
             self.result.spent = gateway.spent
+            if self.painter is not None:
+                self.result.tally.add(self.painter.gateway.tally)
+
+    def _opened(self, encoder: "DumpEncoder | None", embedder: "GatewayEmbedder | None") -> None:
+        """Hands on what is open now."""
+        if self.steered is None:
+            self.encoder, self.asks = encoder, with_embedder(self._unsteered, embedder)
+            return
+        from autointerp.session.steering import with_directions
+
+        assert encoder is not None
+        self.steered.encoding = encoder.encoding
+        self.asks = with_directions(self.asks, encoder, embedder)
 
     async def _wave(self, wave: Ints, gateway: Gateway) -> None:
         # Half as many again as are in flight: their pictures are made while others wait for answers.
@@ -149,8 +228,8 @@ class _Explaining:
     def here_or_spread(self) -> None:
         """Does the work in this process, or deals it to the crew."""
         o, place = self.o, self.place
-        call = partial(_piece, o.model_copy(update={"cache": cache_folder(o.cache)}).absolute())
-        asks_of = tuple(asking(o.model, o.engine, self.embedder))
+        call = partial(_piece, o.model_copy(update={"cache": cache_for_crew(o.run, o.cache)}).absolute())
+        asks_of = tuple(asking(o.model, o.engine, self.embedder, o.settings.pictures))
         what = Spread("explain", place.run, self.dump, len(place.ids), o.engine, self.attempt, asks_of)
         here_or_spread(self.all, call, self.ancestry.waves(self.left), what, self.result)
         note_address(place.writer, "explain", o.model, o.cache, outbox=self.attempt.outbox)
@@ -164,8 +243,8 @@ def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
     if attempt.shard is not None and not attempt.is_dealt and o.settings.hierarchy:
         raise SettingsError("--shard with --hierarchy: shards cannot wait for each other's parents; use --engine ray")
     dump = named_dump(o.dump, allow_outside=o.allow_outside)
-    explainer = make_explainer(dump, o.model, o.settings, o.prompts)
-    asks = asker(explainer, dump, o.prompts)
+    network = _network(o, dump)
+    asks, steered = _asks(o, dump)
     chosen = choose(dump, o.features, width=o.width, sample=o.sample, seed=o.seed)
     stage = ExplainStage(model=o.model, settings=o.settings, prompts={p.name: p.digest[:12] for p in asks.prompts})
     info = RunInfo(version=__version__, created=now(), dump=reference(dump), explain=stage)
@@ -176,31 +255,50 @@ def explain_features(o: Explain, run: Path, attempt: Attempt) -> JobResult:
         if o.execution.batch and attempt.outbox is None:
             return result
         if o.engine.budget is not None and len(left):
-            # Of a shard that is dealt it goes unheard.
-            attempt.progress.note(forecast(dump, asks, left, o.engine.budget, o.prices, o.engine.more_base_urls))
+            # Of a shard that is dealt it goes unheard. A steered model has no budget.
+            asked = cast("Explainer | Sampler", asks)
+            attempt.progress.note(forecast(dump, asked, left, o.engine.budget, o.prices, o.engine.more_base_urls))
         near_copies = NearCopies(dump, cache_folder(o.cache))
         _Explaining(
             o=o,
             dump=dump,
             asks=asks,
-            embedder=embedder_of_candidates(o.settings),
+            embedder=embedder_of_explanations(o.settings),
             place=place,
             left=left,
-            ancestry=ancestry_of(dump, place.run, explainer.settings),
+            ancestry=ancestry_of(dump, place.run, o.settings),
             near_copies=near_copies,
-            shuffler=Shuffler(dump, chosen, explainer.settings, near_copies),
+            shuffler=Shuffler(dump, chosen, o.settings, near_copies),
             replays=_replays(dump, asks, o),
             recorder=Recorder(place.writer, result, attempt.progress, attempt.stop, attempt.outbox),
             result=result,
             attempt=attempt,
+            network=network,
+            steered=steered,
         ).here_or_spread()
     result.seconds = time.monotonic() - started
     return result
 
 
-def _replays(dump: Dump, asks: "Explainer | Sampler", o: Explain) -> Replays | None:
+def _network(o: Explain, dump: Dump) -> Network | None:
+    """What made the dump, where what is shown hangs on it."""
+    option = asks_network(o.settings)
+    return None if option is None else network_of(o.network, dump, option)
+
+
+def _asks(o: Explain, dump: Dump) -> "tuple[Explainer | Sampler | Steerer, SteeredClient | None]":
+    """Who explains, and who answers where that is no endpoint."""
+    if o.settings.steer is None:
+        return asker(make_explainer(dump, o.model, o.settings, o.prompts), dump, o.prompts), None
+    from autointerp.session.steering import SteeredClient, make_steerer
+
+    client = SteeredClient(o.model.model, o.network.device)
+    return make_steerer(dump, o.model, o.settings, o.prompts), client
+
+
+def _replays(dump: Dump, asks: "Explainer | Sampler | Steerer", o: Explain) -> Replays | None:
     """Outcomes that are kept; None where they hang on more than the feature and its own answers."""
-    if not isinstance(asks, Explainer) or o.settings.hierarchy:
+    if not isinstance(asks, Explainer) or o.settings.hierarchy or asks_network(o.settings):
         return None
     return Replays.of(dump, asks, exchanges=o.execution.exchanges)
 
@@ -216,7 +314,8 @@ def _left(place: ShardWriter, result: JobResult) -> Ints:
 
 def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
     o = o.model_copy(update={"engine": engine})
-    return explain_features(o, Path(o.run), Attempt(progress, shard=shard, stop=stop))
+    with piece_at("explain", o.run, o.cache, shard) as folder:
+        return explain_features(o, folder, Attempt(progress, shard=shard, stop=stop))
 
 
 def _as_begun(settings: ExplainSettings, run: Path) -> ExplainSettings:
@@ -238,7 +337,7 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: "Outbox 
 
         check_models(models(settings), settings.engine)
     settings = _placed(settings, given=given_here(shard, outbox))
-    with work_at("explain", settings.run, settings.execution, settings.cache, shard) as folder:
+    with work_at("explain", settings.run, settings.cache, shard, crew) as (folder, crew):
         result = explain_features(settings, folder, Attempt(progress or Silent(), outbox, shard, crew))
         if settings.execution.batch:
             from autointerp.jobs.batch.plan import record
@@ -249,9 +348,25 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: "Outbox 
 
 
 def _placed(settings: Explain, *, given: bool) -> Explain:
-    model, engine = explainer_at(resolve_model(settings.model), settings.engine, given=given)
+    model, engine = explainer_at(_resolved(settings), settings.engine, given=given)
     asked = candidates_at(settings.settings, model, given=given)
-    return settings.model_copy(update={"model": model, "engine": engine, "settings": asked})
+    if asked.pictures is not None:
+        asked = asked.model_copy(update={"pictures": pictures_at(asked.pictures, given=given)})
+    network = anywhere(settings.network)
+    return settings.model_copy(update={"model": model, "engine": engine, "settings": asked, "network": network})
+
+
+def _resolved(settings: Explain) -> ModelSettings:
+    """The explainer with its full name."""
+    if settings.settings.steer is None:
+        return resolve_model(settings.model)
+    from autointerp.session.steering import steered_model
+
+    if settings.engine.budget is not None:
+        raise SettingsError(
+            "--budget with --steer: the model runs in this process and costs nothing; leave --budget out"
+        )
+    return steered_model(settings.model, settings.settings, settings.network.device)
 
 
 def models(settings: Explain) -> list[ModelSettings]:

@@ -12,6 +12,7 @@ from autointerp.jobs.batch.plan import FOLDER as BATCH
 from autointerp.record import Record
 from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run
+from autointerp.runs.judgings import beside, judged_by
 from autointerp.runs.parts import open_with_parts, places
 from autointerp.schema import Scored, Unscored, Usage
 from autointerp.scoring.control_tests import CAREFUL, Separation, headline, separations
@@ -57,6 +58,9 @@ class RunStatus(Record):
     dump: str
     explainer: str
     judge: str | None
+    """Whose scores these are."""
+    others: str | None = None
+    """Whose scores the run has as well, in a sentence; None where there are no others."""
     explained: int
     none: int
     """Of them, without a common property."""
@@ -83,13 +87,18 @@ class RunStatus(Record):
     """Of all explanations and scores, answers from the cache included."""
 
 
-def status_of(run: str | Path) -> RunStatus:
+def status_of(run: str | Path, judge: str | None = None) -> RunStatus:
     """Reads a run folder and its shards, merged or not, which may be in the middle of being written.
+
+    Args:
+        run: the folder.
+        judge: whose scores are told of, as `--judge` names it; the first one's by default.
 
     Raises:
         RunError: not a run folder, or a broken line in it.
+        SettingsError: nobody of this name scored it.
     """
-    opened = open_with_parts(run)
+    opened = judged_by(open_with_parts(run), judge)
     info, usage = opened.info, Usage()
     explained: dict[int, tuple[bool, bool]] = {}
     sampled: dict[int, Collapse] = {}
@@ -100,7 +109,7 @@ def status_of(run: str | Path) -> RunStatus:
             sampled[e.feature] = (len(e.parts) > 1, e.sampled.collapse)
         usage += e.usage
     scores, judged = _read_scores(opened)
-    seed = info.score.settings.seed if info.score else 0
+    seed = opened.stage.settings.seed if opened.stage else 0
     controls = separations(scores, random_scores(opened), seed=seed)
     through = {"explain": explained.keys(), **_features(scores)}
     failures = opened.open_failures(lambda stage: through.get(stage, set()))
@@ -108,7 +117,8 @@ def status_of(run: str | Path) -> RunStatus:
         run=str(opened.path),
         dump=info.dump.name,
         explainer=info.explain.model.model,
-        judge=info.score.judge.model if info.score else None,
+        judge=opened.stage.judge.model if opened.stage else None,
+        others=beside(opened),
         explained=len(explained),
         none=sum(none for none, _ in explained.values()),
         mixed=sum(mixed for _, mixed in explained.values()),
@@ -127,15 +137,18 @@ def status_of(run: str | Path) -> RunStatus:
 
 
 def _read_scores(run: Run) -> tuple[list[Scored | Unscored], Usage]:
-    """Every score in the order they were written, with nothing but what `status` speaks of, and what all of them used.
+    """Every score of the judging, with nothing but what `status` speaks of, and what those of all judgings used.
 
     A score with its verdicts takes a hundred times the memory.
     """
     usage = Usage()
     found: list[Scored | Unscored] = []
-    for score in run.scores():
+    for score in run.all_scores():
         if isinstance(score, Scored):
             usage += score.usage
+        if score.judging != run.judging:
+            continue
+        if isinstance(score, Scored):
             details = {name: score.details[name] for name in SPOKEN_OF if name in score.details}
             score = score.model_copy(update={**_NOTHING, "details": details})
         found.append(score)
@@ -209,5 +222,5 @@ def run(settings: Status, *, progress: Progress | None = None) -> RunStatus:
     Raises:
         RunError: not a run folder, or a broken line in it.
     """
-    with read_run(settings.run) as folder:
-        return status_of(folder).model_copy(update={"run": str(as_path(settings.run))})
+    with read_run(settings.run, exchanges=False) as folder:
+        return status_of(folder, settings.judge).model_copy(update={"run": str(as_path(settings.run))})

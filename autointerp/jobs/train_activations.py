@@ -12,10 +12,10 @@ from autointerp.errors import SettingsError
 from autointerp.images.formats import LeftOut
 from autointerp.images.manifest import Manifest
 from autointerp.places import cache_folder
+from autointerp.populations.images import Population, read_population
 from autointerp.transcoder.backbones.headed import Network, network_of
-from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Backbone, check_tokens, hookpoint_of
 from autointerp.transcoder.files import write_table
-from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import StoreSettings
 from autointerp.transcoder.store import MANIFEST, Activations, ActivationStore, StoreWriter, record
 
@@ -57,11 +57,12 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
     population = read_population(
         settings.images,
         labels=settings.labels,
+        group_column=settings.group_column,
         manifest=Manifest(cache_folder()),
         progress=counted(progress, "files read"),
     )
     _clear(folder)
-    _write(folder, about, network.model, population, what, progress)
+    _write(folder, about, network.model, population, settings, progress)
     shards = ActivationStore(folder).manifest
     return Stored(
         folder=folder,
@@ -76,8 +77,14 @@ def run(settings: TrainActivations, *, progress: Counting | None = None) -> Stor
 
 
 def _write(
-    folder: Path, about: Activations, model: Backbone, population: Population, what: StoreSettings, progress: Counting
+    folder: Path,
+    about: Activations,
+    model: Backbone,
+    population: Population,
+    settings: TrainActivations,
+    progress: Counting,
 ) -> None:
+    what = settings.settings
     with StoreWriter(folder, about) as writer:
         record(
             model,
@@ -87,6 +94,7 @@ def _write(
             seed=what.seed,
             batch=what.batch,
             progress=counted(progress, "images run"),
+            device=settings.device,
         )
         # Before the manifest, without which there is no store.
         write_table(folder / IMAGES_FILE, ("image", "path", "sha256", "group"), _image_rows(population))
@@ -96,11 +104,8 @@ def _about(network: Network, settings: StoreSettings) -> Activations:
     model = network.model
     reads = hookpoint_of(model, settings.reads)
     writes = None if settings.writes is None else hookpoint_of(model, settings.writes)
-    if writes is not None and writes.kind != reads.kind:
-        raise SettingsError(
-            f"--writes {settings.writes!r}: is {writes.kind}, and {settings.reads!r} is {reads.kind}; "
-            "a transcoder's two hookpoints have the same tokens"
-        )
+    if settings.writes is not None:
+        check_tokens(model, settings.reads, settings.writes)
     if writes is not None and settings.writes == settings.reads:
         raise SettingsError(
             f"--writes {settings.writes!r}: is what --reads names too; give --writes none to store it once"
@@ -138,4 +143,4 @@ def _clear(folder: Path) -> None:
 def _image_rows(population: Population) -> Iterator[tuple[object, ...]]:
     """One row an image, by the ids that the store's tokens name."""
     for image, group in zip(population.images, population.groups.tolist(), strict=True):
-        yield image.image, population.name_of(image), image.sha256, group
+        yield image.image, image.name, image.sha256, group

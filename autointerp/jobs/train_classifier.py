@@ -13,6 +13,7 @@ from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.manifest import Manifest
 from autointerp.places import cache_folder
+from autointerp.populations.images import Population, read_population
 from autointerp.statistics.rates import Bools, Floats, Ints
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.backbones.registry import backbone_of
@@ -30,7 +31,6 @@ from autointerp.transcoder.classifier import (
 from autointerp.transcoder.features import image_vectors
 from autointerp.transcoder.files import write_table
 from autointerp.transcoder.platt import PREDICTIONS_FILE
-from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import ClassifierSettings
 from autointerp.transcoder.splits import Parts, split_groups
 from autointerp.transcoder.tuning import Labelled, tune, unfrozen
@@ -79,7 +79,9 @@ def run(settings: TrainClassifier, *, progress: Counting | None = None) -> Class
     whole = read_population(
         settings.images,
         labels=settings.labels,
+        attribute=settings.attribute,
         error_folders=settings.error_folders,
+        **settings.columns.model_dump(),
         manifest=Manifest(cache_folder()),
         progress=counted(progress, "files read"),
     )
@@ -150,6 +152,8 @@ def _labelled(whole: Population, progress: Counting) -> Population:
         progress.note(f"passed over: {line}")
     for one in whole.others:
         progress.note(f"left out: {one}")
+    for note in whole.notes:
+        progress.note(note)
     population = whole.labelled()
     if not population.images:
         raise SettingsError(
@@ -179,7 +183,7 @@ def _info(asked: _Asked, trained: Trained, logits: Floats) -> ClassifierInfo:
     return ClassifierInfo(
         created=now(),
         created_by=f"autointerp {__version__}",
-        images=str(asked.population.root),
+        images=asked.population.root,
         backbone=asked.model.name,
         backbone_digest=asked.model.digest,
         settings=settings,
@@ -200,5 +204,5 @@ def _info(asked: _Asked, trained: Trained, logits: Floats) -> ClassifierInfo:
 def _predictions(asked: _Asked, logits: Floats) -> Iterator[tuple[object, ...]]:
     part_of = {i: name for name, part in zip(Parts._fields, asked.parts, strict=True) for i in part.tolist()}
     for i, image in enumerate(asked.population.images):
-        name, group = asked.population.name_of(image), int(asked.population.groups[i])
+        name, group = image.name, int(asked.population.groups[i])
         yield name, part_of[i], int(asked.truth[i]), f"{logits[i]:.4f}", group

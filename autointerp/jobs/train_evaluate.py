@@ -12,18 +12,21 @@ from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.manifest import Manifest
+from autointerp.jobs.evaluate_pairs import Asking, asked_pairs, asking, on_pairs
 from autointerp.places import cache_folder
+from autointerp.populations.images import Population, PopulationImage, read_population
 from autointerp.transcoder.attribute_association import Association, association, one_of_each
+from autointerp.transcoder.backbones.given import given_backbone
 from autointerp.transcoder.backbones.headed import Network, check_same, with_classifier
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.classifier import ClassifierInfo, load_info
-from autointerp.transcoder.coder_io import load_coder
+from autointerp.transcoder.coder_io import StoredCoder, load_coder
+from autointerp.transcoder.coders.peer_names import hookpoint
 from autointerp.transcoder.evaluation import Asked, CoderFigures, Effect, Evaluation, Images, area, effect_of
 from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.layer_substitution import Looked, Placing, check_placed, control, look, on_tokens
 from autointerp.transcoder.platt import PREDICTIONS_FILE
-from autointerp.transcoder.population import Population, PopulationImage, read_population
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.store import ActivationStore
 from autointerp.version import __version__
@@ -41,8 +44,17 @@ class _Question(NamedTuple):
     groups: tuple[int, ...]
 
 
+class _Looking(NamedTuple):
+    """What coders are shown."""
+
+    population: Population | None
+    pairs: Asking | None
+    settings: EvaluateSettings
+    progress: Counting
+
+
 def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluation:
-    """Measures coders of one backbone: on a store's held-out tokens, and on images if some are given.
+    """Measures coders of one backbone: on a store's held-out tokens, and on images and on pairs if some are given.
 
     The images need not be those of the store.
 
@@ -51,46 +63,76 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     """
     progress = progress or Uncounted()
     how, device, images = settings.settings, settings.device, settings.images
-    if images is None and (settings.classifier is not None or settings.labels is not None or settings.error_folders):
-        raise SettingsError("--images: name the folder of the images that labels and classifier are about")
-    names = (*settings.coders, *settings.controls)
-    if twice := next((n for n in names if names.count(n) > 1), None):
-        raise SettingsError(f"--coder {twice}: is named twice; name each coder and control once")
+    _check(settings)
     held = ActivationStore(settings.activations)
-    stored = {name: load_coder(name, model=settings.backbone, reads=settings.reads) for name in settings.coders}
-    stored |= {name: load_coder(name) for name in settings.controls}
+    stored = _stored(settings, held)
     mine = {name: on_tokens(held, name, stored[name], how, device) for name in settings.coders}
     others = {name: control(name, stored[name], device) for name in settings.controls}
-    asked, figures = None, {name: one.figures for name, one in {**mine, **others}.items()}
-    if images is not None:
-        tell, population = counted(progress, "images run"), _population(settings, images, progress)
+    figures, asked = {name: one.figures for name, one in {**mine, **others}.items()}, None
+    population = None if images is None else _population(settings, images, progress)
+    pairs = None if settings.pairs is None else asking(settings.pairs, how)
+    if population is not None or pairs is not None:
+        looking = _Looking(population, pairs, how, progress)
         network = _network(settings, held)
-        question = None if network.classifier is None else _question(network, population, how)
-        figures, asked = _on_images(network.model, mine, population, question, how, tell)
+        question = None
+        if population is not None and network.classifier is not None:
+            question = _question(network, population, how)
+        figures, asked = _on_pictures(network.model, mine, looking, question, own=True)
         for name, one in others.items():
             other = load_backbone(one.figures.model, seed=how.seed, device=device)
-            figures |= _on_images(other, {name: one}, population, None, how, tell)[0]
+            figures |= _on_pictures(other, {name: one}, looking, None, own=False)[0]
     return Evaluation(
         created=now(),
         created_by=f"autointerp {__version__}",
         store=str(settings.activations),
-        images=None if images is None else str(images),
+        images=None if population is None else population.root,
         settings=how,
         asked=asked,
+        pairs=None if pairs is None else asked_pairs(pairs),
         coders=tuple(figures[name] for name in mine),
         controls=tuple(figures[name] for name in others),
     )
 
 
-def _population(settings: TrainEvaluate, images: Path, progress: Counting) -> Population:
+def _check(settings: TrainEvaluate) -> None:
+    """Sees that options go together.
+
+    Raises:
+        SettingsError: something is asked of images, and there are none, or a coder is named twice.
+    """
+    of_images = settings.labels is not None or settings.error_folders
+    # Pairs alone may be of a classifier's network.
+    if settings.images is None and (of_images or (settings.classifier is not None and settings.pairs is None)):
+        raise SettingsError("--images: name the folder of the images that labels and classifier are about")
+    names = (*settings.coders, *settings.controls)
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise SettingsError(f"--coder {twice}: is named twice; name each coder and control once")
+
+
+def _stored(settings: TrainEvaluate, held: ActivationStore) -> dict[str, StoredCoder]:
+    """Loads coders and controls; of another tool's, what was asked for stands in place of what their files say."""
+    asked, reads = settings.backbone, settings.reads
+    model = asked if asked is None or isinstance(asked, str) else held.about.backbone
+    if reads not in (None, held.about.reads, held.about.writes):
+        # Somebody who types another tool's name of a place means it.
+        reads = hookpoint(reads)
+    coders = {name: load_coder(name, model=model, reads=reads) for name in settings.coders}
+    return coders | {name: load_coder(name) for name in settings.controls}
+
+
+def _population(settings: TrainEvaluate, images: object, progress: Counting) -> Population:
     """Reads the drawn images of a folder, and tells which of them are left out."""
     population = read_population(
         images,
         labels=settings.labels,
+        attribute=settings.attribute,
         error_folders=settings.error_folders,
+        **settings.columns.model_dump(),
         draw=lambda n: _drawn(n, settings.settings),
         manifest=Manifest(cache_folder()),
     )
+    for note in population.notes:
+        progress.note(note)
     for one in population.left_out:
         progress.note(f"left out: {one}")
     return population
@@ -98,7 +140,15 @@ def _population(settings: TrainEvaluate, images: Path, progress: Counting) -> Po
 
 def _network(settings: TrainEvaluate, held: ActivationStore) -> Network:
     """Opens the backbone that the activations are of, with a classifier's head if one is named."""
-    model = load_backbone(held.about.backbone, seed=settings.settings.seed, device=settings.device)
+    if settings.backbone is None or isinstance(settings.backbone, str):
+        model = load_backbone(held.about.backbone, seed=settings.settings.seed, device=settings.device)
+    else:
+        model = given_backbone(settings.backbone)
+        if model.name != held.about.backbone:
+            raise SettingsError(
+                f"backbone: is called {model.name}, and {settings.activations} was made with {held.about.backbone}; "
+                "give that one"
+            )
     network = Network(model, None) if settings.classifier is None else with_classifier(model, settings.classifier)
     check_same(str(settings.activations), held.about.reads, held.about.classifier, network)
     return network
@@ -121,7 +171,7 @@ def _question(network: Network, population: Population, settings: EvaluateSettin
     chosen = [
         (image, group)
         for image, group in zip(population.images, population.groups.tolist(), strict=True)
-        if population.name_of(image) not in learned
+        if image.name not in learned
     ]
     if not chosen:
         raise SettingsError(f"--classifier {folder}: learned from all of the images; give others, or --part all")
@@ -136,7 +186,7 @@ def _question(network: Network, population: Population, settings: EvaluateSettin
 
 def _learned_from(folder: Path, info: ClassifierInfo, population: Population) -> frozenset[str]:
     """Paths of images that it was trained or stopped by; none in another folder than the one that it learned from."""
-    if Path(info.images).resolve() != population.root.resolve():
+    if Path(info.images).resolve() != Path(population.root).resolve():
         return frozenset()
     path = folder / PREDICTIONS_FILE
     try:
@@ -144,6 +194,20 @@ def _learned_from(folder: Path, info: ClassifierInfo, population: Population) ->
             return frozenset(row["path"] for row in csv.DictReader(file) if row["part"] != "test")
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as e:
         raise SettingsError(f"{path}: cannot be read ({e}), so nobody knows its test images; give --part all") from e
+
+
+def _on_pictures(
+    model: Backbone, parts: Mapping[str, Placing], looking: _Looking, question: _Question | None, *, own: bool
+) -> tuple[dict[str, CoderFigures], Asked | None]:
+    """The figures of coders of one backbone on all pictures; `own` ones have controls beside them."""
+    figures, asked = {name: one.figures for name, one in parts.items()}, None
+    if looking.population is not None:
+        tell = counted(looking.progress, "images run")
+        figures, asked = _on_images(model, parts, looking.population, question, looking.settings, tell)
+    if looking.pairs is not None:
+        measured = {name: Placing(one.placed, figures[name]) for name, one in parts.items()}
+        figures |= on_pairs(model, measured, looking.pairs, looking.progress, controlled=own)
+    return figures, asked
 
 
 def _on_images(

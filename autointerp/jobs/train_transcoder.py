@@ -11,11 +11,11 @@ from autointerp.images.manifest import Manifest
 from autointerp.options import Settings
 from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
+from autointerp.populations.images import read_population
 from autointerp.transcoder.backbones.headed import check_same, network_of
 from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
 from autointerp.transcoder.losses import measure
-from autointerp.transcoder.population import read_population
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
 from autointerp.transcoder.store import MANIFEST, ActivationStore
 from autointerp.transcoder.stream import ImageSource, StoreSource
@@ -57,15 +57,17 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     """
     settings = _continued(settings)
     # With --classifier the folder is of images, unless its manifest shows that it is a store.
-    of_store = settings.backbone is None and (
-        settings.classifier is None or (settings.activations / MANIFEST).is_file()
-    )
+    of_store = settings.backbone is None and (settings.classifier is None or _is_store(settings.activations))
     if of_store and settings.labels is not None:
         raise SettingsError("--labels: goes with --backbone or --classifier; a store has its own groups")
     source, origin = _of_store(settings) if of_store else _of_images(settings, progress or Uncounted())
     stop = Stop()
     with stop.on_interrupt_without_loop():
         return _trained(settings, source, origin, progress or Uncounted(), stop)
+
+
+def _is_store(where: object) -> bool:
+    return isinstance(where, str) and (Path(where) / MANIFEST).is_file()
 
 
 def _continued(settings: TrainTranscoder) -> TrainTranscoder:
@@ -95,28 +97,45 @@ def _given(record: Settings) -> dict[str, object]:
 
 def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
     is_sae, how = settings.form.kind == "sae", settings.settings
-    store = ActivationStore(settings.activations)
+    if not isinstance(settings.activations, str):
+        raise SettingsError("activations: give a folder, or with images a backbone or a classifier that runs them")
+    store = ActivationStore(Path(settings.activations))
     about, one = store.about, settings.side if is_sae else "both"
     if settings.classifier is not None:
         given = network_of(None, settings.classifier, seed=how.seed, device=how.device)
-        check_same(str(settings.activations), about.reads, about.classifier, given)
+        check_same(settings.activations, about.reads, about.classifier, given)
     source = StoreSource(store, seed=how.seed, held_out=how.held_out, side=one)
     reads = (about.writes or about.reads) if one == "targets" else about.reads
     writes = reads if is_sae else about.writes or about.reads
-    return source, Origin(str(settings.activations), about.backbone, reads, writes, about.classifier)
+    return source, Origin(settings.activations, about.backbone, reads, writes, about.classifier)
 
 
 def _of_images(settings: TrainTranscoder, progress: Counting) -> tuple[ImageSource, Origin]:
     is_sae, how, of = settings.form.kind == "sae", settings.settings, settings.hookpoints
     model, classifier, _ = network_of(settings.backbone, settings.classifier, seed=of.seed, device=how.device)
-    population = read_population(settings.activations, labels=settings.labels, manifest=Manifest(cache_folder()))
+    population = read_population(
+        settings.activations,
+        labels=settings.labels,
+        group_column=settings.group_column,
+        manifest=Manifest(cache_folder()),
+    )
+    for note in population.notes:
+        progress.note(note)
     for one in population.left_out:
         progress.note(f"left out: {one}")
     both = (of.reads, of.writes or of.reads)
     one = both[settings.side == "targets"]
     own = (one, one) if is_sae else both
-    source = ImageSource(model, population, hookpoints=own, seed=how.seed, held_out=how.held_out, batch=of.batch)
-    return source, Origin(str(settings.activations), model.name, *own, classifier)
+    source = ImageSource(
+        model,
+        population,
+        hookpoints=own,
+        seed=how.seed,
+        held_out=how.held_out,
+        batch=of.batch,
+        device=how.device,
+    )
+    return source, Origin(population.root, model.name, *own, classifier)
 
 
 def _telling(progress: Counting) -> Callable[[Report], None]:

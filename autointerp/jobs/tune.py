@@ -11,8 +11,10 @@ from autointerp.clock import now
 from autointerp.commands.tune import Tune
 from autointerp.counting import Counting, Uncounted
 from autointerp.dump.reader import Dump, open_dump
+from autointerp.errors import SettingsError
 from autointerp.estimation.forecast import make_explainer
 from autointerp.explanation.candidate_scores import judging_settings
+from autointerp.explanation.explainer import asks_network
 from autointerp.explanation.meanings import Meanings
 from autointerp.images.renderer import Renderer
 from autointerp.ips.rewards import Group, Halted, Judged
@@ -128,6 +130,8 @@ def _placed(o: Tune) -> Tune:
 def _explaining(o: Tune) -> ExplainSettings:
     """What the explainer is shown; where nothing is said of it, images are drawn by the seed of the training."""
     told = "explaining" in o.model_fields_set
+    if (option := asks_network(o.explaining)) is not None:
+        raise SettingsError(f"{option}: hangs on the network that made the dump, which `tune` does not ask")
     return o.explaining if told else o.explaining.model_copy(update={"seed": o.settings.seed})
 
 

@@ -1,41 +1,56 @@
 """`autointerp compare`: runs that are there, or runs made for it that differ in one setting each."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 
 from autointerp.commands.compare import Compare
 from autointerp.commands.explain import Explain
 from autointerp.commands.score import Score
-from autointerp.dump.reader import open_dump
+from autointerp.dump.reader import Dump, open_dump
 from autointerp.errors import RunError, SettingsError
 from autointerp.estimation.cost_levers import Plan
 from autointerp.estimation.dry_run import Rehearsal
 from autointerp.estimation.forecast import measured_features
+from autointerp.explanation.explainer import asks_network
 from autointerp.job import JobResult, Progress, Silent, choose, refuse_overlap
-from autointerp.jobs.compare import Comparison, compare_runs
+from autointerp.jobs.agreement import REPLICATES, JudgesCompared, compare_judges
+from autointerp.jobs.compare import Comparison, compare_runs, judges_of
 from autointerp.jobs.compare_many import Comparisons, compare_many
-from autointerp.jobs.estimate import Sums
+from autointerp.jobs.estimate import Sums, pictures_where_made
 from autointerp.jobs.explain import run as explain
 from autointerp.jobs.score import run as score
-from autointerp.options import Leaf, Settings, leaves
+from autointerp.jobs.variations import Variation, variations
+from autointerp.options import Settings, leaves
 from autointerp.record import Record
 from autointerp.remote.path import as_path, is_remote
-from autointerp.settings import Execution, FeatureSelection, ModelName
+from autointerp.scoring.settings_checks import wants_encoder
+from autointerp.session.encoding import network_of
+from autointerp.settings import Execution, FeatureSelection
 from autointerp.shards.dealing import after
 from autointerp.shards.remote_runs import read_run
+from autointerp.statistics.resampling import Draws
+from autointerp.transcoder.settings import NetworkChoice
 
-BASE = "base"
-"""The folder of the run that the others are held against."""
 HEADLINE = "detection"
 """The scorer by which the runs of --vary are compared unless --scorers says otherwise."""
-_STAGES: Mapping[str, bool] = {"explain": True, "model": True, "score": False, "judge": False}
-"""The records whose options can be varied, and whether they change what the explainer is asked."""
-_NO_ANSWER = frozenset(("scorers", "base_url"))
-"""Fields of these records that change no answer: the cache has one answer, whichever server would be asked."""
 _BESIDE = frozenset(
-    ("run_a", "run_b", "more", "scorers", "seed", "model", "base_url", "judge_model", "judge_base_url", "cache")
+    (
+        "run_a",
+        "run_b",
+        "more",
+        "scorers",
+        "seed",
+        "judges",
+        "reference",
+        "out",
+        "model",
+        "base_url",
+        "judge_model",
+        "judge_base_url",
+        "cache",
+    )
 )
 """Options that mean something without --vary, or that a variable of the environment may give."""
 
@@ -89,85 +104,6 @@ class Varied(Record):
         )
 
 
-@dataclass(frozen=True)
-class Variation:
-    """The settings of one run."""
-
-    name: str
-    settings: Compare
-    explains: bool
-    """Whether the explainer is asked otherwise than for the base."""
-
-    @property
-    def folder(self) -> str:
-        """The name of its folder."""
-        return re.sub(r"[^A-Za-z0-9._+-]+", "-", self.name).strip("-.")
-
-
-def variations(settings: Compare) -> list[Variation]:
-    """The base, then a run for each value of each varied option that is not the base's own.
-
-    Raises:
-        SettingsError: an option that cannot be varied, or a value that it does not take.
-    """
-    out = [Variation(BASE, settings, explains=True)]
-    for text in settings.vary:
-        named, equals, values = text.partition("=")
-        leaf = _leaf(named.strip())
-        texts = [value.strip() for value in values.split(",") if value.strip()]
-        if not equals or not texts:
-            raise SettingsError(f"--vary {text}: write it as an option and its values, e.g. --vary contrast=0,8")
-        changed = [(value, _with(settings, leaf, value)) for value in texts]
-        new = [
-            Variation(f"{named.strip().lstrip('-')}={value}", other, explains=_changes_explaining(leaf))
-            for value, other in changed
-            if not _same(settings, other)
-        ]
-        if not new:
-            raise SettingsError(f"--vary {text}: the base has that value already; name another one")
-        out += new
-    folders = [variation.folder for variation in out]
-    if twice := next((v for i, v in enumerate(out) if v.folder in folders[:i]), None):
-        raise SettingsError(f"--vary {twice.name}: is there twice; leave one of them out")
-    return out
-
-
-def _leaf(name: str) -> Leaf:
-    """The option of this name.
-
-    Raises:
-        SettingsError: there is none that changes an answer.
-    """
-    written = f"--{name.lstrip('-').replace('_', '-')}"
-    known = [
-        leaf
-        for leaf in leaves(Compare)
-        if leaf.targets[0].path[-1] not in _NO_ANSWER and {t.path[0] for t in leaf.targets} & {*_STAGES}
-    ]
-    found = next((leaf for leaf in known if written in (*leaf.names, f"--{leaf.key.replace('_', '-')}")), None)
-    if found is None:
-        usual = "judge-rendering, rendering, outline, levels, contrast, top, per-call"
-        raise SettingsError(f"--vary {name}: no option of explain or score that changes an answer; there is {usual} …")
-    return found
-
-
-def _changes_explaining(leaf: Leaf) -> bool:
-    return any(_STAGES.get(target.path[0], False) for target in leaf.targets)
-
-
-def _with(settings: Compare, leaf: Leaf, value: str) -> Compare:
-    """The settings with one option given otherwise."""
-    whole = {name: getattr(settings, name) for name in settings.model_fields_set}
-    if leaf.key == "model":
-        # The record and the option have one name.
-        return Compare.given(whole | {"model": settings.model.model_copy(update={"model": ModelName(value)})})
-    return Compare.given(whole | {leaf.key: value.split("+") if leaf.several else value})
-
-
-def _same(one: Compare, other: Compare) -> bool:
-    return all(getattr(one, name) == getattr(other, name) for name in _STAGES)
-
-
 class _Grid:
     """Makes the runs.
 
@@ -179,7 +115,7 @@ class _Grid:
     def __init__(self, settings: Compare, folder: str) -> None:
         self._o = settings
         self._folder = folder
-        self.variations = variations(settings)
+        self.variations = [replace(v, settings=_where_made(v.settings)) for v in variations(settings)]
         if settings.model.model is None:
             raise SettingsError("--vary: name a model with --model: one that your endpoint knows, e.g. gpt-5-mini")
 
@@ -190,6 +126,8 @@ class _Grid:
             chosen = choose(dump, o.features, width=o.width, sample=o.sample, seed=o.seed)
             if not len(chosen):
                 raise SettingsError("no feature is left to compare on; name others with --features")
+            for variation in self.variations:
+                _check_network(variation.settings, o.network, dump)
             rehearsal = Rehearsal(dump, measured_features(dump, chosen, o.seed), o.prompts)
             explaining = Sums(rehearsal, len(chosen), o.prices, first.base_url)
             judging = Sums(rehearsal, len(chosen), o.prices, o.judge.base_url or first.base_url)
@@ -214,6 +152,7 @@ class _Grid:
             seed=base.seed,
             model=o.model.of(str(o.model.model)),
             settings=o.explain,
+            network=base.network,
             engine=after(base.engine, spent),
             execution=Execution(exchanges=base.exchanges),
             prompts=base.prompts,
@@ -230,6 +169,7 @@ class _Grid:
             features=FeatureSelection("all"),
             judge=o.judge,
             settings=o.score,
+            network=base.network,
             engine=after(base.judging, spent),
             execution=Execution(exchanges=base.exchanges),
             dump=base.run_a,
@@ -261,6 +201,24 @@ class _Grid:
                 )
 
 
+def _where_made(o: Compare) -> Compare:
+    """The settings with an image model for what has pictures made, and for nothing else."""
+    explain, score = pictures_where_made(o.explain, o.score)
+    return o.model_copy(update={"explain": explain, "score": score})
+
+
+def _check_network(o: Compare, named: NetworkChoice, dump: Dump) -> None:
+    """Refuses settings by which a network would be asked that nobody names, before any run is made and paid for.
+
+    Raises:
+        SettingsError: nothing says what made the dump.
+    """
+    scorer = wants_encoder(o.score.scorers)
+    by_score = None if scorer is None else f"--scorers {scorer}"
+    if (option := asks_network(o.explain) or by_score) is not None:
+        network_of(named, dump, option)
+
+
 def _calls(variation: Variation, explaining: Sums, judging: Sums) -> Calls:
     """What a run asks; the explanations of one that only judges otherwise come from the cache."""
     o = variation.settings
@@ -275,6 +233,8 @@ def _calls(variation: Variation, explaining: Sums, judging: Sums) -> Calls:
     if variation.explains:
         own = explaining.of_model(explainer, Plan(o.explain, None, o.model.detail))
         parts.append(Calls(requests=own.requests, tokens=own.input_tokens + own.output_tokens, dollars=own.dollars))
+        painted, painting = explaining.painting(o.explain)
+        parts.append(Calls(requests=painted, tokens=0, dollars=painting))
     known = [p.dollars for p in parts if p.dollars is not None]
     return Calls(
         requests=sum(p.requests for p in parts),
@@ -338,22 +298,50 @@ def _is_given(settings: Compare, path: Sequence[str]) -> bool:
     return True
 
 
-def run(settings: Compare, *, progress: Progress | None = None) -> Comparison | Comparisons | Varied:
-    """Compares the scores of runs; with --vary it makes them first.
+def run(settings: Compare, *, progress: Progress | None = None) -> Comparison | Comparisons | Varied | JudgesCompared:
+    """Compares the scores of runs, or the judges of one; with --vary it makes the runs first.
 
     Raises:
         AutointerpError: something that you can mend; the message says how.
     """
     if settings.vary:
+        if settings.judges:
+            raise SettingsError("--judge: the runs of --vary have one judge each, which --judge-model names")
+        _refuse_of_judges(settings)
         return vary(settings, progress or Silent())
     _refuse_idle(settings)
     if settings.run_b is None:
-        raise SettingsError("name two runs at least, or a dump with --vary and --run")
+        return _judges(settings)
+    _refuse_of_judges(settings)
     named = (settings.run_a, settings.run_b, *settings.more)
+    judges = judges_of(settings.judges, len(named))
     with ExitStack() as stack:
         folders = [stack.enter_context(read_run(run)) for run in named]
         names = [str(as_path(run)) for run in named]
+        scorers, seed = settings.scorers, settings.seed
         if len(folders) > 2:
-            return compare_many(folders, scorers=settings.scorers, seed=settings.seed).named(names)
-        found = compare_runs(folders[0], folders[1], scorers=settings.scorers, seed=settings.seed)
+            return compare_many(folders, scorers=scorers, seed=seed, judges=judges).named(names)
+        found = compare_runs(folders[0], folders[1], scorers=scorers, seed=seed, judges=judges)
         return found.named(names[0], names[1])
+
+
+def _judges(settings: Compare) -> JudgesCompared:
+    """Compares the judges of one run."""
+    if settings.scorers is not None:
+        raise SettingsError("--scorers: judges of one run are compared on the questions of detection; leave it out")
+    place = as_path(settings.run_a)
+    if isinstance(place, Path) and not settings.judges and not (place / "run.json").exists():
+        raise SettingsError(
+            "name two runs at least, one run that several judges scored, or a dump with --vary and --run"
+        )
+    with read_run(place) as folder:
+        draws = Draws(REPLICATES, settings.seed)
+        found = compare_judges(folder, settings.judges, reference=settings.reference, out=settings.out, draws=draws)
+        return found.model_copy(update={"run": str(place)})
+
+
+def _refuse_of_judges(settings: Compare) -> None:
+    """Refuses options that are for the judges of one run alone."""
+    for name in ("reference", "out"):
+        if getattr(settings, name) is not None:
+            raise SettingsError(f"--{name}: is for two judges of one run; name that run alone, or leave it out")

@@ -1,5 +1,6 @@
 """A limit in dollars or tokens, and the ledger that keeps the calls of a run within it."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -56,6 +57,8 @@ class Ledger:
         self._limit = int(budget.limit * GRAINS[self._unit]) if budget else None
         self._spent = 0
         self._reserved = 0
+        self.moved = asyncio.Event()
+        """Set whenever a call gives back or settles what it held; whoever waits for room clears it first."""
         unknown = sorted(model for model, price in prices.items() if price is None)
         if self._unit == "usd" and unknown:
             raise SettingsError(
@@ -121,6 +124,7 @@ class Ledger:
     def _close(self, ticket: Ticket) -> None:
         assert ticket in self._open, "a ticket is settled or released once"
         self._open.remove(ticket)
+        self.moved.set()
         self._reserved -= ticket.grains
 
     def _grains(self, model: str, input_tokens: int, output_tokens: int, cached_tokens: int) -> int:

@@ -21,6 +21,7 @@ import filelock
 
 from autointerp.errors import AutointerpError, SettingsError
 from autointerp.lmm.cache_salvage import DATABASE, FAULTS, check_settings, digest_of, first_page, is_damage, salvage
+from autointerp.lmm.cache_users import InUse
 
 Json = Mapping[str, str | int | float | bool | None]
 """A cached value: a flat JSON object."""
@@ -28,8 +29,9 @@ Json = Mapping[str, str | int | float | bool | None]
 _BATCH = 256
 _NEVER_A_FILE = 2**62
 _SETTINGS = {"size_limit": 2**40, "eviction_policy": "none", "cull_limit": 0, "statistics": 0, "tag_index": 0}
-_ANSWERS = "answers"
-_DAMAGED = "answers.damaged"
+ANSWERS = "answers"
+"""The folder, inside that of the cache, of the file of answers."""
+DAMAGED = "answers.damaged"
 _KEYS = "SELECT key FROM Cache WHERE key >= ? AND key < ? ORDER BY key"
 
 
@@ -104,6 +106,7 @@ class Cache:
     Raises:
         SettingsError: the folder cannot be made or written.
         CacheError: the folder is another program's cache.
+        CacheBusyError: rows are being removed from it.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] | None = None) -> None:
@@ -116,6 +119,7 @@ class Cache:
         self._damaged: diskcache.Cache | None = None
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._use = InUse(folder)
             self._store = self._open()
         except (OSError, *FAULTS, diskcache.Timeout) as e:
             raise SettingsError(f"{folder}: the cache cannot be written ({e}); name another with --cache") from e
@@ -152,7 +156,7 @@ class Cache:
             prefix: its last character is plain ASCII, as in `outcome:`.
         """
         past = prefix[:-1] + chr(ord(prefix[-1]) + 1)
-        with suppress(*FAULTS), closing(sqlite3.connect(self.folder / _ANSWERS / DATABASE)) as file:
+        with suppress(*FAULTS), closing(sqlite3.connect(self.folder / ANSWERS / DATABASE)) as file:
             for (key,) in file.execute(_KEYS, (prefix, past)):
                 yield key
 
@@ -212,6 +216,7 @@ class Cache:
         self._queue.put(None)
         self._writer.join()
         self._disconnect()
+        self._use.end()
         if self.bad and self._say is not None:
             n = len(self.bad)
             what = "1 row is damaged and counts" if n == 1 else f"{n:,} rows are damaged and count"
@@ -260,7 +265,7 @@ class Cache:
         return None
 
     def _open(self) -> diskcache.Cache:
-        place = self.folder / _ANSWERS
+        place = self.folder / ANSWERS
         self._file = _file_of(place)
         try:
             check_settings(place)
@@ -272,7 +277,7 @@ class Cache:
 
     def _mend(self, broken: diskcache.Cache | None, error: Exception) -> bool:
         """Goes on with a new file of all that can be read of the damaged one; False where that is no remedy."""
-        place = self.folder / _ANSWERS
+        place = self.folder / ANSWERS
         if not is_damage(error) or not os.access(place / DATABASE, os.W_OK):
             return False
         with self._mending:
@@ -281,7 +286,7 @@ class Cache:
             if self._mended:
                 return False
             self._mended = True
-            with filelock.FileLock(self.folder / f"{_DAMAGED}.lock"):
+            with filelock.FileLock(self.folder / f"{DAMAGED}.lock"):
                 # Or another process has done it.
                 said = _renew(self.folder, error) if _file_of(place) == self._file else None
                 self._damaged, self._store = broken, _opened(place)
@@ -312,7 +317,7 @@ def _file_of(place: Path) -> int | None:
 
 def _renew(folder: Path, error: Exception) -> str:
     """Puts a sound file in the place of a damaged one, which is kept; gives what there is to say of it."""
-    place, draft = folder / _ANSWERS, folder / f"{_ANSWERS}.new"
+    place, draft = folder / ANSWERS, folder / f"{ANSWERS}.new"
     shutil.rmtree(draft, ignore_errors=True)
     _opened(draft).close()
     sound = first_page(draft)
@@ -321,7 +326,7 @@ def _renew(folder: Path, error: Exception) -> str:
         for row in salvage(place, sound):
             store.set(row.key, row.value, tag=digest_of(row.key, row.value))
             n += 1
-    kept = next(p for i in itertools.count(1) if not (p := folder / f"{_DAMAGED}-{i}").exists())
+    kept = next(p for i in itertools.count(1) if not (p := folder / f"{DAMAGED}-{i}").exists())
     place.rename(kept)
     draft.rename(place)
     found = "1 answer was" if n == 1 else f"{n:,} answers were"

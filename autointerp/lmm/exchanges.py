@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from autointerp.images.picture import Tile
 from autointerp.lmm.request import ImagePart, Request, TextPart
 from autointerp.runs.exchanges import MOST, Exchange, Sent, ShownTile, Turn, shortened
 
@@ -84,6 +85,12 @@ def _exchange(request: Request, replies: Sequence[str], failure: str | None) -> 
     )
 
 
+def _rendering(tile: Tile) -> str:
+    if tile.file is not None:
+        return "edited"
+    return tile.rendering if tile.erased is None else "erased"
+
+
 def _sent(part: TextPart | ImagePart) -> Sent:
     if isinstance(part, TextPart):
         return Sent(text=shortened(part.text))
@@ -93,7 +100,7 @@ def _sent(part: TextPart | ImagePart) -> Sent:
             ShownTile(
                 number=number,
                 image=tile.image,
-                rendering=tile.rendering,
+                rendering=_rendering(tile),
                 box=None if tile.box is None else (tile.box.x0, tile.box.y0, tile.box.x1, tile.box.y1),
             )
             for number, tile in cells

@@ -17,7 +17,7 @@ from autointerp.lmm.cache import Cache, Json, stamp_of
 from autointerp.lmm.exchanges import Note, note
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.limits import Limiter, Slot
-from autointerp.lmm.outcomes import UNASKED, Answer, CallError, Failure
+from autointerp.lmm.outcomes import ENDED, UNASKED, Answer, CallError, Failure
 from autointerp.lmm.parse import ReplyError, is_refusal, parse_reply, reply_in
 from autointerp.lmm.request import Client, Completion, Images, Request, asked_again
 from autointerp.replies import Reply
@@ -33,6 +33,8 @@ _UNSENT = ("image", "over_budget")
 """Failures that say nothing about the endpoint."""
 _OF_THE_MODEL = ("refused", "malformed")
 """Failures of calls that did reach the model, or the filter before it."""
+_ADDRESSES = {"embed": "--embedder-base-url", "picture": "--image-base-url", "edit": "--image-base-url"}
+"""The options that name the servers of other models than the explainer or the judge, by task."""
 
 
 @dataclass
@@ -51,6 +53,15 @@ class Tally:
     """Questions failed, by kind; `deferred` ones wait for a batch job."""
     retries: Counter[str] = field(default_factory=Counter)
     """Calls that failed and were tried again, by kind."""
+
+    def add(self, other: "Tally") -> None:
+        """Counts what another gateway of the run has done as well."""
+        self.requests += other.requests
+        self.cached += other.cached
+        self.answered += other.answered
+        self.usage += other.usage
+        self.failures += other.failures
+        self.retries += other.retries
 
 
 class Gateway:
@@ -81,15 +92,17 @@ class Gateway:
         self.cache = cache
         """Where answers are kept."""
         self.limiter = limiter
-        self._ledger = ledger
+        self.ledger = ledger
+        """What keeps the calls within the budget; another gateway of the run may share it."""
         self._images = images
         self._attempts = attempts
         self._estimate = estimate
-        self._budget_moved = asyncio.Event()
         self._sent: set[object] = set()
         self._came_back = asyncio.Event()
         self._asked: dict[str, asyncio.Future[object]] = {}
         self._reached = False
+        self.first_alone = True
+        """Whether one question goes ahead of all others until the client has answered once."""
         self._lost = 0
         self._hopeless: str | None = None
         self._first_contact = asyncio.Lock()
@@ -99,7 +112,7 @@ class Gateway:
     @property
     def spent(self) -> float:
         """Of the budget, in its unit; tokens without a budget."""
-        return self._ledger.spent
+        return self.ledger.spent
 
     async def ask(self, request: Request, reply: type[R]) -> Answer[R] | Failure:
         """The answer, from the cache or from the endpoint.
@@ -134,7 +147,7 @@ class Gateway:
             del self._asked[request.key]
             done.set_result(None)
         if isinstance(outcome, Failure):
-            self.tally.failures[outcome.kind] += 1
+            self.tally.failures[outcome.kind] += outcome.kind != ENDED
             return replace(outcome, message=one_line(outcome.message))
         return outcome
 
@@ -202,7 +215,7 @@ class Gateway:
     async def _complete(self, request: Request, *, enlarged: bool) -> tuple[Completion, Usage, int] | Failure:
         if (reply := self.batch_replies.take(request.key)) is not None:
             return reply.completion, reply.usage, 1
-        if self._reached:
+        if self._reached or not self.first_alone:
             return await self._attempt(request, enlarged=enlarged)
         # Until the endpoint has answered once, one request goes ahead of all others: a wrong address, key or
         # model is then found out by a single call.
@@ -247,8 +260,7 @@ class Gateway:
         elif error.kind in _OF_THE_MODEL:
             self._reached, self._lost = True, 0
         elif last and error.nobody and not self._reached:
-            option = "--embedder-base-url" if task == "embed" else "--base-url"
-            self._hopeless = f"{error.message}; is the server up and {option} right?"
+            self._hopeless = f"{error.message}; is the server up and {_ADDRESSES.get(task, '--base-url')} right?"
         elif last or not error.again:
             self._lost += 1
         if self._lost > max(_PATIENCE, self.limiter.ceiling):
@@ -267,14 +279,12 @@ class Gateway:
             completion = await self._send(request, slot)
         except BaseException:
             # A call that failed is billed by no endpoint we know of.
-            self._ledger.release(ticket)
+            self.ledger.release(ticket)
             raise
         else:
-            dollars = self._ledger.settle(
+            dollars = self.ledger.settle(
                 ticket, completion.input_tokens, completion.output_tokens, completion.cached_tokens
             )
-        finally:
-            self._budget_moved.set()
         usage = Usage(
             input_tokens=completion.input_tokens,
             output_tokens=completion.output_tokens,
@@ -319,12 +329,12 @@ class Gateway:
             await self._came_back.wait()
 
     async def _reserve(self, request: Request, estimate: TokenEstimate) -> Ticket:
-        while (ticket := self._ledger.reserve(request.model, estimate)) is None:
-            if self._ledger.in_flight == 0:
+        while (ticket := self.ledger.reserve(request.model, estimate)) is None:
+            if self.ledger.in_flight == 0:
                 raise _OverBudgetError
             # What the calls in flight really use may be less than they hold.
-            self._budget_moved.clear()
-            await self._budget_moved.wait()
+            self.ledger.moved.clear()
+            await self.ledger.moved.wait()
         return ticket
 
 

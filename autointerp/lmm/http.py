@@ -3,7 +3,7 @@
 import asyncio
 import io
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,8 +70,8 @@ class Wire:
         self._session: aiohttp.ClientSession | None = None
         self._lateness = Lateness()
 
-    async def post(self, path: str, body: bytes, *, at: str | None = None) -> Sent:
-        """Sends a JSON body to a path under the base URL, or under another address of the same host.
+    async def post(self, path: str, body: bytes, *, at: str | None = None, content_type: str | None = None) -> Sent:
+        """Sends a body, JSON unless its type is given, to a path under the base URL, or another address of its host.
 
         Raises:
             TimeoutError: no whole answer in time.
@@ -79,24 +79,32 @@ class Wire:
             aiohttp.ClientError: the endpoint could not be reached, cut the connection, or sent what cannot be unpacked
                 or is longer than `MOST_ANSWERED`.
         """
-        session = self._session or self._open()
         data = body if len(body) <= _AT_ONCE else io.BytesIO(body)
+        headers = {} if content_type is None else {"Content-Type": content_type}
+        return await self._whole("POST", f"{at or self._base_url}/{path}", data, headers)
+
+    async def get(self, url: str) -> Sent:
+        """Fetches what lies at an address of the same host; raises as `post` does."""
+        return await self._whole("GET", url, None, {})
+
+    async def _whole(self, method: str, url: str, data: bytes | io.BytesIO | None, headers: Mapping[str, str]) -> Sent:
+        session = self._session or self._open()
         clock, stamp = asyncio.get_running_loop().time, _Stamp()
         # aiohttp times each read; a server that drips bytes would hold the slot for ever.
         async with (
             asyncio.timeout(self._timeout),
-            self._watched(session, f"{at or self._base_url}/{path}", data, stamp) as response,
+            self._watched(
+                session.request(method, url, data=data, headers=headers, allow_redirects=False, trace_request_ctx=stamp)
+            ) as response,
         ):
             seconds = self._lateness.taken(clock() - stamp.sent)
             return Sent(response.status, response.headers, response.raw_headers, await _content(response), seconds)
 
     @asynccontextmanager
-    async def _watched(
-        self, session: "aiohttp.ClientSession", url: str, data: bytes | io.BytesIO, stamp: "_Stamp"
-    ) -> AsyncIterator["aiohttp.ClientResponse"]:
+    async def _watched(self, coming: "Awaitable[aiohttp.ClientResponse]") -> AsyncIterator["aiohttp.ClientResponse"]:
         """Gives the answer as soon as its first bytes are there; until then it is measured how late the process is."""
         with self._lateness.watching():
-            response = await session.post(url, data=data, allow_redirects=False, trace_request_ctx=stamp)
+            response = await coming
         async with response:
             yield response
 

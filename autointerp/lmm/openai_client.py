@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -44,6 +44,7 @@ class OpenAIClient:
         connections: most connections open at once.
         cache: where the endpoint's dialect, and at which of the two addresses it answers, are remembered.
         say: told where it answers, where that is not the address itself.
+        key: sent as a bearer token; None for the one of the environment.
 
     Raises:
         SettingsError: an address, key or proxy that cannot be used.
@@ -59,12 +60,13 @@ class OpenAIClient:
         connections: int,
         cache: Cache,
         say: Callable[[str], None] | None = None,
+        key: str | None = None,
     ) -> None:
         self._base_url = checked_url(base_url) or OPENAI
         self._timeout = timeout
         self._cache = cache
         self._say = say
-        self._key = api_key(self._base_url)
+        self._key = api_key(self._base_url) if key is None else key
         self._known = answering_address(self._base_url, cache)
         # What was found out once is tried first, and alone once it has answered.
         self._forms = tuple(sorted(forms(self._base_url), key=lambda form: form != self._known))
@@ -144,17 +146,41 @@ class OpenAIClient:
             self._proven[model] = dialect
             await self._cache.put(dialect_key(self._base_url, model), dialect.model_dump())
 
-    async def post(self, path: str, body: bytes) -> "Posted":
+    async def post(self, path: str, body: bytes, content_type: str | None = None) -> "Posted":
         """Sends a body to a path under the base URL, and reads the JSON object that answers it.
+
+        Args:
+            path: under the base URL.
+            body: what is sent.
+            content_type: of the body, where it is not JSON.
 
         Raises:
             CallError: the call failed.
             ComplaintError: a 400 or 422, which may be about one field of the body.
         """
+        sent = await self._good(self._sent(path, body, content_type))
+        answer, limits = body_of(sent.content), read_limits(sent.raw_headers)
+        if (error := error_within(answer)) is not None:  # some routers report an upstream error with status 200
+            raise self._status_error(status_of(error), error, sent.headers, limits)
+        return Posted(answer, limits, sent.seconds)
+
+    async def get(self, url: str) -> bytes:
+        """Fetches what lies at an address of the same server.
+
+        Raises:
+            CallError: the call failed.
+        """
+        try:
+            return (await self._good(self._wire.get(url))).content
+        except ComplaintError as e:
+            raise e.error from e
+
+    async def _good(self, coming: Awaitable[Sent]) -> Sent:
+        """What came, if its status says that all is well; else it raises as `post` says."""
         import aiohttp
 
         try:
-            sent = await self._sent(path, body)
+            sent = await coming
         except TimeoutError as e:
             said = f"no answer within {self._timeout:g} s"
             raise CallError("timeout", said, again=True, overload=True, nobody=True) from e
@@ -164,21 +190,18 @@ class OpenAIClient:
         except aiohttp.ClientError as e:
             refused = isinstance(e, aiohttp.ClientConnectorError)
             raise CallError("connection", self._unreachable(e), again=True, nobody=refused) from e
-        limits = read_limits(sent.raw_headers)
         if 300 <= sent.status < 400:
             raise self._redirected(sent)
         if sent.status >= 400:
+            limits = read_limits(sent.raw_headers)
             raise self._status_error(sent.status, error_of(sent.text), sent.headers, limits)
-        answer = body_of(sent.content)
-        if (error := error_within(answer)) is not None:  # some routers report an upstream error with status 200
-            raise self._status_error(status_of(error), error, sent.headers, limits)
-        return Posted(answer, limits, sent.seconds)
+        return sent
 
-    async def _sent(self, path: str, body: bytes) -> Sent:
+    async def _sent(self, path: str, body: bytes, content_type: str | None) -> Sent:
         """What the server answers at the first of its addresses that has the path."""
         refused: dict[str, Sent] = {}
         for form in self._forms:
-            sent = await self._wire.post(path, body, at=form)
+            sent = await self._wire.post(path, body, at=form, content_type=content_type)
             if sent.status < 300:
                 await self._settle(form)
             if sent.status not in NOT_THERE:

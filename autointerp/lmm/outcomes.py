@@ -11,7 +11,9 @@ T = TypeVar("T")
 
 DEFERRED = "deferred"
 """Kind of a question that was written into a batch file: neither answered nor failed yet."""
-UNASKED = (DEFERRED, "over_budget")
+ENDED = "ended"
+"""Kind of a question that a person has not answered when the work is to stop: it is asked again by the next start."""
+UNASKED = (DEFERRED, ENDED, "over_budget")
 """Kinds by which a client says that it asked no endpoint."""
 BROKEN = "http_200"
 """Kind of an answer with status 200 that holds no reply of the model: empty, cut, a web page. It says nothing of the

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from autointerp.errors import SettingsError
 from autointerp.reading import read_json, read_toml
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import TieredPrices
 
+Row = TypeVar("Row")
 LOCAL_MODEL = "local"
 """Name of the embedded model, which costs nothing."""
 
@@ -69,6 +70,9 @@ class PriceRow(Record):
 
     In TOML, the name in quotes; in JSON, an object of such objects:
 
+        ["my-image-model"]
+        image = 0.04        # $ a picture, of a model that makes pictures
+
         ["my-model-7"]
         input = 0.25
         output = 2.0
@@ -80,8 +84,16 @@ class PriceRow(Record):
     input: float = Field(ge=0, allow_inf_nan=False)
     output: float = Field(ge=0, allow_inf_nan=False)
     cached: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    image: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """$ a picture, of a model that makes pictures; a row that states it alone prices no tokens."""
     source: str | None = None
     date: datetime.date | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_pictures(cls, value: object) -> object:
+        priced = isinstance(value, dict) and "image" in value and not {"input", "output", "cached"} & value.keys()
+        return {"input": 0.0, "output": 0.0} | value if priced and isinstance(value, dict) else value
 
 
 def price_of(model: str, *, on: datetime.date, overrides: Path | None) -> Price | None:
@@ -102,10 +114,10 @@ def price_of(model: str, *, on: datetime.date, overrides: Path | None) -> Price 
         return own
     if model == LOCAL_MODEL:
         return Price(Rates(0.0, 0.0, 0.0), "the embedded model is free", on)
-    spellings = tuple(_spellings(model))
-    if known := _from_genai_prices(spellings, on):
+    names = spellings(model)
+    if known := _from_genai_prices(names, on):
         return known
-    row = _first(_our_prices(), spellings)
+    row = first_of(_our_prices(), names)
     return _from_row(row, "autointerp", on) if row else None
 
 
@@ -115,7 +127,7 @@ def own_price_of(model: str, prices: Path, *, on: datetime.date) -> Price | None
     Raises:
         SettingsError: as for `price_of`.
     """
-    row = _first(read_prices(prices), tuple(_spellings(model)))
+    row = first_of(read_prices(prices), spellings(model))
     return _from_row(row, str(prices), on) if row else None
 
 
@@ -169,15 +181,19 @@ def _row(path: Path, name: str, row: object) -> PriceRow:
         where = ".".join([name, *map(str, first["loc"])])
         raise SettingsError(
             f"{path}: {where}: {first['msg']}; a model has input and output, and may have cached ($ per million "
-            "tokens), source and date"
+            "tokens), source and date; one that makes pictures has image ($ a picture)"
         ) from e
 
 
 DATE_AT_END = re.compile(r"[-@](20\d\d-?[01]\d-?[0-3]\d)$")
 
 
+def spellings(model: str) -> tuple[str, ...]:
+    """Every name that the model may be listed under, most telling first."""
+    return tuple(_spellings(model))
+
+
 def _spellings(model: str) -> Iterator[str]:
-    """Returns every name that the model may be listed under, most telling first."""
     name = model.strip().lower().removeprefix("models/")
     for spelling in dict.fromkeys((name, name.rsplit("/", 1)[-1])):
         yield spelling
@@ -186,8 +202,9 @@ def _spellings(model: str) -> Iterator[str]:
             yield undated
 
 
-def _first(rows: Mapping[str, PriceRow], spellings: tuple[str, ...]) -> PriceRow | None:
-    return next((rows[s] for s in spellings if s in rows), None)
+def first_of(rows: Mapping[str, Row], names: tuple[str, ...]) -> Row | None:
+    """The first row that one of the names has; None where none has."""
+    return next((rows[name] for name in names if name in rows), None)
 
 
 def _from_row(row: PriceRow, source: str, on: datetime.date) -> Price:
@@ -207,8 +224,8 @@ def _batch_rows() -> tuple[tuple[str, float], ...]:
     return tuple((row["pattern"], row["multiplier"]) for row in table["batch"])
 
 
-def _from_genai_prices(spellings: tuple[str, ...], on: datetime.date) -> Price | None:
-    for spelling in spellings:
+def _from_genai_prices(names: tuple[str, ...], on: datetime.date) -> Price | None:
+    for spelling in names:
         provider, _, rest = spelling.partition("/")
         # `openai/gpt-5-mini` is a name at OpenRouter or a provider's prefix; either way the named provider's own
         # price is the better known, and OpenRouter passes it on.

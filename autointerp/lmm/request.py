@@ -47,6 +47,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Addition:
+    """What is added inside a model of transformers while it looks."""
+
+    hookpoint: str
+    """In its vision tower."""
+    direction: bytes
+    """Little-endian float32, one number for each channel; of unit length."""
+    coefficient: float
+    """The length of what is added, in the units of the hookpoint."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to the LMM."""
 
@@ -64,6 +76,8 @@ class Request:
     seed: int
     detail: Detail = "auto"
     """How finely the endpoint looks at the pictures."""
+    addition: Addition | None = None
+    """What is added inside the model; an endpoint cannot be asked for that."""
     key: str = field(init=False, compare=False)
     """SHA-256 over all of the above, hex."""
 
@@ -83,6 +97,7 @@ class Request:
         ]
         # Not as `auto`, which asks for nothing: the keys of answers that were given without it stay as they are.
         whole += [self.detail] if self.detail != "auto" else []
+        whole += [] if (more := self.addition) is None else [_addition_identity(more)]
         text = json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
         object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())
 
@@ -105,6 +120,11 @@ def _part_identity(part: TextPart | ImagePart) -> list[object]:
     if isinstance(part, TextPart):
         return ["text", part.text]
     return ["image", part.picture.recipe, part.role, list(part.numbers)]
+
+
+def _addition_identity(addition: Addition) -> list[object]:
+    direction = hashlib.sha256(addition.direction).hexdigest()
+    return ["addition", addition.hookpoint, direction, addition.coefficient]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from urllib.request import proxy_bypass_environment  # pyright: ignore[reportAttributeAccessIssue] - missing in stubs
@@ -100,22 +101,28 @@ def trusted_certificates() -> ssl.SSLContext:
 
 
 KEY_VARIABLES = ("AUTOINTERP_API_KEY", "OPENAI_API_KEY")
+IMAGE_KEY_VARIABLES = ("AUTOINTERP_IMAGE_API_KEY", *KEY_VARIABLES)
+"""Of a server that makes pictures."""
 NO_KEY = "none"
 """Sent where there is no key: local servers ask for none, some refuse a request without any."""
 
 
-def api_key_name() -> str | None:
-    """The variable that holds the key; None where there is no key."""
-    return next((name for name in KEY_VARIABLES if os.environ.get(name, "").strip()), None)
+def api_key_name(variables: Sequence[str] = KEY_VARIABLES) -> str | None:
+    """The first of the variables that holds a key; None where there is no key."""
+    return next((name for name in variables if os.environ.get(name, "").strip()), None)
 
 
-def api_key(base_url: str | None) -> str:
+def api_key(base_url: str | None, variables: Sequence[str] = KEY_VARIABLES) -> str:
     """The key, without white space around it, as files and secrets have it.
+
+    Args:
+        base_url: of the server.
+        variables: that may hold it, the first that is set.
 
     Raises:
         SettingsError: OpenAI itself is meant and there is none, or the key cannot stand in a header.
     """
-    name = api_key_name()
+    name = api_key_name(variables)
     if name is not None:
         key = os.environ[name].strip()
         if not (key.isascii() and key.isprintable()) or " " in key:

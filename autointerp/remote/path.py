@@ -1,6 +1,7 @@
 """Folders and files at a URL such as `s3://bucket/dump`, read through fsspec by the few calls that a Path has too."""
 
 import atexit
+import errno
 import hashlib
 import io
 import os
@@ -10,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +35,7 @@ _STORE_ERRORS = (
     ("botocore.exceptions", "ClientError"),
     ("gcsfs.retry", "HttpError"),
     ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
 )
 """What the libraries below fsspec raise besides OSError; looked up only where they are loaded."""
 
@@ -82,6 +84,8 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
 _LOST = re.compile(r"(s3|gs|gcs|http|https|memory|az|abfs):/[^/]")
 _WEB = ("http", "https")
 _LOCAL = ("file", "local")
+_LIBRARIES: Mapping[str, str] = {"gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "abfss": "adlfs", "az": "adlfs"}
+"""What the extra does not install."""
 PAUSES = (0.2, 1.0)
 """Seconds before a file that could not be read is tried again."""
 
@@ -114,6 +118,11 @@ class RemotePath:
         """Returns the last part of the URL."""
         last = self.url.rpartition("/")[2]
         return unquote(last) if self.scheme in _WEB else last
+
+    @property
+    def parent(self) -> "RemotePath":
+        """Returns the folder that it is in."""
+        return RemotePath(self.url.rpartition("/")[0])
 
     def absolute(self) -> "RemotePath":
         """Returns the same URL, which is absolute."""
@@ -174,9 +183,11 @@ class RemotePath:
                 with plain_errors():
                     return call(self.filesystem())
             except RemoteError as error:
-                # The libraries of object stores try again themselves.
-                if self.scheme not in _WEB or not _may_pass(error.__cause__):
+                # The libraries of object stores try again themselves, but for keys that are valid no more.
+                if not (_may_pass if self.scheme in _WEB else _are_refused)(error.__cause__):
                     raise
+                if self.scheme not in _WEB:
+                    forget_keys(self.scheme)
                 time.sleep(pause)
         with plain_errors():
             return call(self.filesystem())
@@ -203,7 +214,13 @@ def as_path(where: Location) -> AnyPath:
     scheme, rest = found[1].lower(), found[2]
     if scheme in _LOCAL:
         return Path(unquote(rest))
-    if "@" in rest.partition("/")[0] or "?" in rest or "#" in rest:
+    host, _, path = rest.partition("/")
+    if "@" in host and _LIBRARIES.get(scheme) == "adlfs" and not set("?#") & set(rest):
+        container = host.partition("@")[0]
+        raise SettingsError(
+            f"{scheme}://{container}/{path}: write it so, and name the account by AZURE_STORAGE_ACCOUNT_NAME"
+        )
+    if "@" in host or "?" in rest or "#" in rest:
         raise SettingsError(
             f"{scheme}://…: a URL with a password, `?` or `#` is not taken, since it is written into the run; "
             "give keys by the environment (docs/many-machines.md)"
@@ -243,11 +260,18 @@ def filesystem(scheme: str) -> "AbstractFileSystem":
         # A list from before another machine wrote there would mislead.
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
-        library = {"gs": "gcsfs", "gcs": "gcsfs"}.get(scheme)
+        library = _LIBRARIES.get(scheme)
         remedy = f"run pip install {library}" if library else remedy
         raise SettingsError(f"{scheme}://…: its library is not installed; {remedy} ({text_of(error)})") from error
     except ValueError as error:
-        raise SettingsError(f"{scheme}://…: no such kind of URL is known; s3, gs, http and https are") from error
+        raise SettingsError(f"{scheme}://…: no such kind of URL is known; s3, gs, abfss, http and https are") from error
+
+
+def forget_keys(scheme: str) -> None:
+    """Has the keys to a scheme's stores read anew, from the environment or wherever its library finds them."""
+    filesystem.cache_clear()
+    type(filesystem(scheme)).clear_instance_cache()
+    filesystem.cache_clear()
 
 
 class RemoteFile(io.RawIOBase):
@@ -302,7 +326,7 @@ class RemoteFile(io.RawIOBase):
     def _fetch(self, wanted: int) -> bytes:
         if self._copy is None:
             try:
-                return self._path.run(lambda _: self._part(wanted))
+                return self._path.run(lambda fs: self._part(fs, wanted))
             except RemoteError as error:
                 if self._path.scheme not in _WEB or not isinstance(error.__cause__, ValueError):
                     raise
@@ -312,11 +336,21 @@ class RemoteFile(io.RawIOBase):
             file.seek(self._at)
             return file.read(wanted)
 
-    def _part(self, wanted: int) -> bytes:
-        self._file.seek(self._at)
-        content = self._file.read(wanted)
+    def _part(self, fs: "AbstractFileSystem", wanted: int) -> bytes:
+        if self._path.scheme in _WEB:
+            self._file.seek(self._at)
+            content = self._file.read(wanted)
+        else:
+            # An open file would go on with the keys that it was opened with.
+            content = fs.cat_file(self._path.url, start=self._at, end=self._at + wanted)
         assert isinstance(content, bytes)
         return content
+
+
+def _are_refused(error: BaseException | None) -> bool:
+    """Whether a store does not take the keys, which may have been renewed since they were read."""
+    # A look at an object's head has no text; with keys that have expired its answer is 400.
+    return isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno == errno.EINVAL)
 
 
 def _may_pass(error: BaseException | None) -> bool:

@@ -212,6 +212,9 @@ class _Reader:
             best = found.frequent_is_best
             misled = None if best is None else float(not best)
             self.add(place, e.feature, EXPLAIN, kept=kept, collapse=found.collapse, misled=misled)
+        if e.steered is not None:
+            same = {control.kind: float(control.same) for control in e.steered.controls}
+            self.add(place, e.feature, EXPLAIN, "steered", **same)
         self.explaining += e.usage
         self.explainers.add(e.model)
 

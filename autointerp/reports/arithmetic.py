@@ -66,6 +66,20 @@ def heights(counts: Sequence[int], *, log: bool = False) -> list[float]:
     return (100 * tall / max(tall.max(initial=0), 1e-9)).round(1).tolist()
 
 
+def drawn_ranks(n: int, limit: int, seed: int) -> NDArray[np.int64]:
+    """Returns `limit` ranks of 0…n-1, ascending: one at random from each of as many runs of ranks of even length.
+
+    Args:
+        n: how many ranks there are.
+        limit: at least 1; where it is no less than `n`, all ranks are returned.
+        seed: of the draw.
+    """
+    if limit >= n:
+        return np.arange(n)
+    edges = np.arange(limit + 1, dtype=np.int64) * n // limit
+    return np.random.default_rng(seed).integers(edges[:-1], edges[1:])
+
+
 def even_ranks(n: int, limit: int) -> NDArray[np.int64]:
     """Returns at most `limit` ranks of 0…n-1, evenly spread, with the first and the last; for 1 the first alone."""
     if limit >= n:

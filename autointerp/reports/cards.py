@@ -12,7 +12,9 @@ from autointerp.reports.image_rows import ImageRows, PictureRow
 from autointerp.reports.labels import count, plural, share
 from autointerp.reports.pictures import PictureBook, Thumb
 from autointerp.reports.records import Records
+from autointerp.reports.strips import Strips, unfired
 from autointerp.reports.summary import Choice
+from autointerp.reports.two_sides import Other, both_sides, stronger
 from autointerp.schema import Explanation, FailureRecord, FeatureRow, PartScore, Score, Scored
 
 SCORER = "detection"
@@ -33,6 +35,8 @@ class Meanings(NamedTuple):
     """Holds all of a feature's sampled explanations."""
 
     kept: tuple[Meaning, ...]
+    alternatives: tuple[Meaning, ...]
+    """Those that beat chance too and were not told apart from these."""
     dropped: tuple[Meaning, ...]
 
 
@@ -44,12 +48,14 @@ def meanings_of(explanation: Explanation | None, score: Score | None) -> Meaning
     places = list(clusters) or list(range(len(candidates)))
     # Where none beat chance, the explanation is the best that there was.
     own = [i for i in places if candidates[i].text == explanation.text][:1]
-    kept = [i for i, c in clusters.items() if c.kept] or own
+    kept = [i for i, c in clusters.items() if c.kept and c.adds] or own
+    beside = [i for i, c in clusters.items() if c.kept and i not in kept]
     figures = _figures(explanation, score)
-    return Meanings(
-        tuple(Meaning(candidates[i], clusters.get(i), figures.get(candidates[i].text)) for i in kept),
-        tuple(Meaning(candidates[i], clusters.get(i), None) for i in places if i not in kept),
-    )
+
+    def told(places: Sequence[int]) -> tuple[Meaning, ...]:
+        return tuple(Meaning(candidates[i], clusters.get(i), figures.get(candidates[i].text)) for i in places)
+
+    return Meanings(told(kept), told(beside), told([i for i in places if i not in (*kept, *beside)]))
 
 
 def _figures(explanation: Explanation, score: Score | None) -> dict[str, PartScore]:
@@ -94,6 +100,16 @@ class Card:
     bands: tuple[PictureRow, ...]
     seen: tuple[PictureRow, ...]
     errors: tuple[PictureRow, ...]
+    network: tuple[PictureRow, ...]
+    """What the network did on pictures made of its images; empty where it was not asked."""
+    made: tuple[PictureRow, ...]
+    """Pictures that were made of its explanation; empty where none were."""
+    unfired: bool
+    """Whether the regions that are shown do not fire it by themselves."""
+    both_sides: str | None
+    """What the judge and pictures of the explanation come to together; None where one of them was not asked."""
+    stronger: tuple[Other, ...]
+    """Other latents that fire more strongly on pictures of the explanation."""
     family: Family | None
     """Its parents and children; None where it has none."""
     meanings: Meanings | None
@@ -133,6 +149,8 @@ def columns_of(scorers: Sequence[str]) -> list[str]:
 def fires_on(info: DumpInfo, n_active: int) -> str:
     """Says on how many images a feature fires, and on which share of them as far as that is known."""
     density = info.density_of(n_active)
+    if info.uncounted(n_active):
+        return f"at least {plural(n_active, 'image')}"
     if density is None:
         return f"{plural(n_active, 'image')} of the dump"
     whose = " of a sample" if info.population == "sample" else ""
@@ -141,7 +159,7 @@ def fires_on(info: DumpInfo, n_active: int) -> str:
 
 def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureBook) -> Iterator[Card]:
     """Yields the cards in the order of the features; each makes its pictures as it comes."""
-    data = book.data
+    data, shown = book.data, frozenset(choice.features)
     for number in choice.features:
         feature, explanation, scores = data.feature(number), records.explanation(number), records.scores(number)
         pictures = ImageRows(feature, book)
@@ -159,6 +177,11 @@ def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureB
             bands=tuple(pictures.bands()),
             seen=tuple(pictures.seen(explanation)),
             errors=tuple(pictures.errors(scores.values())),
+            network=tuple(Strips(feature, book).rows(scores)),
+            made=tuple(Strips(feature, book).made(scores)),
+            unfired=unfired(scores),
+            both_sides=both_sides(scores),
+            stronger=stronger(scores, lambda other: f"#f{other}" if other in shown else None),
             family=hierarchy.family(number, explanation),
             meanings=meanings_of(explanation, scores.get(SCORER)),
             conversation=conversation(data.exchanges(number)),

@@ -7,13 +7,17 @@ from autointerp.clock import now
 from autointerp.dump.reader import Dump
 from autointerp.errors import typed
 from autointerp.images.renderer import Renderer
+from autointerp.lmm.images.store import FOLDER as PICTURES
 from autointerp.reports.data import ReportData
 from autointerp.reports.hierarchy import parent_pairs
 from autointerp.reports.labels import capital, interval, number
+from autointerp.reports.strips import altered_jpegs
 from autointerp.runs.exchanges import Exchanges
-from autointerp.runs.folder import Run, RunInfo
+from autointerp.runs.folder import Run
 from autointerp.runs.index import EXPLANATION, FAILURE
+from autointerp.runs.info import RunInfo
 from autointerp.runs.jsonl import JsonLines
+from autointerp.runs.judgings import beside, own_failures, own_scores
 from autointerp.runs.parts import places
 from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Score
@@ -50,30 +54,32 @@ def collect(
     """
     settings = run.info.explain.settings
     renderings = settings.renderings
-    population = [_sentence(note) for note in (dump.info.population_note,) if note is not None]
     return ReportData(
         title=title or run.path.resolve().name,
-        facts=_facts(run.info, dump, calibration),
-        notes=(*_not_merged(run), *population, *judge_notes(run.info, calibration)),
+        facts=facts_of(run.seen, dump, calibration),
+        notes=(*_not_merged(run), *besides(run), *notes_of(run.seen, dump, calibration)),
         info=dump.info,
         n_features=dump.n_features,
         # Of several renderings the crop, since the rows beside it show the whole images already.
-        shown_as="crop" if "crop" in renderings else renderings[0],
+        shown_as="crop" if "crop" in renderings else first if (first := renderings[0]) != "auto" else "outline",
         region=settings.region,
         explanations=JsonLines(run.path / "explanations.jsonl", EXPLANATION),
-        scores=JsonLines(run.path / "scores.jsonl", SCORE),
-        failures=JsonLines(run.path / "failures.jsonl", FAILURE),
+        scores=own_scores(JsonLines(run.path / "scores.jsonl", SCORE), run.judging),
+        failures=own_failures(JsonLines(run.path / "failures.jsonl", FAILURE), run.judging),
         unexplainable=run.unexplainable,
         separations=separations,
         parents=partial(parent_pairs, dump),
         feature=dump.feature,
         image=dump.image,
         jpeg=renderer.jpeg_now,
-        exchanges=Exchanges(run.path).of,
+        altered=altered_jpegs(dump),
+        pictures=run.path / PICTURES,
+        exchanges=Exchanges(run.path, run.judging).of,
     )
 
 
-def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:
+def facts_of(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mapping[str, str]:
+    """Tells how a run was made, name by name."""
     prompts = info.explain.prompts | (info.score.prompts if info.score is not None else {})
     attribute = {} if dump.info.attribute is None else {"Attribute": dump.info.attribute.name}
     return {
@@ -91,6 +97,17 @@ def _facts(info: RunInfo, dump: Dump, calibration: Calibration | None) -> Mappin
     }
 
 
+def notes_of(info: RunInfo, dump: Dump, calibration: Calibration | None) -> tuple[str, ...]:
+    """Tells how far to trust a run: what its dump does not cover, and what its models cannot be trusted with."""
+    return (*map(_sentence, dump.info.notes), *judge_notes(info, calibration))
+
+
+def besides(run: Run) -> tuple[str, ...]:
+    """Names the judgings whose scores are not shown."""
+    said = beside(run)
+    return () if said is None else (_sentence(said),)
+
+
 def _not_merged(run: Run) -> tuple[str, ...]:
     n = len(places(run.path))
     if not n:
@@ -106,7 +123,8 @@ def judge_facts(info: RunInfo, calibration: Calibration | None) -> Mapping[str, 
     facts: dict[str, str] = {"Judge": info.score.judge.model}
     if calibration is not None:
         c = calibration
-        facts["Judge calibrated"] = f"{c.created.partition('T')[0]}, {c.n_true + c.n_false:,} judgements of known truth"
+        truth = f"that {c.reference} made too" if c.reference else "of known truth"
+        facts["Judge calibrated"] = f"{c.created.partition('T')[0]}, {c.n_true + c.n_false:,} judgements {truth}"
         for name, value, low, high in (
             ("sensitivity", c.sensitivity, c.sensitivity_low, c.sensitivity_high),
             ("specificity", c.specificity, c.specificity_low, c.specificity_high),

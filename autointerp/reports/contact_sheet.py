@@ -45,6 +45,8 @@ def contact_sheet(dump: Dump, feature: Feature, renderer: Renderer, *, rows: int
 def fires_on(dump: Dump, n_active: int) -> str:
     """Says on how many images a feature fires, and on which share of them as far as that is known."""
     density = dump.info.density_of(n_active)
+    if dump.info.uncounted(n_active):
+        return f"fires on at least {n_active:,} images; of how many it does is not known"
     if density is None:
         return f"fires on {n_active:,} images of the dump; of how many that were run is not known"
     sample = " of a sample" if dump.info.population == "sample" else ""

@@ -23,15 +23,21 @@ class Banner:
     text: str
 
 
-def banner_of(found: Sequence[Separation]) -> Banner:
-    """Says whether the controls score lower, as they should; one that does not outweighs all that do."""
+def banner_of(found: Sequence[Separation], *, all_unscored: bool = False) -> Banner:
+    """Says whether the controls score lower, as they should; one that does not outweighs all that do.
+
+    Args:
+        found: the tests of the controls.
+        all_unscored: whether the scorer that adds controls was asked, and left every feature unscored.
+    """
     telling = [s for s in found if s.control in MUST_LOSE]
     if not telling:
+        detection = "left every feature unscored" if all_unscored else "adds controls"
         return Banner(
             "none",
             "These scores have no negative controls.",
             "Nothing tells what explanations that should fail would have scored on the same images, so the scores may"
-            " say little. The scorer “detection” adds controls.",
+            f" say little. The scorer “detection” {detection}.",
         )
     if lost := [s for s in telling if s.verdict == "does not separate"]:
         return Banner(

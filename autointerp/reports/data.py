@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.dump.format import DumpInfo
+from autointerp.errors import ImageError
+from autointerp.images.alteration import Alteration
 from autointerp.images.picture import Picture, Rendering
+from autointerp.lmm.images.store import FOLDER as PICTURES
 from autointerp.runs.exchanges import Exchange
 from autointerp.schema import Explanation, FailureRecord, Feature, ImageRow, Score
 from autointerp.scoring.control_tests import Separation
@@ -38,6 +41,11 @@ class ParentPairs:
     """Ascending; a feature comes once for each of its parents."""
     parent: NDArray[np.int64]
     """The closest of a child first."""
+
+
+def no_picture(what: Alteration, side: int) -> bytes:
+    """Makes none."""
+    raise ImageError(f"image {what.source.image}: no dump to make it of")
 
 
 def nothing_kept(feature: int) -> Sequence[Exchange]:
@@ -77,6 +85,10 @@ class ReportData:
     image: Callable[[int], ImageRow]
     jpeg: Callable[[Picture], bytes]
     """Makes a picture; raises ImageError for an image that cannot be decoded. Called from several threads."""
+    altered: Callable[[Alteration, int], bytes] = no_picture
+    """Makes a picture that the network was shown, of a longest side in pixels; otherwise as `jpeg`."""
+    pictures: Path = Path(PICTURES)
+    """The folder of the run's own pictures."""
     exchanges: Callable[[int], Sequence[Exchange]] = nothing_kept
     """What was asked about a feature and what came back, as far as the run kept it."""
 

@@ -18,8 +18,9 @@ from autointerp.scoring.fdr import LEVEL, discovered, false_positives
 
 N_BINS = 20
 KEPT = (
-    "The share of features that keep two explanations or more, different in meaning, each of which beat chance on"
-    " images kept for choosing. The headline scores all of them together, as one text."
+    "The share of features with two explanations or more that are told apart: each holds for images that fire the"
+    " feature which the others leave, on images kept for choosing. The headline scores all of them together, as one"
+    " text. Alternatives that beat chance and were not told apart are not counted; the cards list them."
 )
 COLLAPSE = (
     "The chance that two different candidates of a feature mean the same: 1 where the explainer always says one thing,"
@@ -59,6 +60,18 @@ class Figure:
     """Controls tested against the explanations' own scores."""
 
 
+STEERED = {
+    "nothing": "nothing added",
+    "random": "a random direction",
+    "other": "another feature's direction",
+}
+"""The controls of a steered explanation, in words."""
+UNSTEERED = (
+    "The share of features of which the steered model says the same under this control as with the feature's own"
+    " direction. Where it is high, the texts say what the model sees anyway, and not what the feature means to it."
+)
+
+
 def figures_of(counted: Aggregates, plan: ScorerPlan, attribute: str | None) -> Iterator[Figure]:
     """Yields all figures over features, in the order of the page.
 
@@ -83,6 +96,9 @@ def figures_of(counted: Aggregates, plan: ScorerPlan, attribute: str | None) -> 
             " attribute, as published. On 20 images even 20 of 20 only shows that the true share is above 86 %.",
         )
     yield from sampled_figures(counted)
+    for kind, words in STEERED.items():
+        if len(same := counted.column(EXPLAIN, "steered", kind).known):
+            yield _share_figure(f"Says the same with {words}", same > 0, UNSTEERED)
 
 
 def _score_figure(counted: Aggregates, plan: ScorerPlan, scorer: str) -> Figure | None:
@@ -124,7 +140,7 @@ def _mean_controls(counted: Aggregates, scorer: str) -> list[Row]:
 def _basis(counted: Aggregates, scorer: str, column: Column) -> str:
     basis = f"mean over {plural(len(column.known), 'feature')}"
     if unscored := len(column.values) - len(column.known):
-        basis += f"; {count(unscored)} unscored and left out, not counted as zero"
+        basis += f"; {count(unscored)} unscored and left out, not counted as zero (their cards say why)"
     if wide := _undetermined(counted, scorer):
         basis += f"; {wide}"
     if unsure := int(counted.score(scorer, "unsure").known.sum()) if scorer == CONTROLLED else 0:
@@ -198,13 +214,13 @@ def _share_figure(title: str, hits: NDArray[np.bool_], meaning: str) -> Figure:
 
 
 def sampled_figures(counted: Aggregates) -> Iterator[Figure]:
-    """Yields how many of several sampled explanations were kept, and how collapsed they were."""
+    """Yields how many of several sampled explanations were told apart, and how collapsed they were."""
     kept = counted.column(EXPLAIN, "kept").known
     if len(kept):
         one, two, more, none = (int(np.sum(x)) for x in (kept == 1, kept == 2, kept >= 3, kept == 0))
         yield Figure(
             "Features with several explanations",
-            f"features by explanations that beat chance: one {count(one)} · two {count(two)} · three or more"
+            f"features by explanations told apart: one {count(one)} · two {count(two)} · three or more"
             f" {count(more)} · none {count(none)}",
             KEPT,
             share_estimate(two + more, len(kept)),

@@ -2,25 +2,76 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from autointerp.evidence import strata
+from autointerp.images.alteration import NO_IMAGE, Alteration, Source, erased, whole
 from autointerp.images.picture import Rendering
 from autointerp.reports.arithmetic import even_ranks
 from autointerp.reports.labels import number, plural
-from autointerp.reports.pictures import PictureBook, Thumb
-from autointerp.schema import BAND_STRATA, Exemplar, Explanation, Feature, Score, Scored, Verdict
+from autointerp.reports.pictures import Thumb
+from autointerp.schema import (
+    BAND_STRATA,
+    Box,
+    Counterfactual,
+    Exemplar,
+    Explanation,
+    Feature,
+    ImageRow,
+    Score,
+    Scored,
+    Verdict,
+)
 
-PER_TOP = 8
-PER_BAND = 4
-PER_SILENT = 6
-PER_ERROR = 6
+
+class Most(NamedTuple):
+    """Says how many pictures a row has at most."""
+
+    top: int = 8
+    band: int = 4
+    silent: int = 6
+    error: int = 6
+
+
+class Book(Protocol):
+    """Hands out pictures."""
+
+    @property
+    def shown_as(self) -> Rendering:
+        """Returns how the explainer saw its active images."""
+        ...
+
+    def image(self, number: int, /) -> ImageRow:
+        """Returns an image of the dump."""
+        ...
+
+    def thumb(self, exemplar: Exemplar, rendering: Rendering, alt: str, caption: str, flag: str = "") -> Thumb:
+        """Returns the place for one exemplar."""
+        ...
+
+    def altered(self, what: Alteration, alt: str, caption: str, heat: bytes | None = None) -> Thumb:
+        """Returns the place for a picture that was made, perhaps with its heat map."""
+        ...
+
+    def stored(self, sha256: str, size: tuple[int, int], image: int = NO_IMAGE) -> Source:
+        """Returns a picture of the run's folder, and of which image it was made."""
+        ...
+
 
 AS_SHOWN: Mapping[Rendering, str] = {
     "crop": "cropped to the region",
     "outline": "whole, the region outlined",
     "mask": "whole, dimmed outside the region",
     "full": "whole",
+}
+
+
+FILLED: Mapping[str, str] = {
+    "mean": "filled with the mean of its border",
+    "blur": "blurred",
+    "inpaint": "filled smoothly from its border",
+    "edited": "painted anew by an image model",
 }
 
 
@@ -40,9 +91,10 @@ class PictureRow:
 class ImageRows:
     """Chooses the pictures of one feature; it asks the book for them without making them."""
 
-    def __init__(self, feature: Feature, book: PictureBook) -> None:
+    def __init__(self, feature: Feature, book: Book, most: Most = Most()) -> None:  # noqa: B008 - it is frozen
         self._feature = feature
         self._book = book
+        self._most = most
         self._known = {e.image: e for e in feature.exemplars}
 
     def bands(self) -> Iterator[PictureRow]:
@@ -50,16 +102,16 @@ class ImageRows:
         by_stratum = strata(self._feature.exemplars)
         if "top" in by_stratum:
             top = descending(by_stratum["top"])
-            yield self._band("Top activations", top, top[:PER_TOP])
+            yield self._band("Top activations", top, top[: self._most.top])
         bands = [s for s in reversed(BAND_STRATA) if s in by_stratum]
         for stratum in bands:
             which = {bands[0]: " (strongest)", bands[-1]: " (weakest)"}.get(stratum, "") if len(bands) > 1 else ""
             ordered = descending(by_stratum[stratum])
-            chosen = [ordered[i] for i in even_ranks(len(ordered), PER_BAND)]
+            chosen = [ordered[i] for i in even_ranks(len(ordered), self._most.band)]
             yield self._band(f"Band {stratum}{which}", ordered, chosen)
         for stratum, title in (("guided", "Silent look-alikes"), ("silent", "Silent, drawn uniformly")):
             if found := by_stratum.get(stratum):
-                thumbs = tuple(self.thumb(e, "full") for e in found[:PER_SILENT])
+                thumbs = tuple(self.thumb(e, "full") for e in found[: self._most.silent])
                 level = self._feature.reached_text(found)
                 note = f"{len(thumbs)} of {len(found)} shown" + (f" · reached {level}" if level else "")
                 yield PictureRow(title, note, thumbs, "silent")
@@ -68,17 +120,47 @@ class ImageRows:
         """Yields what the explainer saw, in the order of the prompt."""
         if explanation is None:
             return
-        shown_as, misfits = self._book.data.shown_as, set(explanation.misfits)
-        if active := self._exemplars(explanation.images):
-            thumbs = tuple(self.thumb(e, shown_as, flag="misfit" * (e.image in misfits)) for e in active)
+        shown_as, misfits = self._book.shown_as, set(explanation.misfits)
+        if active := self.exemplars(explanation.images):
+            cropped = explanation.cropped or ()
+            thumbs = tuple(
+                self.thumb(e, "crop" if e.image in cropped else shown_as, flag="misfit" * (e.image in misfits))
+                for e in active
+            )
             regions = any(e.box is not None or e.heat is not None for e in active)
             note = f"{AS_SHOWN[shown_as if regions else 'full']}, in the order of the prompt"
+            if explanation.cropped is not None:
+                note += f" · {len(cropped)} cropped, since the crop alone fires the feature"
             if n_misfits := sum(bool(t.flag) for t in thumbs):
                 note += f" · the explainer says {n_misfits} of {len(thumbs)} do not fit"
             yield PictureRow("Shown as active", note, thumbs, "active")
-        if contrast := self._exemplars(explanation.contrast):
+        yield from self._pairs(explanation.counterfactuals or ())
+        if contrast := self.exemplars(explanation.contrast):
             thumbs = tuple(self.thumb(e, "full") for e in contrast)
-            yield PictureRow("Shown as silent, for contrast", "whole, in the order of the prompt", thumbs, "silent")
+            note = "whole, in the order of the prompt"
+            if explanation.counterfactuals is not None:
+                note += " · in the place of active images without their region, of which too few fell silent"
+            yield PictureRow("Shown as silent, for contrast", note, thumbs, "silent")
+
+    def _pairs(self, pairs: Sequence[Counterfactual]) -> Iterator[PictureRow]:
+        """Yields the images that were shown without a region too, each beside itself without it."""
+        if not pairs:
+            return
+        thumbs: list[Thumb] = []
+        for exemplar, pair in zip(self.exemplars([pair.image for pair in pairs]), pairs, strict=True):
+            what = self._without(pair)
+            said = f"#{pair.image} without: {number(pair.activation)}"
+            alt = f"Image {pair.image} without the region, {FILLED[pair.how]}, activation {number(pair.activation)}"
+            own = self.thumb(exemplar, "outline")
+            thumbs += [replace(own, caption=f"#{pair.image}: {own.caption}"), self._book.altered(what, alt, said)]
+        filled = " or ".join(dict.fromkeys(FILLED[pair.how] for pair in pairs))
+        note = f"the region {filled}; the network says that the feature is then silent"
+        yield PictureRow("Shown with and without the region that fired", note, tuple(thumbs), "silent")
+
+    def _without(self, pair: Counterfactual) -> Alteration:
+        if pair.how == "edited":
+            return whole(self._book.stored(pair.picture or "", pair.size or (1, 1), pair.image))
+        return erased(Source.of(self._book.image(pair.image)), Box(*pair.box), pair.how)
 
     def errors(self, scores: Iterable[Score]) -> Iterator[PictureRow]:
         """Yields where the judge disagrees with the feature, by the first scorer that asked of both kinds of images."""
@@ -90,12 +172,12 @@ class ImageRows:
 
     def face(self, explanation: Explanation | None, n: int, rendering: Rendering) -> tuple[Thumb, ...]:
         """Returns the `n` strongest of what the explainer saw; of what the feature fires on where it saw nothing."""
-        seen = self._exemplars(explanation.images) if explanation is not None else []
+        seen = self.exemplars(explanation.images) if explanation is not None else []
         return tuple(self.thumb(e, rendering) for e in descending(seen or self._feature.active)[:n])
 
     def thumb(self, exemplar: Exemplar, rendering: Rendering, told: str = "", flag: str = "") -> Thumb:
         """Returns one picture with its words."""
-        label = self._book.data.image(exemplar.image).label
+        label = self._book.image(exemplar.image).label
         known = not math.isnan(exemplar.activation)
         alt = f"Image {exemplar.image}"
         alt += f", labelled {label}" if label else ""
@@ -107,7 +189,7 @@ class ImageRows:
         )
         return self._book.thumb(exemplar, rendering, alt, caption, flag)
 
-    def _exemplars(self, images: Sequence[int]) -> list[Exemplar]:
+    def exemplars(self, images: Sequence[int]) -> list[Exemplar]:
         """Returns those of the feature, or bare ones for images that the dump does not list with it."""
         return [self._known.get(i) or Exemplar(i, math.nan, "", 1.0, None, None) for i in images]
 
@@ -122,9 +204,10 @@ class ImageRows:
         note = f"{len(wrong)} of {plural(len(asked), 'image')} asked"
         if unanswered := sum(v.belief is None for v in asked):
             note += f", {unanswered} unanswered"
-        if len(wrong) > PER_ERROR:
-            note += f", {PER_ERROR} shown"
-        thumbs = tuple(self.thumb(e, "outline", told) for e in self._exemplars(wrong[:PER_ERROR]))
+        most = self._most.error
+        if len(wrong) > most:
+            note += f", {most} shown"
+        thumbs = tuple(self.thumb(e, "outline", told) for e in self.exemplars(wrong[:most]))
         return PictureRow(title, note, thumbs, "wrong", len(wrong))
 
 

@@ -79,9 +79,45 @@ SCORERS: Mapping[str, ScorerLabels] = {
         " so compare it with the same figure of silent images.",
         bounds=(-1.0, 1.0),
     ),
+    "causal": ScorerLabels(
+        "Causal, sufficiency",
+        "Cause",
+        "The network that made the dump is asked again. The value is the share of images that fire the feature on which"
+        " the region alone, as the explainer may be shown it, fires it too; necessity is the share on which the image"
+        " without the region is silent. No judge and no explanation takes part. Beside it stands the same with a region"
+        " of the same size elsewhere in the image, and with regions of another feature.",
+    ),
+    "generation": ScorerLabels(
+        "Generation, AUROC",
+        "Made",
+        "An image model makes pictures of the explanation, in several styles, and the network that made the dump is"
+        " shown them. The value is the chance that such a picture fires the feature more than an image of the"
+        " population; never firing scores 0.5 at most. It does not see an explanation that is too narrow. Selectivity"
+        " compares with pictures of other texts in the same style.",
+        chance=0.5,
+    ),
 }
 
 NAMES: Mapping[str, str] = {
+    "elsewhere": "regions elsewhere in the image",
+    "erased_elsewhere": "regions elsewhere taken away: falls silent",
+    "pasted_elsewhere": "regions elsewhere put into silent images",
+    "other_region": "regions of another feature",
+    "necessity": "necessity: silent without the region",
+    "necessity_spread": "how far the ways to take it away differ",
+    "kept": "activation kept by the region alone",
+    "kept_without": "activation kept without the region",
+    "pasted": "fires once put into a silent image",
+    "whole": "images whose region is all of them",
+    "fires": "pictures that fire it",
+    "photograph": "pictures of “a photograph”",
+    "selectivity_other": "above pictures of other explanations",
+    "selectivity_neighbour": "above pictures of the neighbour's",
+    "selectivity_photograph": "above pictures of “a photograph”",
+    "cosy_auc": "CoSy's AUC, images alike",
+    "cosy_mad": "CoSy's MAD",
+    "stronger": "others that fire more strongly",
+    "n_stronger": "number of these",
     "always_yes": "always yes",
     "constant": "text “an image”",
     "close_up": "text “a close-up of a thing”",

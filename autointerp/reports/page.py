@@ -25,6 +25,7 @@ from autointerp.reports.hierarchy import Hierarchy, plan_tree, read_parents, tre
 from autointerp.reports.pictures import PictureBook, side_for
 from autointerp.reports.records import Records
 from autointerp.reports.summary import ScorerPlan, choose, scorer_plan, states_of
+from autointerp.scoring.control_tests import SCORER as CONTROLLED
 from autointerp.unexplainable import why_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -38,13 +39,14 @@ HELPERS = (
 """What the templates call, each as a function and as a filter."""
 
 
-def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
+def write_report(data: ReportData, out: Path, *, limit: int, seed: int | None = None) -> ReportInfo:
     """Writes the report in one step: a reader sees the old file or the whole new one.
 
     Args:
         data: the run and its dump.
         out: the file to write; replaced if there.
         limit: most features that get a row and a card, at least 1; the summary always counts all of them.
+        seed: where it is not None, they are a sample by it, stratified by score.
 
     Raises:
         DumpError: the dump lacks a feature or an image that the run names.
@@ -53,12 +55,12 @@ def write_report(data: ReportData, out: Path, *, limit: int) -> ReportInfo:
     assert limit >= 1
     counted = aggregate(data)
     plan = scorer_plan(counted)
-    choice = choose(counted, plan.headline, limit)
+    choice = choose(counted, plan.headline, limit, seed)
     known = counted.features.tolist()
     parents, records = read_parents(data, known, choice.features), Records(data, counted)
     hierarchy = Hierarchy(parents, choice.features, data.info, records)
     tree = plan_tree(parents, known, data.info.widths)
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     book = PictureBook(data, side_for(len(choice.features)))
     shown = {card.id: card for card in cards(choice, records, hierarchy, book)}
     rows = [card.cells(plan.scorers) for card in shown.values()]
@@ -93,8 +95,13 @@ def _summary(data: ReportData, counted: Aggregates, plan: ScorerPlan) -> dict[st
         "states": states_of(counted, data.n_features, never.total()),
         "never": why_in_words(never) if never else "",
         "figures": list(figures_of(counted, plan, attribute)),
-        "banner": controls.banner_of(counted.separations) if counted.scorers else None,
+        "banner": _banner(counted) if counted.scorers else None,
     }
+
+
+def _banner(counted: Aggregates) -> controls.Banner:
+    asked = counted.score(CONTROLLED)
+    return controls.banner_of(counted.separations, all_unscored=len(asked.values) > 0 and not len(asked.known))
 
 
 def _files() -> dict[str, str]:
@@ -111,7 +118,8 @@ def _read(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Returns the templates, which escape all texts."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,

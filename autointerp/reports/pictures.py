@@ -1,14 +1,18 @@
 """The pictures of a report: each distinct one made and embedded once, outlines of regions as lines over them."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from autointerp.errors import ImageError
+from autointerp.images.alteration import NO_IMAGE, Alteration, Source
 from autointerp.images.picture import Picture, Rendering
 from autointerp.images.region import contours, region_mask
 from autointerp.images.render import picture_size
 from autointerp.images.threads import worker_threads
+from autointerp.lmm.images.store import FOLDER as PICTURES
+from autointerp.lmm.images.store import picture_file
 from autointerp.reports.data import ReportData
 from autointerp.schema import Box, Exemplar, ImageRow
 from autointerp.tiles import region_box, tile_of
@@ -53,12 +57,21 @@ class PictureBook:
     data: ReportData
     side: int
     _keys: dict[str, str] = field(default_factory=dict)
-    _wanted: dict[str, Picture] = field(default_factory=dict)
+    _wanted: dict[str, Picture | Alteration] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     """Base64 of the JPEG, by key; a broken picture has none."""
     broken: int = 0
     outlined: bool = False
     """Whether any place has an outline."""
+
+    @property
+    def shown_as(self) -> Rendering:
+        """Returns how the explainer saw its active images."""
+        return self.data.shown_as
+
+    def image(self, number: int) -> ImageRow:
+        """Returns an image of the dump."""
+        return self.data.image(number)
 
     def thumb(self, exemplar: Exemplar, rendering: Rendering, alt: str, caption: str, flag: str = "") -> Thumb:
         """Returns the place for one exemplar; an image without a region is shown whole, without an outline.
@@ -69,14 +82,34 @@ class PictureBook:
         box = None if rendering == "full" else region_box(exemplar, row, grid, self.data.region)
         drawn = "full" if rendering == "outline" else rendering
         picture = Picture(tiles=(tile_of(exemplar, row, drawn, box, grid),), side=self.side, quality=QUALITY)
-        key = self._keys.get(picture.digest)
-        if key is None:
-            key = self._keys[picture.digest] = f"p{len(self._keys)}"
-            self._wanted[key] = picture
-        size = picture_size(picture)
+        key, size = self._key(picture), picture_size(picture)
         outline = outline_path(exemplar, row, box, grid, size) if rendering == "outline" and box is not None else ""
         self.outlined |= bool(outline)
         return Thumb(key, *size, alt, caption, flag, outline)
+
+    def altered(self, what: Alteration, alt: str, caption: str, heat: bytes | None = None) -> Thumb:
+        """Returns the place for a picture that the network was shown; what fired in it is outlined."""
+        width, height = what.shown
+        scale = min(1.0, self.side / max(width, height))
+        size = max(1, round(scale * width)), max(1, round(scale * height))
+        grid = self.data.info.patch_grid
+        outline = ""
+        # A run that somebody shares may hold maps of another grid.
+        if heat is not None and grid is not None and len(heat) == grid[0] * grid[1]:
+            outline = heat_path(heat, grid, size)
+        self.outlined |= bool(outline)
+        return Thumb(self._key(what), *size, alt, caption, outline=outline)
+
+    def stored(self, sha256: str, size: tuple[int, int], image: int = NO_IMAGE) -> Source:
+        """Returns a picture of the run's folder."""
+        return stored_source((self.data.pictures,), sha256, size, image)
+
+    def _key(self, what: Picture | Alteration) -> str:
+        key = self._keys.get(what.digest)
+        if key is None:
+            key = self._keys[what.digest] = f"p{len(self._keys)}"
+            self._wanted[key] = what
+        return key
 
     def make(self) -> None:
         """Renders the pictures that were asked for since the last call."""
@@ -95,11 +128,25 @@ class PictureBook:
             yield f'{"," * (i > 0)}"{key}":"{encoded}"'
         yield "}"
 
-    def _encoded(self, picture: Picture) -> str | None:
+    def _encoded(self, what: Picture | Alteration) -> str | None:
         try:
-            return base64.b64encode(self.data.jpeg(picture)).decode("ascii")
+            jpeg = self.data.jpeg(what) if isinstance(what, Picture) else self.data.altered(what, self.side)
+            return base64.b64encode(jpeg).decode("ascii")
         except ImageError:
             return None
+
+
+def stored_source(folders: Sequence[Path], sha256: str, size: tuple[int, int], image: int = NO_IMAGE) -> Source:
+    """Finds a picture in folders of them; where it is in none of them, whoever reads it is told so.
+
+    Args:
+        folders: of pictures, in their order.
+        sha256: of its bytes, hex.
+        size: width and height in pixels.
+        image: of the dump, of which it was made.
+    """
+    found = next((file for folder in folders if (file := picture_file(folder, sha256)) is not None), None)
+    return Source(image, sha256, size, found or Path(PICTURES) / sha256)
 
 
 def side_for(n_cards: int) -> int:
@@ -119,13 +166,22 @@ def outline_path(
         grid: rows and columns of the heat map.
         size: width and height of the picture, which the path's numbers are in.
     """
-    polygons = contours(region_mask(exemplar.heat, grid)) if exemplar.heat is not None and grid is not None else ()
-    rows, columns = grid if polygons and grid is not None else (image.height, image.width)
+    if exemplar.heat is not None and grid is not None and (path := heat_path(exemplar.heat, grid, size)):
+        return path
     corners = ((box.x0, box.y0), (box.x1, box.y0), (box.x1, box.y1), (box.x0, box.y1))
-    across, down = size[0] / columns, size[1] / rows
+    return _path([corners], (image.height, image.width), size)
+
+
+def heat_path(heat: bytes, grid: tuple[int, int], size: tuple[int, int]) -> str:
+    """Draws the border of the cells that fire; empty where all of them do, or none. Arguments as for `outline_path`."""
+    return _path(contours(region_mask(heat, grid)), grid, size)
+
+
+def _path(polygons: Iterable[Sequence[tuple[int, int]]], grid: tuple[int, int], size: tuple[int, int]) -> str:
+    across, down = size[0] / grid[1], size[1] / grid[0]
     return "".join(
         f"M{'L'.join(f'{_inside(x * across, size[0])} {_inside(y * down, size[1])}' for x, y in polygon)}Z"
-        for polygon in polygons or (corners,)
+        for polygon in polygons
     )
 
 

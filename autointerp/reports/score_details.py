@@ -136,10 +136,10 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
     """Writes sentences on what is open or uncertain; what they say is taken out of `rest`."""
     out: list[str] = []
     if score.undetermined:
-        out.append(
-            f"Undetermined: the interval is wider than {UNDETERMINED:g}. More judged images (--interval, --active,"
-            " --silent) or a screening (--screen) narrow it."
-        )
+        more = "judged images (--interval, --active, --silent) or a screening (--screen) narrow"
+        more = "images (--n-causal) narrow" if score.scorer == "causal" else more
+        more = "pictures (--n-pictures) narrow" if score.scorer == "generation" else more
+        out.append(f"Undetermined: the interval is wider than {UNDETERMINED:g}. More {more} it.")
     out += _open_judgements(score, rest)
     screened = rest.pop("n_screened", None)
     if isinstance(screened, int):
@@ -152,6 +152,11 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
         )
     out += _of_margin(score, rest)
     out += _of_undecided(score, rest)
+    if score.scorer == "causal" and score.value < 0.5 and not score.undetermined:
+        out.append(
+            "The regions that are shown do not fire the feature by themselves on most of its images: what makes it fire"
+            " lies beside them too, or elsewhere."
+        )
     if "corrected" in score.details:
         out.append(CORRECTED)
     return out

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.reports.aggregates import EXPLAIN, MIXED, NONE, ONE, Aggregates
-from autointerp.reports.arithmetic import Axis, even_ranks
+from autointerp.reports.arithmetic import Axis, drawn_ranks, even_ranks
 from autointerp.reports.labels import count, headline_of, scorer_labels, scorer_order
 from autointerp.reports.score_details import CHANCE, axis_of
 
@@ -58,7 +58,7 @@ def _chance(counted: Aggregates, scorer: str) -> float | None:
     return float(known.mean()) if len(known) else None
 
 
-def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
+def choose(counted: Aggregates, headline: str | None, limit: int, seed: int | None = None) -> Choice:
     """Chooses at most `limit` features, evenly over the ranks of the headline score so that good and bad both appear.
 
     Features are ranked by the lower bound of that score, since a high value with a wide interval is no evidence. Those
@@ -69,9 +69,11 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
         counted: the run.
         headline: the scorer that features are ranked by; None: by their numbers.
         limit: at least 1.
+        seed: where it is not None, the features are drawn by it, one from each of `limit` equal strata of ranks.
     """
     features = counted.features
-    n, ranks = len(features), even_ranks(len(features), limit)
+    n = len(features)
+    ranks = even_ranks(n, limit) if seed is None else drawn_ranks(n, limit, seed)
     if headline is None:
         ranked, first, how, n_unranked = features, dict.fromkeys(ranks[:3].tolist(), ""), "their numbers", 0
     else:
@@ -87,11 +89,21 @@ def choose(counted: Aggregates, headline: str | None, limit: int) -> Choice:
     if n <= limit:
         who = "The one feature has" if n == 1 else f"All {count(n)} features have"
         return Choice(chosen, shown, among, f"{who} a row and a card." if n else "No feature yet.", cut=False)
+    picked = _picked(how, limit, seed, has_undrawn=headline is not None and bool(first))
     sentence = (
-        f"{count(limit)} of {count(n)} features have a row and a card. They are picked evenly over {how}, so they are"
-        f" not the best ones. The figures of the summary count all {count(n)}."
+        f"{count(limit)} of {count(n)} features have a row and a card. {picked} The figures of the summary count all"
+        f" {count(n)}."
     )
     return Choice(chosen, shown, among, sentence, cut=True)
+
+
+def _picked(how: str, limit: int, seed: int | None, *, has_undrawn: bool) -> str:
+    """Says how the features that have a card were chosen."""
+    if seed is None:
+        return f"They are picked evenly over {how}, so they are not the best ones."
+    drawn = f"They are a random sample by seed {seed}: one from each of {count(limit)} equal strata of {how}."
+    undrawn = " Those at the top of the page were not drawn: each stands in for the nearest one." if has_undrawn else ""
+    return f"{drawn}{undrawn}"
 
 
 def _ranked(features: NDArray[np.int64], counted: Aggregates, headline: str) -> tuple[NDArray[np.int64], int]:

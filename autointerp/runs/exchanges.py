@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
 from autointerp.record import Record, Several
-from autointerp.runs.index import keys
+from autointerp.runs.index import judging_of, keys
 from autointerp.runs.jsonl import JsonLines
 
 FILE = "exchanges.jsonl"
@@ -72,7 +72,7 @@ class ExchangeLine(Record):
 
     feature: int
     stage: str
-    """`explain` or `score`."""
+    """`explain` or `score`; `score@<judging>` of a judging after the first."""
     created: str
     n: int
     """How many exchanges it holds."""
@@ -141,13 +141,14 @@ class Exchanges:
 
     Args:
         run: the run's folder.
+        judging: whose questions are read, beside those of explaining; None for those of all.
 
     Raises:
         RunError: a line names no feature.
     """
 
-    def __init__(self, run: Path) -> None:
-        self._path = run / FILE
+    def __init__(self, run: Path, judging: str | None = "") -> None:
+        self._path, self._judging = run / FILE, judging
         self._lines = JsonLines(self._path, LINE)
         found = np.fromiter((n for f, _, at in keys(self._path) for n in (f, at)), np.int64).reshape(-1, 2)
         self._table = found[np.lexsort((found[:, 1], found[:, 0]))]
@@ -174,7 +175,10 @@ class Exchanges:
         out: list[bytes] = []
         left = MOST_TOGETHER
         for at in reversed(places):
-            text = self._lines[at].text
+            line = self._lines[at]
+            if self._judging is not None and line.stage != "explain" and judging_of(line.stage) != self._judging:
+                continue
+            text = line.text
             left -= len(text)
             if left < 0:
                 break

@@ -31,7 +31,10 @@ def replace_file(file: Path, content: bytes) -> None:
     """Replaces a small file in one step."""
     draft = file.with_name(f"{file.name}.part")
     try:
-        draft.write_bytes(content)
+        # A new file: a link in its place, in a folder from elsewhere, may name any file of this machine.
+        draft.unlink(missing_ok=True)
+        with draft.open("xb") as new:
+            new.write(content)
         draft.replace(file)
     finally:
         draft.unlink(missing_ok=True)

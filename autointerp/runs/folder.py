@@ -1,106 +1,137 @@
 """The run folder: run.json, explanations.jsonl, scores.jsonl, failures.jsonl; one writer at a time."""
 
+import copy
+import importlib
 import shutil
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
+from functools import cached_property, reduce
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import ValidationError
 
 from autointerp.errors import RunError, typed
+from autointerp.interactive import Shown
 from autointerp.reading import first_fault, in_short, read_json
-from autointerp.record import Record
-from autointerp.remote.path import local_path
+from autointerp.remote.path import Location, local_path
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.exchanges import LINE, ExchangeLine
 from autointerp.runs.files import locked, replace_file
-from autointerp.runs.index import EXPLANATION, FAILURE, ExplanationIndex, Ints, ScoreIndex
+from autointerp.runs.index import EXPLANATION, FAILURE, ExplanationIndex, Ints, ScoreIndex, judging_of, keys, named
+from autointerp.runs.info import FIRST, FORMAT, RunInfo, ScoreStage, difference, joined
 from autointerp.runs.jsonl import Appender, LineFile, read_lines
-from autointerp.runs.option_names import option_of
 from autointerp.runs.score_lines import SCORE
+from autointerp.runs.segments import SEGMENTS
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
-from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings, recorded, recorded_explain
 from autointerp.unexplainable import UNEXPLAINABLE
 
-FORMAT = "autointerp-run/1"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 RECORDS = ("explanations.jsonl", "scores.jsonl")
-REPLACED = ("run.json", "failures.jsonl", "part.json", "calibration.json", "parts/merged.json")
-"""Files that are replaced in one step by whoever holds the lock."""
-_REMEDY = {
-    "explain": "use the same, or name another folder with --run",
-    "score": "use the same, or score a copy of the folder from which you removed scores.jsonl",
-}
+REPLACED = ("run.json", "failures.jsonl", "part.json", "calibration*.json", "parts/merged.json")
+"""Files that are replaced in one step by whoever holds the lock, as patterns of their names."""
+_SCORE = "score:"
+"""What stands before a scorer in the stage of a failure."""
 
 
-class DumpReference(Record):
-    """Which dump a run belongs to."""
+class Run(Shown):
+    """A run folder, read, with the scores of one of its judgings.
 
-    name: str
-    path: str
-    digest: str
-    """As the dump reader computes it."""
-    n_latents: int
+    Args:
+        path: the folder.
+        info: run.json.
+        judging: whose scores are read.
+    """
 
-
-FOREIGN = "foreign"
-"""Name under which run.json states the digest of another method's file, among the prompts: the texts follow from it."""
-
-
-class ExplainStage(Record):
-    """How the explanations of a run came about."""
-
-    model: ModelSettings
-    settings: Annotated[ExplainSettings, BeforeValidator(recorded_explain)]
-    prompts: dict[str, str]
-    """Template name to the first 12 hex digits of its SHA-256."""
-
-
-class ScoreStage(Record):
-    """How the scores of a run came about."""
-
-    judge: ModelSettings
-    settings: Annotated[ScoreSettings, BeforeValidator(recorded)]
-    prompts: dict[str, str]
-    calibration: str | None = None
-    """First 12 hex digits of the SHA-256 of the calibration that corrects the figures; it is in calibration.json."""
-
-
-class RunInfo(Record):
-    """run.json: all that decides the run's content besides the replies."""
-
-    format: str = FORMAT
-    version: str
-    """Of the program that made it."""
-    created: str
-    dump: DumpReference
-    explain: ExplainStage
-    score: ScoreStage | None = None
-
-    @property
-    def is_adopted(self) -> bool:
-        """Whether the explanations are those of another method: its explainer cannot be asked, nor be the judge."""
-        return FOREIGN in self.explain.prompts
-
-
-class Run:
-    """A run folder, read; `writing` opens it for writing."""
-
-    def __init__(self, path: Path, info: RunInfo) -> None:
+    def __init__(self, path: Path, info: RunInfo, judging: str = FIRST) -> None:
         self.path = path
         self.info = info
+        self.judging = judging
+
+    def of_judging(self, judging: str) -> Self:
+        """The same run with the scores of another judging."""
+        other = copy.copy(self)
+        other.judging = judging
+        return other
+
+    @property
+    def stage(self) -> ScoreStage | None:
+        """How the scores that are read came about; None where nothing is scored."""
+        return self.info.judgings.get(self.judging)
+
+    @property
+    def binding(self) -> RunInfo:
+        """What run.json says, without judgings where nothing is scored: an attempt that scored nothing binds nobody."""
+        file = self.path / "scores.jsonl"
+        return self.info if file.exists() and file.stat().st_size else self.info.without_judgings()
+
+    @cached_property
+    def judged(self) -> RunInfo:
+        """What run.json says, without further judgings that have no line, such as one that was killed before its first.
+
+        Raises:
+            RunError: there are further judgings, and a line is broken.
+        """
+        empty = set(self.info.more_scores)
+        if not empty:
+            return self.info
+        for judging in _judgings_of(self.folders):
+            empty.discard(judging)
+            if not empty:
+                break
+        return reduce(RunInfo.without_judging, empty, self.info)
+
+    @property
+    def seen(self) -> RunInfo:
+        """What run.json says, with the judging that is read as the only one."""
+        return self.info.seen_by(self.judging)
 
     def explanations(self) -> Iterator[Explanation]:
         """In the order they were written; the last of a feature holds."""
         return read_lines(self.path / "explanations.jsonl", EXPLANATION)
 
     def scores(self) -> Iterator[Scored | Unscored]:
-        """In the order they were written."""
+        """Those of the judging, in the order they were written."""
+        return (score for score in self.all_scores() if score.judging == self.judging)
+
+    def all_scores(self) -> Iterator[Scored | Unscored]:
+        """Those of every judging, in the order they were written."""
         return read_lines(self.path / "scores.jsonl", SCORE)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Every failure there ever was, also of features that succeeded later."""
         return read_lines(self.path / "failures.jsonl", FAILURE)
+
+    def explanations_table(self) -> "pa.Table":
+        """The explanations as `autointerp.runs.tables.EXPLANATIONS` has them, a row a feature."""
+        from autointerp.runs.tables import explanations_table  # with PyArrow, which most commands do without
+
+        return explanations_table(self.explanations())
+
+    def scores_table(self) -> "pa.Table":
+        """The scores as `autointerp.runs.tables.SCORES` has them, a row for each feature, scorer and judging."""
+        from autointerp.runs.tables import scores_table
+
+        return scores_table(self.all_scores())
+
+    def table(self, dump: Location | None = None) -> "pa.Table":
+        """A row a feature: its explanation, what every scorer found, and what the dump says of it (docs/exports.md).
+
+        Args:
+            dump: where the run's dump is now, if it was moved.
+
+        Raises:
+            AutointerpError: the dump is not there, or a line of the run or a row of the dump is not as it should be.
+        """
+        # What joins a run and its dump stands above both, so it is named here and not imported.
+        return importlib.import_module("autointerp.exports.table").table_of(self, dump)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where its records are: the run itself, then its parts that are not merged, as far as they are read."""
+        return (self.path,)
 
     def index(self) -> ExplanationIndex:
         """Which features are explained, and their explanations by id."""
@@ -111,8 +142,8 @@ class Run:
         return self.index().features
 
     def scored(self, scorer: str) -> Ints:
-        """Ids of the features that have a score, or a reason for none, by this scorer; ascending."""
-        return ScoreIndex(self.path / "scores.jsonl").features(scorer)
+        """Ids of the features that have a score, or a reason for none, by this scorer and judging; ascending."""
+        return ScoreIndex(self.path / "scores.jsonl", self.judging).features(scorer)
 
     def pending(self) -> list[FailureRecord]:
         """The latest failure of every (feature, stage) that has not succeeded since and is tried again."""
@@ -123,16 +154,17 @@ class Run:
         return {f.feature: f.message for f in self.open_failures() if f.kind == UNEXPLAINABLE}
 
     def open_failures(self, succeeded: Callable[[str], Set[int]] | None = None) -> list[FailureRecord]:
-        """The latest failure of every (feature, stage) that has not succeeded since.
+        """The latest failure of every (feature, stage) that has not succeeded since, other judgings left out.
 
         Args:
             succeeded: gives the features that are explained, or that have a line of a scorer, by `explain` or the
                 scorer's name; read from the run where it is not given.
         """
+        own = (f for f in self.failures() if not f.stage.startswith(_SCORE) or judging_of(f.stage) == self.judging)
         # The passes of explaining fail and succeed together, so the latest failure of either stands for both.
-        latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in self.failures()}
+        latest = {(f.feature, "explain" if f.stage.startswith("explain") else f.stage): f for f in own}
         of = succeeded or self._succeeded
-        known = {stage: of(stage.removeprefix("score:")) for stage in {stage for _, stage in latest}}
+        known = {stage: of(_scorer_of(stage)) for stage in {stage for _, stage in latest}}
         return [f for (feature, stage), f in latest.items() if feature not in known[stage]]
 
     def _succeeded(self, stage: str) -> set[int]:
@@ -147,6 +179,11 @@ def open_run(path: str | Path) -> Run:
     """
     path = local_path(path)
     file = path / "run.json"
+    if (path / SEGMENTS).is_dir():
+        raise RunError(
+            f"{path}: is a copy of a run at a URL, whose lines lie in {SEGMENTS}/; make files of them: "
+            f"autointerp merge {typed(path)}"
+        )
     try:
         raw = read_json(file.read_bytes())
     except FileNotFoundError as e:
@@ -165,19 +202,33 @@ def open_run(path: str | Path) -> Run:
         raise RunError(f"{file}: {first_fault(e)}") from e
 
 
+def _judgings_of(folders: Iterable[Path]) -> Iterator[str]:
+    """The judging of each score and of each failure."""
+    for folder in folders:
+        yield from (judging_of(name) for _, name, _ in keys(folder / "scores.jsonl"))
+        yield from (judging_of(failure.stage) for failure in read_lines(folder / "failures.jsonl", FAILURE))
+
+
+def _scorer_of(stage: str) -> str:
+    """The scorer that a failure is of; the stage itself of another one."""
+    return stage.removeprefix(_SCORE).partition("@")[0]
+
+
 class RunWriter:
     """A run folder opened for writing: holds its lock until closed.
 
     Args:
         path: the folder; made if missing.
         info: what run.json must say; a folder with another run.json is refused.
+        judging: of which the scores are that are written.
 
     Raises:
         RunError: the folder belongs to another run, is being written, or cannot be written.
     """
 
-    def __init__(self, path: Path, info: RunInfo) -> None:
-        self.run = Run(local_path(path), info)
+    def __init__(self, path: Path, info: RunInfo, judging: str = FIRST) -> None:
+        self.run = Run(local_path(path), info, judging)
+        self._adds = False
         self._exchanges: Appender[ExchangeLine] | None = None
         self._new = not path.exists()
         try:
@@ -187,8 +238,8 @@ class RunWriter:
         except OSError as e:
             raise RunError(f"{path}: the run folder cannot be written ({_why(e)}); name another with --run") from e
         try:
-            for name in REPLACED:
-                path.joinpath(f"{name}.part").unlink(missing_ok=True)
+            for draft in (draft for name in REPLACED for draft in path.glob(f"{name}.part")):
+                draft.unlink(missing_ok=True)
             self.run.info = self._agree(info)
             self._explanations = Appender(path / "explanations.jsonl", EXPLANATION)
             self._scores = Appender(path / "scores.jsonl", SCORE)
@@ -204,11 +255,14 @@ class RunWriter:
         self._explanations.append(record)
 
     def score(self, record: Scored | Unscored) -> None:
-        """Appends one score to its file."""
-        self._scores.append(record)
+        """Appends one score of the judging to its file."""
+        judging = self.run.judging
+        self._scores.append(record.model_copy(update={"judging": judging}) if judging else record)
 
     def failure(self, record: FailureRecord) -> None:
-        """Appends one failure to its file."""
+        """Appends one failure to its file, that of a scorer with the name of the judging."""
+        if record.stage.startswith(_SCORE):
+            record = record.model_copy(update={"stage": named(record.stage, self.run.judging)})
         self._failures.append(record)
 
     def exchanges(self, line: ExchangeLine) -> None:
@@ -225,7 +279,8 @@ class RunWriter:
                 raise RunError(
                     f"{file}: cannot be written ({e.strerror}); mend that, then run the same command again"
                 ) from e
-        self._exchanges.append(line)
+        stage = named(line.stage, self.run.judging) if line.stage == "score" else line.stage
+        self._exchanges.append(line.model_copy(update={"stage": stage}))
 
     def answers_at(self, stage: Literal["explain", "score"], base_url: str) -> None:
         """Corrects in run.json where the model of a stage is asked, once that is known."""
@@ -233,9 +288,9 @@ class RunWriter:
         if stage == "explain":
             model = info.explain.model.model_copy(update={"base_url": base_url})
             self.run.info = info.model_copy(update={"explain": info.explain.model_copy(update={"model": model})})
-        elif info.score is not None:
-            judge = info.score.judge.model_copy(update={"base_url": base_url})
-            self.run.info = info.model_copy(update={"score": info.score.model_copy(update={"judge": judge})})
+        elif (scored := self.run.stage) is not None:
+            judge = scored.judge.model_copy(update={"base_url": base_url})
+            self.run.info = info.with_judging(self.run.judging, scored.model_copy(update={"judge": judge}))
         write_info(self.run.path / "run.json", self.run.info)
 
     def close(self) -> None:
@@ -261,6 +316,9 @@ class RunWriter:
             return  # what stands there now is somebody else's
         if self._new and not any(self._has(name) for name in (*RECORDS, "parts")) and not self.run.pending():
             shutil.rmtree(self.run.path, ignore_errors=True)
+        elif self._adds:
+            # Lines of several processes are merged past this writer.
+            write_info(self.run.path / "run.json", Run(self.run.path, self.run.info).judged)
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -284,18 +342,18 @@ class RunWriter:
                 raise RunError(f"{self.run.path}: has {stray[0]} but no run.json; name another folder with --run")
             write_info(file, wanted)
             return wanted
-        there = on_disk = open_run(self.run.path).info
+        run = open_run(self.run.path)
+        there, on_disk = run.binding, run.info
         binding = self._has("explanations.jsonl")
         if not binding:
             # A first attempt that came to nothing, e.g. by a misspelt model, binds nobody.
             there = there.model_copy(update={"dump": wanted.dump, "explain": wanted.explain, "version": wanted.version})
-        if not self._has("scores.jsonl"):
-            there = there.model_copy(update={"score": None})
         if (differs := difference(there, wanted)) is not None:
             raise RunError(f"{self.run.path}: {'; '.join(differs)}")
         if not binding:
             self._unsettle(on_disk, wanted)
         merged = joined(there, wanted)
+        self._adds = self.run.judging != FIRST and self.run.judging not in there.judgings
         if merged != on_disk:
             write_info(file, merged)
         return merged
@@ -314,58 +372,8 @@ class RunWriter:
         return file.is_dir() or (file.exists() and file.stat().st_size > 0)
 
 
-def joined(there: RunInfo, wanted: RunInfo) -> RunInfo:
-    """What is asked for of a run that agrees with it, with the templates of scorers that ran before."""
-    score = wanted.score or there.score
-    if there.score is not None and score is not None:
-        score = score.model_copy(update={"prompts": there.score.prompts | score.prompts})
-    return there.model_copy(update={"score": score, "dump": wanted.dump})
-
-
-class Difference(NamedTuple):
-    """In what a run's settings differ from those asked for, and what to do about it, in words."""
-
-    what: str
-    remedy: str
-
-
-def difference(there: RunInfo, wanted: RunInfo) -> Difference | None:
-    """The first difference that matters between a run folder and what is asked for; None if they agree."""
-    if there.dump.digest != wanted.dump.digest:
-        return Difference(
-            f"this run is of the dump {there.dump.name} ({there.dump.digest[:12]}), not {wanted.dump.name} "
-            f"({wanted.dump.digest[:12]})",
-            "name another folder with --run",
-        )
-    for stage in ("explain", "score"):
-        old, new = getattr(there, stage), getattr(wanted, stage)
-        if old is None or new is None or old == new:
-            continue
-        left, right = _flat(old.model_dump()), _flat(new.model_dump())
-        names = [k for k in left | right if left.get(k) != right.get(k)]
-        # Where the server stands does not change an answer, and each scorer's lines stand for themselves.
-        names = [k for k in names if not k.endswith(".base_url") and k != "settings.scorers"]
-        # A scorer that is added later brings a template of its own.
-        names = [k for k in names if not k.startswith("prompts.") or (k in left and k in right)]
-        if names:
-            name = names[0]
-            option = option_of(stage, name)
-            what = f"this run's {stage} setting {option} is {left.get(name)!r}, not {right.get(name)!r}"
-            return Difference(what, _REMEDY[stage])
-    return None
-
-
 def _why(error: OSError) -> str:
     return f"{error.strerror}: {error.filename}" if error.filename else error.strerror or str(error)
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    out: dict[str, object] = {}
-    for key, inner in value.items():
-        out |= _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-    return out
 
 
 def write_info(file: Path, info: RunInfo) -> None:

@@ -26,13 +26,24 @@ class _Key(BaseModel):
 
     feature: Annotated[int, Field(ge=0, lt=2**63)]
     scorer: str = ""
+    judging: str = ""
 
 
 _KEY = TypeAdapter[_Key](_Key)
 
 
+def named(what: str, judging: str) -> str:
+    """The name of a scorer, or of a stage, with that of a judging other than the first."""
+    return f"{what}@{judging}" if judging else what
+
+
+def judging_of(name: str) -> str:
+    """The judging in such a name; empty for the first one."""
+    return name.partition("@")[2]
+
+
 def keys(path: Path) -> Iterator[tuple[int, str, int]]:
-    """Feature, scorer (empty in explanations.jsonl) and byte offset of every whole line.
+    """Feature, scorer with its judging (empty in explanations.jsonl) and byte offset of every whole line.
 
     Raises:
         RunError: a line is not JSON or names no feature.
@@ -48,7 +59,7 @@ def keys(path: Path) -> Iterator[tuple[int, str, int]]:
                 key = _KEY.validate_json(line)
             except ValidationError as e:
                 raise RunError(f"{path}:{number}: not a line of a run; mend or delete it") from e
-            yield key.feature, key.scorer, offset
+            yield key.feature, named(key.scorer, key.judging), offset
             offset += len(line)
 
 
@@ -59,7 +70,7 @@ def holds(ids: Ints, feature: int) -> bool:
 
 
 def last_lines(path: Path) -> dict[str, tuple[Ints, Ints]]:
-    """By scorer: the features that have a line, ascending, and the byte offset of the last line of each.
+    """By scorer with its judging: the features that have a line, ascending, and the byte offset of the last of each.
 
     Raises:
         RunError: a line is not JSON or names no feature.
@@ -104,14 +115,16 @@ class ScoreIndex:
 
     Args:
         path: the file, which may be missing.
+        judging: whose lines are read; the first one's by default.
 
     Raises:
         RunError: a line is not JSON or names no feature.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, judging: str = "") -> None:
         self._records = JsonLines(path, SCORE)
-        self._lines = last_lines(path)
+        own = {name: lines for name, lines in last_lines(path).items() if judging_of(name) == judging}
+        self._lines = {name.partition("@")[0]: lines for name, lines in own.items()}
 
     @property
     def scorers(self) -> list[str]:

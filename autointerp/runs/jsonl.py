@@ -59,6 +59,8 @@ class LineFile:
                 f"{self._path}: cannot be written ({e.strerror}); mend that, then run the same command again"
             ) from e
         if written != len(lines):
+            # Whoever goes on once there is space again would write behind the torn line, which spoils both.
+            self._drop_torn_line()
             raise RunError(f"{self._path}: the disk is full; free space, then run the same command again")
         self.check()
 

@@ -20,8 +20,9 @@ from autointerp.reading import read_json
 from autointerp.record import Record
 from autointerp.remote.path import local_path
 from autointerp.runs.files import replace_file
-from autointerp.runs.folder import Run, joined, open_run
+from autointerp.runs.folder import Run, open_run
 from autointerp.runs.index import Ints
+from autointerp.runs.info import FIRST, joined
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 
 Stage = Literal["explain", "score"]
@@ -54,7 +55,8 @@ class PartInfo(Record):
     """part.json: which features the shards together are of, and how far this one is."""
 
     selection: str
-    """First 16 hex digits of the SHA-256 over the ids of all shards' features, which all parts of a split share."""
+    """First 16 hex digits of the SHA-256 over the ids of all shards' features, which all parts of a split share, and
+    over the name of the judging where it is not the first."""
     features: int = Field(ge=0)
     """Of this shard."""
     dealt: bool = False
@@ -86,9 +88,9 @@ class Split(Record):
     """Shards, ascending."""
 
 
-def digest_of(ids: Ints) -> str:
-    """How part.json names a choice of features."""
-    return hashlib.sha256(np.ascontiguousarray(ids, np.int64).tobytes()).hexdigest()[:16]
+def digest_of(ids: Ints, judging: str = FIRST) -> str:
+    """How part.json names a choice of features, and the judging that they are scored by."""
+    return hashlib.sha256(np.ascontiguousarray(ids, np.int64).tobytes() + judging.encode()).hexdigest()[:16]
 
 
 def places(run: Path) -> list[Place]:
@@ -217,6 +219,11 @@ class WithParts(Run):
         super().__init__(run.path, reduce(joined, (part.run.info for part in parts), run.info))
         self._parts = [part.run for part in parts]
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The run itself, then its parts."""
+        return (self.path, *(part.path for part in self._parts))
+
     def explanations(self) -> Iterator[Explanation]:
         """In the order they were written; the last of a feature holds."""
         known: set[int] = set()
@@ -226,14 +233,14 @@ class WithParts(Run):
         for part in self._parts:
             yield from (e for e in part.explanations() if e.feature not in known)
 
-    def scores(self) -> Iterator[Scored | Unscored]:
-        """In the order they were written."""
-        known: set[tuple[int, str]] = set()
-        for score in super().scores():
-            known.add((score.feature, score.scorer))
+    def all_scores(self) -> Iterator[Scored | Unscored]:
+        """Those of every judging, in the order they were written."""
+        known: set[tuple[int, str, str]] = set()
+        for score in super().all_scores():
+            known.add((score.feature, score.scorer, score.judging))
             yield score
         for part in self._parts:
-            yield from (s for s in part.scores() if (s.feature, s.scorer) not in known)
+            yield from (s for s in part.all_scores() if (s.feature, s.scorer, s.judging) not in known)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Every failure there ever was, also of features that succeeded later."""
@@ -246,8 +253,9 @@ class WithParts(Run):
         return np.unique(np.concatenate([super().explained(), *(part.explained() for part in self._parts)]))
 
     def scored(self, scorer: str) -> Ints:
-        """Ids of the features that have a score, or a reason for none, by this scorer; ascending."""
-        return np.unique(np.concatenate([super().scored(scorer), *(part.scored(scorer) for part in self._parts)]))
+        """Ids of the features that have a score, or a reason for none, by this scorer and judging; ascending."""
+        parts = (part.of_judging(self.judging).scored(scorer) for part in self._parts)
+        return np.unique(np.concatenate([super().scored(scorer), *parts]))
 
 
 def open_with_parts(path: str | Path) -> Run:

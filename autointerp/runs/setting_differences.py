@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from autointerp.runs.folder import RunInfo
+from autointerp.runs.info import RunInfo
 from autointerp.runs.option_names import option_of
 
 Flat = Mapping[str, object]
@@ -16,6 +16,13 @@ def differing(a: RunInfo, b: RunInfo) -> tuple[str, ...]:
     return tuple(f"{name}: {left.get(name)} | {right.get(name)}" for name in _names(left, right))
 
 
+_CONTRAST = "explain.settings.contrast_kind"
+_OF_CONTRAST = frozenset(
+    ("explain.prompts.explain", "explain.prompts.explain-pairs", "explain.prompts.edit", "explain.settings.pictures")
+)
+"""What follows from the kind of contrast: its templates, and who paints."""
+
+
 def varied(a: RunInfo, b: RunInfo) -> tuple[str, ...]:
     """The choices that were made otherwise, each as `--option: A | B`, without what follows from another one.
 
@@ -23,10 +30,12 @@ def varied(a: RunInfo, b: RunInfo) -> tuple[str, ...]:
     alone. A template that only one of the runs used, since it has another scorer, is none.
     """
     left, right = _flat(a), _flat(b)
+    kinds = left.get(_CONTRAST), right.get(_CONTRAST)
     out: dict[object, str] = {}
     for name in _names(left, right):
         whole = _whole(name, left, right)
-        if whole.startswith("score.prompts.") and not (whole in left and whole in right):
+        lacking = not (whole in left and whole in right)
+        if lacking and (whole.startswith("score.prompts.") or (whole in _OF_CONTRAST and kinds[0] != kinds[1])):
             continue
         values = left.get(whole, "given"), right.get(whole, "given")
         same = whole if whole.endswith(_WHO) else (whole.rpartition(".")[2], *map(str, values))

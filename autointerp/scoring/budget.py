@@ -32,6 +32,34 @@ def first_round(settings: ScoreSettings, n_active: int, n_images: int) -> tuple[
     return settings.n_active, min(wanted, max(room, settings.n_silent))
 
 
+def most_asked(settings: ScoreSettings, scorer: str) -> int:
+    """The most that a scorer first asks of one feature, without controls.
+
+    Args:
+        settings: of the scoring.
+        scorer: its name.
+
+    Returns:
+        Images for `detection` and `accuracy`, questions for the others; 0 for a scorer that asks nobody.
+    """
+    s = settings
+    images = max(s.n_active + s.n_silent, (s.budget_per_feature or 0) * s.per_call)
+    return {
+        "detection": images,
+        "accuracy": s.n_active,
+        "choice": 2 * s.n_choice,
+        "intruder": s.n_intruder + s.n_intruder_hard,
+        "naming": s.n_naming,
+        "localisation": s.n_localisation,
+    }.get(scorer, 0)
+
+
+def in_words(settings: ScoreSettings, scorer: str) -> str:
+    """What `most_asked` counts, such as `up to 60 images`."""
+    unit = "images" if scorer in ("detection", "accuracy", "localisation") else "questions"
+    return f"up to {most_asked(settings, scorer):,} {unit}"
+
+
 def silent_for(odds: float, width: float) -> int:
     """How many silent images without a false yes make the interval of a right explanation so narrow.
 

@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from autointerp.errors import SettingsError, typed
 from autointerp.record import Record
+from autointerp.remote.path import AnyPath
 from autointerp.schema import Usage
 from autointerp.settings import Detail, ScoreSettings
 
@@ -139,6 +140,9 @@ class Calibration(Findings):
     planted: tuple[int, ...] = ()
     """The sides of the planted images, in pixels; none in files of earlier versions, which planted whole scenes of 256
     pixels whatever the run shows."""
+    reference: str = ""
+    """The judge, such as a person, whose answers were taken for right; empty where images with a known truth were
+    planted."""
     detail: Detail = "auto"
     """The detail that is asked for with each image."""
     seed: int
@@ -166,7 +170,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
             draft.unlink()
 
 
-def load_calibration(path: Path) -> Calibration:
+def load_calibration(path: AnyPath) -> Calibration:
     """Reads what `save_calibration` wrote.
 
     Raises:
@@ -178,7 +182,7 @@ def load_calibration(path: Path) -> Calibration:
         made = f"`autointerp calibrate --model M --out {typed(path)}` makes it"
         raise SettingsError(f"{path}: no such file; {made}") from None
     except OSError as e:
-        raise SettingsError(f"{path}: cannot be read ({e.strerror})") from e
+        raise SettingsError(f"{path}: cannot be read ({e.strerror or e})") from e
     except ValidationError as e:
         first = e.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "whole file"
@@ -191,9 +195,10 @@ def weaknesses(calibration: Calibration) -> tuple[str, ...]:
     """Gives one line for each fault of the judge that a reader of its scores should know."""
     out: list[str] = []
     if calibration.youden < WEAK:
+        against = f"against {calibration.reference}" if calibration.reference else "on planted images"
         out.append(
             f"the judge is weak: sensitivity {calibration.sensitivity:.2f}, specificity {calibration.specificity:.2f} "
-            f"on planted images; together {calibration.youden + 1:.2f}, where guessing gives 1 and knowing 2"
+            f"{against}; together {calibration.youden + 1:.2f}, where guessing gives 1 and knowing 2"
         )
     weak = [f"{k.kind} ({k.sensitivity:.2f} and {k.specificity:.2f})" for k in calibration.kinds if k.youden < WEAK]
     if weak:
@@ -230,7 +235,7 @@ def corrects(calibration: Calibration) -> str:
 
 def idle_because(calibration: Calibration, settings: ScoreSettings) -> str | None:
     """Says why scores are not corrected by this calibration; None where they are."""
-    if not calibration.planted:
+    if not calibration.planted and not calibration.reference:
         return corrects(calibration)
     if calibration.rendering != settings.rendering:
         return (
@@ -259,6 +264,11 @@ def warnings_for(
         detail: the detail that the judge is asked for.
     """
     out = list(family_warning(judge_model, explainer_model))
+    if calibration.reference:
+        out.append(
+            f"the error rates are those against {calibration.reference}, whose {calibration.n_true:,} yes and "
+            f"{calibration.n_false:,} no are taken for right"
+        )
     if calibration.model != judge_model:
         out.append(f"the calibration is of {calibration.model}, the judge is {judge_model}: calibrate the judge itself")
     if calibration.prompt != prompt_digest:

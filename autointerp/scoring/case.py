@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar
 
+import numpy as np
+
 from autointerp.clock import now
 from autointerp.dump.format import Population as Counted
 from autointerp.lmm.gateway import Gateway
@@ -12,10 +14,25 @@ from autointerp.lmm.outcomes import DEFERRED, Answer, Failure
 from autointerp.lmm.request import Request
 from autointerp.lmm.task import Task
 from autointerp.replies import Reply
-from autointerp.schema import Control, Details, Explanation, Feature, PartScore, Scored, Unscored, Usage, Verdict
+from autointerp.runs.info import ControlTexts
+from autointerp.schema import (
+    Control,
+    Details,
+    Explanation,
+    Feature,
+    Generated,
+    PartScore,
+    Reencoded,
+    Scored,
+    Unscored,
+    Usage,
+    Verdict,
+)
 from autointerp.scoring.adaptive_sampling import judge_sample
 from autointerp.scoring.distractors import Distractors
 from autointerp.scoring.embedder import Embedder
+from autointerp.scoring.encoder import Donor, PictureEncoder
+from autointerp.scoring.gallery import Gallery
 from autointerp.scoring.judge import JUDGE, SETTLED, Judge, Judgements
 from autointerp.scoring.sampling import Item, Pool, Sample
 from autointerp.scoring.text_guide import TextGuide
@@ -27,10 +44,12 @@ Outcome = Scored | Unscored | Failure
 R = TypeVar("R", bound=Reply)
 
 
-OVER_THE_POPULATION = ("detection", "choice", "embedding", "relevance")
+OVER_THE_POPULATION = ("detection", "choice", "embedding", "relevance", "causal", "generation")
 """Scorers whose figures count each image as many as it stands for."""
-MORE_ACTIVE = "show fewer (explain --top, --bands) or harvest more (harvest --top, --per-band)"
-MORE_SILENT = "harvest some (harvest --silent) or draw some (import folder --silent-from-others)"
+MORE_ACTIVE = "show fewer (explain --no-refill with a lower --top) or harvest more (harvest --top, --per-band)"
+MORE_SILENT = (
+    "harvest some (harvest --silent) or draw some (import folder --silent-from-others, other imports --assume-silent)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,9 @@ class Population:
     """Where it is an estimate: the number of images that a uniform draw would need to know the rate as well."""
     counted: Counted = "complete"
     """Whether `n_images` and the counts speak of all images that were run."""
+    uncounted_from: int | None = None
+    """Of features with so many active images others may fire them too, and nobody knows how many; None where the dump
+    counts all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +111,16 @@ class Case:
     """How often this judge is right, if it was calibrated."""
     embedder: Embedder | None = None
     """Who embeds crops and texts, where a scorer of the run needs that."""
+    encoder: PictureEncoder | None = None
+    """Who encodes pictures as the dump's images were, where a scorer of the run needs that."""
+    donor: Donor | None = None
+    """Another feature, whose regions serve as a control there."""
+    gallery: Gallery | None = None
+    """Who has pictures of texts made and encoded, where a scorer of the run needs that."""
+    control_texts: ControlTexts | None = None
+    """The texts whose pictures serve as controls there."""
+    largest: Floats = field(default_factory=lambda: np.zeros(0))
+    """There the largest activation of each latent in the dump, raw units, 0 for one that the dump does not have."""
     guide: TextGuide | None = None
     """Who puts silent images in classes by likeness to the text, where that is asked for."""
     judged_pool: Pool = field(init=False)
@@ -227,6 +259,10 @@ class Case:
         verdicts: tuple[Verdict, ...] = (),
         margin: tuple[Verdict, ...] = (),
         additions: Sequence[Addition] = (),
+        reencoded: tuple[Reencoded, ...] = (),
+        generated: tuple[Generated, ...] = (),
+        prompt: str | None = None,
+        usage: Usage | None = None,
     ) -> Scored:
         """The record of a score.
 
@@ -241,8 +277,12 @@ class Case:
             verdicts: the verdicts that are kept with the score.
             margin: those on images near the threshold, which are no part of the value.
             additions: what further texts add.
+            reencoded: what the feature did on pictures made from its images.
+            generated: what the feature did on pictures made of the explanation.
+            prompt: digest of the template behind it, where no answer tells that.
+            usage: what it took besides the answers.
         """
-        prompt, used = self._asked(scorer, said)
+        asked, used = self._asked(scorer, said)
         details, controls = dict(details), dict(controls)
         for addition in additions:
             details |= addition.details
@@ -259,9 +299,11 @@ class Case:
             verdicts=verdicts,
             margin=margin,
             parts=tuple(part for addition in additions for part in addition.parts),
+            reencoded=reencoded,
+            generated=generated,
             judge=said.model if said else "",
-            prompt=prompt,
-            usage=used + sum((addition.usage for addition in additions), Usage()),
+            prompt=asked if prompt is None else prompt,
+            usage=used + sum((addition.usage for addition in additions), usage or Usage()),
             created=now(),
         )
 
@@ -291,6 +333,12 @@ class Scorer:
     """Whether it needs explanations of other features for every feature."""
     needs_embedder: bool = False
     """Whether it needs an embedder of crops and texts."""
+    needs_encoder: bool = False
+    """Whether it needs the coder and the backbone that made the dump."""
+    needs_pictures: bool = False
+    """Whether it needs an image model."""
+    template: str | None = None
+    """The name of a template that it fills for others than the judge."""
     value_of: Callable[[Sequence[Verdict], Floats], float] | None = None
     """Computes its value from verdicts and their weights, shape [n]; None where verdicts alone do not tell it."""
     verdicts_with: str | None = None

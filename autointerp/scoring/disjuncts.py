@@ -64,9 +64,8 @@ def _scores(
         belief = np.array(imputed(said.items, beliefs), float)
         return replace(judged, belief=belief, answered=decided(beliefs))
 
-    parts, adds = [answering(column) for column in columns], case.explanation.adds
-    adding = [column for column, own in zip(columns, adds, strict=True) if own]
-    union = interval_of(f1_samples, answering([_any(beliefs) for beliefs in zip(*adding, strict=True)]), drawn)
+    parts = [answering(column) for column in columns]
+    union = interval_of(f1_samples, answering([_any(beliefs) for beliefs in zip(*columns, strict=True)]), drawn)
     details: Details = {
         "union_f1": union.value,
         "union_f1_low": union.low,
@@ -75,8 +74,7 @@ def _scores(
     }
     if missing := sum(belief is None for column in columns for belief in column):
         details["parts_unanswered"] = missing
-    each = zip(case.explanation.parts, adds, parts, strict=True)
-    scores = tuple(_score(text, own, part, drawn) for text, own, part in each)
+    scores = tuple(_score(text, part, drawn) for text, part in zip(case.explanation.parts, parts, strict=True))
     return Addition(details, parts=scores, usage=usage)
 
 
@@ -98,12 +96,11 @@ def overlap(judged: Columns, beliefs: Floats) -> float:
     return weighted_rates(judged.active, second, judged.weight).recall
 
 
-def _score(text: str, adds: bool, part: Columns, drawn: Replicates) -> PartScore:
+def _score(text: str, part: Columns, drawn: Replicates) -> PartScore:
     found = interval_of(f1_samples, part, drawn)
     rates = weighted_rates(part.active, part.belief, part.weight)
     return PartScore(
         text=text,
-        adds=adds,
         value=found.value,
         low=found.low,
         high=found.high,

@@ -5,13 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autointerp.job import JobResult
-from autointerp.runs.folder import RunInfo
+from autointerp.remote.path import Location, as_path
+from autointerp.runs.files import replace_file
+from autointerp.runs.folder import Run
+from autointerp.runs.info import RunInfo
 from autointerp.scoring.calibration import Calibration, family_warning, idle_because, load_calibration, warnings_for
 from autointerp.scoring.judge import Judge
 from autointerp.statistics.rates import JudgeRates
 
-KEPT = "calibration.json"
-"""Inside the run's folder."""
+_KEPT = "calibration.json"
+
+
+def kept_at(run: Path, judging: str) -> Path:
+    """Where a run's folder has a copy of the calibration of a judging."""
+    return run / (f"calibration-{judging}.json" if judging else _KEPT)
+
+
+def kept_in(run: Path) -> list[Path]:
+    """The copies of calibrations in a run's folder."""
+    return sorted((*run.glob(_KEPT), *run.glob("calibration-*.json")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +40,12 @@ class Known:
         """First 12 hex digits of the text's SHA-256."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
-    def keep(self, run: Path) -> None:
+    def keep(self, run: Run) -> None:
         """Leaves a copy in the run, since the file may be replaced."""
-        (run / KEPT).write_text(self.text, encoding="utf-8")
+        replace_file(kept_at(run.path, run.judging), self.text.encode())
 
 
-def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult) -> Known | None:
+def calibrated(file: Location | None, judge: Judge, info: RunInfo, result: JobResult) -> Known | None:
     """What is known of the judge, None without a file; warnings become notes of the result.
 
     Raises:
@@ -43,7 +55,7 @@ def calibrated(file: Path | None, judge: Judge, info: RunInfo, result: JobResult
     if file is None:
         result.notes += family_warning(judge.model.model, explainer)
         return None
-    known = load_calibration(file)
+    known = load_calibration(as_path(file))
     result.notes += warnings_for(known, judge.model.model, explainer, judge.digest, judge.settings, judge.model.detail)
     rates = rates_of(known) if idle_because(known, judge.settings) is None else None
     return Known(rates, known.model_dump_json(indent=2) + "\n")

@@ -47,9 +47,25 @@ def refuse_too_few(scorers: tuple[str, ...], settings: ScoreSettings) -> None:
     for scorer, option, n in (
         ("localisation", "--n-localisation", settings.n_localisation),
         ("embedding", "--n-embedding", settings.n_embedding),
+        ("causal", "--n-causal", settings.n_causal),
     ):
         if n < least and scorer in scorers:
             raise SettingsError(f"{option} {n}: too few for {scorer}; give at least {least}, or --scorers without it")
+
+
+def refuse_pictures(scorers: Sequence[str], settings: ScoreSettings) -> None:
+    """Refuses an image model that nobody would ask, and a scorer that has none to ask.
+
+    Raises:
+        SettingsError: naming the option to add.
+    """
+    wanted = next((name for name in scorers if SCORERS[name].needs_pictures), None)
+    if wanted is not None and settings.pictures is None:
+        raise SettingsError(
+            f"--scorers {wanted}: name who makes pictures with --image-model, and the server with --image-base-url"
+        )
+    if wanted is None and settings.pictures is not None:
+        raise SettingsError("--image-model: no scorer that is named has pictures made; add --scorers generation")
 
 
 def screeners(settings: ScoreSettings) -> tuple[str, ...]:
@@ -67,9 +83,9 @@ def refuse_screener(settings: ScoreSettings, judge: ModelSettings) -> None:
         return
     if not settings.n_screen:
         raise SettingsError("--screen-model without --screen: say how many silent images it screens, e.g. --screen 400")
-    if judge.model.is_local or settings.screen_model.is_local:
+    if not (judge.model.has_server and settings.screen_model.has_server):
         raise SettingsError(
-            f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local"
+            f"--screen-model {settings.screen_model}: screens at the judge's server, so neither is local or a person"
         )
 
 
@@ -82,6 +98,16 @@ def wants_embedder(settings: ScoreSettings, scorers: Sequence[str]) -> bool:
     """
     chosen = [s for name, s in SCORERS.items() if name in scorers]
     return any(s.needs_embedder or (settings.guide == "text" and s.task is JUDGE) for s in chosen)
+
+
+def wants_encoder(scorers: Sequence[str]) -> str | None:
+    """The first scorer that asks the network that made the dump; None where none does."""
+    return next((name for name, s in SCORERS.items() if name in scorers and s.needs_encoder), None)
+
+
+def asks_judge(scorers: Sequence[str]) -> bool:
+    """Whether a scorer asks a model anything."""
+    return any(s.task is not None for name, s in SCORERS.items() if name in scorers)
 
 
 def _refuse_idle_guide(settings: ScoreSettings, *, judged: bool) -> None:

@@ -19,6 +19,7 @@ from autointerp.settings import CandidateSettings, ExplainSettings, ModelSetting
 
 if TYPE_CHECKING:
     from autointerp.explanation.sampler import Sampler
+    from autointerp.explanation.steering import Steerer
     from autointerp.lmm.embedding import GatewayEmbedder
 
 
@@ -51,6 +52,10 @@ def judge_of(explainer: ModelSettings, plan: CandidateSettings) -> ModelSettings
     """
     if plan.judge is None:
         return explainer.model_copy(update={"temperature": 0.0})
+    if plan.judge.is_human:
+        raise SettingsError(
+            f"--candidate-judge {plan.judge}: candidates are judged by a model; name one, or leave it out"
+        )
     if plan.judge.is_local != explainer.model.is_local:
         raise SettingsError(
             f"--candidate-judge {plan.judge}: candidates are judged at the explainer's own server, and the embedded "
@@ -60,22 +65,29 @@ def judge_of(explainer: ModelSettings, plan: CandidateSettings) -> ModelSettings
     return explainer.of(name).model_copy(update={"temperature": 0.0})
 
 
-def embedder_of_candidates(settings: ExplainSettings) -> ModelSettings | None:
-    """Who embeds candidates, the embedded model by its full name; None where nobody has to.
+def embedder_of_explanations(settings: ExplainSettings) -> ModelSettings | None:
+    """Who embeds explanations to tell meanings apart, the embedded model by its full name; None where nobody has to.
 
     Raises:
         SettingsError: the embedded model is not installed, or the address cannot be used.
     """
     plan = settings.candidates
-    if plan is None or not plan.diverse or plan.embedder is None:
+    embedder = plan.embedder if plan is not None and plan.diverse else None
+    embedder = embedder if settings.steer is None else settings.steer.embedder
+    if embedder is None:
         return None
-    checked_url(plan.embedder.base_url, "--embedder-base-url")
+    checked_url(embedder.base_url, "--embedder-base-url")
     try:
-        return resolve_model(plan.embedder)
+        return resolve_model(embedder)
     except AutointerpError as e:
+        option, without = (
+            ("--diverse", "leave every pair of meanings to the judge")
+            if settings.steer is None
+            else ("--steer", "go by equal words")
+        )
         raise SettingsError(
-            f"--diverse: {e}; or name a model of an embeddings endpoint with --embedder, or leave every pair of "
-            "meanings to the judge with --embedder none"
+            f"{option}: {e}; or name a model of an embeddings endpoint with --embedder, or {without} with "
+            "--embedder none"
         ) from e
 
 
@@ -86,13 +98,17 @@ def with_embedder(asks: "Explainer | Sampler", embedder: "GatewayEmbedder | None
     return replace(asks, meanings=replace(asks.meanings, embedder=embedder))
 
 
-def judges(asks: "Explainer | Sampler") -> tuple[str, ...]:
+def judges(asks: "Explainer | Sampler | Steerer") -> tuple[str, ...]:
     """Models that are asked besides the explainer."""
-    return () if isinstance(asks, Explainer) else (asks.judge.model.model,)
+    if isinstance(asks, Explainer):
+        return ()
+    from autointerp.explanation.sampler import Sampler
+
+    return (asks.judge.model.model,) if isinstance(asks, Sampler) else ()
 
 
 async def explained(
-    asks: "Explainer | Sampler",
+    asks: "Explainer | Sampler | Steerer",
     feature: Feature,
     images: Images,
     gateway: Gateway,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from autointerp.explanation.explainer import DOMAIN, EXPLAIN
 from autointerp.explanation.meanings import SAME
+from autointerp.explanation.steering import STEER
 from autointerp.lmm.local.model import LocalAnswerer
 from autointerp.lmm.task import Task
 from autointerp.replies import Reply
@@ -11,7 +12,7 @@ from autointerp.scoring.judge import JUDGE
 from autointerp.scoring.scorer_list import SCORERS
 
 TASKS: Mapping[str, Task] = {
-    t.name: t for t in (EXPLAIN, DOMAIN, SAME, JUDGE, *(s.task for s in SCORERS.values() if s.task))
+    t.name: t for t in (EXPLAIN, DOMAIN, SAME, STEER, JUDGE, *(s.task for s in SCORERS.values() if s.task))
 }
 REPLIES: Mapping[str, type[Reply]] = {name: task.reply for name, task in TASKS.items()}
 """The type of reply of each task."""

@@ -14,15 +14,14 @@ from autointerp.runs.folder import Run
 from autointerp.runs.index import Ints
 from autointerp.runs.parts import PARTS, Stage, places
 from autointerp.settings import Budget, EngineSettings, Execution
-from autointerp.shards.shards import Shard, cut, parse_shard
+from autointerp.shards.shards import PATIENCE, Shard, cut, parse_shard
 
 if TYPE_CHECKING:
     from autointerp.batch.client import Outbox
+    from autointerp.lmm.human.desk import Desk
 
 PIECES = 4
 """Shards dealt for each process at most, so that none is idle long while another works on its last."""
-PATIENCE = 20.0
-"""Seconds to wait for processes of an earlier start that are still writing their last answers."""
 
 
 class Call(Protocol):
@@ -165,6 +164,8 @@ class Attempt:
     """Several processes that work on pieces, which are merged at the end."""
     stop: Stop = field(default_factory=Stop)
     """Is asked from outside to end when what is in flight is done."""
+    desk: "Desk | None" = None
+    """Where a person answers whose pages are served already."""
 
     @property
     def is_dealt(self) -> bool:

@@ -19,11 +19,13 @@ import numpy as np
 from autointerp.commands.merge import Merge
 from autointerp.errors import RunError
 from autointerp.job import Progress
+from autointerp.lmm.images.store import FOLDER as PICTURES
 from autointerp.remote.path import AnyPath
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.files import locked, replace_file
-from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, joined, open_run
+from autointerp.runs.folder import Run, RunWriter, open_run
 from autointerp.runs.index import NONE, Ints, holds, keys, last_lines
+from autointerp.runs.info import RunInfo, difference, joined
 from autointerp.runs.jsonl import LineFile, opened
 from autointerp.runs.parts import (
     MERGED,
@@ -40,8 +42,9 @@ from autointerp.runs.parts import (
     sweep,
     write_splits,
 )
-from autointerp.scoring.judge_calibration import KEPT
-from autointerp.shards.remote_runs import run_at, url_of
+from autointerp.runs.segments import INDEX, join
+from autointerp.scoring.judge_calibration import kept_in
+from autointerp.shards.remote_runs import merged_at, url_of
 from autointerp.unexplainable import UNEXPLAINABLE
 
 _SETTLED = f'"kind":"{UNEXPLAINABLE}"'.encode()
@@ -80,6 +83,8 @@ class MergeResult:
 def merge(run: str | Path, *, keep: bool = False, patience: float = 0.0) -> MergeResult:
     """Merges all parts of a run into it; after an interruption it finishes; with nothing to merge, it does nothing.
 
+    Where the folder is a copy of all objects of a run at a URL, its segments become files first.
+
     Explanations and scores stand in the order of their features, those of earlier merges first. A feature that the run
     has already is left out.
 
@@ -92,6 +97,9 @@ def merge(run: str | Path, *, keep: bool = False, patience: float = 0.0) -> Merg
         RunError: a part has other settings than the run or than another part, is being written, or is damaged.
     """
     path = Path(run)
+    if path.is_dir():
+        join(path)
+        (path / INDEX).unlink(missing_ok=True)
     if not (path / "run.json").exists() and not places(path):
         open_run(path)  # says what is wrong
     result = MergeResult(path)
@@ -143,7 +151,7 @@ def agreed(run: Path, parts: Sequence[Part]) -> RunInfo:
     Raises:
         RunError: a part does not belong to the run, or to the other parts.
     """
-    info = open_run(run).info if (run / "run.json").exists() else parts[0].run.info
+    info = open_run(run).binding if (run / "run.json").exists() else parts[0].run.info
     splits = read_splits(run)
     for part in parts:
         if (differs := difference(info, part.run.info)) is not None:
@@ -176,6 +184,8 @@ def merging(run: Run, parts: Sequence[Part], result: MergeResult, *, keep: bool)
     yield from _append(run, parts, result)
     yield "calibration"
     _keep_calibration(run.path, parts)
+    yield "pictures"
+    _move_pictures(run.path, parts)
     yield "list"
     splits = _listed(run.path, parts)
     for part in parts:
@@ -272,8 +282,17 @@ def _digest(line: bytes) -> bytes:
 
 def _keep_calibration(run: Path, parts: Sequence[Part]) -> None:
     for part in parts:
-        if (part.path / KEPT).exists():
-            replace_file(run / KEPT, (part.path / KEPT).read_bytes())
+        for file in kept_in(part.path):
+            replace_file(run / file.name, file.read_bytes())
+
+
+def _move_pictures(run: Path, parts: Sequence[Part]) -> None:
+    """Moves generated pictures, which are named by their content, so that whoever merges again finds fewer."""
+    for part in parts:
+        for file in sorted((part.path / PICTURES).glob("*/*")):
+            there = run / PICTURES / file.parent.name / file.name
+            there.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(there)
 
 
 def _listed(run: Path, parts: Sequence[Part]) -> dict[Stage, Split]:
@@ -310,7 +329,7 @@ def _tidy(run: Path, splits: dict[Stage, Split]) -> None:
 
 def run(settings: Merge, *, progress: Progress | None = None) -> MergeResult:
     """Merges the parts that are there."""
-    with run_at(settings.run) as folder:
+    with merged_at(settings.run) as folder:
         result = merge(folder, keep=settings.keep)
         result.run = url_of(result.run, folder, settings.run)
     return result

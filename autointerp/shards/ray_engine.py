@@ -18,6 +18,7 @@ from autointerp.extras import how_to_install
 from autointerp.job import JobResult, Watched
 from autointerp.pipeline import Stop
 from autointerp.settings import Budget, EngineSettings
+from autointerp.shards.builds import build, differing, refuse_others
 from autointerp.shards.dealing import LEAST, Board, Call, Report, after, share_of
 from autointerp.shards.shards import Shard
 from autointerp.signals import told, unchanged
@@ -55,6 +56,7 @@ class RayCluster:
         with connected(self.address, size):
             import ray  # pyright: ignore[reportMissingImports]
 
+            refuse_others()
             # Not a decorator: this module is read where Ray is not installed.
             actor = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here())
             mailbox: ActorHandle = actor.remote()  # pyright: ignore[reportAssignmentType]
@@ -174,6 +176,9 @@ class ShardWorker:
 
     def __call__(self, batch: Batch) -> Batch:
         """The number of the shard of a one-row batch, and what became of it, pickled."""
+        if (other := differing([(socket.gethostname(), build())], str(batch["build"][0]))) is not None:
+            # A node that has come since the others were asked.
+            return {"shard": [batch["shard"][0]], "said": [pickle.dumps(other)]}
         order = pickle.loads(bytes(batch["order"][0]))  # pyright: ignore[reportArgumentType]
         assert isinstance(order, Order)
         return {"shard": [order.shard.index], "said": [pickle.dumps(self._work(order))]}
@@ -254,7 +259,7 @@ def _deal(
     # A bug over one shard does not end the others.
     context.max_errored_blocks = -1
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-    rows = [{"order": pickle.dumps(order)} for order in orders]
+    rows = [{"shard": order.shard.index, "build": build(), "order": pickle.dumps(order)} for order in orders]
     # One shard at a time, since a lost worker's shards are all begun anew.
     pool = ActorPoolStrategy(size=size, max_tasks_in_flight_per_actor=1)
     done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(

@@ -3,29 +3,39 @@
 import hashlib
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from autointerp.errors import RunError, SettingsError
+from autointerp.errors import RunError
 from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
-from autointerp.remote.path import AnyPath, Location, RemotePath, as_path, is_remote
+from autointerp.remote.path import AnyPath, Location, RemoteError, RemotePath, as_path, is_remote
+from autointerp.runs.claims import BEAT
 from autointerp.runs.files import locked
 from autointerp.runs.parts import Place, Stage
-from autointerp.runs.remote_copy import BEAT, Mirror
-from autointerp.settings import Execution
-from autointerp.shards.shards import Shard
+from autointerp.runs.remote_copy import Mirror
+from autointerp.shards.shards import PATIENCE, Shard
 
-EVERY = 300.0
-"""Seconds between two times that a run which is worked on is sent."""
+EVERY = 60.0
+"""Seconds between two times that what is new in a run is sent."""
+PAUSES = (5.0, 15.0, 45.0)
+"""Seconds before a run that could not be sent at the end is sent again."""
 RUNS = "runs"
 """Folder of the working copies, inside the cache."""
 
+Kept = tuple[Path, Callable[[], None]]
+"""The folder of a run, and what sends it to its URL at once."""
+
 
 @contextmanager
-def read_run(where: Location) -> Iterator[Path]:
+def read_run(where: Location, *, exchanges: bool = True) -> Iterator[Path]:
     """The folder of a run that is only read: itself, or a copy of one at a URL, gone afterwards.
+
+    Args:
+        where: the run.
+        exchanges: whether a copy has the questions as they were asked.
 
     Raises:
         RunError: it cannot be read.
@@ -35,58 +45,99 @@ def read_run(where: Location) -> Iterator[Path]:
         yield place
         return
     with tempfile.TemporaryDirectory(prefix="autointerp-run-") as folder:
-        mirror = Mirror(place, Path(folder) / "run")
+        mirror = Mirror(place, Path(folder) / "run", exchanges=exchanges)
         mirror.pull()
         with _named(place, mirror.folder):
             yield mirror.folder
 
 
 @contextmanager
-def run_at(where: Location, *, cache: str | Path | None = None, part: str | None = None) -> Iterator[Path]:
+def run_at(where: Location, *, cache: str | Path | None = None) -> Iterator[Path]:
     """The folder of a run that is worked on: itself, or a working copy of one at a URL.
 
-    The copy is fetched first, sent every `EVERY` seconds, and once more at the end, however that comes about; then it
-    is removed. If it could not be sent it stays, and the next command goes on with it.
+    The copy is fetched first; what is new in it is sent every `EVERY` seconds, and once more at the end, however that
+    comes about; then it is removed. If it could not be sent it stays, and the next command goes on with it.
+
+    Args:
+        where: the run.
+        cache: folder of the answers, in which the working copy lies.
+
+    Raises:
+        RunError: it cannot be read or written, or somebody else works on it.
+    """
+    with working_copy(where, cache) as (folder, _):
+        yield folder
+
+
+@contextmanager
+def kept_at(where: Location, *, writing: bool) -> Iterator[Kept]:
+    """The same for what is kept beside a run, to read or to write, and what sends it at once; raises as `run_at`."""
+    if writing:
+        with working_copy(where, None) as (folder, mirror):
+            yield folder, _at_once if mirror is None else mirror.send
+    else:
+        with read_run(where) as folder:
+            yield folder, _at_once
+
+
+def _at_once() -> None:
+    """Sends nothing, since what is written in a folder is there."""
+
+
+@contextmanager
+def merged_at(where: Location) -> Iterator[Path]:
+    """The same for a run whose parts are merged here: no shard may write one meanwhile; at the end files are whole."""
+    with working_copy(where, None, parts=True, whole=True) as (folder, _):
+        yield folder
+
+
+@contextmanager
+def piece_at(stage: Stage, run: Location, cache: Path | None, shard: Shard) -> Iterator[Path]:
+    """The folder of a run in which one of a crew works on a shard; what an earlier holder of it sent is there.
+
+    Raises:
+        RunError: it cannot be read or written.
+    """
+    with working_copy(run, cache, part=part_name(stage, shard), dealt=True) as (folder, _):
+        yield folder
+
+
+@contextmanager
+def working_copy(
+    where: Location,
+    cache: str | Path | None,
+    *,
+    part: str | None = None,
+    parts: bool = False,
+    whole: bool = False,
+    dealt: bool = False,
+) -> Iterator[tuple[Path, Mirror | None]]:
+    """The folder of a run, and where it is a working copy what sends it.
 
     Args:
         where: the run.
         cache: folder of the answers, in which the working copy lies.
         part: name of the part that is written, where only one shard is worked on.
-
-    Raises:
-        RunError: it cannot be read or written, or somebody else works on it.
+        parts: whether parts may be merged here.
+        whole: whether one file is made of the segments of each at the end.
+        dealt: as `Mirror` has it.
     """
     place = as_path(where)
     if isinstance(place, Path):
-        yield place
+        yield place, None
         return
     digest = hashlib.sha256(f"{place}\0{part or ''}".encode()).hexdigest()[:16]
     home = (cache_folder(cache) / RUNS).absolute()
     home.mkdir(parents=True, exist_ok=True)
     busy = f"{place}: another autointerp is writing this run; wait for it, or name another --run"
-    lock = locked(home / f"{digest}.lock", busy)
+    # Whoever had a shard before is gone, or about to be.
+    lock = locked(home / f"{digest}.lock", busy, patience=PATIENCE if dealt else 0.0)
     try:
-        mirror = Mirror(place, home / digest, part)
-        with _named(place, mirror.folder):
-            yield from _worked_on(mirror)
+        mirror = Mirror(place, home / digest, part, dealt=dealt)
+        with _named(place, mirror.folder), _worked_on(mirror, parts=parts, whole=whole):
+            yield mirror.folder, mirror
     finally:
         lock.release()
-
-
-@contextmanager
-def work_at(
-    stage: Stage, run: Location, execution: Execution, cache: Path | None, shard: Shard | None
-) -> Iterator[Path]:
-    """The folder of a run that a stage works on, as `run_at` gives it.
-
-    Raises:
-        SettingsError: the run is at a URL, and the command needs a folder.
-        RunError: it cannot be read or written, or somebody else works on it.
-    """
-    if execution.batch or execution.engine == "ray":
-        refuse_url(run, "--batch" if execution.batch else "--engine ray")
-    with run_at(run, cache=cache, part=part_name(stage, shard)) as folder:
-        yield folder
 
 
 def url_of(path: AnyPath, folder: Path, where: Location) -> AnyPath:
@@ -97,10 +148,9 @@ def url_of(path: AnyPath, folder: Path, where: Location) -> AnyPath:
     return path
 
 
-def refuse_url(where: Location, what: str) -> None:
-    """Raises SettingsError where the run is at a URL, since `what` needs a folder."""
-    if is_remote(where):
-        raise SettingsError(f"{what}: needs a run in a folder of this machine, not at a URL (docs/many-machines.md)")
+def cache_for_crew(run: Location, cache: Path | None) -> Path | None:
+    """Where a crew keeps answers: in one folder, or for a run at a URL where each of its nodes does by itself."""
+    return cache if is_remote(run) else cache_folder(cache)
 
 
 def part_name(stage: Stage, shard: Shard | None) -> str | None:
@@ -108,20 +158,38 @@ def part_name(stage: Stage, shard: Shard | None) -> str | None:
     return None if shard is None else Place(stage, shard.index, shard.of).name
 
 
-def _worked_on(mirror: Mirror) -> Iterator[Path]:
+@contextmanager
+def _worked_on(mirror: Mirror, *, parts: bool, whole: bool) -> Iterator[None]:
     mirror.claim()
     try:
+        if parts:
+            mirror.claim_parts()
         mirror.pull()
         try:
             with _now_and_then(BEAT, mirror.renew), _now_and_then(EVERY, mirror.send):
-                yield mirror.folder
+                yield
         finally:
             # A signal that comes now waits until all is sent; a second one ends at once.
             with Stop().on_interrupt_without_loop():
-                mirror.send(last=True)
+                _send_last(mirror, whole=whole)
+                # Had somebody taken over since, they might have made whole files without what has come last.
+                mirror.confirm()
                 mirror.forget()
     finally:
         mirror.release()
+
+
+def _send_last(mirror: Mirror, *, whole: bool) -> None:
+    """Sends what is new, and bears with a store that is overloaded or away for a while."""
+    for pause in PAUSES:
+        try:
+            return mirror.send(last=True, whole=whole)
+        except RunError as error:
+            why = error.__cause__
+            if not isinstance(why, RemoteError) or isinstance(why.__cause__, PermissionError):
+                raise
+            time.sleep(pause)
+    return mirror.send(last=True, whole=whole)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from autointerp.arrays import ints
 from autointerp.dump.reader import Dump
 from autointerp.errors import RunError, SettingsError, typed
 from autointerp.job import JobResult
-from autointerp.runs.folder import Run, RunInfo, RunWriter, difference, open_run
+from autointerp.runs.folder import Run, RunWriter, open_run
 from autointerp.runs.index import Ints, holds
+from autointerp.runs.info import FIRST, RunInfo, difference
 from autointerp.runs.parts import (
     PARTS,
     PartInfo,
@@ -29,6 +30,8 @@ from autointerp.runs.parts import (
     write_part,
 )
 
+PATIENCE = 20.0
+"""Seconds to wait for processes of an earlier start that are still writing their last answers."""
 _SHARD = re.compile(r"(\d{1,5})/(\d{1,5})")
 
 
@@ -94,13 +97,21 @@ class ShardWriter:
         return {feature: why for feature, why in found.items() if holds(self.ids, feature)}
 
     def scored(self, scorer: str) -> Ints:
-        """Features that this scorer is through with, ascending."""
-        return np.unique(np.concatenate([run.scored(scorer) for run in self.sources]))
+        """Features that this scorer is through with in the judging that is written, ascending."""
+        judging = self.writer.run.judging
+        return np.unique(np.concatenate([run.of_judging(judging).scored(scorer) for run in self.sources]))
 
 
 @contextmanager
 def shard_writer(
-    path: Path, stage: Stage, info: RunInfo, chosen: Ints, dump: Dump, shard: Shard | None, result: JobResult
+    path: Path,
+    stage: Stage,
+    info: RunInfo,
+    chosen: Ints,
+    dump: Dump,
+    shard: Shard | None,
+    result: JobResult,
+    judging: str = FIRST,
 ) -> Iterator[ShardWriter]:
     """Opens the run's folder, or with a shard that of its part.
 
@@ -112,6 +123,7 @@ def shard_writer(
         dump: of the run.
         shard: None for all of them.
         result: asked at the end whether all was tried.
+        judging: that is written.
 
     Raises:
         RunError: the folder belongs to other settings, to another choice of features, or is being written; or parts
@@ -119,21 +131,21 @@ def shard_writer(
     """
     if shard is None:
         refuse_unmerged(path, ("explain",) if stage == "explain" else ("explain", "score"))
-        with RunWriter(path, info) as writer:
+        with RunWriter(path, info, judging) as writer:
             yield ShardWriter(writer, writer.run, chosen, [writer.run])
             if result.tried:
-                settle_split(path, stage, digest_of(chosen))
+                settle_split(path, stage, digest_of(chosen, judging))
         return
     place = Place(stage, shard.index, shard.of)
     whole = _agreeing(path, info)
     if shard.ids is None:
         ids, dealt = cut(dump, chosen, shard.of)[shard.index], False
-        about = PartInfo(selection=digest_of(chosen), features=len(ids))
-        _refuse_others(path, place, about)
+        about = PartInfo(selection=digest_of(chosen, judging), features=len(ids))
+        _refuse_others(path, place, about, info)
     else:
         ids, dealt = shard.ids, True
-        about = PartInfo(selection=digest_of(ids), features=len(ids), dealt=True)
-    with _leaving_no_trace(path, dealt=dealt), RunWriter(part_path(path, place), info) as writer:
+        about = PartInfo(selection=digest_of(ids, judging), features=len(ids), dealt=True)
+    with _leaving_no_trace(path, dealt=dealt), RunWriter(part_path(path, place), info, judging) as writer:
         write_part(writer.run.path, about)
         result.run = writer.run.path
         # Whoever deals shards leaves out what the run has.
@@ -168,15 +180,18 @@ def _agreeing(path: Path, info: RunInfo) -> Run:
     if not (path / "run.json").exists():
         return Run(path, info)
     run = open_run(path)
-    if (differs := difference(run.info, info)) is not None:
+    if (differs := difference(run.binding, info)) is not None:
         raise RunError(f"{path}: {differs.what}; {differs.remedy}")
     return run
 
 
-def _refuse_others(path: Path, place: Place, about: PartInfo) -> None:
-    """Shards of another cut would overlap with these, or leave features out."""
+def _refuse_others(path: Path, place: Place, about: PartInfo, info: RunInfo) -> None:
+    """Shards of another cut would overlap with these, or leave features out; those of two judgings would be mixed."""
     if place.stage == "score":
         refuse_unmerged(path, ("explain",))
+        for part in parts_of(path):
+            if (differs := difference(part.run.info, info)) is not None:
+                raise RunError(f"{part.path}: {differs.what}; merge it first: autointerp merge {typed(path)}")
     there = [(part.place.of, part.info.selection) for part in parts_of(path) if part.place.stage == place.stage]
     if (split := read_splits(path).get(place.stage)) is not None:
         there.append((split.of, split.selection))
@@ -187,7 +202,8 @@ def _refuse_others(path: Path, place: Place, about: PartInfo) -> None:
                 f"or merge them and remove {path / PARTS}"
             )
         if selection != about.selection:
+            other = " or by another judge" if place.stage == "score" else ""
             raise RunError(
-                f"{path}: its {place.stage} parts are shards of another choice of features; choose the same, "
+                f"{path}: its {place.stage} parts are shards of another choice of features{other}; choose the same, "
                 f"or merge them and remove {path / PARTS}"
             )

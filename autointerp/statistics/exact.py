@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from math import ceil, comb, fsum, sqrt
 
 import numpy as np
@@ -93,3 +94,24 @@ def binomial_tail(successes: int, n: int, p: float) -> float:
     if successes == 0:
         return 1.0
     return min(1.0, fsum(comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(successes, n + 1)))
+
+
+@lru_cache(maxsize=65_536)
+def sign_tail(up: int, down: int) -> float:
+    """Computes P[X >= up] of up + down fair coins: the one-sided sign test, from which ties were left out.
+
+    As `binomial_tail` with p = 1/2, for any number of signs: the coefficients follow from each other by their ratios,
+    C(n, x+1)/C(n, x) = (n-x)/(x+1), and their sum norms them.
+
+    Args:
+        up: the number of signs in the direction that was said beforehand, 0 or more.
+        down: the number in the other one.
+
+    Returns:
+        The chance in [2e-308, 1]; 1 without any sign.
+    """
+    n = up + down
+    x = np.arange(n, dtype=np.float64)
+    logs = np.concatenate([[0.0], np.cumsum(np.log((n - x) / (x + 1)))])
+    weight = np.exp(logs - logs.max())
+    return float(min(1.0, max(TINY, weight[up:].sum() / weight.sum())))

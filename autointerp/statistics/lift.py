@@ -8,7 +8,7 @@ PSEUDO = 0.5
 """Imagined carriers, and as many images without the attribute, that are added to each side for a lift's interval."""
 
 
-def lift_of(k: int, n: int, base: float, *, others: int, overlap: float) -> Interval:
+def lift_of(k: float, n: float, base: float, *, others: float, overlap: float) -> Interval:
     """Computes the lift (k/n) / base with its 95 % interval.
 
     The images that fire the feature and the other ones are two binomial samples with shares p1 and p2; with f the
@@ -17,8 +17,9 @@ def lift_of(k: int, n: int, base: float, *, others: int, overlap: float) -> Inte
     (Walter 1975), so that the bounds are finite for k = 0 and k = n.
 
     Args:
-        k: the carriers among the images that fire the feature.
-        n: the images that fire it, at least 1.
+        k: the carriers among the images that fire the feature; numbers need not be whole where images do not count as
+            independent.
+        n: the images that fire it, above 0.
         base: the share of carriers in the population, above 0.
         others: the images behind the base rate that do not fire the feature.
         overlap: the share of the images behind the base rate that fires the feature: n/(n + others) where all are

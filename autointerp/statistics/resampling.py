@@ -223,7 +223,7 @@ def _cell_weights(judged: Columns, own: Ints, part: Floats, rng: np.random.Gener
     _, group = np.unique(judged.group[own], return_inverse=True)
     n, weight = int(group.max()) + 1, judged.weight[own]
     left = _left_to_chance(judged.fraction[own])
-    counts = _times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
+    counts = times_drawn(n, max(1, n - 1), len(part), rng) * (n / max(1, n - 1))
     alone = n == len(own) and (np.diff(group) > 0).all()
     real = (counts if alone else counts[:, group]) * weight
     if judged.active[own[0]]:
@@ -238,7 +238,7 @@ def _cell_weights(judged: Columns, own: Ints, part: Floats, rng: np.random.Gener
     return real, part * weight.sum()
 
 
-def _times_drawn(n: int, draws: int, replicates: int, rng: np.random.Generator) -> Ints:
+def times_drawn(n: int, draws: int, replicates: int, rng: np.random.Generator) -> Ints:
     """How often each of `n` is drawn in so many draws with replacement, [replicates, n]; faster than a multinomial."""
     picked = rng.integers(0, n, size=(replicates, draws))
     picked += np.arange(replicates)[:, None] * n

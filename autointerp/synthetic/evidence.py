@@ -163,7 +163,7 @@ def _marks(concept: Concept, scene: Scene, marks: str) -> tuple[Box | None, byte
     if marks == "heat":
         return None, heat_of(own)
     if marks == "box":
-        corners = zip(*((b.x0, b.y0, b.x1, b.y1) for b in own), strict=True)
+        corners = zip(*(b.corners for b in own), strict=True)
         left, top, right, bottom = corners
         return Box(min(left), min(top), max(right), max(bottom)), None
     return None, None

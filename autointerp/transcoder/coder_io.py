@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autointerp.clock import now
 from autointerp.errors import SettingsError
-from autointerp.record import Record
+from autointerp.record import Record, Several
 from autointerp.transcoder.backbones.names import typed_backbone
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.coder import SparseCoder
@@ -36,6 +36,17 @@ class Training(Record):
     """None where nothing was held out."""
 
 
+class PartOf(Record):
+    """Says which latents of a larger dictionary a coder holds."""
+
+    widths: Several[int]
+    """The nested prefixes of the whole."""
+    latents: Several[int]
+    """Its numbers of the latents that are here, ascending."""
+    digest: str
+    """SHA-256, hex, over all that the latents of the whole depend on."""
+
+
 class CoderInfo(Record):
     """Is the content of coder.json."""
 
@@ -54,6 +65,8 @@ class CoderInfo(Record):
     training: Training | None = None
     classifier: ClassifierRef | None = Field(default=None, exclude_if=is_none)
     """Whose network the hookpoints are of; None for the backbone alone."""
+    part_of: PartOf | None = Field(default=None, exclude_if=is_none)
+    """The whole that it is some latents of; None for a whole coder."""
     revision: str | None = Field(default=None, exclude=True)
     """The commit of the hub that it was read from; None for a folder. It is not written to disk."""
 

@@ -13,7 +13,9 @@ from autointerp.statistics.rates import Bools, Floats, Ints, wilson
 from autointerp.transcoder.attribute_association import Association
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coders.linear import LinearCoder
+from autointerp.transcoder.estimate import Estimate
 from autointerp.transcoder.losses import HeldOut
+from autointerp.transcoder.pair_figures import AskedPairs, CoderPairs
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.tokens import TokenBatch
 
@@ -144,14 +146,6 @@ def mean_target(batches: Iterable[TokenBatch]) -> Tensor:
     return (total / n_tokens).float()
 
 
-class Estimate(Record):
-    """A figure with its 95 % interval: a percentile bootstrap over groups of images (Efron & Tibshirani 1993)."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Effect(Record):
     """What putting something in a layer's place does to a classifier."""
 
@@ -189,6 +183,8 @@ class CoderFigures(Record):
     """None without labelled images."""
     effects: tuple[Effect, ...] = ()
     """Of each prefix in the layer's place, and of the layer's mean; empty without a classifier."""
+    pairs: CoderPairs | None = None
+    """None where no pairs were given."""
 
 
 class Asked(Record):
@@ -217,6 +213,8 @@ class Evaluation(Record):
     settings: EvaluateSettings
     asked: Asked | None
     """None without a classifier."""
+    pairs: AskedPairs | None = None
+    """None where no pairs were given."""
     coders: tuple[CoderFigures, ...]
     controls: tuple[CoderFigures, ...]
     """Coders of other backbones, e.g. of one with random weights; each on the images as its own backbone sees them."""

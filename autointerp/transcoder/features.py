@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import PopulationImage
 from autointerp.processes import draft_of
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.population import PopulationImage
 
 BATCH = 16
 """Images run at once."""

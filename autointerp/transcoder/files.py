@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import filelock
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +20,28 @@ R = TypeVar("R", bound=BaseModel)
 def is_none(value: object) -> bool:
     """Tells `exclude_if` to leave a field without a value out of its file, which older versions can then read."""
     return value is None
+
+
+def locked_folder(folder: Path, busy: str, patience: float = 0.0) -> filelock.BaseFileLock:
+    """Makes a folder and takes its lock, which is to be released.
+
+    Args:
+        folder: to be kept from other processes.
+        busy: what is said where another process holds it.
+        patience: seconds to wait for that process.
+
+    Raises:
+        SettingsError: another process holds it, or it cannot be made.
+    """
+    lock = filelock.FileLock(folder / ".lock", timeout=patience)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout as e:
+        raise SettingsError(f"{folder}: {busy}") from e
+    except OSError as e:
+        raise SettingsError(f"{folder}: cannot be written: {e.strerror}") from e
+    return lock
 
 
 @contextmanager

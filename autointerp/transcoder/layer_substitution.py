@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import PopulationImage
 from autointerp.statistics.rates import Floats
 from autointerp.transcoder.backbones.headed import HIDDEN, LOGIT
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Backbone, Swap, hookpoint_of
@@ -17,11 +18,11 @@ from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
 from autointerp.transcoder.coders.linear import LinearCoder
-from autointerp.transcoder.coders.places import UNKNOWN
+from autointerp.transcoder.coders.peer_names import UNKNOWN
 from autointerp.transcoder.evaluation import CoderFigures, mean_target, nesting
-from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
+from autointerp.transcoder.harvest.encode import Peaks
+from autointerp.transcoder.image_peaks import Reading, image_peaks
 from autointerp.transcoder.losses import measure
-from autointerp.transcoder.population import PopulationImage
 from autointerp.transcoder.settings import EvaluateSettings
 from autointerp.transcoder.store import Activations, ActivationStore
 from autointerp.transcoder.stream import StoreSource
@@ -102,16 +103,15 @@ def look(
     Raises:
         SettingsError: an image has changed since it was read, or a coder's activations are not finite.
     """
-    peaks: dict[str, list[Peaks]] = {name: [] for name in coders}
-    asked, done = [i for i in images if i.image in frozenset(replace_in)], 0
-    places = list(dict.fromkeys(c.reads for c in coders.values()))
-    for part, pixels in prepared_batches(backbone, images, size=batch):
-        taken = backbone.run(pixels, places)
-        for name, placed in coders.items():
-            entries = entries_of(placed.coder, name, taken[placed.reads])
-            peaks[name].append(peaks_of(entries, len(part), placed.coder.n_latents))
-        done += len(part)
-        progress(done, len(images) + len(asked))
+    asked = [i for i in images if i.image in frozenset(replace_in)]
+    peaks = image_peaks(
+        backbone,
+        images,
+        {name: Reading(placed.coder, placed.reads) for name, placed in coders.items()},
+        batch=batch,
+        progress=lambda done, total: progress(done, total + len(asked)),
+    )
+    done = len(images)
     before: list[Tensor] = []
     after: dict[str, dict[str, list[Tensor]]] = {name: {} for name in coders}
     for part, pixels in prepared_batches(backbone, asked, size=batch):
@@ -122,7 +122,7 @@ def look(
         done += len(part)
         progress(done, len(images) + len(asked))
     return Looked(
-        {name: np.concatenate(found) for name, found in peaks.items()},
+        peaks,
         _joined(before),
         {name: {what: _joined(found) for what, found in of.items()} for name, of in after.items()},
     )

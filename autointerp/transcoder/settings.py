@@ -65,8 +65,30 @@ def number_or(word: str) -> BeforeValidator:
 
 Several = Annotated[tuple[str, ...], BeforeValidator(one_or_several)]
 """Names or folders: one, or several."""
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+"""In which numbers a backbone may be asked to be run."""
+UsedPrecision = Literal["float32", "tf32", "bfloat16"]
+"""In which numbers it is run."""
 BackboneName = str | object
 """The name of a backbone; in Python also a backbone that is loaded."""
+
+
+class NetworkChoice(Settings):
+    """Which coder and backbone made a dump, where pictures are to be encoded again."""
+
+    panel: ClassVar[str] = "The coder"
+    changes_answers: ClassVar[bool] = False
+
+    coder: Annotated[str | None, Option(default="what the dump names")] = None
+    """The coder that made the dump, for what asks the network again: as for `harvest`."""
+    backbone: Annotated[
+        BackboneName | None,
+        Option(default="what the dump or the coder names", help=f"The model that the coder reads: {BACKBONES}."),
+    ] = None
+    device: str = "cpu"
+    """The device that torch works on: cpu, cuda, cuda:1, mps."""
+    encode_batch: PositiveInt = 16
+    """How many pictures are run through the backbone at once."""
 
 
 class StoreSettings(Settings):
@@ -84,6 +106,15 @@ class StoreSettings(Settings):
     """The seed of the draw of patches, and of the weights of a `:random` backbone."""
     batch: PositiveInt = 16
     """How many images are run at once."""
+
+
+class LabelColumns(Settings):
+    """Which columns of a table, or of the population itself, say what."""
+
+    label_column: Annotated[str | None, Option(default="label, cls or class")] = None
+    """The column of the labels: 0 and 1, or the names of classes."""
+    group_column: Annotated[str | None, Option(default="group")] = None
+    """The column of the groups: images of one are never held apart."""
 
 
 class ClassifierSettings(Settings):
@@ -181,10 +212,11 @@ class HarvestSettings(Settings):
     n_pool: Annotated[PositiveInt, Option("--pool")] = 2048
     """How many images, drawn uniformly, look-alikes and parents are sought among; the dump keeps them all."""
     attribute: str = Field(default="physical error", min_length=1)
-    """The name of what the labels are about."""
+    """What the labels are about: a name, or `COLUMN=VALUE`, the images with this value in this column (of classes by
+    folder, `label`), all others not."""
     seed: NonNegativeInt = 0
     """The seed of every draw."""
-    shard: PositiveInt = 512
+    checkpoint_every: PositiveInt = 512
     """How many images lie between two checkpoints."""
 
     @property
@@ -192,6 +224,15 @@ class HarvestSettings(Settings):
         """Returns the size of a latent's reservoir: a multiple of the bands, so that each holds as many."""
         return self.n_bands * max(self.n_per_band, -(-self.n_reservoir // self.n_bands))
 
+
+def _renamed(value: object) -> object:
+    if isinstance(value, dict) and "shard" in value:
+        return {"checkpoint_every" if name == "shard" else name: of for name, of in value.items()}
+    return value
+
+
+StoredHarvest = Annotated[HarvestSettings, BeforeValidator(_renamed)]
+"""The settings of a harvest in a file, perhaps an older one, in which `checkpoint_every` was called `shard`."""
 
 Separated = BeforeValidator(split_at_commas)
 
@@ -373,8 +414,8 @@ class TrainSettings(Settings):
     """The weight decay, decoupled as in AdamW."""
     clip: PositiveFloat = 1.0
     """The largest norm of the gradient over all weights."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """The type in which products are taken; sums, losses and weights stay float32."""
+    precision: UsedPrecision = "float32"
+    """The numbers in which products are taken, tf32 on CUDA alone; sums, losses and weights stay float32."""
     device: str = "cpu"
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
     seed: NonNegativeInt = 0

@@ -13,13 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
+from autointerp.populations.images import Population
 from autointerp.record import Record
 from autointerp.transcoder.backbones.protocol import Activations as Taken
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.files import is_none, read_record, written
-from autointerp.transcoder.population import Population
 from autointerp.transcoder.tokens import TokenBatch
 
 FORMAT = "autointerp-activations/1"
@@ -210,6 +210,7 @@ def record(
     seed: int,
     batch: int,
     progress: Callable[[int, int], None],
+    device: str = "cpu",
 ) -> None:
     """Runs every image once and adds its tokens, image by image in the population's order.
 
@@ -221,6 +222,7 @@ def record(
         seed: of that draw, which depends on an image's content and not on its place.
         batch: images run at once.
         progress: is told images done and all images.
+        device: where the backbone runs.
 
     Raises:
         SettingsError: an image has changed since it was read, or an activation does not fit the store's type.
@@ -231,7 +233,7 @@ def record(
         zip((i.image for i in population.images), population.groups.tolist(), strict=True)
     )
     done = 0
-    for images, pixels in prepared_batches(backbone, population.images, size=batch):
+    for images, pixels in prepared_batches(backbone, population.images, size=batch, device=device):
         taken = backbone.run(pixels, hookpoints)
         for row, image in enumerate(images):
             inputs, *targets = _tokens(taken, hookpoints, row, tokens_per_image, (seed, int(image.sha256[:15], 16)))

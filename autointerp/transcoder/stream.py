@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import Population, PopulationImage
 from autointerp.statistics.rates import Ints
-from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of
+from autointerp.transcoder.backbones.protocol import Backbone, check_tokens, grid_of, hookpoint_of
 from autointerp.transcoder.batches import prepared_batches
-from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.splits import held_out_groups
 from autointerp.transcoder.store import ActivationStore
 from autointerp.transcoder.tokens import Side, TokenBatch, Window, endless
@@ -82,7 +82,8 @@ class StoreSource:
         """
         if self.n_training < size:
             raise SettingsError(
-                f"{self._store.folder}: {self.n_training} tokens to learn from, fewer than a batch of {size}"
+                f"{self._store.folder}: {self.n_training} tokens to learn from, fewer than a batch of {size}; "
+                "give a store of more images or a smaller --batch"
             )
         for batch in endless(self._epoch, self.n_training, size, start):
             yield self._sided(batch)
@@ -167,6 +168,7 @@ class ImageSource:
         held_out: Share of the image groups that are kept for measuring, in [0, 1); at least one group if above 0.
         window: Images whose tokens are in memory and mixed.
         batch: Images run at once.
+        device: Where the backbone runs.
 
     Raises:
         SettingsError: there is no such hookpoint, the two have not as many tokens, or too few groups to hold any out.
@@ -182,15 +184,16 @@ class ImageSource:
         held_out: float,
         window: int = 128,
         batch: int = 16,
+        device: str = "cpu",
     ) -> None:
         self._backbone = backbone
         self._hookpoints = hookpoints
+        self._device = device
         self._seed, self._window, self._batch = seed, window, batch
         first, last = (hookpoint_of(backbone, name) for name in self._hookpoints)
-        if first.kind != last.kind:
-            reads, writes = hookpoints
-            raise SettingsError(f"--reads {reads}, --writes {writes}: one is of each patch, the other of the image")
-        rows, columns = backbone.patch_grid
+        reads, writes = hookpoints
+        check_tokens(backbone, reads, writes)
+        rows, columns = grid_of(backbone, reads)
         self._per_image = rows * columns if first.kind == "patches" else 1
         self.d_in, self.d_out = first.width, last.width
         held = held_out_groups(population.groups, share=held_out, seed=seed, where=population.root)
@@ -242,7 +245,7 @@ class ImageSource:
     def _tokens(self, images: Sequence[PopulationImage]) -> TokenBatch:
         """Returns all tokens of some images, on the CPU, float32."""
         sides: list[list[Tensor]] = [[], []]
-        for _, pixels in prepared_batches(self._backbone, images, size=self._batch):
+        for _, pixels in prepared_batches(self._backbone, images, size=self._batch, device=self._device):
             taken = self._backbone.run(pixels, list(dict.fromkeys(self._hookpoints)))
             for side, name in zip(sides, self._hookpoints, strict=True):
                 side.append(taken[name].float().cpu().reshape(-1, taken[name].shape[-1]))

@@ -1,10 +1,17 @@
 """Says where tokens to learn from come from, and cuts them into batches in an order that each epoch draws anew."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from autointerp.images.threads import worker_threads
+from autointerp.transcoder.precision import is_cuda
+
+AHEAD = 2
+"""Batches that are made while one is learned from."""
 
 Side = Literal["both", "inputs", "targets"]
 """What a coder learns from: both for a transcoder; for an autoencoder the inputs or the targets alone."""
@@ -17,6 +24,26 @@ class TokenBatch(NamedTuple):
     """[tokens, d_in]: what the layer reads."""
     targets: Tensor
     """[tokens, d_out]: what it writes; the same tensor for an autoencoder."""
+
+
+def ahead(made: Iterator[TokenBatch], n: int = AHEAD) -> Iterator[TokenBatch]:
+    """Yields the same batches, of which a thread makes the next `n` meanwhile."""
+    with worker_threads(1) as aside:
+        coming = deque(aside.submit(next, made, None) for _ in range(n))
+        while (batch := coming.popleft().result()) is not None:
+            coming.append(aside.submit(next, made, None))
+            yield batch
+
+
+def on_device(made: Iterator[TokenBatch], device: str) -> Iterator[TokenBatch]:
+    """Yields the same batches where they are learned from.
+
+    For a CUDA device a thread makes them ahead of time, and copies them from pinned memory, for which nobody waits.
+    """
+    if not is_cuda(device):
+        return made
+    pinned = (TokenBatch(*(t.pin_memory() for t in batch)) for batch in made)
+    return ahead(TokenBatch(*(t.to(device, non_blocking=True) for t in batch)) for batch in pinned)
 
 
 class TokenSource(Protocol):

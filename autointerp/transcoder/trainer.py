@@ -22,8 +22,9 @@ from autointerp.transcoder.coder import ForwardOutput, SparseCoder
 from autointerp.transcoder.files import is_none, written
 from autointerp.transcoder.fitting import fit
 from autointerp.transcoder.losses import LOSSES, l0, nested_fvu
+from autointerp.transcoder.precision import products_in, used_precision
 from autointerp.transcoder.settings import CoderConfig, CoderForm, StoredConfig, TrainSettings
-from autointerp.transcoder.tokens import TokenBatch, TokenSource
+from autointerp.transcoder.tokens import TokenBatch, TokenSource, on_device
 
 FORMAT = "autointerp-checkpoint/1"
 
@@ -208,10 +209,32 @@ def train(
         KeyboardInterrupt: it was to end; it names the option that goes on from the checkpoint.
         SettingsError: the device, the checkpoint or the source cannot be used, or the loss is no longer finite.
     """
-    state = _begun(config, source, settings, checkpoint, classifier)
+    with products_in(used_precision(settings.precision, settings.device)):
+        return _trained(
+            _begun(config, source, settings, checkpoint, classifier),
+            source,
+            settings,
+            checkpoint=checkpoint,
+            classifier=classifier,
+            progress=progress,
+            stopping=stopping,
+        )
+
+
+def _trained(
+    state: TrainingState,
+    source: TokenSource,
+    settings: TrainSettings,
+    *,
+    checkpoint: Path | None,
+    classifier: ClassifierRef | None,
+    progress: Callable[[Report], None],
+    stopping: Callable[[], bool],
+) -> SparseCoder:
     began, first = time.monotonic(), state.step
     state.coder.train()
-    for batch in islice(source.batches(settings.batch, first), settings.steps - first):
+    left = islice(source.batches(settings.batch, first), settings.steps - first)
+    for batch in on_device(left, settings.device):
         out, losses = learn(state, batch, settings)
         if state.step % settings.report_every == 0 or state.step == settings.steps:
             progress(_report(state, out, losses, settings.steps, time.monotonic() - began, state.step - first))

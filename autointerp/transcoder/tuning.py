@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import PopulationImage
 from autointerp.statistics.rates import Bools, Ints
 from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.classifier import Classifier, Epoch, weight_of, weighted_loss
-from autointerp.transcoder.population import PopulationImage
 from autointerp.transcoder.settings import ClassifierSettings, TuningSettings
 from autointerp.transcoder.splits import Parts
 

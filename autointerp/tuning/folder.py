@@ -10,8 +10,8 @@ from pydantic import JsonValue, ValidationError
 
 from autointerp.errors import SettingsError
 from autointerp.record import Record
-from autointerp.runs.folder import DumpReference
 from autointerp.runs.index import FAILURE
+from autointerp.runs.info import DumpReference
 from autointerp.runs.jsonl import Appender, LineFile
 from autointerp.schema import FailureRecord
 

@@ -56,7 +56,7 @@ class Rewarder:
             return [Judged(0.0, None)] * len(replies)
         sample = self.scenes[feature].sample
         async with asyncio.TaskGroup() as tasks:
-            trials = [tasks.create_task(tried(t, sample, self.judge, self.gateway)) for t in different]
+            trials = [tasks.create_task(tried(t, sample.items, self.judge, self.gateway)) for t in different]
             grouping = tasks.create_task(self.meanings.clusters(different, self.gateway))
         told = grouping.result()
         if isinstance(told, Failure):

@@ -32,27 +32,34 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--quick", action="store_true", help="one population, 150 steps, the alike setting alone")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, help="train these alone; the rest is of table.json")
+    parser.add_argument("--ours", action="store_true", help="train ours alone; the others' figures are of table.json")
     parser.add_argument("--rounds", type=int, default=3, help="of timing; 0 for none")
     parser.add_argument("--write", action="store_true", help="write table.json and README.md")
     given = parser.parse_args()
     kinds = tuple(given.kinds or KINDS)
-    plans = [Plan(seed, IMAGES, STEPS, (DEFAULTS, ALIKE), kinds) for seed in range(given.seeds)]
+    plans = [Plan(seed, IMAGES, STEPS, (DEFAULTS, ALIKE), kinds, given.ours) for seed in range(given.seeds)]
     if given.quick:
-        plans = [Plan(0, 256, 150, (ALIKE,), kinds)]
+        plans = [Plan(0, 256, 150, (ALIKE,), kinds, given.ours)]
     began = time.monotonic()
     runs = _run(plans, given.jobs)
     measured_again = [kind for kind in KINDS if kind in kinds or kind in {BESIDE.get(k) for k in kinds}]
-    times = timed(0 if given.quick else given.rounds, measured_again)
-    if given.kinds and not given.quick:
-        kept = json.loads((HERE / "table.json").read_text())
-        runs += [Run.read(one) for one in kept["runs"] if one["kind"] not in kinds]
-        again = {one.kind for one in times}
-        times += [Timed(**one) for one in kept["times"] if one["kind"] not in again]
+    times = timed(0 if given.quick or given.ours else given.rounds, measured_again)
+    if (given.kinds or given.ours) and not given.quick:
+        runs, times = _beside_kept(runs, times)
     text = f"{table(runs, times)}\n\n{verdicts(runs, times)}"
     print(text)
     print(f"\n{len(runs)} coders, {time.monotonic() - began:.0f} s", file=sys.stderr)
     if given.write:
         _write(runs, times, text, len(plans))
+
+
+def _beside_kept(runs: list[Run], times: list[Timed]) -> tuple[list[Run], list[Timed]]:
+    """Adds what table.json has of coders that were not trained again, in the order of a whole run."""
+    kept = json.loads((HERE / "table.json").read_text())
+    again = {(one.kind, one.trainer) for one in runs}
+    others = [Run.read(one) for one in kept["runs"] if (one["kind"], one["trainer"]) not in again]
+    timed_again = {one.kind for one in times}
+    return runs + others, times + [Timed(**one) for one in kept["times"] if one["kind"] not in timed_again]
 
 
 def _run(plans: list[Plan], jobs: int) -> list[Run]:

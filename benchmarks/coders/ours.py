@@ -1,4 +1,4 @@
-"""Trains a coder with this package, by its defaults."""
+"""Trains a coder with this package, by its defaults or with decoder rows whose norms are learned."""
 
 import torch
 from torch import Tensor
@@ -19,9 +19,9 @@ FIT = 16_384
 """Tokens that means, scales and the map are fitted on."""
 
 
-def config_of(task: Task, channels: int) -> CoderConfig:
-    """What is trained: the defaults in all but kind, sizes and k."""
-    return CoderConfig(
+def config_of(task: Task, channels: int, **how: object) -> CoderConfig:
+    """What is trained: the defaults in all but kind, sizes and k, and what is given."""
+    form = CoderConfig(
         d_in=channels,
         d_out=channels,
         kind="transcoder" if task.kind.endswith("transcoder") else "sae",
@@ -29,13 +29,19 @@ def config_of(task: Task, channels: int) -> CoderConfig:
         k=task.k,
         sparsity=SPARSITY.get(task.kind, "batchtopk"),
     )
+    return form.model_copy(update=how)
 
 
-def ours(task: Task, stream: Stream) -> Coder:
+def free(task: Task, stream: Stream) -> Coder:
+    """Trains with `--decoder-rows free`."""
+    return ours(task, stream, decoder_rows="free")
+
+
+def ours(task: Task, stream: Stream, **form: object) -> Coder:
     """Trains by `autointerp.transcoder.trainer.train`."""
     how = {} if task.rate is None else {"rate": task.rate}
     settings = TrainSettings(steps=task.steps, batch=task.batch, seed=task.seed, fit_tokens=FIT, **how)
-    return readable(train(config_of(task, stream.channels), stream, settings))
+    return readable(train(config_of(task, stream.channels, **form), stream, settings))
 
 
 def readable(coder: SparseCoder) -> Coder:

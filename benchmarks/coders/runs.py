@@ -8,7 +8,7 @@ from torch import Tensor
 
 from benchmarks.coders.measures import Measured, measured
 from benchmarks.coders.opening import opened
-from benchmarks.coders.ours import ours
+from benchmarks.coders.ours import free, ours
 from benchmarks.coders.peers import PEERS, Task, Training
 from benchmarks.coders.world import Stream, World
 
@@ -17,8 +17,8 @@ KINDS = ("topk", "batchtopk", "matryoshka", "prefix-topk", "transcoder", "matryo
 WIDTHS = (32, 96, 256)
 K = 5
 BATCH = 256
-DEFAULTS, ALIKE = "defaults", "alike"
-"""A library by its own settings, or with the rate and the schedule that ours has."""
+DEFAULTS, ALIKE, FREE = "defaults", "alike", "`--decoder-rows free`"
+"""A library by its own settings, or with the rate and the schedule that ours has; ours also with free rows."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Plan:
     steps: int
     settings: tuple[str, ...]
     kinds: tuple[str, ...] = KINDS
+    ours_alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,17 @@ def run(plan: Plan) -> list[Run]:
     opened()
     world = World(plan.seed, plan.images, plan.images // 4)
     order = world.stream(plan.steps, BATCH)
-    return [_trained(plan, world, order, kind, rival) for kind in plan.kinds for rival in rivals(kind, plan.settings)]
+    settings = () if plan.ours_alone else plan.settings
+    return [_trained(plan, world, order, kind, rival) for kind in plan.kinds for rival in rivals(kind, settings)]
 
 
 def rivals(kind: str, settings: tuple[str, ...]) -> list[tuple[str, str, Training]]:
     """Every library that has such a coder. Of a top-k of each prefix, and of nested transcoders, only ours has one."""
-    peers = PEERS.get(kind, {})
-    return [(OURS, DEFAULTS, ours), *((name, one, train) for name, train in peers.items() for one in settings)]
+    own: list[tuple[str, str, Training]] = [(OURS, DEFAULTS, ours)]
+    if not kind.endswith("transcoder"):
+        # Those of transcoders are free by default.
+        own.append((OURS, FREE, free))
+    return [*own, *((name, one, train) for name, train in PEERS.get(kind, {}).items() for one in settings)]
 
 
 def ours_rate() -> float:

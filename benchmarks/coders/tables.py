@@ -6,7 +6,7 @@ from statistics import mean, median, stdev
 
 from scipy.stats import t as student
 
-from benchmarks.coders.runs import DEFAULTS, KINDS, OURS, WIDTHS, Run
+from benchmarks.coders.runs import DEFAULTS, FREE, KINDS, OURS, WIDTHS, Run
 from benchmarks.coders.speed import Timed, ratios
 
 NAMES = {
@@ -29,6 +29,8 @@ COLUMNS: dict[str, tuple[Callable[[Run], float], bool]] = {
 """Figures of a run, and whether more is better."""
 BESIDE = {"prefix-topk": "topk", "matryoshka-transcoder": "transcoder"}
 """Beside the peers of which kind a coder's time stands where no other library has its kind."""
+UNLEARNED = ("dead", "absorption")
+"""Columns in which a coder that hardly learned is good: rivals count that leave at most twice the FVU of the best."""
 NESTED = ("matryoshka", "prefix-topk", "matryoshka-transcoder")
 
 
@@ -44,7 +46,7 @@ def _table(runs: Sequence[Run], kind: str, times: Sequence[Timed]) -> str:
     taken = ratios(times, kind, BESIDE.get(kind, kind))
     for library, setting in rivals:
         own = _of(runs, library, setting)
-        name = library if library == OURS else f"{library}, {setting}"
+        name = library if (library, setting) == (OURS, DEFAULTS) else f"{library}, {setting}"
         cells = [_stated([take(r) for r in own]) for take, _ in COLUMNS.values()]
         cells.append(f"{mean(r.measured.l0 for r in own):.2f}")
         cells.append(f"{median(taken[library]):.2f}" if library in taken else "–")
@@ -64,19 +66,28 @@ def verdicts(runs: Sequence[Run], times: Sequence[Timed]) -> str:
         own = [r for r in runs if r.kind == kind]
         if len({r.trainer for r in own}) < 2:
             continue
-        skipped = () if kind in NESTED else tuple(f"FVU {w}" for w in WIDTHS[:-1])
-        told = [_told(name, own, *what) for name, what in COLUMNS.items() if name not in skipped]
-        if taken := ratios(times, kind, kind):
-            ratio = median(taken[OURS])
-            told.append((ratio <= 1.0, f"time {ratio:.2f} of the fastest"))
-        met, missed = ([text for ok, text in told if ok is which] for which in (True, False))
-        lines.append(f"- {NAMES[kind]}: no worse in {len(met)} of {len(told)}.{_list(' **Missed**', missed)}")
+        for setting in dict.fromkeys(r.setting for r in own if r.trainer == OURS):
+            lines.append(_verdict(own, kind, setting, times))
     return "\n".join(lines)
 
 
-def _told(name: str, runs: Sequence[Run], take: Callable[[Run], float], more: bool) -> tuple[bool, str]:
-    ours = {r.seed: take(r) for r in _of(runs, OURS, DEFAULTS)}
+def _verdict(runs: Sequence[Run], kind: str, setting: str, times: Sequence[Timed]) -> str:
+    skipped = () if kind in NESTED else tuple(f"FVU {w}" for w in WIDTHS[:-1])
+    told = [_told(name, runs, setting, *what) for name, what in COLUMNS.items() if name not in skipped]
+    if taken := ratios(times, kind, kind):
+        ratio = median(taken[OURS])
+        told.append((ratio <= 1.0, f"time {ratio:.2f} of the fastest"))
+    met, missed = ([text for ok, text in told if ok is which] for which in (True, False))
+    name = NAMES[kind] + (f", {FREE}" if setting == FREE else "")
+    return f"- {name}: no worse in {len(met)} of {len(told)}.{_list(' **Missed**', missed)}"
+
+
+def _told(name: str, runs: Sequence[Run], setting: str, take: Callable[[Run], float], more: bool) -> tuple[bool, str]:
+    ours = {r.seed: take(r) for r in _of(runs, OURS, setting)}
     rivals = {(r.trainer, r.setting) for r in runs if r.trainer != OURS}
+    if name in UNLEARNED:
+        left = {rival: mean(r.measured.fvu[-1] for r in _of(runs, *rival)) for rival in rivals}
+        rivals = {rival for rival in rivals if left[rival] <= 2 * min(left.values())}
     sign = 1 if more else -1
     best = max(sorted(rivals), key=lambda rival: sign * mean(take(r) for r in _of(runs, *rival)))
     theirs = {r.seed: take(r) for r in _of(runs, *best)}

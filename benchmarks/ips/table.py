@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from benchmarks.figures import put_tables
 from benchmarks.ips.figures import Estimate, Experiment, Findings, Row, best
 
 HERE = Path(__file__).parent
 JSON = HERE / "table.json"
 PAGE = HERE.parent.parent / "docs/ips-reproduction.md"
-MARKS = ("<!-- ips: {} -->", "<!-- /ips: {} -->")
 ENTROPY = "GRPO + entropy"
 AFTER = "weights after normalisation"
 SIZES = (4, 8, 16, 32, 64)
@@ -34,13 +34,7 @@ def tables(found: Findings) -> dict[str, str]:
 
 def put() -> None:
     """Replaces what stands between the page's marks."""
-    page = PAGE.read_text()
-    for name, text in tables(read()).items():
-        first, last = (mark.format(name) for mark in MARKS)
-        before, _, rest = page.partition(first)
-        _, _, after = rest.partition(last)
-        page = f"{before}{first}\n\n{text}\n\n{last}{after}"
-    PAGE.write_text(page)
+    put_tables(PAGE, tables(read()), "ips")
 
 
 def identities(found: Experiment) -> str:

@@ -16,7 +16,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-from trl.trainer.grpo_config import GRPOConfig
+
+from autointerp.ips import IPSGRPOConfig
 
 constants.HF_HUB_DISABLE_TELEMETRY = True  # else TRL reports each trainer that is made to Hugging Face
 SIDE, PATCH = 8, 4
@@ -94,7 +95,7 @@ def image_policy(words: PreTrainedTokenizerFast, seed: int) -> tuple[LlavaForCon
     return LlavaForConditionalGeneration(config), processor
 
 
-def cpu_options(folder: Path, **changes: object) -> GRPOConfig:
+def cpu_options(folder: Path, **changes: object) -> IPSGRPOConfig:
     """TRL's options for a tiny policy on a CPU: no reduced precision, no checkpointing, nothing reported or saved.
 
     Args:
@@ -116,4 +117,4 @@ def cpu_options(folder: Path, **changes: object) -> GRPOConfig:
         "max_completion_length": 2,
         "shuffle_dataset": False,
     }
-    return GRPOConfig(**(given | changes))  # pyright: ignore[reportArgumentType]
+    return IPSGRPOConfig(**(given | changes))  # pyright: ignore[reportArgumentType]

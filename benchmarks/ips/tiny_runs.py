@@ -20,7 +20,7 @@ from transformers import (
     TrainerState,
 )
 
-from autointerp.ips.trainer import IPSGRPOTrainer
+from autointerp.ips import IPSGRPOTrainer
 from benchmarks.ips.tiny import cpu_options
 
 
@@ -162,7 +162,8 @@ def train(
     rows = [{**scene.columns, "scene": i} for i, scene in enumerate(scenes)] * 64
     noted = Shares(model, scenes, every=5)
     with TemporaryDirectory() as folder:
-        args = cpu_options(Path(folder), entropy_coef=method.entropy, num_generations=method.group, **options)
+        given = {"entropy_coef": method.entropy, "num_generations": method.group, "ips_alpha": method.alpha}
+        args = cpu_options(Path(folder), **given, **options)
         trainer = IPSGRPOTrainer(
             model,
             reward,
@@ -171,7 +172,6 @@ def train(
             processing_class=processing,
             callbacks=[noted],
             outcome_fn=outcomes,
-            alpha=method.alpha,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()

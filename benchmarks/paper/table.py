@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from autointerp.transcoder.evaluation import Estimate
+from benchmarks.figures import put_tables
 from benchmarks.paper.figures import Figure, Figures, Row
 from benchmarks.paper.stages import LEAST_ACTIVE
 
 HERE = Path(__file__).parent
 JSON = HERE / "table.json"
 PAGE = HERE.parent.parent / "docs/reproduce.md"
-MARKS = ("<!-- paper: {} -->", "<!-- /paper: {} -->")
 NAMES = {
     "matryoshka-transcoder": "Matryoshka transcoder",
     "topk-transcoder": "TopK transcoder",
@@ -50,13 +50,7 @@ def tables(figures: Figures) -> dict[str, str]:
 
 def put() -> None:
     """Replaces what stands between the page's marks."""
-    page = PAGE.read_text()
-    for name, text in tables(Figures.model_validate_json(JSON.read_text())).items():
-        first, last = (mark.format(name) for mark in MARKS)
-        before, _, rest = page.partition(first)
-        _, _, after = rest.partition(last)
-        page = f"{before}{first}\n\n{text}\n\n{last}{after}"
-    PAGE.write_text(page)
+    put_tables(PAGE, tables(Figures.model_validate_json(JSON.read_text())), "paper")
 
 
 def _markdown(head: Sequence[str], rows: Sequence[Row], cells: Callable[[Row], Sequence[str]]) -> str:

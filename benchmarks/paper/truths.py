@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from autointerp.populations.images import read_population
 from autointerp.record import Record
 from autointerp.transcoder.backbones.registry import load_backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.evaluation import Estimate, Images, area
 from autointerp.transcoder.harvest.encode import Peaks, entries_of, peaks_of
 from autointerp.transcoder.harvest.source import backbone_name, load_sources, stored_coders
-from autointerp.transcoder.population import read_population
 from benchmarks.paper.population import DISTORTED, Image
 from benchmarks.paper.scenes import KINDS, PAIRS
 

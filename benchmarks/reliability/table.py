@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from benchmarks.figures import put_tables
 from benchmarks.reliability.faults import FAULTS
 from benchmarks.reliability.kills import Struck
 from benchmarks.reliability.matrix import MODES, RATES, Cell
@@ -13,7 +14,6 @@ JSON = Path(__file__).parent / "table.json"
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 Facts = dict[str, int | dict[str, int]]
 """`features`, `seed`, and `seconds` of processor time by mode."""
-MARKS = ("<!-- reliability: {} -->", "<!-- /reliability: {} -->")
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,7 @@ def strikes(struck: Sequence[Struck]) -> str:
 
 def put() -> None:
     """Replaces what stands between the page's marks."""
-    page = PAGE.read_text()
-    for name, text in tables().items():
-        first, last = (mark.format(name) for mark in MARKS)
-        before, _, rest = page.partition(first)
-        _, _, after = rest.partition(last)
-        page = f"{before}{first}\n\n{text}\n\n{last}{after}"
-    PAGE.write_text(page)
+    put_tables(PAGE, tables(), "reliability")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from benchmarks.figures import put_between
+
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs/scoring.md"
 JUDGES = ("perfect", "se .95 sp .98")
@@ -37,9 +39,7 @@ def brief() -> str:
 
 def put() -> None:
     """Replaces what stands between the page's marks."""
-    before, _, rest = PAGE.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{brief()}\n\n{MARKS[1]}{after}")
+    put_between(PAGE, brief(), MARKS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ that shares no code with ours: the linearised variance of a ratio of stratified 
 
 import argparse
 import asyncio
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from autointerp.scoring.sampling import Item, Pool, make_pool
 from autointerp.statistics.rates import Interval, f1_samples
 from autointerp.statistics.resampling import Columns, Draws, interval_of, resample
 from autointerp.synthetic.evidence import inclusion, systematic
+from benchmarks.figures import put_between
 from benchmarks.truth.features import RATES
 from benchmarks.truth.harvest import BANDS, LARGE, Size, explanation_of, image_rows
 from benchmarks.truth.judges import GOOD, PERFECT, Errs
@@ -262,10 +262,7 @@ def _share(flags: Sequence[bool]) -> float:
 
 def write(text: str, name: str = "coverage") -> None:
     """Puts tables between their marks in the page on scores."""
-    mark = rf"(<!-- {name} -->\n\n).*?(\n\n<!-- /{name} -->)"
-    page = PAGE.read_text()
-    assert re.search(mark, page, re.DOTALL), f"{PAGE} has no marks for the table"
-    PAGE.write_text(re.sub(mark, lambda m: m[1] + text + m[2], page, flags=re.DOTALL))
+    put_between(PAGE, text, (f"<!-- {name} -->", f"<!-- /{name} -->"))
 
 
 def main() -> None:

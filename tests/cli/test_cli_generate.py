@@ -10,7 +10,7 @@ from standin.commands import all_commands, run
 
 from autointerp.cli.main import COMMANDS, GROUPS
 from autointerp.commands.calibrate import Calibrate
-from autointerp.commands.explain import Explain
+from autointerp.commands.explain import Explain, explain
 from autointerp.errors import SettingsError
 from autointerp.jobs.batch.plan import RECORDS, read_plan, record
 from autointerp.options import Command, Leaf, Work, leaves
@@ -25,6 +25,10 @@ TEXTS: tuple[tuple[str, object], ...] = (
     ("0.75", 0.75),
     ("64,256", (64, 256)),
     ("1,2,3", (1, 2, 3)),
+    ("16x12", (16, 12)),
+    ("256:224", "256:224"),
+    ("2GB", "2GB"),
+    ("64x64", "64x64"),
 )
 """What is written for an option that takes text, and what the record then holds; the first that the option takes."""
 NUMBERS = (0.5, 0.25, 0.2, 2, 3, 5, 12, 24, 100, 200)
@@ -42,9 +46,13 @@ class Given(NamedTuple):
 
 def required(command: type[Command], leaf: Leaf | None = None) -> dict[str, object]:
     """What the command cannot do without, and what this option cannot."""
-    out: dict[str, object] = {o.key: f"given-{o.key}" for o in leaves(command) if o.required}
+    out: dict[str, object] = {
+        o.key: o.choices[0] if o.choices else f"given-{o.key}" for o in leaves(command) if o.required
+    }
     if leaf is not None and all(place.within is not None and not place.switch for place in leaf.targets):
-        out["candidates"] = 2
+        within = leaf.targets[0].within
+        switch = next(o for o in leaves(command) if any(p.switch and p.within == within for p in o.targets))
+        out[switch.key] = 2 if switch.kind in (int, float) else "2"
     return out
 
 
@@ -200,30 +208,45 @@ def test_a_recorded_command_says_the_same_when_it_is_read(kind: str, tmp_path: P
 
 
 DIFFERENT = {
+    "--active-above": "harvest finds it; what other tools recorded fires above 0 with them",
     "--active": "tune judges every reply of every step, score each explanation once",
     "--reads": "harvest and train evaluate take the coders' hookpoint, and what learns has a usual one",
+    "--attribute": "harvest names one, mt finds it among its folders, and what learns has none unless it is said",
     "--backbone": "harvest takes the coders' model, and train transcoder a store unless a model is named",
     "--bands": "harvest keeps bands of activation; others show images out of them",
     "--batch": "images, tokens, features or a batch job",
     "--budget": "a batch job has the budget of the command that was recorded",
+    "--coder": "score and explain take the one that the dump names, view none",
     "--candidates": "explain samples several only when it is asked to, tune always",
+    "--checkpoint-every": "images for a harvest, steps for training",
     "--decay": "a weight decay for a head, the falling rate's share of the steps for a coder",
+    "--domain": "explain asks about one only where it is told to, benchmark make needs its categories",
     "--features": "numbers of features; for train classifier the folder of the backbone's vectors",
     "--held-out": "features for tune, groups of images for a coder",
     "--hookpoint": "imported features may have any; a head has a usual one",
+    "--images": "one population, several generators, or what a pack is measured on besides the dump's pool",
+    "--judge": "compare sets judges beside each other, export writes all of them, others show the first",
+    "--level": "a rate of false discoveries, or the group of a Matryoshka dictionary that mt wrote",
     "--max-tokens": "tune samples the short replies that it trains",
     "--model": "who explains, who judges, or whose features are imported",
+    "--n-latents": "most tools say it, and a folder of images does not",
     "--out": "each command writes another file",
+    "--precision": "harvest goes by the device, of which training does not depend unless it is asked to",
+    "--pictures": "how many of each feature export shows; whether cache prune removes decoded ones",
+    "--population": "files with every activation mostly say how many images were run, others do not",
     "--rate": "that of a coder falls with its width",
     "--rendering": "a judge sees no marks",
+    "--run": "the cache is asked about any number of runs, others write one",
+    "--same-meaning": "for explain a judge decides on borderline pairs, for benchmark make nobody does",
     "--scorers": "compare takes those that both runs have",
-    "--shard": "a piece of the features, or the images between two checkpoints",
     "--side": "pixels, fewer for a judge; for an sae the side of the layer",
     "--silent-below": "a contrast must not be what nearly fires; a score counts all that does not fire",
     "--silent": "harvest keeps images that score draws from; tune judges every reply of every step",
     "--steps": "a step of tune takes minutes, one of a coder milliseconds",
+    "--store": "mt's folders hold copies of the images, others lead to where they are",
     "--temperature": "tune needs replies that differ",
     "--top": "harvest keeps images that others show some of",
+    "--widths": "train transcoder makes the prefixes; an importer is told of them",
 }
 """Options that do not have the same default in all commands, and why."""
 
@@ -256,6 +279,17 @@ def test_a_record_given_as_text_takes_options_too():
     settings = Calibrate.given({"model": "judge", "seed": 3, "detail": "low"})
 
     assert (settings.model.model, settings.model.seed, settings.model.detail) == ("judge", 3, "low")
+
+
+def test_a_keyword_that_is_none_is_as_one_that_is_not_given(monkeypatch: pytest.MonkeyPatch):
+    handed: list[dict[str, object]] = []
+    monkeypatch.setattr(Work, "run", lambda self, settings, **handed_on: handed.append(handed_on))
+    progress = object()
+
+    explain("d", "r", model="m", progress=None, outbox=None)
+    explain("d", "r", model="m", progress=progress, outbox=None)
+
+    assert handed == [{}, {"progress": progress}]
 
 
 def test_an_option_that_means_nothing_alone_says_what_it_needs():

@@ -190,7 +190,7 @@ def test_the_environment_names_the_file_too(tmp_path: Path, monkeypatch: pytest.
         ("[explian]\ntop = 3\n", "[explian] is no command; there is demo"),
         ("top = 3\n", "[top] is no command"),
         ("[explain]\ntpo = 3\n", "[explain] has no option 'tpo'"),
-        ("[import]\nseed = 3\n", "[import.seed] is no command; there is folder"),
+        ("[import]\nseed = 3\n", "[import.seed] is no command; there is "),
         ("[import.folder]\ntpo = 3\n", "[import.folder] has no option 'tpo'"),
         ("[explain\n", "autointerp.toml: "),
     ],

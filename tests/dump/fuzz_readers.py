@@ -23,8 +23,8 @@ from autointerp.dump.validate import validate
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import AutointerpError
 from autointerp.images.decode import decode
+from autointerp.populations.opening import open_population
 from autointerp.schema import Box, Exemplar, FeatureRow
-from autointerp.transcoder.population import listed_in_csv
 
 SPECIAL = (0, 1, 63, 127, 128, 255, 34, 44, 91, 123)
 """Bytes that mean something in these formats."""
@@ -89,7 +89,7 @@ def read_source(folder: Path, changed: Path) -> None:
 
 def read_labels(folder: Path, changed: Path) -> None:
     """The table of labels."""
-    listed_in_csv(folder / "src", folder / "labels.csv")
+    open_population(folder / "src", labels=folder / "labels.csv")
 
 
 READERS: dict[str, tuple[str, Callable[[Path, Path], object]]] = {

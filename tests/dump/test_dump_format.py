@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.dump.format import DumpInfo, load_info
+from autointerp.dump.format import DumpInfo, TopOnly, load_info
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError
 
@@ -117,6 +117,42 @@ def test_density_is_a_share_of_the_images_that_were_run_as_far_as_they_are_known
 
     assert (info.density_of(3), unknown.density_of(3)) == (0.3, None)
     assert info.model_copy(update={"n_images": 0}).density_of(0) == 0.0
+
+
+def test_where_a_list_is_full_and_nobody_counted_the_density_is_unknown(info: DumpInfo) -> None:
+    full = info.model_copy(update={"top_only": TopOnly(k=4, n_full=2, counted=False)})
+    counted = info.model_copy(update={"top_only": TopOnly(k=4, n_full=2, counted=True)})
+
+    assert [full.density_of(n) for n in (3, 4)] == [0.3, None]
+    assert [counted.density_of(n) for n in (3, 4, 6)] == [0.3, 0.4, 0.6]
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        (
+            {"counted": True},
+            "only the stratum top is covered: of 2 features the source keeps the 4 strongest images at most; scores "
+            "say nothing of the others that fire, and detection leaves them unscored, since which images are silent is "
+            "unknown",
+        ),
+        (
+            {"counted": False, "assumed_silent": True, "n_full": 1},
+            "only the stratum top is covered: of 1 feature the source keeps the 4 strongest images at most; scores say "
+            "nothing of others that fire, whose number is unknown, and some of these may count as silent here",
+        ),
+        (
+            {"counted": True, "drawn": True},
+            "of 2 features the source keeps 4 images at most, drawn from all that fire; scores say nothing of the "
+            "others that fire, and detection leaves them unscored, since which images are silent is unknown",
+        ),
+    ],
+)
+def test_a_dump_of_top_lists_says_what_it_does_not_cover_in_one_sentence(
+    info: DumpInfo, said: dict[str, bool], note: str
+) -> None:
+    assert info.notes == ()
+    assert info.model_copy(update={"top_only": TopOnly(**({"k": 4, "n_full": 2} | said))}).notes == (note,)
 
 
 def test_a_feature_belongs_to_the_smallest_prefix_that_holds_it(info: DumpInfo) -> None:

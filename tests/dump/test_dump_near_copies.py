@@ -1,6 +1,8 @@
 """Near-duplicates of a dump that states none are found by how its images look, and remembered."""
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from autointerp.dump.near_copies import FILE, NearCopies
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.images import near_duplicates
+from autointerp.schema import ImageRow
 from autointerp.synthetic.drawing import draw
 from autointerp.synthetic.scenes import draw_scenes
 
@@ -149,3 +152,31 @@ def test_each_image_is_decoded_once(tmp_path: Path, info: DumpInfo, monkeypatch:
     groups(NearCopies(dump, None), dump, (0, 1, 2, 3))
 
     assert len(seen) == 4
+
+
+def test_features_that_are_asked_for_at_once_look_at_each_image_once(
+    tmp_path: Path, info: DumpInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump = written(tmp_path / "d", info)
+    looked: list[int] = []
+    other_asks = threading.Event()
+    look = NearCopies._look
+
+    def watched(self: NearCopies, row: ImageRow) -> near_duplicates.Look | None:
+        looked.append(row.image)
+        assert other_asks.wait(10)
+        return look(self, row)
+
+    monkeypatch.setattr(NearCopies, "_look", watched)
+    copies = NearCopies(dump, None)
+
+    def second() -> dict[int, str | None]:
+        other_asks.set()
+        return groups(copies, dump)
+
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(groups, copies, dump)
+        two = pool.submit(second)
+    assert one.result() == two.result()
+    # The broken one is tried by both.
+    assert sorted(looked) == [0, 1, 2, 3, 10, 11, 20, 20]

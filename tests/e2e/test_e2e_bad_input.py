@@ -25,7 +25,7 @@ EXPLAIN = [
     (("--features", ""), "--features '': no feature is named; write all for every feature"),
     (("--width", "7"), "--width 7: the dump has no such nested prefix; choose one of 8, 16"),
     (("--domain", "nope"), "--domain nope: no such domain; there is physical-plausibility"),
-    (("--rendering", "zoom"), "--rendering 'zoom': input should be 'crop', 'outline', 'mask' or 'full'"),
+    (("--rendering", "zoom"), "--rendering 'zoom': input should be 'crop', 'outline', 'mask', 'full' or 'auto'"),
     (("--levels", "x"), "--levels 'x': input should be 'words', 'numbers' or 'none'"),
     (("--shown", "x"), "--shown 'x': input should be 'drawn' or 'highest'"),
     (("--top", "0", "--bands", "0"), "--top 0 with --bands 0: no active image would be shown; raise one of them"),
@@ -260,8 +260,9 @@ def test_feature_with_three_held_out_images_is_unscored_with_the_reason(
     assert result.code == 0
     assert len(seer.calls) == asked
     reasons = [s.reason for s in scores(here / "run").values() if isinstance(s, Unscored)]
-    remedy = "show fewer (explain --top, --bands) or harvest more (harvest --top, --per-band)"
+    remedy = "show fewer (explain --no-refill with a lower --top) or harvest more (harvest --top, --per-band)"
     assert reasons == [f"3 held-out active images, 5 are needed; {remedy}"] * 2
+    assert f"2 features are not scored by accuracy, detection: {reasons[0]}" in result.out.splitlines()
 
 
 def test_file_in_the_way_of_run_cache_or_report_is_one_line(explain: Command, done: Done, here: Path):

@@ -14,7 +14,7 @@ from standin.planted import FEATURES, Population, plant
 from standin.records import scores
 from standin.server import StandIn
 
-KNOWN = "detection, choice, naming, relevance, accuracy, localisation, intruder, embedding"
+KNOWN = "detection, choice, naming, relevance, accuracy, localisation, intruder, embedding, causal, generation"
 
 
 @contextmanager
@@ -90,11 +90,6 @@ def test_settings_of_an_attempt_that_explained_nothing_bind_nobody(seer: StandIn
         ),
         (("--layout", "x"), "--layout 'x': input should be 'sheet' or 'separate'"),
         (("--features", "99"), "features 99 do not exist: this dump has 0 to 15"),
-        (
-            ("--per-call", "3"),
-            "run: this run's score setting --per-call is 12, not 3; use the same, "
-            "or score a copy of the folder from which you removed scores.jsonl",
-        ),
         (("--dump", "gone"), "gone: not a dump, it has no dump.json; give a folder such as `autointerp import` writes"),
     ],
 )

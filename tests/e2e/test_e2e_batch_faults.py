@@ -209,7 +209,7 @@ def test_a_reply_that_is_lost_once_is_asked_for_again_and_nothing_is_sent_twice(
 
     assert result.code == 0, result.err
     # A wait of half a second is that of a first repeat; a connection that was kept may be gone besides.
-    assert set(waits) == {0.5}
+    assert {0.5} <= set(waits) <= {0.5, 1.0}
     assert [name for name in server.uploads if name.startswith("file-")] == ["file-1"]
     assert len(server.questions) == len(set(server.questions)) == 4
     assert sorted(explanations(recorded)) == [0, 1, 2, 3]

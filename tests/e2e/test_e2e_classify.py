@@ -2,6 +2,7 @@
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,17 @@ def test_new_images_get_probabilities_and_folders_their_means(world: Path):
     assert a["low"] <= a["probability"] <= a["high"]
     assert (found["all"]["n_images"], found["all"]["above_half"]) == (10, pytest.approx(0.3))
     assert line["n"] == 9
+
+
+def test_images_in_a_zip_get_the_lines_of_those_in_its_folder(world: Path):
+    with zipfile.ZipFile("new.zip", "w") as archive:
+        for file in sorted(Path("new").rglob("*.png")):
+            archive.write(file)
+
+    for source, out in (("new", "folder.csv"), ("new.zip", "zip.csv")):
+        assert run("classify", source, "--classifier", "classifier", "--out", out).code == 0
+
+    assert Path("zip.csv").read_text() == Path("folder.csv").read_text()
 
 
 def test_a_column_of_a_table_says_which_images_belong_together(world: Path):

@@ -14,7 +14,8 @@ from standin.server import StandIn
 from autointerp.commands.compare import compare
 from autointerp.commands.score import score
 from autointerp.jobs.adopt import adopt
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage
+from autointerp.runs.folder import RunWriter
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo, ScoreStage
 from autointerp.schema import Scored, Unscored, Verdict
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
@@ -242,7 +243,7 @@ def broken(here: Path) -> None:
     ("prepare", "args", "line"),
     [
         (two, ("a", "c"), "c: no run.json here; name a folder that `autointerp explain --run` made"),
-        (two, ("a", "a"), "a: the same run twice; name two runs"),
+        (two, ("a", "a"), "a: the same run twice; name two runs, or two judges of it with --judge"),
         (two, ("a", "b", "--scorers", "naming"), "--scorers naming: not in both runs; they have detection"),
         (two, ("a", "b", "--scorers", ","), "--scorers: no scorer is named; both runs have detection"),
         (never_scored, ("a", "b"), "a: nothing is scored yet; `autointerp score a` does that"),

@@ -1,6 +1,7 @@
 """Other methods' descriptions, adopted as a run and scored as our own explanations are."""
 
 import hashlib
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -171,3 +172,23 @@ def test_the_command_adopts_and_scores_in_one_go_and_again_does_neither(planted:
 def done_run(done: Done, tmp_path: Path) -> Path:
     """A copy of the finished run."""
     return Path(shutil.copytree(done.run, tmp_path / "done"))
+
+
+def test_the_file_of_another_tool_is_scored_as_its_texts_are(planted: Population, seer: StandIn, tmp_path: Path):
+    said = [(0, "red circle"), (1, "blue square"), (2, "blue square"), (13, "dog")]
+    lines = [{"feature_num": str(n), "explanation": f"Commonality: {text}", "num_samples": 8} for n, text in said]
+    file = tmp_path / "transcoders_feature_analysis.jsonl"
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    judge = ModelSettings(model="seer", base_url=seer.url)
+    result = score(planted.folder, explanations=file, new_run=tmp_path / "run", judge=judge)
+
+    found = f1(tmp_path / "run")
+    assert (found[0], found[1]) == (1.0, 1.0)
+    assert found[2] < 0.2
+    assert explanations(tmp_path / "run")[0].text == "red circle"
+    assert result.notes[1:3] == [
+        "which images matryoshka-transcoders looked at is not known, so none could be held out: its scores may be too "
+        "high",
+        "passed over: 1 described but not in the dump",
+    ]

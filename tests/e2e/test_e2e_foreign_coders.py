@@ -21,7 +21,7 @@ SIGNS = torch.cat([torch.eye(3), -torch.eye(3)])
 
 @pytest.fixture(autouse=True)
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("jobs.harvest", "jobs.train_evaluate", "transcoder.backbones.registry"):
+    for place in ("transcoder.harvest.network", "jobs.train_evaluate", "transcoder.backbones.registry"):
         monkeypatch.setattr(f"autointerp.{place}.load_backbone", layered)
 
 
@@ -122,6 +122,7 @@ def test_what_files_leave_open_is_said_while_the_harvest_runs(images: Path):
 
     assert done.code == 0
     assert "--coder mine: visaebench trains on standardised activations, and its files hold neither" in done.err
+    assert "mine: a coder of visaebench, reads layer.in of layered" in done.err.splitlines()
 
 
 def test_a_hostile_coder_ends_the_command_in_one_line(images: Path):

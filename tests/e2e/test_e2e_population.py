@@ -9,6 +9,8 @@ from standin.commands import Command, run
 from standin.planted import Population
 from standin.records import scores
 
+from autointerp.dump.reader import open_dump
+from autointerp.errors import typed
 from autointerp.schema import Scored
 
 NOTE = "the dump does not say how many images were run: densities are unknown"
@@ -83,3 +85,38 @@ def test_import_says_what_is_not_known_and_how_to_tell_it(planted: Population, h
     assert "if you know, give --population" in untold.out
     assert "population" not in told.out
     assert "  density     median 5.000%" in run("inspect", "b").out
+
+
+def test_of_a_source_with_only_a_top_list_scores_and_report_say_what_they_cannot_say(
+    planted: Population, explain: Command, score: Command, here: Path
+):
+    shutil.copytree(planted.folder, "dump")
+    with open_dump("dump") as opened:
+        top = {"k": opened.feature(0).row.n_active, "n_full": 1, "counted": False}
+    info = json.loads(Path("dump/dump.json").read_text()) | {"top_only": top}
+    Path("dump/dump.json").write_text(json.dumps(info))
+    explain("--features", "0", dump=Path("dump"))
+
+    scored = score("--scorers", "detection")
+    run("report", "run", "--out", "page.html")
+
+    (found,) = scores(here / "run", "detection").values()
+    assert isinstance(found, Scored)
+    assert (found.details["active_covered"], found.details["silent_covered"]) == (None, None)
+    note = "only the stratum top is covered: of 1 feature the source keeps the"
+    page = Path("page.html").read_text()
+    assert note in scored.out
+    assert f"O{note[1:]}" in page
+    assert "at least" in page
+    assert note in run("inspect", "dump").out
+
+
+def test_the_command_named_next_allows_images_outside_where_this_one_did(explain: Command, score: Command, here: Path):
+    allowed = explain("--features", "0", "--allow-outside").out, score("--scorers", "accuracy", "--allow-outside").out
+    plain = score("--scorers", "accuracy").out
+
+    assert [out.splitlines()[-1] for out in (*allowed, plain)] == [
+        f"next: autointerp score {typed(here / 'run')} --allow-outside",
+        f"next: autointerp report {typed(here / 'run')} --allow-outside",
+        f"next: autointerp report {typed(here / 'run')}",
+    ]

@@ -53,15 +53,20 @@ def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_run
         ),
         "batch_run": lambda: autointerp.batch_run("later"),
         "calibrate": lambda: autointerp.calibrate(model=model, out="c.json", calls=12, planted_sides=(64,)),
+        "cache_info": lambda: autointerp.cache_info(),
+        "cache_prune": lambda: autointerp.cache_prune(older=30, dry_run=True),
+        "cache_verify": lambda: autointerp.cache_verify(),
         "compare": lambda: autointerp.compare("run", shutil.copytree("run", "other")),
         "draw_feature": lambda: autointerp.draw_feature(dump, 0, "sheet.png"),
         "estimate": lambda: autointerp.estimate(dump, models=["seer"], features=[0]),
         "explain": lambda: autointerp.explain(dump, "run", **one),
+        "export": lambda: autointerp.export("run", to="csv"),
         "import_folder": lambda: autointerp.import_folder("pictures", "imported"),
         "inspect": lambda: autointerp.inspect(dump, check=True),
         "merge": lambda: autointerp.merge("run"),
         "open_dump": lambda: autointerp.open_dump(dump).close(),
         "open_run": lambda: autointerp.open_run("run").index(),
+        "prompts_copy": lambda: autointerp.prompts_copy("templates"),
         "report": lambda: autointerp.report("run"),
         "run_at": lambda: autointerp.run_at("run").__enter__(),
         "run_demo": lambda: autointerp.run_demo("demo", model=model, features=[94]),
@@ -80,7 +85,12 @@ def test_every_public_function_that_needs_no_model_of_its_own_works_inside_a_run
     functions = {n for n in autointerp.__all__ if callable(f := getattr(autointerp, n)) and not isinstance(f, type)}
     # Those train or run a network, and their tests below `tests/transcoder` and `tests/ips` ask for nothing.
     trains = {n for n in functions if n.startswith("train_")}
-    assert functions - calls.keys() == {"classify", "harvest", "tune"} | trains
+    # Those read what other tools wrote, and ask for nothing either.
+    reads = {n for n in functions if n.startswith("import_")} - {"import_folder"}
+    # `view` serves until it is told to end.
+    # Those need what the others make first, and a network; their tests are below `tests/generators`.
+    compares = {n for n in functions if n.startswith("benchmark_")}
+    assert functions - calls.keys() == {"classify", "harvest", "tune", "view"} | trains | reads | compares
 
 
 def test_two_processes_share_a_cache_and_an_endpoint(planted: Population, seer: StandIn, tmp_path: Path):

@@ -72,18 +72,23 @@ def test_a_kind_too_many_is_found_by_what_the_text_names(
         assert sum(v.weight for v in record.verdicts) == pytest.approx(300)
 
 
-def test_a_run_goes_on_with_its_guide_and_another_one_is_refused(
+def test_a_run_goes_on_with_its_guide_and_another_one_stands_beside_it(
     pooled: Population, seer: StandIn, embedder: Embeddings, tmp_path: Path
 ):
     scored(pooled, seer, tmp_path, *by_text(embedder))
     before = (tmp_path / "run" / "scores.jsonl").read_bytes()
     again = scored(pooled, seer, tmp_path, *by_text(embedder))
+    after = (tmp_path / "run" / "scores.jsonl").read_bytes()
     other = scored(pooled, seer, tmp_path)
 
-    assert (again.code, (tmp_path / "run" / "scores.jsonl").read_bytes()) == (0, before)
-    assert other.code == 2
-    assert "guide" in other.err
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["score"]["settings"]["guide"] == "text"
+    assert (again.code, after, other.code) == (0, before, 0)
+    both = (tmp_path / "run" / "scores.jsonl").read_bytes()
+    assert both.startswith(before)
+    assert both.count(b"\n") == 2 * before.count(b"\n")
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    (beside,) = told["more_scores"].values()
+    assert (told["score"]["settings"]["guide"], beside["settings"].get("guide")) != ("text", "text")
+    assert told["score"]["settings"]["guide"] == "text"
 
 
 def test_without_a_pool_the_run_says_so(planted: Population, seer: StandIn, embedder: Embeddings, tmp_path: Path):

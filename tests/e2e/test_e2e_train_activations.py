@@ -127,7 +127,8 @@ BAD = [
     (("--reads", "x"), "hookpoint 'x': layered has none of that name; it has early, layer.in, layer.out, pooled"),
     (
         ("--writes", "pooled"),
-        "--writes 'pooled': is pooled, and 'layer.in' is patches; a transcoder's two hookpoints have the same tokens",
+        "--writes 'pooled': is of the image, and 'layer.in' is of 4 x 4 patches; "
+        "a transcoder's two hookpoints have the same tokens",
     ),
     (
         ("--writes", "layer.in"),

@@ -11,7 +11,9 @@ from standin.commands import run, says
 from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Tap
 from autointerp.transcoder.classifier import load_classifier
 
 
@@ -68,7 +70,7 @@ def test_a_classifier_is_trained_measured_and_stored(images: Path):
     assert result.code == 0
     assert (
         f"passed over: {images}/broken.png: not an image that can be read "
-        + ("(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM, AVIF, JPEG2000); convert it\n")
+        + ("(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM, AVIF, JPEG2000 and others); convert it\n")
         in result.err
     )
     lines = result.out.splitlines()

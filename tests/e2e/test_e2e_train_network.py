@@ -27,7 +27,7 @@ FEW = ("--top", "3", "--bands", "2", "--per-band", "2", "--reservoir", "4", "--s
 
 @pytest.fixture(autouse=True)
 def seeing(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("jobs.train_evaluate", "jobs.harvest", "transcoder.backbones.registry"):
+    for place in ("jobs.train_evaluate", "transcoder.harvest.network", "transcoder.backbones.registry"):
         monkeypatch.setattr(f"autointerp.{place}.load_backbone", textured)
 
 

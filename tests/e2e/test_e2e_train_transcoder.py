@@ -147,7 +147,7 @@ BAD = [
     (("--k", "13"), "--k 13: must be at most the number of latents, 12"),
     (("--sparsity", "x"), "--sparsity 'x': input should be 'batchtopk', 'topk', 'prefix-topk' or 'band-topk'"),
     (("--rate", "0"), "--rate 0.0: input should be greater than 0"),
-    (("--precision", "x"), "--precision 'x': input should be 'float32' or 'bfloat16'"),
+    (("--precision", "x"), "--precision 'x': input should be 'float32', 'tf32' or 'bfloat16'"),
     (("--held-out", "1"), "--held-out 1.0: input should be less than 1"),
 ]
 

@@ -11,6 +11,7 @@ from standin.planted import FEATURES, Population
 from standin.records import scores
 from standin.server import StandIn
 
+from autointerp.runs.folder import open_run
 from autointerp.schema import Scored, Usage
 from autointerp.scoring.calibration import Calibration, Share, save_calibration
 
@@ -218,7 +219,7 @@ def test_a_calibration_on_fragments_corrects_no_score_of_whole_images(explain: C
     assert not any("corrected" in found.details for found in detections(tmp_path / "run").values())
 
 
-def test_another_calibration_is_refused_for_a_run_that_has_one(
+def test_scores_with_another_calibration_stand_beside_those_with_the_first(
     explain: Command, score: Command, tmp_path: Path, here: Path
 ):
     known_judge(tmp_path / "one.json", sensitivity=0.9, specificity=0.98)
@@ -228,9 +229,12 @@ def test_another_calibration_is_refused_for_a_run_that_has_one(
 
     said = score("--calibration", "two.json", "--scorers", "detection")
 
-    assert said.code == 2
-    assert "this run's score setting calibration is" in said.err
-    assert json.loads((tmp_path / "run" / "calibration.json").read_text())["sensitivity"] == 0.9
+    assert said.code == 0
+    name = next(iter(open_run(here / "run").info.more_scores))
+    kept = [json.loads((here / "run" / f"calibration{of}.json").read_text()) for of in ("", f"-{name}")]
+    assert [calibration["sensitivity"] for calibration in kept] == [0.9, 0.8]
+    run("report", here / "run", "--judge", f"seer@{name}")
+    assert "0.80, 95 % interval" in (here / "run" / "report.html").read_text("utf-8")
 
 
 def test_a_cheaper_model_may_screen_at_the_judge_s_server(explain: Command, score: Command, tmp_path: Path):

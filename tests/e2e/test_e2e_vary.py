@@ -12,7 +12,8 @@ from standin.server import StandIn
 from autointerp.commands.compare import Compare
 from autointerp.commands.compare import compare as compare_command
 from autointerp.jobs.compare_many import Comparisons
-from autointerp.jobs.vary import Varied, variations
+from autointerp.jobs.variations import variations
+from autointerp.jobs.vary import Varied
 from autointerp.runs.folder import open_run
 
 
@@ -140,7 +141,12 @@ def test_what_cannot_be_varied_is_one_line(
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (("a",), "name two runs at least, or a dump with --vary and --run"),
+        (("a",), "name two runs at least, one run that several judges scored, or a dump with --vary and --run"),
+        (("a", "b", "--out", "c"), "--out: is for two judges of one run; name that run alone, or leave it out"),
+        (("a", "b", "--judge", "j", "--judge", "k", "--judge", "l"), "--judge: 3 judges for 2 runs; name one for all, "
+         "or one for each run"),
+        (("a", "--judge", "j", "--vary", "top=4"), "--judge: the runs of --vary have one judge each, which "
+         "--judge-model names"),
         (("a", "b", "--top", "4"), "--top: it goes with --vary; two runs are compared as they are"),
         (("a", "b", "--vary", "top=4"), "--vary: name the dump alone, without a run"),
         (("a", "--vary", "top=4"), "--vary: name a folder for the runs with --run"),

@@ -6,7 +6,14 @@ import numpy as np
 from builders import exemplars, explanation, feature, image_rows, sampled
 from trial import ByImage, open_trial_door
 
-from autointerp.explanation.candidate_scores import Tried, choosing_sample, judging_settings, tried
+from autointerp.evidence import Shown
+from autointerp.explanation.candidate_scores import (
+    Tried,
+    choosing_sample,
+    further_images,
+    judging_settings,
+    tried,
+)
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.outcomes import CallError, Failure
 from autointerp.prompts import load_prompt
@@ -41,7 +48,7 @@ def ids(sample: Sample) -> list[int]:
 
 def judged(cache: Cache, client: ByImage) -> Tried | Failure:
     judge = Judge(ModelSettings(model="judge"), SETTINGS, load_prompt("judge", None))
-    return asyncio.run(tried("a star", chosen(), judge, open_trial_door(cache, client)))
+    return asyncio.run(tried("a star", chosen().items, judge, open_trial_door(cache, client)))
 
 
 def test_no_image_of_the_choice_was_shown_nor_is_a_near_duplicate_of_one():
@@ -73,6 +80,47 @@ def test_the_choice_takes_at_most_half_of_each_stratum():
 
     of = [i.exemplar.stratum for i in found.items]
     assert {name: of.count(name) for name in set(of)} == {"top": 8, "q2": 4, "guided": 3, "silent": 20}
+
+
+def test_further_images_are_others_that_are_kept_for_choosing_and_active_ones_that_were_shown():
+    """After 4 active and 4 silent images 8 and 2 more are wanted; after 12 and 24 only shown ones are left."""
+    few, usual = CandidateSettings(n_active=4, n_silent=4), PLAN
+    by_image = {e.image: e for e in ABOUT.exemplars}
+    shown = Shown(tuple(by_image[i] for i in SHOWN[:3]), (by_image[100],))
+    rows = image_rows(by_image)
+
+    def further(plan: CandidateSettings) -> list[int]:
+        settings = judging_settings(plan, seed=0, silent_below=0.5)
+        found = further_images(ABOUT, shown, rows, settings, chosen(plan=plan), grid=None, n_images=1000)
+        return [i.exemplar.image for i in found]
+
+    new, rest = further(few), further(usual)
+    everything = ids(chosen(plan=CandidateSettings(n_active=500, n_silent=500)))
+    assert {0, 1, 2} < set(new)
+    assert set(new) - {0, 1, 2} < set(everything) - set(ids(chosen(plan=few)))
+    assert [sum(by_image[i].silent == silent for i in new) for silent in (False, True)] == [4 + 3, 2]
+    assert sorted(rest) == [0, 1, 2]
+    assert further(few) == new
+
+
+def test_what_is_said_of_further_images_does_not_stand_for_the_population(cache: Cache):
+    """Twice the same images: the first time each has its weight, the second time the explainer saw two of them."""
+    judge = Judge(ModelSettings(model="judge"), SETTINGS, load_prompt("judge", None))
+    gateway, items = open_trial_door(cache, ByImage(lambda image: "yes")), chosen().items
+    seen = [i.exemplar.image for i in items[:2]]
+
+    async def twice() -> Tried | Failure:
+        first = await tried("a star", items, judge, gateway)
+        assert isinstance(first, Tried)
+        return await tried("a star", items, judge, gateway, first, seen)
+
+    said = asyncio.run(twice())
+
+    assert isinstance(said, Tried)
+    n = len(items)
+    assert said.fits.weight[:n].tolist() == [i.weight for i in items]
+    assert said.fits.weight[n:].tolist() == [0] * n
+    assert np.flatnonzero(said.fits.shown).tolist() == [n, n + 1]
 
 
 def test_nothing_is_scored_on_images_of_the_choice_nor_their_near_duplicates():

@@ -22,6 +22,11 @@ KINDS = {
     "j.avif": "AVIF",
     "k.jp2": "JPEG2000",
     "l.mpo": "MPO",
+    "m.dib": "DIB",
+    "n.dds": "DDS",
+    "o.pcx": "PCX",
+    "p.rgb": "SGI",
+    "q.tga": "TGA",
 }
 
 

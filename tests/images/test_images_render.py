@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from autointerp.images.alteration import Source, altered, erased
+from autointerp.images.decode import Decoded
 from autointerp.images.jpeg import image_of, pixels_of
 from autointerp.images.picture import OutlineStyle, Picture, Rendering, Tile
 from autointerp.images.render import (
@@ -26,7 +28,7 @@ from autointerp.images.render import (
     tile_shrink,
     tile_size,
 )
-from autointerp.schema import Box
+from autointerp.schema import Box, Erasure
 
 GREY = (120, 120, 120)
 
@@ -354,3 +356,18 @@ def test_the_cells_of_a_sheet_are_no_larger_than_its_largest_tile_and_never_too_
     assert snug_side([small, large], 224) == 224
     assert snug_side([small], 224) == 112
     assert snug_side([small], 32) == 32
+
+
+@pytest.mark.parametrize("how", ["mean", "blur"])
+def test_a_tile_without_its_region_has_the_pixels_that_the_network_was_shown(how: Erasure):
+    y, x = np.mgrid[0:60, 0:80]
+    pixels = np.stack([3 * x, 4 * y, x + y], axis=-1).astype(np.uint8)
+    source, box = Image.fromarray(pixels, "RGB"), Box(20, 10, 50, 40)
+    without = replace(tile((80, 60), "full", box), erased=how)
+
+    shown = rendered_tile(without, source, 1, 80)
+
+    wanted = altered(erased(Source(0, "0" * 64, (80, 60)), box, how), lambda *_: Decoded(source, (80, 60), 1), max)
+    assert (np.asarray(shown) == np.asarray(wanted)).all()
+    assert (np.asarray(source) == pixels).all()
+    assert without.recipe() != replace(without, erased="inpaint").recipe() != replace(without, erased=None).recipe()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture, Tile
+from autointerp.images.pixel_file import PixelFile
 from autointerp.images.render import picture_size, sheet_cell
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.request import Images
@@ -274,3 +275,39 @@ def test_closing_does_not_wait_for_a_read_that_is_blocked(shelf: Shelf):
 
     assert not over.is_set()
     go_on.set()
+
+
+def test_a_source_that_was_decoded_before_is_neither_read_nor_decoded_again_and_looks_the_same(tmp_path: Path) -> None:
+    """Of a plain JPEG, one that is turned, and a PNG; each is shown in full, at half its size and as a crop."""
+    target = BytesIO()
+    Image.open(BytesIO(photo(3))).save(target, "PNG")
+    files = {0: PHOTO, 1: photo(2, turn=6), 2: target.getvalue()}
+    sizes = {0: (320, 240), 1: (240, 320), 2: (320, 240)}
+    boxes = (None, Box(20, 30, 120, 140))
+    pictures = [
+        one(crop(i, data, box, sizes[i]), side) for i, data in files.items() for box in boxes for side in (64, 320)
+    ]
+    shelf = Shelf(dict(files))
+
+    def made(kept: PixelFile | None) -> list[bytes]:
+        own = Renderer(shelf.read, workers=1, decoded_mb=16, encoded_mb=0, max_pixels=10**7, kept=kept)
+        jpegs = [own.jpeg_now(picture) for picture in pictures]
+        if kept is not None:
+            kept.wait()
+        own.close()
+        return jpegs
+
+    plain, first = made(None), made(PixelFile(tmp_path))
+    shelf.reads.clear()
+    assert made(PixelFile(tmp_path)) == first == plain
+    assert shelf.reads == []
+
+
+def test_a_source_that_fails_is_not_kept(tmp_path: Path) -> None:
+    shelf = Shelf({0: photo(7)})
+    wrong = one(crop(0, PHOTO, None))
+    for _ in range(2):
+        own = Renderer(shelf.read, workers=1, decoded_mb=1, encoded_mb=1, max_pixels=10**7, kept=PixelFile(tmp_path))
+        with pytest.raises(ImageError, match="another file"):
+            own.jpeg_now(wrong)
+    assert shelf.reads == [0, 0]

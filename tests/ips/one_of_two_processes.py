@@ -12,7 +12,7 @@ import torch
 import torch.distributed
 from datasets import Dataset
 
-from autointerp.ips.trainer import IPSGRPOTrainer
+from autointerp.ips import IPSGRPOTrainer
 from benchmarks.ips.tiny import cpu_options, text_policy, tokenizer
 
 RANK = int(os.environ["RANK"])

@@ -5,6 +5,7 @@
 import asyncio
 import importlib
 import inspect
+import json
 import re
 import sys
 import tomllib
@@ -23,10 +24,11 @@ import torch
 from datasets import Dataset
 from packaging.requirements import Requirement
 from pyarrow.parquet import read_table
+from trl.trainer.grpo_config import GRPOConfig
 from trl.trainer.grpo_trainer import GRPOTrainer
 
 from autointerp.errors import SettingsError
-from autointerp.ips.trainer import HOOK, IPSGRPOTrainer
+from autointerp.ips.trainer import HOOKS, IPSGRPOTrainer
 from benchmarks.ips.tiny import cpu_options, text_policy, tokenizer
 
 # TRL 1.16 reads and sets the older of two names that transformers 5.23 has for one option.
@@ -87,8 +89,9 @@ def advantages(made: IPSGRPOTrainer, monkeypatch: pytest.MonkeyPatch) -> list[to
     return kept
 
 
-def test_the_overridden_method_has_the_signature_that_trl_had():
-    assert tuple(inspect.signature(GRPOTrainer._calculate_rewards).parameters) == HOOK
+@pytest.mark.parametrize("name", HOOKS)
+def test_each_overridden_method_has_the_signature_that_trl_had(name: str):
+    assert tuple(inspect.signature(getattr(GRPOTrainer, name)).parameters) == HOOKS[name]
 
 
 def test_the_installed_trl_is_of_the_range_that_is_stated():
@@ -99,11 +102,12 @@ def test_the_installed_trl_is_of_the_range_that_is_stated():
     assert not trl.specifier.contains("1.17")
 
 
-@pytest.mark.parametrize("changed", [None, lambda self, inputs: None], ids=["gone", "other parameters"])
-def test_a_trl_without_the_method_is_refused(changed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(GRPOTrainer, "_calculate_rewards", changed)
+@pytest.mark.parametrize("changed", [None, lambda self, rows: None], ids=["gone", "other parameters"])
+@pytest.mark.parametrize("name", HOOKS)
+def test_a_trl_without_a_method_is_refused(name: str, changed: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(GRPOTrainer, name, changed)
 
-    with pytest.raises(ImportError, match=r"no GRPOTrainer\._calculate_rewards as IPSGRPOTrainer overrides it"):
+    with pytest.raises(ImportError, match=rf"no GRPOTrainer\.{name} as IPSGRPOTrainer overrides it"):
         trainer(tmp_path)
 
 
@@ -134,14 +138,29 @@ def test_raw_and_scaled_rewards_and_the_outcomes_are_logged(tmp_path: Path):
     made.train()
 
     logged = made.state.log_history[-1]
-    assert logged["ips/reward_raw"] == 3
-    assert logged["ips/reward_raw_std"] == 0
-    assert logged["ips/reward_scaled"] == logged["reward"] == 6
+    assert logged["reward"] == logged["rewards/three/mean"] == 3
+    assert logged["reward_std"] == logged["rewards/three/std"] == 0
+    assert logged["ips/reward_scaled"] == 6
     assert logged["ips/reward_scaled_std"] == pytest.approx(torch.tensor([4.0, 4.0, 4.0, 12.0] * 2).std().item())
     assert logged["ips/weight"] == 2
     assert logged["ips/distinct"] == 2
     assert logged["ips/collapse"] == 0.5
+    assert logged["ips/largest"] == 0.75
     assert logged["ips/invalid"] == 0
+
+
+def test_two_functions_are_logged_each_unscaled_and_their_weighted_sum(tmp_path: Path):
+    def two(completions: Sequence[str], **columns: object) -> list[float | None]:
+        return [2.0, None, 2.0, 6.0] * 2
+
+    made = trainer(tmp_path, [three, two], options={"reward_weights": [1.0, 0.5]})
+    made.train()
+
+    logged = made.state.log_history[-1]
+    assert logged["rewards/three/mean"] == 3
+    assert logged["rewards/two/mean"] == pytest.approx(10 / 3)
+    assert logged["reward"] == pytest.approx((4 + 3 + 4 + 6) / 4)
+    assert logged["ips/reward_scaled"] == pytest.approx((4 * 4 / 3 + 3 * 4 / 3 + 4 * 4 / 3 + 6 * 4) / 4)
 
 
 def test_evaluation_is_not_scaled_and_counts_by_groups_of_its_own_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -151,9 +170,10 @@ def test_evaluation_is_not_scaled_and_counts_by_groups_of_its_own_size(tmp_path:
     logged = made.evaluate()
 
     torch.testing.assert_close(seen[0][:, 0], torch.full((4,), 3.0))
-    assert logged["eval_ips/reward_raw"] == logged["eval_reward"] == 3
+    assert logged["eval_reward"] == 3
     assert logged["eval_ips/distinct"] == 1.5
     assert logged["eval_ips/collapse"] == 0.5
+    assert logged["eval_ips/largest"] == 0.75
     assert logged["eval_ips/invalid"] == 0
     assert "eval_ips/reward_scaled" not in logged
 
@@ -248,6 +268,16 @@ def test_a_negative_reward_is_refused_by_function_and_row(tmp_path: Path):
         trainer(tmp_path, [three, penalty]).train()
 
 
+def test_an_infinite_reward_is_refused_by_function_and_row(tmp_path: Path):
+    def ratio(completions: Sequence[str], **columns: object) -> list[float]:
+        return [1.0] * 3 + [float("inf")] + [1.0] * 4
+
+    with pytest.raises(
+        ValueError, match=r"'ratio' returned inf for sample 3 of the batch \(prompt 0, generation 3\).*finite rewards$"
+    ):
+        trainer(tmp_path, ratio).train()
+
+
 def test_a_negative_weight_is_refused_by_function(tmp_path: Path):
     with pytest.raises(ValueError, match=r"reward function 'three' has weight -1; .* needs weights >= 0"):
         trainer(tmp_path, options={"reward_weights": [-1.0]})
@@ -257,12 +287,30 @@ def test_a_negative_weight_is_refused_by_function(tmp_path: Path):
     ("returned", "complaint"),
     [
         (["a"] * 7, "outcome_fn returned 7 outcomes for 8 completions"),
-        ([["a"]] * 8, "cannot be counted .*'list'.*: return text or a tuple"),
-        ([(["a"],)] * 8, "cannot be counted .*'list'.*: return text or a tuple"),
+        ([["a"]] * 8, "a list for a completion, which cannot be counted .*: return text or a tuple"),
+        ([(["a"],)] * 8, "a list for a completion, which cannot be counted .*: return text or a tuple"),
+        ([{"a": 1}] * 8, "a dict for a completion, which cannot be counted .*: return text or a tuple"),
+        ([(1, torch.zeros(1))] * 8, "a Tensor for a completion, and no two tensors count as equal"),
+        ([(1, float("nan"))] * 8, "return None for an invalid completion"),
+        ("abcdabcd", "returned a str; a list with one outcome for each completion"),
+        (dict.fromkeys("abcdefgh"), "returned a dict; a list with one outcome for each completion"),
+        (None, "returned a NoneType; a list with one outcome for each completion"),
         (torch.zeros(8), r"return outcome.tolist\(\)"),
         ([float("nan")] * 8, "return None for an invalid completion"),
     ],
-    ids=["too few", "lists", "lists within", "tensor", "nan"],
+    ids=[
+        "too few",
+        "lists",
+        "lists within",
+        "dicts",
+        "tensors within",
+        "nan within",
+        "a string",
+        "a dict",
+        "nothing",
+        "tensor",
+        "nan",
+    ],
 )
 def test_outcomes_that_cannot_be_counted_are_refused(returned: object, complaint: str, tmp_path: Path):
     with pytest.raises(ValueError, match=complaint):
@@ -272,11 +320,52 @@ def test_outcomes_that_cannot_be_counted_are_refused(returned: object, complaint
 @pytest.mark.parametrize(("name", "value"), [("epsilon", 1.5), ("alpha", -1.0)])
 def test_parameters_are_checked_before_anything_is_trained(name: str, value: float, tmp_path: Path):
     with pytest.raises(ValueError, match=f"{name} is {value}"):
-        trainer(tmp_path, **{name: value})
+        trainer(tmp_path, options={f"ips_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("outcome_fn", "complaint"),
+    [
+        ("which", "outcome_fn is of type str; give a function"),
+        (lambda completions: completions, r"cannot be called as a reward function is, with .*number.*\*\*columns"),
+        (lambda answers, **columns: answers, "missing a required argument: 'answers'"),
+    ],
+    ids=["no function", "no columns", "another name"],
+)
+def test_an_outcome_fn_that_cannot_be_called_is_refused_before_training(
+    outcome_fn: object, complaint: str, tmp_path: Path
+):
+    with pytest.raises(ValueError, match=complaint):
+        trainer(tmp_path, outcome_fn=outcome_fn)
+
+
+def test_options_of_trl_stand_for_the_full_correction(tmp_path: Path):
+    data = Dataset.from_dict({"prompt": ["say"]})
+    plain = GRPOConfig(str(tmp_path), use_cpu=True, bf16=False, num_generations=4, report_to="none")
+
+    made = IPSGRPOTrainer(text_policy(WORDS, 0), three, plain, data, processing_class=WORDS, outcome_fn=outcomes)
+
+    assert (made.ips_alpha, made.ips_epsilon) == (1, 0)
+
+
+def test_checkpoints_keep_how_rewards_were_scaled_and_others_are_not_gone_on_with(tmp_path: Path):
+    def made(**changes: object) -> IPSGRPOTrainer:
+        options = {"save_strategy": "steps", "save_steps": 1, "ips_alpha": 0.5, "ips_epsilon": 0.25}
+        return trainer(tmp_path, options=options | changes)
+
+    made().train()
+
+    kept = json.loads((tmp_path / "checkpoint-1" / "trainer_state.json").read_text())["stateful_callbacks"]
+    assert kept["IPSState"]["args"] == {"alpha": 0.5, "epsilon": 0.25}
+    with pytest.raises(ValueError, match=r"with ips_alpha=0.5, ips_epsilon=0.25, and this .* ips_alpha=1, ips_epsilon"):
+        made(ips_alpha=1.0, max_steps=2).train(resume_from_checkpoint=True)
+    again = made(max_steps=2)
+    again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 2
 
 
 def test_epsilon_and_alpha_reach_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    made = trainer(tmp_path, epsilon=0.5, alpha=0.5)
+    made = trainer(tmp_path, options={"ips_epsilon": 0.5, "ips_alpha": 0.5})
     seen = seen_by_trl(monkeypatch)
 
     made.train()
@@ -314,8 +403,8 @@ def test_the_completions_table_shows_raw_rewards_weights_and_outcomes(tmp_path: 
     trainer(tmp_path, options={"log_completions": True, "logging_strategy": "steps", "logging_steps": 1}).train()
 
     table = read_table(tmp_path / "completions" / "completions_00001.parquet").to_pydict()
-    assert table["three"] == [4, 4, 4, 12] * 2
-    assert table["ips/raw/three"] == [3] * 8
+    assert table["three"] == [3] * 8
+    assert table["ips/scaled/three"] == [4, 4, 4, 12] * 2
     assert table["ips/outcome"] == OUTCOMES * 2
     assert table["ips/weight"] == pytest.approx([4 / 3, 4 / 3, 4 / 3, 4] * 2)
 
@@ -339,3 +428,13 @@ def test_the_model_card_names_the_method_and_its_paper(tmp_path: Path):
     card = (tmp_path / "README.md").read_text()
     assert "IPS-GRPO" in card
     assert "2601.21669" in card
+    assert "with α = 1 and ε = 0, where" in card
+
+
+def test_the_trainer_and_its_options_come_from_the_package():
+    ips = importlib.import_module("autointerp.ips")
+
+    assert ips.IPSGRPOTrainer is IPSGRPOTrainer
+    assert issubclass(ips.IPSGRPOConfig, GRPOConfig)
+    with pytest.raises(AttributeError, match="no attribute 'GRPO'"):
+        _ = ips.GRPO

@@ -16,7 +16,7 @@ import torch
 from datasets import Dataset
 from PIL import Image
 
-from autointerp.ips.trainer import IPSGRPOTrainer
+from autointerp.ips import IPSGRPOTrainer
 from benchmarks.ips.tiny import SIDE, cpu_options, image_policy, tokenizer
 
 # TRL 1.16 reads and sets the older of two names that transformers 5.23 has for one option.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.ips.weights import collapse_index, distinct, ips_weights, scaled_rewards
+from autointerp.ips.weights import collapse_index, distinct, ips_weights, largest, scaled_rewards
 
 
 def test_a_sample_is_weighed_by_the_inverse_of_its_outcomes_share():
@@ -88,6 +88,13 @@ def test_a_collapsed_group_has_index_one_and_a_diverse_one_zero():
     index = collapse_index(["a", "a", "a", "a", "b", "c", "d", "e"], group_size=4)
 
     np.testing.assert_array_equal(index, [1, 0])
+
+
+def test_the_largest_share_is_that_among_valid_samples():
+    shares = largest(["a", "a", "b", None, None, None, None, None], group_size=4)
+
+    assert shares[0] == pytest.approx(2 / 3)
+    assert np.isnan(shares[1])
 
 
 def test_the_collapse_index_is_the_share_of_equal_pairs():

@@ -18,7 +18,8 @@ from autointerp.jobs.endpoints import (
     scorers_at,
 )
 from autointerp.lmm.trust import admit, remember
-from autointerp.runs.folder import FOREIGN, DumpReference, ExplainStage, Run, RunInfo
+from autointerp.runs.folder import Run
+from autointerp.runs.info import FOREIGN, DumpReference, ExplainStage, RunInfo
 from autointerp.settings import CandidateSettings, EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
 from autointerp.shards.shards import Shard
 

@@ -9,7 +9,8 @@ import pytest
 from builders import explanation, sampled, several
 
 from autointerp.commands.status import status
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter
+from autointerp.runs.folder import RunWriter
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo
 from autointerp.schema import Explanation, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings
 

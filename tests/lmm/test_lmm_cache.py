@@ -180,7 +180,7 @@ def test_a_file_that_is_no_database_is_kept_aside_and_said(tmp_path: Path):
         "and it is kept as answers.damaged-1"
     ]
     assert (tmp_path / "answers.damaged-1" / "cache.db").read_bytes().startswith(b"not a database")
-    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["answers", "answers.damaged-1"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["answers", "answers.damaged-1", "in-use"]
 
 
 def test_a_setting_that_diskcache_would_use_unseen_costs_no_answer(tmp_path: Path):

@@ -9,10 +9,12 @@ from pathlib import Path
 import PIL
 import pytest
 from standin.commands import run
+from standin.server import StandIn
 
 from autointerp.runs.score_lines import SCORE as SCORES
 
 OLD = Path(__file__).parent / "v0_1"
+ONE_JUDGE = Path(__file__).parent / "one_judge"
 PLACE = "@PLACE@"
 """Stands in the old files where the folder's path was."""
 UNREACHABLE = "http://127.0.0.1:9/v1"
@@ -152,6 +154,26 @@ def test_old_runs_are_finished(old: Path) -> None:
     assert explain("diverse", *VECTORS, "--features", "0-2") == score("diverse", *TWO) == (3, 0, 0, 0)
 
     assert before == {name: [(old / name / file).read_bytes() for file in RECORDS] for name in before}
+
+
+def test_a_run_of_one_judge_goes_on_and_takes_a_second(old: Path) -> None:
+    """It was scored when a run had one judge alone: its own lines are found, and another judge's come after them."""
+    shutil.copytree(ONE_JUDGE, old / "one")
+    info = (old / "one" / "run.json").read_text().replace(PLACE, str(old))
+    (old / "one" / "run.json").write_text(info)
+    options = ("--scorers", "detection,accuracy", "--active", "6", "--silent", "10", "--controls", "2")
+    before, status = (old / "one" / "scores.jsonl").read_bytes(), told("status", "one")
+
+    assert counts("score", "one", *options, "--attempts", "1") == (4, 0, 0, 0)
+    assert (old / "one" / "run.json").read_text() == info
+    with StandIn() as second:
+        where = ("--judge-model", "second", "--judge-base-url", second.url)
+        assert counts("score", "one", *options, *where)[:3] == (0, 4, 0)
+
+    after = (old / "one" / "scores.jsonl").read_bytes()
+    assert (after.startswith(before), after.count(b"\n")) == (True, 16)
+    assert told("status", "one")["scorers"] == status["scorers"]
+    assert told("status", "one", "--judge", "second")["judge"] == "second"
 
 
 def test_the_old_cache_answers_a_new_run(old: Path) -> None:

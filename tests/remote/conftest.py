@@ -8,6 +8,7 @@ import pytest
 from remote.stores import S3
 
 from autointerp.remote import path as remote_path
+from autointerp.shards import remote_runs
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +16,7 @@ def quick_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Tries again at once; keeps answers and working copies in the test's own folder."""
     monkeypatch.setenv("AUTOINTERP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(remote_path, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(remote_runs, "PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture

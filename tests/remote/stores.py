@@ -3,8 +3,10 @@
 import contextlib
 import re
 import threading
+from collections.abc import Callable, Mapping
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import unquote
@@ -132,3 +134,74 @@ def upload(folder: Path, url: str) -> str:
         if file.is_file():
             store.pipe_file(f"{url}/{file.relative_to(folder)}", file.read_bytes())
     return url
+
+
+class Faulty:
+    """Stands between a program and an S3 server, and answers in its place while `fault` says with what."""
+
+    def __init__(self, server: S3) -> None:
+        self.server = server
+        self.fault: Callable[[str, str, str], tuple[int, str] | None] = lambda method, path, keys: None
+        """Told the method, the path and what the request is signed with; status and code of an S3 error, if so."""
+        self.asked: list[tuple[str, str]] = []
+        self.sent = 0
+        """Bytes of what was put."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Between, self))
+        self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+
+    def __enter__(self) -> "Faulty":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Between(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __init__(self, between: Faulty, *args: object) -> None:
+        self.between = between
+        super().__init__(*args)  # type: ignore[arg-type]
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.between.asked.append((self.command, self.path))
+        self.between.sent += len(body)
+        fault = self.between.fault(self.command, self.path, self.headers.get("Authorization", ""))
+        if fault is not None:
+            status, code = fault
+            said = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+            self._answer(status, {"Content-Type": "application/xml"}, said)
+            return
+        host = self.between.server.endpoint.removeprefix("http://")
+        connection = HTTPConnection(host)
+        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        there = connection.getresponse()
+        self._answer(there.status, dict(there.getheaders()), there.read())
+        connection.close()
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        length = headers.get("Content-Length") if self.command == "HEAD" else None
+        self.send_header("Content-Length", length or str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def __getattr__(self, name: str) -> object:
+        """`do_GET` and so on."""
+        if name.startswith("do_"):
+            return self._pass_on
+        raise AttributeError(name)

@@ -268,7 +268,7 @@ def test_wrong_keys_are_one_line_that_does_not_hold_them(
     [
         ("s3://me:hunter2@bucket/dump", "s3://…: a URL with a password, `?` or `#` is not taken"),
         ("https://host/dump?token=hunter2", "https://…: a URL with a password, `?` or `#` is not taken"),
-        ("nonsense://bucket/dump", "nonsense://…: no such kind of URL is known; s3, gs, http and https are"),
+        ("nonsense://bucket/dump", "nonsense://…: no such kind of URL is known; s3, gs, abfss, http and https are"),
         ("s3://", "s3://: names no folder; give for example s3://bucket/dump"),
     ],
 )

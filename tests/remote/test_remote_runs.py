@@ -1,4 +1,4 @@
-"""Runs at a URL: worked on in a copy, sent back whole, the same records as in a folder."""
+"""Runs at a URL: worked on in a copy, of which what is new is sent, the same records as in a folder."""
 
 import itertools
 import json
@@ -21,6 +21,7 @@ import autointerp
 from autointerp.errors import RunError, SettingsError
 from autointerp.remote.path import RemotePath
 from autointerp.runs.remote_copy import Mirror
+from autointerp.runs.segments import Segment, segment_of
 from autointerp.shards import remote_runs
 
 EIGHT = ("--features", "0-3", "--concurrency", "4")
@@ -44,6 +45,18 @@ def names(url: str) -> list[str]:
     store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
     base = str(store._strip_protocol(url))
     return sorted(path[len(base) + 1 :] for path in store.find(url))
+
+
+def segments(url: str) -> list[tuple[str, int, str]]:
+    """Of which file each segment is, at which byte it begins, and whose it is."""
+    found = (segment_of(name) for name in names(url))
+    return [(s.file.removesuffix(".jsonl"), s.at, s.writer) for s in found if s is not None]
+
+
+def contents(url: str) -> list[tuple[str, bytes]]:
+    """The file of each segment, and its lines."""
+    found = ((segment_of(name), name) for name in names(url))
+    return [(s.file, (RemotePath(url) / name).read_bytes()) for s, name in found if s is not None]
 
 
 def fetched(url: str, folder: Path) -> Path:
@@ -73,14 +86,13 @@ def test_a_run_at_a_url_has_the_records_of_one_in_a_folder(url: str, population:
     assert explained.out.splitlines()[-1] == f"next: autointerp score {url}"
     assert page.out == f"report: {url}/report.html\n"
     assert status.out.splitlines()[1].startswith(f"{url}: ")
-    assert names(url) == [
-        "exchanges.jsonl",
-        "explanations.jsonl",
-        "failures.jsonl",
+    assert [segment_of(name) or name for name in names(url)] == [
         "report.html",
         "run.json",
-        "scores.jsonl",
+        "segments.json",
+        *(Segment(f"{kind}.jsonl", at, writer) for kind, at, writer in segments(url)),
     ]
+    assert [kind for kind, _, _ in segments(url)] == ["exchanges", "exchanges", "explanations", "scores"]
     assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
     assert [p.suffix for p in (tmp_path / "b" / "runs").iterdir()] == [".lock"]
 
@@ -100,7 +112,7 @@ def test_shards_at_a_url_write_their_own_parts_and_merge(url: str, population: P
     assert "parts/explain-00001-of-00002/run.json" in parts
     assert "run.json" not in parts
     assert merged.out.splitlines()[0] == f"merged 2 parts: 4 explanations -> {url}"
-    assert names(url) == ["exchanges.jsonl", "explanations.jsonl", "failures.jsonl", "run.json", "scores.jsonl"]
+    assert names(url) == ["exchanges.jsonl", "explanations.jsonl", "run.json"]
     assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
 
 
@@ -116,7 +128,7 @@ def test_a_shard_whose_part_was_merged_too_early_sends_it_whole(memory: str, tmp
 
     mirror.push(last=True)
 
-    assert names(memory) == [f"{part}/explanations.jsonl", f"{part}/run.json"]
+    assert names(memory) == [f"{part}/run.json", f"{part}/segments/explanations-0000000000000000-{mirror.writer}.jsonl"]
 
 
 def test_a_run_that_somebody_else_works_on_is_refused_until_the_note_is_old(memory: str, tmp_path: Path):
@@ -152,7 +164,7 @@ def test_what_could_not_be_sent_is_gone_on_with(memory: str, tmp_path: Path):
     after.pull()
     after.push(last=True)
 
-    assert (place / "explanations.jsonl").read_bytes() == b"1\n2\n"
+    assert [lines for _, lines in contents(memory)] == [b"1\n", b"2\n"]
 
 
 def test_a_run_that_went_on_elsewhere_is_fetched_anew(memory: str, tmp_path: Path):
@@ -213,10 +225,7 @@ def test_a_run_that_is_not_there_is_one_line(memory: str):
     )
 
 
-def test_what_needs_a_folder_refuses_a_url(memory: str, population: Population):
-    line = "needs a run in a folder of this machine, not at a URL (docs/many-machines.md)"
-
-    says(run("explain", population.folder, "--run", memory, "--model", "m", "--batch"), f"--batch: {line}")
+def test_what_needs_a_folder_refuses_a_url(memory: str):
     with pytest.raises(SettingsError, match=f"{memory}: needs a folder of this machine, not a URL"):
         autointerp.open_run(memory)
 
@@ -315,7 +324,8 @@ def test_links_in_the_working_copy_are_not_sent(memory: str, tmp_path: Path):
 
     mirror.push(last=True)
 
-    assert names(memory) == ["scores.jsonl"]
+    assert segments(memory) == [("scores", 0, mirror.writer)]
+    assert names(memory)[:-1] == ["segments.json"]
 
 
 def note_of(mirror: Mirror, **said: object) -> None:
@@ -361,7 +371,7 @@ def test_on_another_machine_four_beats_that_did_not_come_are_a_death(memory: str
 
 def test_the_note_of_an_earlier_version_holds_for_its_quarter_of_an_hour(memory: str, tmp_path: Path):
     first, second, now = two(memory, tmp_path)
-    old = json.dumps({"owner": first.owner, "at": 1000.0}).encode()
+    old = json.dumps({"owner": first.claimed.owner, "at": 1000.0}).encode()
     fsspec.filesystem("memory").pipe_file((first.place / "working.json").url, old)
     now[0] += 899
 
@@ -406,3 +416,63 @@ def test_a_run_at_a_url_is_sent_when_a_signal_ends_the_command(s3: str, populati
     assert 2 <= done < 12
     assert f"explained {12 - done} of 12 features ({done} were done before)" in rest.out
     assert not list((tmp_path / "a" / "runs").glob("*/"))
+
+
+def test_a_merge_waits_for_a_shard_that_is_at_work(memory: str, tmp_path: Path):
+    shard = Mirror(RemotePath(memory), tmp_path / "shard", "explain-00000-of-00002")
+    shard.claim()
+    fsspec.filesystem("memory").pipe_file(f"{memory}/parts/explain-00000-of-00002/part.json", b"{}")
+
+    says(
+        run("merge", memory),
+        f"{memory}/parts/explain-00000-of-00002: {shard.claimed.owner} is working on it; wait for it, or remove "
+        f"{memory}/parts/explain-00000-of-00002/working.json if it was killed",
+    )
+    assert [name for name in names(memory) if name == "working.json"] == []
+
+
+def test_a_part_that_is_dealt_is_taken_over_from_a_lost_holder(memory: str, tmp_path: Path):
+    name = "explain-00000-of-00002"
+    first = Mirror(RemotePath(memory), tmp_path / "first", name)
+    first.claim()
+
+    second = Mirror(RemotePath(memory), tmp_path / "second", name, dealt=True)
+    second.claim()
+
+    with pytest.raises(RunError, match="second has taken it over meanwhile"):
+        first.confirm()
+
+
+def test_a_shard_fetches_no_lines_that_it_does_not_read(memory: str, tmp_path: Path):
+    store, part = fsspec.filesystem("memory"), "parts/explain-00000-of-00002"
+    for place in ("", f"{part}/", "parts/explain-00001-of-00002/"):
+        for kind in ("explanations", "scores", "exchanges"):
+            store.pipe_file(f"{memory}/{place}{kind}.jsonl", b"{}\n")
+    mirror = Mirror(RemotePath(memory), tmp_path / "work", "explain-00000-of-00002")
+
+    mirror.pull()
+
+    assert sorted(p.relative_to(mirror.folder).as_posix() for p in mirror.folder.rglob("*.jsonl")) == [
+        "explanations.jsonl",
+        f"{part}/exchanges.jsonl",
+        f"{part}/explanations.jsonl",
+        f"{part}/scores.jsonl",
+    ]
+
+
+def test_status_fetches_no_questions(
+    memory: str, population: Population, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with StandIn() as seer:
+        usual = ("--model", "seer", "--base-url", seer.url, "--cache", tmp_path / "cache", *EIGHT)
+        assert run("explain", population.folder, "--run", memory, *usual).code == 0
+    fetched: list[str] = []
+    fetch = Mirror._fetch
+    monkeypatch.setattr(
+        Mirror, "_fetch", lambda mirror, name, folder: [fetched.append(name), fetch(mirror, name, folder)][1]
+    )
+
+    said = run("status", memory, "--json")
+
+    assert json.loads(said.out)["explained"] == 4
+    assert sorted(name.partition("-")[0] for name in fetched) == ["run.json", "segments/explanations"]

@@ -12,7 +12,7 @@ from autointerp.dump.format import Attribute, DumpInfo, HierarchyInfo
 from autointerp.errors import ImageError
 from autointerp.images.picture import Picture
 from autointerp.reports.data import ParentPairs, ReportData
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, ScoreStage
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo, ScoreStage
 from autointerp.schema import (
     Box,
     Control,

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from autointerp.reports.arithmetic import (
     bin_counts,
+    drawn_ranks,
     even_ranks,
     heights,
     mean_estimate,
@@ -78,3 +79,18 @@ def test_ranks_are_distinct_ascending_and_as_many_as_asked_for(n: int, limit: in
     assert (np.diff(ranks) > 0).all()
     assert ranks[0] == 0
     assert len(ranks) == 1 or ranks[-1] == n - 1
+
+
+def test_a_sample_takes_one_rank_of_each_stratum_and_the_seed_decides_which():
+    ranks = drawn_ranks(1000, 10, seed=3)
+
+    assert [rank // 100 for rank in ranks.tolist()] == list(range(10))
+    assert ranks.tolist() == drawn_ranks(1000, 10, seed=3).tolist() != drawn_ranks(1000, 10, seed=4).tolist()
+    assert drawn_ranks(3, 10, seed=0).tolist() == [0, 1, 2]
+
+
+def test_a_sample_takes_every_rank_as_often():
+    drawn = [rank for seed in range(2000) for rank in drawn_ranks(7, 3, seed).tolist()]
+
+    # Strata of 2, 2 and 3 ranks: 2000 draws of each.
+    assert [round(drawn.count(rank) / 2000, 1) for rank in range(7)] == [0.5, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3]

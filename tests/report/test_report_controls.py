@@ -62,6 +62,11 @@ def test_three_features_are_too_few_to_tell():
 
 def test_a_run_without_controls_says_so():
     assert banner_of(()).title == "These scores have no negative controls."
+    assert banner_of(()).text.endswith("The scorer “detection” adds controls.")
+
+
+def test_a_run_whose_detection_left_all_unscored_is_not_told_to_run_detection():
+    assert banner_of((), all_unscored=True).text.endswith("The scorer “detection” left every feature unscored.")
 
 
 def test_a_neighbours_text_that_does_as_well_is_no_alarm():

@@ -4,7 +4,7 @@ from report_world import World, explained, scored, verdict
 
 from autointerp.reports.image_rows import ImageRows
 from autointerp.reports.pictures import PictureBook
-from autointerp.schema import Box, Exemplar, Feature, FeatureRow
+from autointerp.schema import Box, Counterfactual, Exemplar, Feature, FeatureRow
 
 
 def book_of(world: World) -> PictureBook:
@@ -57,6 +57,21 @@ def test_what_the_explainer_saw_keeps_the_order_of_the_prompt(world: World):
     assert [t.flag for t in active.thumbs] == ["", "misfit", ""]
     assert active.note == ("cropped to the region, in the order of the prompt · the explainer says 1 of 3 do not fit")
     assert [t.caption for t in contrast.thumbs] == ["#4"]
+
+
+def test_a_pair_is_the_image_and_beside_it_the_image_without_the_region(world: World):
+    own = feature(*(exemplar(i, 5.0 - i, "top") for i in range(3)), exemplar(4, 0.0, "silent"))
+    pairs = [
+        Counterfactual(image=2, box=(0, 0, 40, 40), how="mean", activation=0.1),
+        Counterfactual(image=0, box=(0, 0, 40, 40), how="blur", activation=0.2),
+    ]
+    said = explained(1, images=(2, 0, 1), contrast=(4,)).model_copy(update={"counterfactuals": tuple(pairs)})
+
+    _, shown, contrast = ImageRows(own, book_of(world)).seen(said)
+
+    assert [t.caption for t in shown.thumbs] == ["#2: 3.00", "#2 without: 0.10", "#0: 5.00", "#0 without: 0.20"]
+    assert shown.note.startswith("the region filled with the mean of its border or blurred; ")
+    assert "in the place of active images without their region" in contrast.note
 
 
 def test_images_without_a_region_were_shown_whole(world: World):

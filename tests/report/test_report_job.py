@@ -1,3 +1,4 @@
+import re
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from autointerp.commands.report import report
 from autointerp.dump.format import DumpInfo
 from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
-from autointerp.job import reference
+from autointerp.errors import AutointerpError, typed
+from autointerp.job import Silent, reference
 from autointerp.runs.folder import RunWriter
 from autointerp.schema import Box, Control, Exemplar, FeatureRow
 from autointerp.scoring.calibration import save_calibration
@@ -80,3 +82,61 @@ def test_a_calibration_that_these_scores_do_not_use_is_passed_over(dump_path: Pa
     save_calibration(calibration(), run / "calibration.json")
 
     assert "The judge is not calibrated" in report(run).read_text()
+
+
+class Noted(Silent):
+    """Keeps the lines that a job would show."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_run_that_one_file_is_too_small_for_is_told_of(
+    dump_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run = written(tmp_path / "run", dump_path, 0.1)
+    small, large = Noted(), Noted()
+
+    report(run, progress=small)
+    monkeypatch.setattr("autointerp.jobs.report.LARGE", 7)
+    report(run, limit=3, progress=large)
+
+    assert small.notes == []
+    assert large.notes == [
+        "note: the run has 8 features and the page shows 3; --sample 7 shows a random sample, stratified by score; "
+        f"all of them are in autointerp export {typed(run)} --to site"
+    ]
+
+
+def test_a_sample_is_stratified_by_score_and_drawn_by_its_seed(dump_path: Path, tmp_path: Path):
+    run = written(tmp_path / "run", dump_path, 0.1)
+
+    def cards(seed: int) -> list[int]:
+        return [int(n) for n in re.findall(r'class="card" id="f(\d+)"', report(run, sample=4, seed=seed).read_text())]
+
+    drawn = [cards(seed) for seed in range(8)]
+    assert drawn[0] == cards(0)
+    assert all(len(one) == 4 for one in drawn)
+    assert len({tuple(one) for one in drawn}) > 1
+    page = report(run, sample=4, seed=7).read_text()
+    assert "They are a random sample by seed 7: one from each of 4 equal strata" in page
+    # Of the 4 the best, the median and the worst are there by every seed.
+    assert len(set.intersection(*map(set, drawn))) == 3
+    assert "Those at the top of the page were not drawn: each stands in for the nearest one." in page
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"seed": 1}, "^seed: goes with sample"), ({"sample": 2, "limit": 3}, "^limit with sample: each says")],
+)
+def test_an_option_that_means_nothing_beside_the_others_is_refused(
+    dump_path: Path, tmp_path: Path, options: dict[str, int], said: str
+):
+    run = written(tmp_path / "run", dump_path, 0.1)
+
+    with pytest.raises(AutointerpError, match=said):
+        report(run, **options)
+    assert not (run / "report.html").exists()

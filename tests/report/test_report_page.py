@@ -162,7 +162,7 @@ def test_an_unscored_feature_shows_why_and_no_number(world: World, tmp_path: Pat
     assert [row["data-s0"] for row in rows_of(page)] == ["", "0.65"]
     assert "mean over 1 feature" in page.text
     assert "3 held-out images of 5" in page.text
-    assert "1 unscored and left out, not counted as zero" in page.text
+    assert "1 unscored and left out, not counted as zero (their cards say why)" in page.text
 
 
 def test_a_score_failure_marks_the_feature_as_failing_but_explained(world: World, tmp_path: Path):

@@ -20,10 +20,8 @@ def candidate(text: str, score: float | None = 0.5, p: float | None = 0.004) -> 
     return Candidate(text=text, concepts=(text,), images=(0,), score=score, p=p)
 
 
-def cluster(*members: int, kept: bool, score: float, shares: tuple[float, float], p: float = 0.004) -> Cluster:
-    return Cluster(
-        members=members, best=members[0], score=score, p=p, kept=kept, share_score=shares[0], share_ips=shares[1]
-    )
+def cluster(*members: int, kept: bool, score: float, p: float = 0.004, adds: bool = True) -> Cluster:
+    return Cluster(members=members, best=members[0], score=score, p=p, kept=kept, adds=adds)
 
 
 EIGHT = Sampled(
@@ -32,9 +30,9 @@ EIGHT = Sampled(
     failed=1,
     candidates=(*[candidate(RED)] * 5, *[candidate(BLUE, 0.8)] * 2, candidate(VAGUE, 0.1, 0.4)),
     clusters=(
-        cluster(5, 6, kept=True, score=0.8, shares=(0.38, 0.57)),
-        cluster(0, 1, 2, 3, 4, kept=True, score=0.5, shares=(0.6, 0.36)),
-        cluster(7, kept=False, score=0.1, shares=(0.02, 0.07), p=0.4),
+        cluster(5, 6, kept=True, score=0.8),
+        cluster(0, 1, 2, 3, 4, kept=True, score=0.5),
+        cluster(7, kept=False, score=0.1, p=0.4),
     ),
     # 5·4 + 2·1 of the 8·7 ordered pairs.
     collapse=22 / 56,
@@ -93,8 +91,8 @@ def test_a_meaning_is_told_with_how_often_it_was_said_and_by_what_it_was_chosen(
     words = card(said(), judged(), tmp_path)
 
     assert "red circle said 5 of 8 times · chosen with score 0.50, p = .004" in words
-    assert "said 62 % score 60 % IPS 36 %" in words
-    assert "Meanings not kept (1) a shape said 1 of 8 times · score 0.10, p = .40 said 12 % score 2 % IPS 7 %" in words
+    assert "said 62 %" in words
+    assert "Meanings not kept (1) a shape said 1 of 8 times · score 0.10, p = .40 said 12 %" in words
 
 
 def test_collapse_chance_and_replies_are_told_in_words(tmp_path: Path):
@@ -159,7 +157,6 @@ def test_where_only_the_best_was_wanted_the_other_candidates_are_folded_away(tmp
     assert [(m.best.text, m.cluster) for m in found.kept] == [(BLUE, None)]
     assert words.startswith("xplanation kept the best of 3 candidates sampled blue square")
     assert "Candidates not kept (2) red circle score 0.20, p = .004 a shape not scored" in words
-    assert "IPS" not in words
 
 
 def test_where_all_replies_saw_nothing_in_common_none_is_kept(tmp_path: Path):
@@ -190,12 +187,12 @@ def test_a_card_shows_the_whole_the_parts_and_the_fold_out(world: World, tmp_pat
         "Detection, weighted F1 0.75",
         "Explanations kept 2 of 3 meanings",
         "F1 0.50 0.40 to 0.60 precision 0.90 recall 0.40",
-        "said 25 % score 38 % IPS 57 %",
+        "said 25 %",
         "Meanings not kept (1) a shape",
     ):
         assert text in card
     bars = [attrs["width"] for attrs in page.all("rect") if attrs.get("class") == "part"]
-    assert bars == ["25.0%", "38.0%", "57.0%", "62.5%", "60.0%", "36.0%", "12.5%", "2.0%", "7.0%"]
+    assert bars == ["25.0%", "62.5%", "12.5%"]
 
 
 def test_a_run_without_sampled_explanations_has_no_trace_of_them(world: World, tmp_path: Path):
@@ -206,7 +203,7 @@ def test_a_run_without_sampled_explanations_has_no_trace_of_them(world: World, t
     page_of(world, tmp_path)
     sampled_one = (tmp_path / "report.html").read_text()
 
-    traces = ('class="meanings"', "IPS", "Collapse", 'class="shares"')
+    traces = ('class="meanings"', "Collapse", 'class="shares"')
 
     assert [trace for trace in traces if trace in plain] == []
     assert [trace for trace in traces if trace in sampled_one] == list(traces)
@@ -242,7 +239,29 @@ def test_the_summary_counts_features_by_explanations_that_beat_chance(world: Wor
 
     assert figure.estimate is not None
     assert figure.estimate.value == 0.4
-    assert figure.basis == ("features by explanations that beat chance: one 1 · two 1 · three or more 1 · none 2")
+    assert figure.basis == ("features by explanations told apart: one 1 · two 1 · three or more 1 · none 2")
+
+
+ALTERNATIVE = EIGHT.model_copy(
+    update={
+        "clusters": (EIGHT.clusters[0], cluster(0, 1, 2, 3, 4, kept=True, score=0.5, adds=False), EIGHT.clusters[2])
+    }
+)
+"""Red circle beats chance too, and was not told apart from blue square."""
+
+
+def test_an_alternative_that_was_not_told_apart_is_no_further_explanation(world: World, tmp_path: Path):
+    explanation = said(1, ALTERNATIVE)
+    world.explanations = [explanation, said(2)]
+
+    found, figure = meant(explanation, judged()), figures(world)["Features with several explanations"]
+
+    assert (explanation.text, explanation.parts) == (BLUE, ())
+    assert [[m.best.text for m in of] for of in found] == [[BLUE], [RED], [VAGUE]]
+    assert figure.basis == "features by explanations told apart: one 1 · two 1 · three or more 0 · none 0"
+    words = card(explanation, judged(), tmp_path)
+    assert words.startswith("xplanation kept 1 of 3 meanings, 8 candidates sampled")
+    assert "Alternatives that were not told apart (1) red circle said 5 of 8 times" in words
 
 
 def test_the_summary_has_the_mean_collapse_index_of_those_that_have_one(world: World):

@@ -9,7 +9,8 @@ from builders import explanation
 
 from autointerp.errors import RunError
 from autointerp.runs.exchanges import packed
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, ScoreStage, open_run
+from autointerp.runs.folder import RunWriter, open_run
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo, ScoreStage
 from autointerp.schema import Control, FailureRecord, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings, ScoreSettings
 
@@ -110,7 +111,7 @@ def test_a_run_resumes_with_the_same_settings(tmp_path: Path):
         (info(dump="e" * 64), r"this run is of the dump dümp \(dddddddddddd\), not dümp"),
         (info(model=ModelSettings(model="other")), "this run's explain setting --model is 'm', not 'other'"),
         (info(settings=ExplainSettings(n_top=4)), r"setting --top is 8, not 4"),
-        (info(settings=ExplainSettings(domain="d")), r"setting --domain is None, not 'd'"),
+        (info(settings=ExplainSettings(domain="d")), r"setting --domain is left out, not 'd'"),
         (info(prompt="ccc"), r"setting prompts\.explain is 'aaa', not 'ccc'"),
     ],
 )

@@ -1,4 +1,5 @@
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,25 @@ def test_a_full_disk_is_one_line_and_not_a_traceback():
 
     with appender._file, pytest.raises(RunError, match=r"/dev/full: cannot be written \(No space left on device\)"):
         appender.append(explanation())
+
+
+def test_where_the_disk_was_full_the_next_line_is_whole(tmp_path: Path):
+    path = tmp_path / "e.jsonl"
+    appender = Appender(path, EXPLANATION)
+    appender.append(explanation(1))
+    # A file may not grow beyond this, which breaks off a write as a full disk does.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+    try:
+        with pytest.raises(RunError, match="the disk is full"):
+            appender.append(explanation(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    appender.append(explanation(3))
+    appender.close()
+
+    assert [e.feature for e in read_lines(path, EXPLANATION)] == [1, 3]
 
 
 def test_of_a_feature_explained_twice_the_last_line_holds(tmp_path: Path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from autointerp.scoring.budget import first_round, silent_for
+from autointerp.scoring.budget import first_round, in_words, most_asked, silent_for
 from autointerp.settings import ScoreSettings
 from autointerp.statistics.rates import f1_samples
 from autointerp.statistics.resampling import Draws, interval_of, one_look, resample
@@ -43,3 +43,12 @@ def test_so_many_silent_images_make_the_interval_of_a_right_explanation_as_narro
 
 def test_a_width_of_next_to_nothing_asks_for_a_number_of_images():
     assert silent_for(9.0, 1e-310) == 2**53
+
+
+def test_what_a_scorer_asks_of_a_feature_is_known_before():
+    usual, budget = ScoreSettings(), ScoreSettings(budget_per_feature=12)
+
+    # 24 active and 36 silent images; 12 calls of 12 images; 12 pairs in both orders.
+    assert (most_asked(usual, "detection"), most_asked(budget, "detection")) == (60, 144)
+    assert in_words(usual, "choice") == "up to 24 questions"
+    assert most_asked(usual, "embedding") == 0

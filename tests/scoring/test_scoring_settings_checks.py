@@ -1,8 +1,9 @@
 import pytest
 
 from autointerp.errors import SettingsError
-from autointerp.scoring.settings_checks import refuse_too_few
-from autointerp.settings import ScoreSettings
+from autointerp.scoring.random_weights_control import settings_of_random
+from autointerp.scoring.settings_checks import refuse_pictures, refuse_too_few
+from autointerp.settings import PictureSettings, ScoreSettings
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,14 @@ def test_bounds_under_which_nothing_could_be_scored_are_refused(settings: ScoreS
 def test_bounds_of_scorers_that_do_not_run_are_not_looked_at():
     refuse_too_few(("accuracy",), ScoreSettings(n_localisation=1, n_embedding=1, n_silent=1))
     refuse_too_few(("localisation", "embedding"), ScoreSettings(n_localisation=5, n_embedding=5))
+
+
+def test_an_image_model_goes_with_the_scorer_that_asks_it_and_not_to_a_random_dump():
+    settings = ScoreSettings(pictures=PictureSettings(model="painter"))
+
+    refuse_pictures(("detection", "generation"), settings)
+    refuse_pictures(("detection",), settings_of_random(settings))
+    with pytest.raises(SettingsError, match="--image-model: no scorer"):
+        refuse_pictures(("detection",), settings)
+    with pytest.raises(SettingsError, match="--scorers generation: name who makes pictures"):
+        refuse_pictures(("generation",), ScoreSettings())

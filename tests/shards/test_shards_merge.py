@@ -6,7 +6,8 @@ import pytest
 from builders import explanation
 
 from autointerp.errors import RunError
-from autointerp.runs.folder import DumpReference, ExplainStage, RunInfo, RunWriter, open_run
+from autointerp.runs.folder import RunWriter, open_run
+from autointerp.runs.info import DumpReference, ExplainStage, RunInfo
 from autointerp.runs.parts import PartInfo, Place, part_path, write_part
 from autointerp.schema import FailureRecord, Unscored
 from autointerp.settings import ExplainSettings, ModelSettings

@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Tap
 from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.settings import CoderConfig
 
@@ -58,3 +60,20 @@ def red_and_blue(folder: Path, n: int = 60) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(path)
     return folder
+
+
+def colour_pairs(folder: Path, n: int = 24) -> Path:
+    """Pairs of noise and the same with one channel raised, `red` and `blue`, in both directions; a group a scene."""
+    chance, lines = np.random.default_rng(1), ["image_a,image_b,attribute,direction,group"]
+    (folder / "pictures").mkdir(parents=True)
+    for i in range(n):
+        plain = chance.integers(0, 100, (16, 16, 3))
+        Image.fromarray(plain.astype(np.uint8)).save(folder / "pictures" / f"{i}.png")
+        for channel, name in ((0, "red"), (2, "blue")):
+            raised = plain.copy()
+            raised[..., channel] += 100
+            Image.fromarray(raised.astype(np.uint8)).save(folder / "pictures" / f"{i}-{name}.png")
+            ends = (f"pictures/{i}.png", f"pictures/{i}-{name}.png")
+            lines.append(",".join((*ends, name, "+") if i % 2 else (*ends[::-1], name, "-")) + f",{i}")
+    (folder / "pairs.csv").write_text("\n".join(lines) + "\n")
+    return folder / "pairs.csv"

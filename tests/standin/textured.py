@@ -7,7 +7,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Tap, block_taps
 
 SIDE = 4
 

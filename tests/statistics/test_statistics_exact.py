@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from autointerp.statistics.exact import TINY, benjamini_hochberg, holm, hypergeometric_tail
+from autointerp.statistics.exact import TINY, benjamini_hochberg, binomial_tail, holm, hypergeometric_tail, sign_tail
 
 
 def slow_tail(k: int, n: int, carriers: int, population: int) -> float:
@@ -95,3 +95,16 @@ def test_holm_steps_down_from_bonferroni(p: list[float]):
     slow = [max(min(1.0, sum(x >= y for x in p) * y) for y in p if y <= own) for own in p]
 
     assert_allclose(holm(p), slow)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_the_sign_test_is_the_binomial_test_of_fair_coins(up: int, down: int):
+    assert sign_tail(up, down) == pytest.approx(binomial_tail(up, up + down, 0.5), rel=1e-9)
+
+
+def test_the_sign_test_of_thousands_of_signs_is_a_small_number_and_never_nought():
+    # 5,000 signs of one direction have a chance of 2^-5000, which no float holds.
+    assert (sign_tail(0, 0), sign_tail(0, 3), sign_tail(3, 0)) == (1.0, 1.0, pytest.approx(0.125))
+    assert 0 < sign_tail(5000, 0) < 1e-300
+    # The normal limit: 2,600 of 5,000 is 100 above the mean, 2.83 standard deviations.
+    assert sign_tail(2600, 2400) == pytest.approx(0.0024, rel=0.05)

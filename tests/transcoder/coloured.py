@@ -2,7 +2,9 @@
 
 from torch import Tensor, nn
 
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Tap
 
 
 class Colours(nn.Module):

@@ -8,12 +8,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from autointerp.populations.images import Population, read_population
 from autointerp.schema import Exemplar, FeatureRow
 from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.backbones.protocol import Hookpoint
 from autointerp.transcoder.harvest.silent_sampling import by_lot, keys, uniform
 from autointerp.transcoder.harvest.source import Source
-from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.settings import HarvestSettings
 
 ROWS, COLUMNS = 2, 3

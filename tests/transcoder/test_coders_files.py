@@ -28,7 +28,7 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.coder_io import load_coder
-from autointerp.transcoder.coders.places import hookpoint, known_hookpoint, model
+from autointerp.transcoder.coders.peer_names import hookpoint, known_hookpoint, model
 
 
 def says(spec: Path, message: str) -> str:
@@ -43,14 +43,27 @@ def says(spec: Path, message: str) -> str:
     [
         ("blocks.9.hook_resid_post", "blocks.9.resid"),
         ("blocks.9.hook_resid_pre", "blocks.8.resid"),
-        ("blocks.0.hook_resid_pre", "blocks.0.hook_resid_pre"),
+        ("blocks.0.hook_resid_pre", "embed"),
+        ("blocks.9.hook_resid_mid", "blocks.9.resid.mid"),
+        ("blocks.9.hook_mlp_in", "blocks.9.resid.mid"),
+        ("blocks.9.mlp.hook_in", "blocks.9.mlp.in"),
+        ("blocks.9.hook_attn_out", "blocks.9.attn.out"),
+        ("blocks.9.ln1.hook_normalized", "blocks.9.attn.in"),
         ("blocks.11.hook_mlp_out", "blocks.11.mlp.out"),
         ("blocks.9.ln2.hook_normalized", "blocks.9.mlp.in"),
         ("blocks.9.mlp.hook_post", "blocks.9.mlp.hidden"),
-        ("blocks.9.attn.hook_z", "blocks.9.attn.hook_z"),
+        ("blocks.9.attn.hook_z", "blocks.9.attn.z"),
+        ("blocks.9.attn.hook_pattern", "blocks.9.attn.hook_pattern"),
         ("layers.3.mlp", "blocks.3.mlp.out"),
         ("vision_model.encoder.layers.22", "blocks.22.resid"),
         ("encoder.layer.3", "blocks.3.resid"),
+        ("visual.transformer.resblocks.10", "blocks.10.resid"),
+        ("encoder.layer.3.attention", "blocks.3.attn.out"),
+        ("vision_model.encoder.layers.3.self_attn.out_proj", "blocks.3.attn.out"),
+        ("encoder.layers.2.blocks.1", "encoder.layers.2.blocks.1"),
+        ("blocks.-2", "blocks.-2.resid"),
+        ("attn_out_layer_5", "blocks.5.attn.out"),
+        ("stages.2", "stages.2"),
         ("h.3.mlp", "blocks.3.mlp.out"),
         ("resid_post_layer_8", "blocks.8.resid"),
         ("enc_res_out_layer_1", "blocks.1.resid"),
@@ -77,6 +90,17 @@ def test_a_folder_that_is_named_after_nothing_says_nothing():
         ("openai/clip-vit-base-patch32", "hf:openai/clip-vit-base-patch32:crop"),
         ("timm/vit_base_patch16_224.augreg_in1k", "timm:vit_base_patch16_224.augreg_in1k:crop"),
         ("vit_base_patch16_224", "timm:vit_base_patch16_224:crop"),
+        ("timm:vit_base_patch14_dinov2", "timm:vit_base_patch14_dinov2:crop"),
+        ("hf-hub:timm/vit_base_patch14_dinov2.lvd142m", "timm:vit_base_patch14_dinov2.lvd142m:crop"),
+        ("hf-hub:apple/DFN5B-CLIP-ViT-H-14", "hf:apple/DFN5B-CLIP-ViT-H-14:crop"),
+        ("facebook/dino-vitb16", "hf:facebook/dino-vitb16:crop"),
+        ("dinov2_vitl14_reg", "hf:facebook/dinov2-with-registers-large:crop"),
+        ("facebookresearch/dinov2_vitb14", "hf:facebook/dinov2-base:crop"),
+        ("ViT-B/32", "hf:openai/clip-vit-base-patch32:crop"),
+        ("ViT-L/14@336px", "hf:openai/clip-vit-large-patch14-336:crop"),
+        ("ViT-L-14/openai", "hf:openai/clip-vit-large-patch14:crop"),
+        ("open-clip:ViT-H-14/laion2b_s32b_b79k", "hf:laion/CLIP-ViT-H-14-laion2B-s32B-b79K:crop"),
+        ("ViT-B-16/datacomp_xl_s13b_b90k", "hf:laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K:crop"),
         (None, "unknown"),
     ],
 )
@@ -343,3 +367,25 @@ def test_a_tensor_whose_sizes_were_set_anew_is_refused(tmp_path: Path):
     torch.save({"cfg": {"block_layer": 1}, "state_dict": weights() | {"W_enc": Wide()}}, tmp_path / "a.pt")
 
     says(tmp_path, r"a\.pt: W_enc states more numbers than it has; save it again")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [
+        ("W_enc", float("nan"), "encoder"),
+        ("b_enc", float("nan"), "encoder_bias"),
+        ("W_dec", float("inf"), r"decoders\.0"),
+        ("b_enc", float("-inf"), None),
+    ],
+)
+def test_weights_that_are_not_finite_are_refused_but_where_they_turn_a_latent_off(
+    name: str, value: float, refused: str | None, tmp_path: Path
+):
+    state = weights()
+    state[name].view(-1)[0] = value
+    folder = prisma(tmp_path, state)
+
+    if refused is None:
+        assert load_coder(folder).coder.n_latents == N
+    else:
+        says(folder, rf"weights\.pt: {refused}: 1 of \d+ weights are not finite numbers; copy it again")

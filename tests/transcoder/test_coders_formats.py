@@ -112,6 +112,13 @@ def test_prisma_gated_and_class_token(tmp_path: Path):
     assert info.reads == "blocks.5.resid.class"
 
 
+@pytest.mark.parametrize(("kind", "said"), [("LNPre", True), ("LN", False)])
+def test_prisma_says_where_the_model_was_folded(kind: str, said: bool, tmp_path: Path):
+    coder = load_coder(prisma(tmp_path, weights(), vit_model_cfg={"normalization_type": kind}))
+
+    assert ("layer norms were folded" in (coder.info.note or "")) is said
+
+
 def test_prisma_transcoder(tmp_path: Path):
     state = weights(d_out=D_OUT, extra={"b_dec": (D_IN,), "b_dec_out": (D_OUT,), "W_skip": (D_OUT, D_IN)})
     w = arrays(state)
@@ -461,7 +468,7 @@ def test_saev(tmp_path: Path, header: dict[str, object], rule: str):
     [
         ({"layer": 8, "tokens": "content", "scale_norm": False}, "blocks.8.resid", False),
         ({"layer": 8, "tokens": "special", "scale_norm": True}, "blocks.8.resid.class", True),
-        ({"layer": -1}, "unknown", False),
+        ({"layer": -2}, "blocks.-2.resid", False),
         ({"layer": "all"}, "unknown", False),
     ],
 )

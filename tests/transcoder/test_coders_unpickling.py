@@ -14,8 +14,8 @@ import torch
 from standin.foreign import PRISMA, PRISMA_CLASS, save_pickled, weights
 
 from autointerp.errors import SettingsError
+from autointerp.pickles import Plain, attributes_of
 from autointerp.transcoder.coders.torch_files import MAGIC, read_plain
-from autointerp.transcoder.coders.unpickling import Plain, attributes_of
 
 
 @pytest.fixture

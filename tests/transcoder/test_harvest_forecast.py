@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from autointerp.images.content import OwnFile
 from autointerp.images.near_duplicates import Look
+from autointerp.populations.images import PopulationImage
 from autointerp.transcoder.harvest.forecast import Forecast, forecast
-from autointerp.transcoder.population import PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 
 SETTINGS = HarvestSettings(n_top=2, n_bands=1, n_per_band=1, n_silent=4, n_guided=6, n_pool=10)
@@ -15,7 +16,8 @@ def images(folder: Path, n: int) -> list[PopulationImage]:
     for i in range(n):
         (folder / f"{i}.png").write_bytes(bytes(1000 + i % 2 * 2000))
     look = Look(0, b"")
-    return [PopulationImage(i, folder / f"{i}.png", 8, 8, "", None, None, None, look) for i in range(n)]
+    files = [OwnFile(folder / f"{i}.png") for i in range(n)]
+    return [PopulationImage(i, file.path.name, file, 8, 8, "", None, None, None, look) for i, file in enumerate(files)]
 
 
 def test_pool_and_rows_are_counted_where_each_draw_meets_another_image(tmp_path: Path):

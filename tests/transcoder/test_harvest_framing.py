@@ -9,14 +9,16 @@ from PIL import Image
 from torch import nn
 
 from autointerp.dump.reader import open_dump
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap
+from autointerp.populations.images import read_population
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.backbones.protocol import Frame
+from autointerp.transcoder.backbones.taps import Tap
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.harvest.framing import over_the_whole
 from autointerp.transcoder.harvest.run import Job, harvest
 from autointerp.transcoder.harvest.source import load_sources
 from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.population import read_population
 from autointerp.transcoder.settings import HarvestSettings
 
 PLAIN = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -27,6 +27,19 @@ def test_neither_order_nor_batches_change_a_count(above: float):
     assert once.counts.sum(axis=1).tolist() == np.bincount(latents).tolist()
 
 
+def test_wider_bins_change_only_counts_that_were_or_become_more_than_0():
+    levels = Levels(1, above=0.0)
+    levels.add(np.array([0]), np.array([1023.5], np.float32))
+    levels.add(np.array([0]), np.array([3.0], np.float32))
+    levels.counted[:] = False
+
+    levels.add(np.array([0]), np.array([1500.0], np.float32))
+
+    # Bins are 2 wide now: what was at 1023 and 3 is at 511 and 1, and 1500 is at 750.
+    assert np.flatnonzero(levels.counted[0]).tolist() == [1, 3, 511, 750, 1023]
+    assert np.flatnonzero(levels.counts[0]).tolist() == [1, 511, 750]
+
+
 def test_fine_bins_reach_beyond_the_maximum_but_not_twice_as_far():
     levels = Levels(3, above=1.0)
     levels.add(np.array([0, 1, 2]), np.array([1.001, 9.0, 4000.0], np.float32))

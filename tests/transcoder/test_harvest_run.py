@@ -1,4 +1,7 @@
 import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +20,18 @@ from harvest_world import (
     source,
     three_largest,
 )
+from torch import Tensor
 
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.validate import validate
 from autointerp.errors import DumpError, SettingsError
+from autointerp.populations.images import Population
+from autointerp.transcoder.activation import Encoded
 from autointerp.transcoder.harvest import run, state
 from autointerp.transcoder.harvest.encode import threshold
 from autointerp.transcoder.harvest.run import Harvested, Job, harvest
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.population import Population
 from autointerp.transcoder.settings import HarvestSettings
 
 N, L = 90, 12
@@ -40,7 +45,7 @@ SETTINGS = HarvestSettings(
     n_pool=50,
     active_above=20.0,
     seed=3,
-    shard=24,
+    checkpoint_every=24,
 )
 
 
@@ -186,10 +191,10 @@ def test_the_batch_changes_no_byte(population: Population, tmp_path: Path, batch
     assert files(tmp_path / "one" / "coder") == files(tmp_path / "other" / "coder")
 
 
-def test_the_number_of_shards_changes_no_byte_of_a_table(population: Population, tmp_path: Path) -> None:
+def test_the_number_of_checkpoints_changes_no_byte_of_a_table(population: Population, tmp_path: Path) -> None:
     go(population, tmp_path / "one")
 
-    go(population, tmp_path / "other", settings=SETTINGS.model_copy(update={"shard": 1000}))
+    go(population, tmp_path / "other", settings=SETTINGS.model_copy(update={"checkpoint_every": 1000}))
 
     assert files(tmp_path / "one" / "coder") == files(tmp_path / "other" / "coder")
 
@@ -249,6 +254,38 @@ def test_a_stop_while_dumps_are_written_leaves_the_first_and_writes_the_second(
         assert done[0].n_stored == len(dump.images_table())
 
 
+@pytest.mark.parametrize("ahead", [0, 5])
+def test_decoding_ahead_changes_no_byte(
+    population: Population, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    go(population, tmp_path / "usual")
+    made = run.Job
+    monkeypatch.setattr("test_harvest_run.Job", lambda *given: replace(made(*given), ahead=ahead))
+
+    go(population, tmp_path / "other")
+
+    assert files(tmp_path / "usual" / "coder") == files(tmp_path / "other" / "coder")
+
+
+def test_the_backbone_runs_the_next_batch_while_one_is_collected(population: Population, tmp_path: Path) -> None:
+    second = threading.Event()
+
+    class Heard(PlantedBackbone):
+        def run(self, batch: Tensor, hookpoints: Sequence[str], swap: object = None) -> dict[str, Tensor]:
+            if self.n_run:
+                second.set()
+            return super().run(batch, hookpoints)
+
+    class Waiting(Everything):
+        def encode(self, inputs: Tensor, /) -> Encoded:
+            assert second.wait(60), "the first batch is collected before the second is run"
+            return super().encode(inputs)
+
+    go(population, tmp_path, sources=(source(Waiting(L, (4, L))),), backbone=Heard(TABLE))
+
+    assert (tmp_path / "coder").exists()
+
+
 def test_two_coders_in_one_pass_run_the_backbone_once(population: Population, tmp_path: Path) -> None:
     both = (source(Everything(L, (4, L)), "a"), source(Few(L, (L,)), "b"))
     backbone = PlantedBackbone(TABLE)
@@ -287,7 +324,7 @@ def test_what_a_cut_off_end_left_is_not_taken_for_a_beginning(population: Popula
     assert files(tmp_path / "whole" / "coder") == files(tmp_path / "other" / "coder")
 
 
-@pytest.mark.parametrize("checkpoint", ["done-000000000048", "more-000000000048-000000000072"])
+@pytest.mark.parametrize("checkpoint", ["done-000000000024", "more-000000000048-000000000072"])
 def test_a_damaged_checkpoint_is_named(population: Population, tmp_path: Path, checkpoint: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(population, tmp_path, stop_after=80)
@@ -309,13 +346,12 @@ def test_a_checkpoint_writes_what_changed_since_the_one_before(population: Popul
 
     found = checkpoints(tmp_path / ".state")
 
-    # After 48 of 90 images a third of all there is was new, of which no copy is made.
-    assert list(found) == ["done-48", "more-48-72"]
-    assert found["more-48-72"] < found["done-48"] / 3
+    assert list(found) == ["done-24", "more-24-48", "more-48-72"]
+    assert max(found["more-24-48"], found["more-48-72"]) < found["done-24"] / 3
 
 
 def test_everything_is_written_anew_once_the_changes_are_larger(population: Population, tmp_path: Path) -> None:
-    every_four = SETTINGS.model_copy(update={"shard": 4})
+    every_four = SETTINGS.model_copy(update={"checkpoint_every": 4})
     go(population, tmp_path / "whole", settings=every_four)
 
     for stop_after in range(3, 88, 12):
@@ -332,10 +368,10 @@ def test_everything_is_written_anew_once_the_changes_are_larger(population: Popu
 
 
 def test_changes_that_follow_on_no_checkpoint_are_left_out(population: Population, tmp_path: Path) -> None:
-    often = SETTINGS.model_copy(update={"shard": 12})
+    often = SETTINGS.model_copy(update={"checkpoint_every": 12})
     go(population, tmp_path / "whole", settings=often)
     with pytest.raises(KeyboardInterrupt):
-        go(population, tmp_path / "stopped", settings=often, stop_after=85)
+        go(population, tmp_path / "stopped", settings=often, stop_after=80)
     there = sorted((tmp_path / "stopped" / ".state").glob("more-*"))
     shutil.rmtree(there[0])
     backbone = PlantedBackbone(TABLE)

@@ -12,13 +12,16 @@ from torch import Tensor, nn
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.dinov2 import Shape, VisionTransformer
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.names import typed_backbone
+from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.backbones.protocol import Frame
 from autointerp.transcoder.backbones.registry import load_backbone
+from autointerp.transcoder.backbones.taps import Tap, block_taps
 
 TINY = Shape(side=8, patch=4, width=6, heads=2, n_blocks=3)
 PLAIN = Preparation(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+BLOCK = ["attn.in", "attn.z", "attn.out", "resid.mid", "mlp.in", "mlp.hidden", "mlp.out", "resid"]
 
 
 class Sums(nn.Module):
@@ -118,7 +121,7 @@ def test_hookpoints_state_kind_and_width():
     places = tiny().hookpoints
 
     kinds = {name: (place.kind, place.width) for name, place in places.items()}
-    assert list(kinds)[:4] == ["blocks.0.mlp.in", "blocks.0.mlp.hidden", "blocks.0.mlp.out", "blocks.0.resid"]
+    assert [n for n in kinds if ".0." in n and ".class" not in n] == [f"blocks.0.{n}" for n in BLOCK]
     assert kinds["blocks.2.mlp.in"] == kinds["blocks.2.resid"] == ("patches", 6)
     assert kinds["blocks.2.mlp.hidden"] == ("patches", 24)
     assert kinds["pooled"] == ("pooled", 6)
@@ -220,6 +223,8 @@ def test_a_frame_says_which_pixels_are_seen():
         ("hf:a/b:random:stretch", "hf:a/b:random"),
         ("timm:vit:crop", "timm:vit:crop"),
         ("mine", "mine"),
+        ("open-clip:laion/x", "hf:laion/x:crop"),
+        ("open_clip:hf-hub:laion/x:random", "hf:laion/x:crop:random"),
     ],
 )
 def test_a_typed_name_crops_as_the_model_s_own_preprocessing_does(typed: str, meant: str):
@@ -354,7 +359,7 @@ def test_a_timm_model_comes_with_its_own_size_and_its_pooled_vector(timm: list[t
 def test_a_timm_model_is_cropped_by_its_own_share(timm: list[tuple[str, bool]]):
     cropped = load_backbone("timm:vit:crop")
 
-    assert (cropped.name, cropped.frame) == ("timm:vit:crop", Frame(8, 8))
+    assert (cropped.name, cropped.frame) == ("timm:vit:crop", Frame(8, 8, to_even=True))
 
 
 def test_a_timm_model_with_fresh_weights_is_asked_for_untrained(timm: list[tuple[str, bool]]):

@@ -5,10 +5,10 @@ import torch
 from coloured import Colours, colours
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import read_population
 from autointerp.synthetic.drawing import draw
 from autointerp.synthetic.scenes import draw_scenes
 from autointerp.transcoder.features import image_vectors
-from autointerp.transcoder.population import read_population
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from coloured import Colours, colours
 from PIL import Image
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import Population, read_population
 from autointerp.transcoder.backbones.module import ModuleBackbone
-from autointerp.transcoder.population import Population, read_population
 from autointerp.transcoder.stream import ImageSource
 
 
@@ -104,5 +104,5 @@ def test_too_few_tokens_for_a_batch_say_what_to_do(population: Population):
 
 
 def test_hookpoints_of_two_kinds_are_refused(population: Population):
-    with pytest.raises(SettingsError, match="--reads pixels, --writes pooled"):
+    with pytest.raises(SettingsError, match="--writes 'pooled': is of the image, and 'pixels' is of 4 x 4 patches"):
         ImageSource(colours(), population, hookpoints=("pixels", "pooled"), seed=0, held_out=0.0)

@@ -6,10 +6,10 @@ import torch
 from standin.layered import coder, layered, red_and_blue
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import read_population
 from autointerp.transcoder.backbones.headed import LOGIT, HeadedBackbone
 from autointerp.transcoder.classifier import Classifier
 from autointerp.transcoder.layer_substitution import MEAN, Placed, check_placed, look
-from autointerp.transcoder.population import read_population
 
 
 class Headed(HeadedBackbone):

@@ -182,7 +182,9 @@ def test_a_store_is_written_once_and_has_no_manifest_until_it_is_whole(tmp_path:
 def test_split_and_batch_that_leave_nothing_are_one_line(stored: Path):
     with pytest.raises(SettingsError, match="has only 5 image groups; hold less out"):
         source(stored, held_out=0.99)
-    with pytest.raises(SettingsError, match="2400 tokens to learn from, fewer than a batch of 2401"):
+    with pytest.raises(
+        SettingsError, match="fewer than a batch of 2401; give a store of more images or a smaller --batch"
+    ):
         next(source(stored).batches(2401, 0))
 
 

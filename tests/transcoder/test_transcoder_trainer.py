@@ -11,7 +11,7 @@ from autointerp.transcoder.coder import SparseCoder
 from autointerp.transcoder.fitting import fit
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
-from autointerp.transcoder.tokens import TokenBatch
+from autointerp.transcoder.tokens import TokenBatch, ahead, on_device
 from autointerp.transcoder.trainer import Report, learn, rate, resumed, save, started, train
 
 CHANNELS = 16
@@ -276,3 +276,48 @@ def test_unknown_device_and_endless_loss_are_one_line():
         train(config(), Mixture(), settings(device="nope"))
     with pytest.raises(SettingsError, match="no longer finite"):
         train(config(normalise=False), Mixture(scale=1e30), settings())
+
+
+def test_batches_that_a_thread_makes_ahead_train_the_same_coder(monkeypatch: pytest.MonkeyPatch):
+    plain = train(config(), Mixture(), settings())
+    monkeypatch.setattr("autointerp.transcoder.trainer.on_device", lambda made, device: ahead(made))
+
+    assert same(train(config(), Mixture(), settings()), plain)
+
+
+def test_no_more_batches_are_made_ahead_than_asked_and_what_fails_there_is_told():
+    made: list[int] = []
+
+    def batches() -> Iterator[TokenBatch]:
+        for number in range(7):
+            made.append(number)
+            yield TokenBatch(torch.full((1, 1), number), torch.zeros(1, 1))
+        raise SettingsError("an image is gone")
+
+    coming = ahead(batches(), 2)
+    first = next(coming)
+    assert len(made) <= 3
+    seen = [first.inputs.item()]
+    with pytest.raises(SettingsError, match="an image is gone"):
+        seen.extend(batch.inputs.item() for batch in coming)
+    assert seen == list(range(7))
+
+
+def test_batches_for_the_cpu_are_handed_on_as_they_are():
+    made = Mixture().batches(4, 0)
+
+    assert on_device(made, "cpu") is made
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_batches_for_a_cuda_device_are_there_and_the_same():
+    plain = list(islice(Mixture().batches(64, 0), 5))
+
+    moved = list(on_device(islice(Mixture().batches(64, 0), 5), "cuda"))
+
+    assert all(b.inputs.is_cuda and torch.equal(a.inputs, b.inputs.cpu()) for a, b in zip(plain, moved, strict=True))
+
+
+def test_tensor_float_32_on_a_cpu_is_one_line():
+    with pytest.raises(SettingsError, match="--precision tf32: CUDA devices have it, and --device is cpu"):
+        train(config(), Mixture(), settings(precision="tf32"))

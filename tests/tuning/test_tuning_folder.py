@@ -7,7 +7,7 @@ import pytest
 from pydantic import JsonValue
 
 from autointerp.errors import SettingsError
-from autointerp.runs.folder import DumpReference
+from autointerp.runs.info import DumpReference
 from autointerp.tuning.folder import Features, TuneFolder, TuneInfo, measured
 
 

@@ -11,7 +11,7 @@ from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, typed
 from autointerp.jobs.batch.collect import CollectResult
 from autointerp.jobs.batch.plan import StageResult
-from autointerp.jobs.batch.run import BatchStatus, DriveResult, next_step
+from autointerp.jobs.batch.run import BatchStatus, DriveResult
 from autointerp.jobs.batch.submit import SubmitResult
 from autointerp.unexplainable import in_words
 
@@ -59,7 +59,12 @@ def _stages_as_json(results: Mapping[str, StageResult]) -> dict[str, object]:
 
 def show_collect(result: CollectResult, settings: BatchCollect, *, as_json: bool) -> int:
     """Prints what the results held."""
-    value = {**dataclasses.asdict(result), "unusable": dict(result.unusable), "errors": dict(result.errors)}
+    value = {
+        **dataclasses.asdict(result),
+        "run": str(result.run),
+        "unusable": dict(result.unusable),
+        "errors": dict(result.errors),
+    }
     return tell(_collect_lines(result), value, as_json=as_json)
 
 
@@ -126,7 +131,7 @@ def _run_lines(result: DriveResult) -> Iterator[str]:
         yield f"stopped: {result.stopped}"
         yield f"next: autointerp batch run {typed(result.run)}"
     else:
-        yield f"next: {next_step(result.run, [], finished=True, left=result.left)}"
+        yield f"next: {result.next}"
 
 
 def show_status(result: BatchStatus, settings: BatchJob, *, as_json: bool) -> int:
@@ -170,7 +175,7 @@ def _submit_lines(result: SubmitResult) -> Iterator[str]:
         into = plural(len(result.written), "file")
         about = f"about {result.tokens:,} tokens, {dollars(result.dollars)}"
         yield f"wrote {plural(lines, 'question')} into {into} ({size:,.1f} MB), {about}:"
-        yield from (f"  {result.run / 'batch' / f.name}: {plural(f.lines, 'line')}" for f in result.written[:10])
+        yield from (f"  {result.run / f'batch/{f.name}'}: {plural(f.lines, 'line')}" for f in result.written[:10])
     else:
         yield "no new question was written"
     if result.sent:
@@ -182,7 +187,7 @@ def _submit_lines(result: SubmitResult) -> Iterator[str]:
         how = "give more with --budget" if result.stopped == "over budget" else "submit again to go on"
         yield f"stopped: {result.stopped}; {how}"
     if result.problem is None:
-        yield f"next: {next_step(result.run, result.files, finished=result.complete, left=result.left)}"
+        yield f"next: {result.next}"
 
 
 def _submit_as_json(result: SubmitResult) -> dict[str, object]:

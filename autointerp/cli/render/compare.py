@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from autointerp.cli.printing import dollars, exit_code, plural, same_again, table, tell
+from autointerp.cli.render.agreement import lines_of
 from autointerp.commands.compare import Compare
+from autointerp.jobs.agreement import JudgesCompared
 from autointerp.jobs.compare import Comparison, OverControl, ScorerComparison
 from autointerp.jobs.compare_many import Comparisons
 from autointerp.jobs.vary import Varied
@@ -17,13 +19,15 @@ N_NAMED = 8
 """How many of the settings in which two runs differ are printed; --json has all."""
 
 
-def show(result: Comparison | Comparisons | Varied, settings: Compare, *, as_json: bool) -> int:
+def show(result: Comparison | Comparisons | Varied | JudgesCompared, settings: Compare, *, as_json: bool) -> int:
     """Prints the comparison in words and as a table; exit code 1 or 3 where runs are missing."""
     code = 0
     if isinstance(result, Comparison):
         lines = _lines(result)
     elif isinstance(result, Comparisons):
         lines = _many(result)
+    elif isinstance(result, JudgesCompared):
+        lines = lines_of(result)
     else:
         lines = _varied(result)
         complete = not any(run.failed for run in result.runs)

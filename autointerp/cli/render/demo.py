@@ -2,6 +2,7 @@
 
 from autointerp.cli.printing import finish, tell
 from autointerp.commands.demo import Demo
+from autointerp.errors import typed
 from autointerp.jobs.demo import Demonstrated
 
 
@@ -11,6 +12,10 @@ def show(result: Demonstrated, settings: Demo, *, as_json: bool) -> int:
         if not part.complete:
             return finish(did, part, as_json=as_json, next_step="")
     explained, scored = (part.before + part.done for part in (result.explained, result.scored))
-    lines = (f"{explained} features explained, {scored} scored", f"report: {result.report}")
+    lines = (
+        f"{explained} features explained, {scored} scored",
+        f"report: {result.report}",
+        f"explore: autointerp view {typed(settings.out / 'run')} --open",
+    )
     value = {"explained": explained, "scored": scored, "report": str(result.report)}
     return tell(lines, value, as_json=as_json)

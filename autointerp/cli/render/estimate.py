@@ -11,7 +11,8 @@ from autointerp.jobs.estimate import Alternative, Amount, Forecast, ModelEstimat
 FOOTNOTE = "~: image tokens by a disputed or unknown rule; thinking tokens of reasoning models come on top"
 SAMPLED = (
     "with candidates: as if no two had the same words and one were kept; scoring asks as much again about each of "
-    "several kept, and --diverse asks of some pairs, in a few words, whether they mean the same"
+    "several kept; with --diverse as if they had four meanings, of which two contend, and without the few words that "
+    "ask of some pairs whether they mean the same"
 )
 
 
@@ -28,6 +29,13 @@ def _lines(found: Forecast, *, sampled: bool) -> Iterator[Table | str]:
     for m in found.models:
         if m.most is not None:
             yield f"{m.model}: up to {_most(m.most)} where no feature reaches the interval"
+    if found.pictures:
+        yield found.pictures
+    if found.passes:
+        yield f"the network that made the dump: up to {found.passes:,} forward passes of its backbone, on this machine"
+    if found.painted:
+        price = "at an unknown price: --prices" if found.painting_dollars is None else f"${found.painting_dollars:,.2f}"
+        yield f"the image model: up to {found.painted:,} regions painted anew, {price}"
     for name in dict.fromkeys(a.model for a in found.alternatives):
         headings = ("", "options", "requests", "tokens in", "tokens out", "$ per 1000", "relative")
         rows = [_alternative(a) for a in found.alternatives if a.model == name]

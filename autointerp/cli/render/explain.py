@@ -1,6 +1,6 @@
 """Prints what `autointerp explain` did."""
 
-from autointerp.cli.printing import finish, show_recorded
+from autointerp.cli.printing import finish, outside, show_recorded
 from autointerp.commands.explain import Explain
 from autointerp.errors import typed
 from autointerp.job import JobResult
@@ -14,6 +14,8 @@ def show(result: JobResult, settings: Explain, *, as_json: bool) -> int:
         return show_recorded("explain", what, run, as_json=as_json)
     whole = settings.execution.shard is None
     next_step = (
-        f"autointerp score {typed(run)}" if whole else f"autointerp merge {typed(run)}, once all shards are done"
+        f"autointerp score {typed(run)}{outside(allowed=settings.allow_outside)}"
+        if whole
+        else f"autointerp merge {typed(run)}, once all shards are done"
     )
     return finish("explained", result, as_json=as_json, next_step=next_step)

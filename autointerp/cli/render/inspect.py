@@ -58,7 +58,7 @@ def _summary(s: DumpSummary) -> list[str]:
         if count:
             bar = "#" * max(1, round(40 * count / peak))
             lines.append(f"    10^{low:+.1f} to 10^{high:+.1f}  {count:>9,}  {bar}")
-    return lines + [f"odd: {sentence}" for sentence in s.odd]
+    return lines + [f"note: {sentence}" for sentence in s.notes] + [f"odd: {sentence}" for sentence in s.odd]
 
 
 def _of_how_many(s: DumpSummary) -> str:

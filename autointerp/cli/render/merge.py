@@ -1,6 +1,8 @@
 """Prints what `autointerp merge` did."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autointerp.cli.printing import exit_code, tell
 from autointerp.commands.merge import Merge
@@ -8,12 +10,19 @@ from autointerp.errors import typed
 from autointerp.shards.merge import MergeResult
 from autointerp.unexplainable import in_words
 
+if TYPE_CHECKING:
+    from autointerp.jobs.harvest import HarvestResult
+
 N_NAMED = 8
 """How many missing shards are named."""
 
 
-def show(result: MergeResult, settings: Merge, *, as_json: bool) -> int:
-    """Prints what was merged and what is missing; exit code 1 if shards are missing."""
+def show(result: "MergeResult | HarvestResult", settings: Merge, *, as_json: bool) -> int:
+    """Prints what was merged and what is missing; exit code 1 if shards of a run are missing."""
+    if not isinstance(result, MergeResult):
+        from autointerp.cli.render.harvest import show_written
+
+        return show_written(result, Path(settings.run), as_json=as_json)
     value = {
         "run": str(result.run),
         "merged": result.merged,

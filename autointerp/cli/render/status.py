@@ -34,6 +34,8 @@ def _lines(s: RunStatus) -> Iterator[str]:
             f"  control     {c.control}: {c.value:.3f} where own is {c.own:.3f}, "
             f"difference {c.difference:+.3f}{interval}, p = {c.p:.2g}, {c.n:,} features: {c.verdict}"
         )
+    if s.others:
+        yield f"  judges      {s.others}"
     yield from _open_ends(s)
     tokens = f"{s.usage.input_tokens:,} tokens in, {s.usage.output_tokens:,} out"
     yield f"  used        {s.usage.calls:,} calls, {tokens}, {dollars(s.usage.dollars)}"

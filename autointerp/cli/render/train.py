@@ -6,6 +6,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from autointerp.cli.printing import plural, table, tell
+from autointerp.cli.render.evaluate_pairs import pair_tables
 from autointerp.commands.train_activations import TrainActivations
 from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.commands.train_evaluate import TrainEvaluate
@@ -15,7 +16,8 @@ from autointerp.jobs.train_activations import Stored
 from autointerp.jobs.train_classifier import Classified
 from autointerp.jobs.train_transcoder import Trained
 from autointerp.transcoder.attribute_association import Association
-from autointerp.transcoder.evaluation import Asked, CoderFigures, Estimate, Evaluation
+from autointerp.transcoder.estimate import Estimate
+from autointerp.transcoder.evaluation import Asked, CoderFigures, Evaluation
 
 
 def show_activations(result: Stored, settings: TrainActivations, *, as_json: bool) -> int:
@@ -110,6 +112,8 @@ def _tables(found: Evaluation) -> Iterator[Table]:
         yield from (_associated(c, a) for c in both if (a := c.association) is not None and a.latents)
     if found.asked is not None:
         yield _effects(found.asked, found.coders)
+    if found.pairs is not None:
+        yield from pair_tables(found.pairs, both)
 
 
 def _reconstruction(coders: Sequence[CoderFigures]) -> Table:

@@ -12,7 +12,9 @@ import numpy as np
 
 from autointerp.counting import Counting, Uncounted, counted
 from autointerp.dump.format import DumpInfo
-from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, read_listing
+from autointerp.dump.importers.imported import Imported
+from autointerp.dump.importers.listing import CSV_FILE, METADATA_FILE, Listing, is_junk, read_listing
+from autointerp.dump.importers.mt_metadata import is_mt
 from autointerp.dump.writer import DumpWriter
 from autointerp.errors import DumpError, SettingsError
 from autointerp.images.formats import SUFFIXES, UNREADABLE, LeftOut, left_out, why_no_image
@@ -25,18 +27,13 @@ from autointerp.version import __version__
 if TYPE_CHECKING:
     from autointerp.commands.import_folder import ImportFolder
 
-_FOLDER = re.compile(r"(?:feature_)?(\d{1,9})")
+_FOLDER = re.compile(r"(?:(?:feature|latent|unit|neuron)[_-]?)?(\d{1,9})")
+JUNK_FOLDERS = "folders that an operating system left"
 
 
 COPIES = "files that are copies of others, of which one is kept"
 STRAY = "images outside the folders of features"
 """What is left out, beside images that cannot be read and files that are no images."""
-
-
-class Imported(DumpInfo):
-    """What was written, and what was not."""
-
-    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,7 @@ def run(settings: "ImportFolder", *, progress: Counting | None = None) -> Import
             active = [e.activation for e in listed if not e.silent]
             row = FeatureRow(feature, info.n_latents, len(active), max(active, default=0.0), None, None)
             writer.add_feature(row, (*listed, *silent))
-    return Imported(**info.model_dump(), left_out=found.left_out)
+    return Imported(**info.model_dump(), left_out=found.left_out, outside=settings.link)
 
 
 def _info(settings: "ImportFolder", found: _Found) -> DumpInfo:
@@ -142,6 +139,7 @@ def _collect(source: Path, *, allow_outside: bool, progress: Callable[[int, int]
     for file, image in images.items():
         files.setdefault(image.digest, file)
     others = [other for listing in listings.values() for other in listing.others]
+    others += [(JUNK_FOLDERS, f) for f in sorted(source.iterdir()) if f.is_dir() and is_junk(f)]
     broken = [(UNREADABLE, said) for said in seen.values() if isinstance(said, str)]
     copies = [(COPIES, f) for f in first.values() if f in images and files[images[f].digest] != f]
     stray = [(STRAY, f) for f in sorted(source.iterdir()) if f.is_file() and why_no_image(f) is None]
@@ -186,7 +184,7 @@ def _exemplars(listing: Listing, images: dict[Path, Seen], ids: dict[str, int]) 
 
 def _feature_folders(source: Path) -> list[tuple[int, Path]]:
     try:
-        below = sorted(f for f in source.iterdir() if f.is_dir() and not f.name.startswith("."))
+        below = sorted(f for f in source.iterdir() if f.is_dir() and not is_junk(f))
     except (FileNotFoundError, NotADirectoryError):
         why = "there is no such folder; give the one that holds a folder for each feature"
         raise DumpError(f"{source}: {why}") from None
@@ -197,6 +195,9 @@ def _feature_folders(source: Path) -> list[tuple[int, Path]]:
         match = _FOLDER.fullmatch(folder.name)
         if match is None:
             raise DumpError(f"{folder}: not a feature; expected a folder name such as 12 or feature_12")
+        if is_mt(folder):
+            told = "is as Matryoshka-Transcoders' populate.py writes it; use `autointerp import mt` instead"
+            raise DumpError(f"{source}: {told}")
         other = folders.setdefault(int(match[1]), folder)
         if other != folder:
             raise DumpError(f"{folder}: is the same feature as {other.name}; merge the two folders")

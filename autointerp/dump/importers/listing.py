@@ -18,6 +18,15 @@ _LINE = re.compile(r"\s*\d+\s*\.\s*(?P<value>[-+]?[\w.]+(?:[eE][-+]?\d+)?)\s+-\s
 _COLUMNS = ("image", "file", "activation", "stratum", "probability")
 
 
+JUNK = frozenset({"__macosx", "@eadir", "thumbs", "$recycle.bin", "system volume information"})
+"""Folders that operating systems and file servers leave, in lower case; and all whose names begin with a dot."""
+
+
+def is_junk(folder: Path) -> bool:
+    """Whether an operating system left a folder, which holds no images of anybody's."""
+    return folder.name.startswith(".") or folder.name.lower() in JUNK
+
+
 @dataclass(frozen=True, slots=True)
 class Listed:
     """One image of a feature's folder."""
@@ -41,26 +50,41 @@ class Listing:
 
 
 class _Files:
-    """The files of a folder, found by the names that listings use."""
+    """The files of a folder and of those in it, found by the names that listings use."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            found = {f: why_no_image(f) for f in sorted(folder.iterdir()) if f.name not in (CSV_FILE, METADATA_FILE)}
-        except OSError as error:
-            raise DumpError(f"{folder}: cannot be listed: {error.strerror}") from error
-        self.images = {f.name: f for f, why in found.items() if why is None}
-        self.others = tuple((why, f) for f, why in found.items() if why is not None)
-        self._no_images = {f.name for _, f in self.others}
+        found: dict[str, tuple[Path, str | None]] = {}
+        for file in _below(folder):
+            name = file.relative_to(folder).as_posix()
+            if name not in (CSV_FILE, METADATA_FILE):
+                found[name] = file, why_no_image(file)
+        self.images = {name: f for name, (f, why) in found.items() if why is None}
+        self.others = tuple((why, f) for f, why in found.values() if why is not None)
+        self._no_images = {name for name, (_, why) in found.items() if why is not None}
 
     def find(self, name: str, where: str) -> Path | None:
         """The image of this name: as it is, with `/` written as `_`, or its last part; None if that is no image."""
         plain = name.replace("\\", "/")
-        for candidate in (name, plain.replace("/", "_"), plain.rpartition("/")[2]):
+        for candidate in (name, plain, plain.replace("/", "_"), plain.rpartition("/")[2]):
             if candidate in self.images:
                 return self.images[candidate]
             if candidate in self._no_images:
                 return None
         raise DumpError(f"{where}: there is no image {name!r} in this folder (tried `_` for `/`, and its last part)")
+
+
+def _below(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """The files of a folder and of those in it, ordered; links are followed, except to folders that hold this one."""
+    above |= {(here := folder.resolve()), *here.parents}
+    try:
+        there = sorted(folder.iterdir())
+    except OSError as error:
+        raise DumpError(f"{folder}: cannot be listed: {error.strerror}") from error
+    for path in there:
+        if path.is_dir() and not is_junk(path) and path.resolve() not in above:
+            yield from _below(path, above)
+        else:
+            yield path
 
 
 def read_listing(folder: Path) -> Listing:

@@ -19,7 +19,9 @@ from autointerp.lmm.batch_replies import fault_of, put_batch_reply, read_batch_r
 from autointerp.lmm.prices import cost
 from autointerp.lmm.request import Completion
 from autointerp.pipeline import run_async
+from autointerp.remote.path import AnyPath, as_path
 from autointerp.session.tasks import REPLIES
+from autointerp.shards.remote_runs import Kept
 
 GONE = "gone"
 """How a batch ended that the endpoint does not know any more, or whose results it has lost."""
@@ -36,7 +38,7 @@ Chunk = dict[str, tuple[BatchFile, Completion]]
 class CollectResult:
     """Describes what collecting did."""
 
-    run: Path
+    run: AnyPath
     from_files: bool = False
     """Whether files were named, and no endpoint was asked."""
     lines: int = 0
@@ -76,14 +78,15 @@ class CollectResult:
     """At the price of a batch job; None where a model's price is not known."""
 
 
-def run(settings: BatchCollect, *, progress: Progress | None = None) -> CollectResult:
+def run(settings: BatchCollect, *, progress: Progress | None = None, kept: Kept | None = None) -> CollectResult:
     """Takes in results: those of finished batches at the endpoint, or files that are named.
 
     Files may come in any order, in parts, repeatedly, shuffled, torn, and hold lines of other runs; of several answers
-    to one question the first usable one holds. Raises AutointerpError for what you can mend.
+    to one question the first usable one holds. `kept` is the run where the caller has it open. Raises AutointerpError
+    for what you can mend.
     """
-    result = CollectResult(settings.run, from_files=bool(settings.files))
-    with open_job(settings, progress) as job:
+    result = CollectResult(as_path(settings.run), from_files=bool(settings.files))
+    with open_job(settings, progress, kept=kept) as job:
         for path in settings.files:
             if not path.is_file():
                 what = "is a folder" if path.is_dir() else "no such file"

@@ -1,7 +1,7 @@
 """A batch job that is open for one command: what was recorded and done, and its endpoints and caches."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +25,7 @@ from autointerp.runs.folder import open_run
 from autointerp.schema import FailureRecord
 from autointerp.scoring.random_weights_control import FOLDER as RANDOM
 from autointerp.session.gateway import find_price
+from autointerp.shards.remote_runs import Kept, kept_at
 
 Prices = Mapping[str, Price | None]
 """What models cost in a batch job, by name; None where it is not known."""
@@ -36,6 +37,9 @@ class Job:
     """What the commands of a batch job share: endpoints and caches are opened once, and closed with the stack."""
 
     run: Path
+    """The folder of the run, or of the working copy of one at a URL."""
+    flush: Callable[[], None]
+    """Sends what is new to the URL, before something is begun elsewhere that would be paid twice were it forgotten."""
     stages: tuple[Stage, ...]
     manifest: Manifest
     trust: tuple[str, ...]
@@ -77,7 +81,7 @@ class Job:
         for where in (where for stage in self.stages for where in stage.dumps):
             refuse_unknown_dump(where, named_by, "if you trust it, record the command again with --batch here")
         asked = [model for stage in self.stages for model in (*stage.models, *stage.embedders)]
-        urls = [model.base_url for model in asked if not model.model.is_local]
+        urls = [model.base_url for model in asked if model.model.has_server]
         admit(urls, named_by=named_by, confirmed=self.trust)
 
     def left(self) -> dict[str, dict[str, int]]:
@@ -88,31 +92,40 @@ class Job:
     def _failed(self, stage: Stage) -> Counter[str]:
         if isinstance(stage.settings, Calibrate):
             return Counter() if stage.settings.target.exists() else Counter(["no calibration"])
-        failures = [f for f in _pending(self.run) if f.stage.startswith(stage.kind)]
+        failures = [f for f in _pending(self.run, stage.judging) if f.stage.startswith(stage.kind)]
         if isinstance(stage.settings, Score) and stage.settings.random_dump is not None:
             failures += _pending(self.run / RANDOM)
         return Counter(failure.kind for failure in failures)
 
 
 @contextmanager
-def open_job(settings: Settings, progress: Progress | None, *, writing: bool = True) -> Iterator[Job]:
+def open_job(
+    settings: Settings, progress: Progress | None, *, writing: bool = True, kept: Kept | None = None
+) -> Iterator[Job]:
     """Opens the batch job of a run, to write in it for one command at a time.
+
+    Args:
+        settings: of the command.
+        progress: is told who is asked.
+        writing: whether it may be written to.
+        kept: the run's folder and what sends it, where the caller has them open.
 
     Raises:
         RunError: there is none, it cannot be read, it names folders to write to that were never given on this
             machine, or another autointerp is at work on it.
     """
-    stages = read_plan(settings.run)
-    if writing:
-        refuse_unknown_folders(settings.run, stages)
     with ExitStack() as stack:
-        folder = stack.enter_context(at_work(settings.run)) if writing else folder_of(settings.run)
+        run, flush = kept or stack.enter_context(kept_at(settings.run, writing=writing))
+        stages = read_plan(run)
+        if writing:
+            refuse_unknown_folders(run, stages)
+        folder = stack.enter_context(at_work(run)) if writing else folder_of(run)
         manifest = stack.enter_context(Manifest(folder, writing=writing))
-        yield Job(settings.run, stages, manifest, settings.trust_address, progress or Silent(), stack)
+        yield Job(run, flush, stages, manifest, settings.trust_address, progress or Silent(), stack)
 
 
-def _pending(run: Path) -> list[FailureRecord]:
-    return open_run(run).pending() if (run / "run.json").exists() else []
+def _pending(run: Path, judging: str = "") -> list[FailureRecord]:
+    return open_run(run).of_judging(judging).pending() if (run / "run.json").exists() else []
 
 
 def _prices(stage: Stage) -> Prices:

@@ -24,6 +24,7 @@ from autointerp.places import cache_folder
 from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
 from autointerp.runs.files import locked, replace_file
+from autointerp.runs.index import named
 from autointerp.settings import EngineSettings, Execution, ModelName, ModelSettings, recorded, recorded_explain
 from autointerp.version import __version__
 
@@ -56,11 +57,13 @@ class Stage:
     kind: str
     """Its name, one of RECORDS."""
     settings: Calibrate | Explain | Score
+    judging: str = ""
+    """Of a score: which judging of the run."""
 
     @property
     def name(self) -> str:
-        """The name of the stage; a folder may hold several calibrations."""
-        return self.settings.stage
+        """The name of the stage; a folder may hold several calibrations, and scores of several judgings."""
+        return named(self.settings.stage, self.judging)
 
     @property
     def models(self) -> list[ModelSettings]:
@@ -113,6 +116,10 @@ def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> Non
         checked_url(url)
     if any(model.model.is_local for model in models):
         raise SettingsError("--batch with --model local: the embedded model answers at once; leave --batch out")
+    if any(model.model.is_transformers for model in models):
+        raise SettingsError("--batch with --steer: the model runs in this process; leave --batch out")
+    if any(model.model.is_human for model in models):
+        raise SettingsError("--batch with --judge-model human: a person answers on a page; leave --batch out")
     if len(urls) > 1:
         raise SettingsError(
             f"--batch with {len(urls)} addresses: a batch job goes to one endpoint; give a single --base-url"
@@ -157,7 +164,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
     name = raw.get("stage") if isinstance(raw, dict) else None
     if not isinstance(raw, dict) or not isinstance(name, str) or name not in RECORDS:
         raise RunError(f"{where}: stage is {in_short(name)}, not one of {', '.join(RECORDS)}; {remedy}")
-    values = {key: value for key, value in raw.items() if key not in ("stage", "execution", "exchanges")}
+    values = {k: value for k, value in raw.items() if k not in ("stage", "execution", "exchanges", "judging")}
     if "run" in RECORDS[name].model_fields:
         values["run"] = run
     if "settings" in values:
@@ -168,7 +175,8 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
         # An earlier version planted whole scenes of one size, whatever the run shows.
         values |= {"sides": (), "settings": {**shown, "rendering": "full"}}
     try:
-        return Stage(name, _in_its_place(RECORDS[name].model_validate(_addressed(values)), run))
+        settings = _in_its_place(RECORDS[name].model_validate(_addressed(values)), run)
+        return Stage(name, settings, str(raw.get("judging", "")))
     except ValidationError as e:
         raise RunError(f"{where}.{first_fault(e)}; {remedy}") from e
 
@@ -176,7 +184,7 @@ def _stage(run: Path, number: int, raw: object) -> Stage:
 def _in_its_place(settings: Calibrate | Explain | Score, run: Path) -> Calibrate | Explain | Score:
     """The settings with what a command writes in the folder that it was recorded for, wherever that is now."""
     if isinstance(settings, Calibrate):
-        return settings.model_copy(update={"out": run / settings.target.name})
+        return settings.model_copy(update={"out": str(run / settings.target.name)})
     if isinstance(settings, Score):
         # What is adopted from elsewhere is in the run before the command is recorded.
         return settings.model_copy(update={"explanations": None, "new_run": None, "layer": None})
@@ -217,18 +225,19 @@ def _addressed(value: object) -> object:
     return out
 
 
-def record(run: str | Path, kind: str, settings: Command) -> None:
+def record(run: str | Path, kind: str, settings: Command, *, judging: str = "") -> None:
     """Adds a command to the run's plan, in place of one of the same stage.
 
     Args:
         run: folder of the run.
         kind: the name of the command.
         settings: of the command; its paths are recorded as absolute ones.
+        judging: of a score, the judging of the run.
 
     Raises:
         RunError: the plan that is there cannot be read or written, or another autointerp is at work on the batch.
     """
-    stage = Stage(kind, cast("Explain", settings))
+    stage = Stage(kind, cast("Explain", settings), judging)
     settings = settings.model_copy(update={"cache": stage.cache}).absolute()
     remember_place("folders", stage.cache)
     if isinstance(settings, Calibrate) and settings.keep_images is not None:
@@ -236,6 +245,8 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
     added = {"stage": kind, **settings.model_dump(mode="json", exclude={"run", "execution"})}
     if not getattr(settings, "execution", Execution()).exchanges:
         added["exchanges"] = False
+    if judging:
+        added["judging"] = judging
     order = list(RECORDS)
     with at_work(run) as folder:
         there = _raw_stages(run) if (folder / PLAN).exists() else []
@@ -257,7 +268,7 @@ def record(run: str | Path, kind: str, settings: Command) -> None:
 
 def _name(raw: Mapping[str, object]) -> str:
     kind = str(raw.get("stage"))
-    return f"{kind} {Path(str(raw['out'])).name}" if "out" in raw else kind
+    return f"{kind} {Path(str(raw['out'])).name}" if "out" in raw else named(kind, str(raw.get("judging", "")))
 
 
 @contextmanager

@@ -2,24 +2,25 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from autointerp.batch.manifest import BatchFile
 from autointerp.commands.batch_collect import BatchCollect
 from autointerp.commands.batch_run import BatchRun
 from autointerp.commands.batch_status import BatchJob
 from autointerp.commands.batch_submit import BatchSubmit
-from autointerp.errors import AutointerpError, EndpointError, typed
+from autointerp.errors import AutointerpError, EndpointError
 from autointerp.job import OVER_BUDGET, Progress, Silent
 from autointerp.jobs.batch import collect, submit
 from autointerp.jobs.batch.collect import CollectResult
 from autointerp.jobs.batch.job import Job, open_job
-from autointerp.jobs.batch.plan import StageResult, folder_of, planned
-from autointerp.lmm.address import is_openai
+from autointerp.jobs.batch.next_step import next_step
+from autointerp.jobs.batch.plan import StageResult
 from autointerp.record import Record
+from autointerp.remote.path import AnyPath, as_path
 from autointerp.settings import Budget
+from autointerp.shards.remote_runs import Kept, kept_at
 
 _NOTHING = Budget("1 tokens")
 """A budget that no question fits into."""
@@ -70,7 +71,7 @@ def run_status(settings: BatchJob, *, progress: Progress | None = None) -> Batch
             files=tuple(_file_status(job, file) for file in files),
             open=manifest.n_open,
             unanswered=dict(Counter(manifest.unanswered.values())),
-            next=next_step(settings.run, files, finished=all(stages.values()), left=left),
+            next=next_step(job.run, settings.run, files, finished=all(stages.values()), left=left),
         )
 
 
@@ -85,41 +86,11 @@ def _file_status(job: Job, file: BatchFile) -> FileStatus:
     return FileStatus(file=file.name, open=len(file.open), endpoint=said, **told)
 
 
-def next_step(
-    run: str | Path, files: list[BatchFile], *, finished: bool, left: Mapping[str, Mapping[str, int]] | None = None
-) -> str:
-    """What to do next, in a line."""
-    unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {typed(run)}"
-    if unsent:
-        first = folder_of(run) / unsent[0].name
-        if is_openai(unsent[0].base_url):
-            return (
-                f"autointerp batch submit {typed(run)}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
-            )
-        more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
-        return (
-            f"vllm run-batch -i {typed(first)} -o OUT --model {unsent[0].model}{more}, then "
-            f"{taking} OUT; or autointerp batch submit {typed(run)}, which sends what is not sent"
-        )
-    if any(f.running for f in files):
-        return f"{taking} when the batches have ended, or autointerp batch run {typed(run)}, which waits"
-    if not finished:
-        return f"autointerp batch submit {typed(run)}"
-    if left:
-        return f"the recorded command {' and '.join(left)} without --batch, which asks again what failed"
-    if not (Path(run) / "run.json").exists():
-        return "nothing, all is done"
-    scored = "score" in planned(run)
-    return (
-        f"autointerp report {typed(run)}" if scored else f"autointerp score {typed(run)}, with --batch for a batch job"
-    )
-
-
 @dataclass
 class DriveResult:
     """What driving a batch job did."""
 
-    run: Path
+    run: AnyPath
     rounds: int = 0
     results: dict[str, StageResult] = field(default_factory=dict)
     """What became of each stage, by name."""
@@ -130,6 +101,8 @@ class DriveResult:
     """Why it ended before the last stage was finished."""
     idle: bool = False
     """Whether that is since answers stayed out, rather than by the budget or a signal."""
+    next: str = ""
+    """What to do."""
 
     @property
     def complete(self) -> bool:
@@ -145,29 +118,32 @@ def run(
     The budget is for each round, and what an earlier start sent and nobody collected counts. Raises AutointerpError for
     what you can mend.
     """
-    result, progress = DriveResult(settings.run), progress or Silent()
-    try:
-        _drive(settings, result, progress, sleep)
-    except KeyboardInterrupt:
-        result.stopped = "interrupted; the endpoint works on"
+    result, progress = DriveResult(as_path(settings.run)), progress or Silent()
+    with kept_at(settings.run, writing=True) as kept:
+        try:
+            _drive(settings, result, progress, sleep, kept)
+        except KeyboardInterrupt:
+            result.stopped = "interrupted; the endpoint works on"
     return result
 
 
-def _drive(settings: BatchRun, result: DriveResult, progress: Progress, sleep: Callable[[float], None]) -> None:
+def _drive(
+    settings: BatchRun, result: DriveResult, progress: Progress, sleep: Callable[[float], None], kept: Kept
+) -> None:
     """Goes from round to round until all is done, or it must stop."""
     idle = 0
     while True:
-        submitted = _submit(settings, result, progress)
+        submitted = _submit(settings, result, progress, kept)
         if submitted.problem is not None:
             raise EndpointError(submitted.problem)
         result.stopped = submitted.stopped
         if submitted.complete or submitted.stopped not in (None, OVER_BUDGET):
             return
-        answers = _wait(settings, result, None if submitted.sent else progress, progress, sleep)
+        answers = _wait(settings, result, None if submitted.sent else progress, progress, sleep, kept)
         hopeless = result.collected[-1].hopeless
         if submitted.stopped is not None or hopeless is not None:
             # What the answers settle is recorded; no more is asked.
-            _submit(settings.model_copy(update={"budget": _NOTHING}), result, progress, files_only=True)
+            _submit(settings.model_copy(update={"budget": _NOTHING}), result, progress, kept, files_only=True)
             if hopeless is not None:
                 raise EndpointError(hopeless)
             return
@@ -178,12 +154,14 @@ def _drive(settings: BatchRun, result: DriveResult, progress: Progress, sleep: C
 
 
 def _submit(
-    settings: BatchRun, result: DriveResult, progress: Progress, *, files_only: bool = False
+    settings: BatchRun, result: DriveResult, progress: Progress, kept: Kept, *, files_only: bool = False
 ) -> submit.SubmitResult:
     same = {name: getattr(settings, name) for name in ("run", "budget", "trust_address")}
-    told = submit.run(BatchSubmit(files_only=files_only, **same), progress=progress, under_way=not files_only)
+    told = submit.run(
+        BatchSubmit(files_only=files_only, **same), progress=progress, under_way=not files_only, kept=kept
+    )
     result.results |= told.results
-    result.left = told.left
+    result.left, result.next = told.left, told.next
     return told
 
 
@@ -193,6 +171,7 @@ def _wait(
     first: Progress | None,
     progress: Progress,
     sleep: Callable[[float], None],
+    kept: Kept,
 ) -> int:
     """Collects until no batch is left that the endpoint works on; gives how many answers came.
 
@@ -203,7 +182,7 @@ def _wait(
     said: dict[str, str] = {}
     answers = 0
     while True:
-        told = collect.run(asked, progress=first)
+        told = collect.run(asked, progress=first, kept=kept)
         first, answers = None, answers + told.answers
         result.collected.append(told)
         for file, state in (told.running | told.ended).items():

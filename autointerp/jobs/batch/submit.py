@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from autointerp.batch.client import Outbox, is_whole
 from autointerp.batch.manifest import BatchFile, Event
@@ -10,22 +9,25 @@ from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, RunError, SettingsError
 from autointerp.job import Progress
 from autointerp.jobs.batch.job import Job, open_job
+from autointerp.jobs.batch.next_step import next_step
 from autointerp.jobs.batch.plan import StageResult
 from autointerp.lmm.batch_replies import read_batch_reply
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.prices import cost
 from autointerp.lmm.route import api_key
+from autointerp.remote.path import AnyPath, as_path
 from autointerp.session.gateway import estimate
 from autointerp.session.tasks import REPLIES
 from autointerp.settings import Budget
+from autointerp.shards.remote_runs import Kept
 
 
 @dataclass
 class SubmitResult:
     """Describes what submitting did."""
 
-    run: Path
+    run: AnyPath
     written: list[BatchFile] = field(default_factory=list)
     """Files of now."""
     sent: list[BatchFile] = field(default_factory=list)
@@ -50,15 +52,20 @@ class SubmitResult:
     """`interrupted` or `over budget`."""
     problem: str | None = None
     """Why files were not sent."""
+    next: str = ""
+    """What to do."""
 
 
-def run(settings: BatchSubmit, *, progress: Progress | None = None, under_way: bool = False) -> SubmitResult:
+def run(
+    settings: BatchSubmit, *, progress: Progress | None = None, under_way: bool = False, kept: Kept | None = None
+) -> SubmitResult:
     """Writes the questions of the recorded stages that have no answer yet into batch files, and starts them.
 
-    With `under_way`, what the endpoint works on counts against the budget. Raises AutointerpError.
+    With `under_way`, what the endpoint works on counts against the budget. `kept` is the run where the caller has it
+    open. Raises AutointerpError.
     """
-    result = SubmitResult(settings.run)
-    with open_job(settings, progress) as job:
+    result = SubmitResult(as_path(settings.run))
+    with open_job(settings, progress, kept=kept) as job:
         manifest, sends = job.manifest, not settings.files_only
         job.admit()
         if sends:
@@ -78,6 +85,7 @@ def run(settings: BatchSubmit, *, progress: Progress | None = None, under_way: b
         result.finished = [stage.name for stage in job.stages if stage.name in manifest.finished]
         result.complete = len(result.finished) == len(job.stages)
         result.waiting, result.files, result.left = manifest.n_open, list(manifest.files.values()), job.left()
+        result.next = next_step(job.run, settings.run, result.files, finished=result.complete, left=result.left)
     return result
 
 
@@ -172,6 +180,8 @@ def _sent(job: Job) -> Iterator[BatchFile]:
             if not is_whole(manifest.folder, file):
                 raise RunError(f"{path}: is not as it was written; run the same command again, which writes it anew")
             manifest.add(Event(event="uploaded", file=file.name, id=api.upload(path)))
+            # By the upload it is found that a batch was started, should this process not live to say so.
+            job.flush()
         assert file.upload is not None
         manifest.add(Event(event="started", file=file.name, batch=api.start(file.upload, file.name)))
         yield file

@@ -126,14 +126,16 @@ def _further(judged: Columns, drawn: Replicates) -> Details:
 
 def _counts(case: Case, judged: Columns) -> Details:
     y, c, feature = judged.active, judged.belief, case.judged_pool.feature
-    n_active = feature.row.n_active
+    n_active, full = feature.row.n_active, case.population.uncounted_from
+    # Of a full list, n_active is its length: the share that it covers is not known, and not 1.
+    uncounted = full is not None and n_active >= full
     return {
         "n_active": int(y.sum()),
         "n_silent": int(len(y) - y.sum()),
         # Below 1 the score speaks only for a part of the images that fire it, e.g. where the dump has the top alone.
-        "active_covered": covered(feature.active, n_active),
+        "active_covered": None if uncounted else covered(feature.active, n_active),
         # The same of the silent ones, e.g. where the dump has look-alikes alone.
-        "silent_covered": covered(feature.negatives, case.population.n_images - n_active),
+        "silent_covered": None if uncounted else covered(feature.negatives, case.population.n_images - n_active),
         "false_positives": int(np.sum((y == 0) & (c == 1) & judged.answered)),
         "false_negatives": int(np.sum((y == 1) & (c == 0) & judged.answered)),
     }

@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from autointerp.errors import SettingsError
 from autointerp.extras import need
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Tap, block_taps
 
 EPS = 1e-6
 """Of every layer norm."""

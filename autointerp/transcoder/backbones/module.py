@@ -2,83 +2,25 @@
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from autointerp.errors import SettingsError
-from autointerp.transcoder.backbones.protocol import (
-    CLASS_TOKEN,
-    Activations,
-    Frame,
-    Hookpoint,
-    Kind,
-    Swap,
-    hookpoint_of,
+from autointerp.errors import SettingsError, one_line
+from autointerp.transcoder.backbones.preparation import (
+    Preparation,
+    Prepare,
+    check_prepare,
+    prepared_by,
+    probe_picture,
 )
-
-Channels = tuple[float, float, float]
-
-IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
-IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """Brings a picture to a square, by stretching all of it or by cropping its middle, and normalises it."""
-
-    side: int
-    """Pixels of the square."""
-    mean: Channels = IMAGENET_MEAN
-    std: Channels = IMAGENET_STD
-    """Of red, green and blue on a scale of 0 to 1."""
-    resample: Image.Resampling = Image.Resampling.BICUBIC
-    shortest: int | None = None
-    """The shorter side in pixels, at least `side`, to which the picture is brought before its middle is cropped; None
-    stretches all of it."""
-
-    @property
-    def frame(self) -> Frame:
-        """Returns what of a picture it shows."""
-        return Frame(self.side, self.shortest)
-
-    def __call__(self, image: Image.Image) -> Tensor:
-        """Returns the prepared picture, [3, side, side], float32."""
-        framed, square = image.convert("RGB"), (self.side, self.side)
-        if self.shortest is None:
-            framed = framed.resize(square, self.resample)
-        else:
-            framed = framed.resize(self.frame.resized(image.size), self.resample)
-            left, top = ((n - self.side) // 2 for n in framed.size)
-            framed = framed.crop((left, top, left + self.side, top + self.side))
-        pixels = np.asarray(framed, dtype=np.float32)
-        normal = (pixels / 255 - np.array(self.mean, np.float32)) / np.array(self.std, np.float32)
-        return torch.from_numpy(normal.transpose(2, 0, 1).copy())
-
-
-def probe_picture() -> Image.Image:
-    """Makes a picture with a gradient each way, 64 x 48 pixels, by which two preparations can be told apart."""
-    y, x = np.mgrid[0:48, 0:64]
-    return Image.fromarray(np.stack([x * 4, y * 5, (x * y) % 256], axis=-1).astype(np.uint8), "RGB")
-
-
-@dataclass(frozen=True, slots=True)
-class Tap:
-    """Says where in a module a hookpoint is."""
-
-    path: str
-    """Of the submodule, as in `named_modules()`; empty for the module itself."""
-    side: Literal["input", "output"]
-    """What goes into the submodule (its first argument), or what comes out (the first thing, of several)."""
-    kind: Kind = "patches"
-    """`patches`: of [n, tokens, width] the last rows·columns tokens, or of [n, width, rows, columns] all places;
-    `pooled`: [n, width] as it is."""
+from autointerp.transcoder.backbones.protocol import CLASS_TOKEN, Activations, Hookpoint, Swap, hookpoint_of
+from autointerp.transcoder.backbones.taps import Grid, Lie, Tap, block_taps, first_of, lie_of, stages_of, with_first
 
 
 class _EnoughError(Exception):
@@ -90,56 +32,129 @@ class ModuleBackbone:
 
     Args:
         name: for people and for files.
-        module: takes [n, 3, side, side]; is put into evaluation mode and moved to `device`.
-        prepare: from an RGB picture to [3, side, side]. One that is no `Preparation` should stretch rather than crop:
-            patches are then taken to tile the whole picture.
-        taps: by the name of the hookpoint, in the order in which the module passes them.
-        side: pixels of a prepared image, each way.
-        patch_grid: rows and columns of the patches.
-        device: where it runs.
+        module: takes [n, 3, side, side]; is put into evaluation mode, in which it stays, and moved to `device`.
+        prepare: from an RGB picture to [3, side, side] or [1, 3, side, side], floats of torch or numpy, or a mapping
+            that has it as `pixel_values`. One that crops needs `shortest`: patches are then laid on what it shows.
+        taps: by the name of the hookpoint, in the order in which the module passes them; a text is the path of a
+            submodule whose output is meant. None finds the usual hookpoints of a network that is a list of blocks.
+        side: pixels of a prepared image, each way; None takes what `prepare` gives.
+        patch_grid: rows and columns of the patches, which class and register tokens come before; None finds them from
+            a map, or from tokens of a square with at most a class token.
+        device: where it runs; None leaves the module where it is.
+        shortest: the shorter side in pixels to which `prepare` brings a picture before it crops the middle; None where
+            it shows the whole. A `Preparation` says it itself.
+        class_token: whether the first of the tokens before the patches is a class token.
 
     Raises:
-        SettingsError: there is no such submodule, or a tap does not give what its kind says.
+        SettingsError: there is no such submodule, a tap does not give what its kind says, or `prepare` does not do
+            what is said of it.
     """
 
     def __init__(
         self,
         name: str,
         module: nn.Module,
-        prepare: Callable[[Image.Image], Tensor],
+        prepare: Prepare,
         *,
-        taps: Mapping[str, Tap],
-        side: int,
-        patch_grid: tuple[int, int],
-        device: str = "cpu",
+        taps: Mapping[str, Tap | str] | None = None,
+        side: int | None = None,
+        patch_grid: Grid | None = None,
+        device: str | torch.device | None = None,
+        shortest: int | None = None,
+        class_token: bool = True,
     ) -> None:
         self.name = name
-        self.side = side
-        self.patch_grid = patch_grid
         self._prepare = prepare
-        self.frame = prepare.frame if isinstance(prepare, Preparation) else Frame(side)
+        self.frame = prepare.frame if isinstance(prepare, Preparation) else check_prepare(prepare, side, shortest)
+        self.side = self.frame.side if side is None else side
         self._digest: str | None = None
-        self.module = module.eval().requires_grad_(False).to(device)
-        self._device = torch.device(device)
-        self._taps = dict(taps)
-        self._with_class: set[str] = set()
+        first = next(module.parameters(), torch.zeros(0))
+        self._device = first.device if device is None else torch.device(device)
+        self.module = module.eval().requires_grad_(False).to(self._device)
+        self._taps, self._lies = self._found(block_taps(name, module) if taps is None else taps, patch_grid)
+        grids = [lie.grid for lie in self._lies.values() if lie.layout != "pooled"]
+        self.patch_grid = patch_grid or (grids[-1] if grids else (1, 1))
+        self._with_class = [n for n, lie in self._lies.items() if lie.n_before and class_token]
+        self.hookpoints: Mapping[str, Hookpoint] = {n: self._hookpoint(lie) for n, lie in self._lies.items()}
+        classes = {n + CLASS_TOKEN: Hookpoint("pooled", self._lies[n].width) for n in sorted(self._with_class)}
+        self.hookpoints |= classes
+
+    def _hookpoint(self, lie: Lie) -> Hookpoint:
+        if lie.layout == "pooled":
+            return Hookpoint("pooled", lie.width)
+        return Hookpoint("patches", lie.width, None if lie.grid == self.patch_grid else lie.grid)
+
+    def _found(self, asked: Mapping[str, Tap | str], patch_grid: Grid | None) -> tuple[dict[str, Tap], dict[str, Lie]]:
+        """Returns the taps that can be had and how their values lie."""
+        given = {n: Tap(t) if isinstance(t, str) else t for n, t in asked.items()}
+        passed = self._passed(given)
+        taps, lies = dict[str, Tap](), dict[str, Lie]()
+        for name, tap in given.items():
+            value = passed.get(name)
+            if isinstance(asked[name], str) and isinstance(value, Tensor) and value.ndim == 2:
+                tap = Tap(tap.path, kind="pooled")
+            try:
+                lies[name] = lie_of(value, tap, patch_grid)
+                taps[name] = tap
+            except ValueError as e:
+                if not tap.optional:
+                    never = f"the module never passes {name!r}; leave that tap out"
+                    raise SettingsError(f"{self.name}: {f'{name!r} {e}' if name in passed else never}") from e
+        return taps, lies
+
+    def _passed(self, taps: Mapping[str, Tap]) -> dict[str, object]:
+        """Returns what the module passes at each tap of one empty picture, tensors without their numbers."""
         there = dict(self.module.named_modules())
-        for missing, tap in ((n, t) for n, t in self._taps.items() if t.path not in there):
-            raise SettingsError(f"{name}: hookpoint {missing!r} names the submodule {tap.path!r}, which is not there")
-        self.hookpoints: Mapping[str, Hookpoint] = {n: Hookpoint(t.kind, 0) for n, t in self._taps.items()}
-        tried = self.run(torch.zeros(1, 3, side, side), tuple(self._taps))
-        self.hookpoints = {n: Hookpoint(t.kind, tried[n].shape[-1]) for n, t in self._taps.items()}
-        self.hookpoints |= {n + CLASS_TOKEN: Hookpoint("pooled", tried[n].shape[-1]) for n in sorted(self._with_class)}
+        for missing, tap in ((n, t) for n, t in taps.items() if t.path not in there):
+            raise SettingsError(
+                f"{self.name}: hookpoint {missing!r} names the submodule {tap.path!r}, which is not there"
+            )
+        passed: dict[str, object] = {}
+
+        def note(name: str, value: object) -> None:
+            first = first_of(value)
+            passed[name] = first.to("meta") if isinstance(first, Tensor) else first
+
+        handles = [hooked(there[tap.path], tap, partial(note, name)) for name, tap in taps.items()]
+        try:
+            with torch.no_grad():
+                self.module(self._batch(torch.zeros(1, 3, self.side, self.side)))
+        except (RuntimeError, TypeError, ValueError) as e:
+            shape = f"[1, 3, {self.side}, {self.side}]"
+            fault = one_line(str(e))[:200]
+            raise SettingsError(f"{self.name}: the module cannot run a prepared picture, {shape}: {fault}") from e
+        finally:
+            for handle in handles:
+                handle.remove()
+        return passed
+
+    def _batch(self, batch: Tensor) -> Tensor:
+        """Returns a batch where the module is, in the type of its weights."""
+        first = next((p for p in self.module.parameters() if p.is_floating_point()), batch)
+        return batch.to(self._device, first.dtype)
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """Returns [3, side, side]: an RGB picture as the module takes it."""
-        return self._prepare(image)
+        """Returns [3, side, side]: an RGB picture as the module takes it.
+
+        Raises:
+            SettingsError: the function that was given for it gives another size or type for this picture.
+        """
+        if isinstance(self._prepare, Preparation):
+            return self._prepare(image)
+        made = prepared_by(self._prepare, image)
+        if made.shape[1] != self.side:
+            raise SettingsError(
+                f"prepare: gives {made.shape[1]} pixels a side of a picture of {image.width} x {image.height}, and "
+                f"{self.side} of others; let it crop or stretch"
+            )
+        return made
 
     @property
     def digest(self) -> str:
         """Returns the SHA-256, hex, over the weights, the taps and how a probe picture is prepared."""
         if self._digest is None:
-            found = hashlib.sha256(repr((self._taps, self.side, self.patch_grid)).encode())
+            kept = {name: tap for name, tap in self._taps.items() if not tap.optional}
+            found = hashlib.sha256(repr((kept, self.side, self.patch_grid)).encode())
             found.update(state_digest(self.module).encode())
             found.update(_bytes(self.prepare(probe_picture())))
             self._digest = found.hexdigest()
@@ -165,11 +180,11 @@ class ModuleBackbone:
         Raises:
             SettingsError: there are no blocks, or fewer.
         """
-        path, blocks = _blocks(self.name, self.module)
+        blocks = [block.path for stage in stages_of(self.module) for block in stage]
         if n_blocks > len(blocks):
             raise SettingsError(f"--unfreeze {n_blocks}: {self.name} has {len(blocks)} blocks")
         made = self._copied()
-        first, on = f"{path}.{len(blocks) - n_blocks}.", False
+        first, on = f"{blocks[-n_blocks]}.", False
         for name, weight in made.module.named_parameters():
             on = on or name.startswith(first)
             weight.requires_grad_(on)
@@ -201,12 +216,14 @@ class ModuleBackbone:
     def _run(self, batch: Tensor, hookpoints: Sequence[str], swaps: Mapping[str, Swap]) -> Activations:
         for name in (*hookpoints, *swaps):
             hookpoint_of(self, name)
+        # Whoever made the module may have gone on to train it, and dropout would make each run another.
+        self.module.eval()
         taken: Activations = {}
         handles = [
             self._attach(n, taken, frozenset(hookpoints), swaps.get(n)) for n in {**dict.fromkeys(hookpoints), **swaps}
         ]
         try:
-            self.module(batch.to(self._device))
+            self.module(self._batch(batch))
         except _EnoughError:
             # The rest of the network, a quarter of it for block 8 of 12, is not worth its time.
             pass
@@ -220,14 +237,14 @@ class ModuleBackbone:
     def _attach(self, name: str, taken: Activations, asked: frozenset[str], swap: Swap | None) -> RemovableHandle:
         """Hooks one tap so that its value is taken, and replaced where it is swapped."""
         tap = self._taps[name.removesuffix(CLASS_TOKEN)]
-        submodule = self.module.get_submodule(tap.path)
 
-        def pass_on(value: object) -> Tensor | None:
-            seen, put = self._view(name, value), None
+        def pass_on(value: object) -> object | None:
+            whole, put = first_of(value), None
+            seen = self._view(name, whole)
             if swap is not None:
-                assert isinstance(value, Tensor)
+                assert isinstance(whole, Tensor)
                 seen = swap({**taken, name: seen})
-                put = self._with_swapped(name, value, seen)
+                put = with_first(value, self._with_swapped(name, whole, seen))
             if name in asked:
                 # A copy, since a later layer may write into what it was given.
                 taken[name] = seen.clone()
@@ -235,49 +252,62 @@ class ModuleBackbone:
                 raise _EnoughError
             return put
 
-        def before(_: nn.Module, args: tuple[object, ...]) -> tuple[object, ...] | None:
-            put = pass_on(args[0])
-            return None if put is None else (put, *args[1:])
-
-        def after(_: nn.Module, __: tuple[object, ...], output: object) -> object | None:
-            put = pass_on(output[0] if isinstance(output, tuple) else output)
-            return (put, *output[1:]) if put is not None and isinstance(output, tuple) else put
-
-        if tap.side == "input":
-            return submodule.register_forward_pre_hook(before)
-        return submodule.register_forward_hook(after)
+        return hooked(self.module.get_submodule(tap.path), tap, pass_on)
 
     def _view(self, name: str, whole: object) -> Tensor:
-        """Returns [n, patches, width] or [n, width]."""
-        if not isinstance(whole, Tensor):
-            kind = type(whole).__name__
-            raise SettingsError(f"{self.name}: {name!r} gives a {kind}, not a tensor; tap another place")
-        rows, columns = self.patch_grid
-        shape = tuple(whole.shape)
-        if name.endswith(CLASS_TOKEN):
-            return whole[:, 0]
-        match self._taps[name].kind, whole.ndim:
-            case "pooled", 2:
-                return whole
-            case "patches", 3 if shape[1] >= rows * columns:
-                if shape[1] > rows * columns:
-                    self._with_class.add(name)
-                return whole[:, shape[1] - rows * columns :]
-            case "patches", 4 if shape[2:] == self.patch_grid:
-                return whole.flatten(2).transpose(1, 2)
-            case kind, _:
-                raise SettingsError(
-                    f"{self.name}: {name!r} has shape {list(shape)}, which is not {kind} of a {rows} x {columns} grid"
-                )
+        """Returns [n, patches, width] or [n, width], float32."""
+        lie = self._lies[name.removesuffix(CLASS_TOKEN)]
+        if not isinstance(whole, Tensor) or tuple(whole.shape[1:]) != lie.shape:
+            now = list(whole.shape) if isinstance(whole, Tensor) else type(whole).__name__
+            raise SettingsError(f"{self.name}: {name!r} gives {now} now, and {[1, *lie.shape]} of a single picture")
+        return (whole[:, 0] if name.endswith(CLASS_TOKEN) else lie.view(whole)).float()
 
     def _with_swapped(self, name: str, whole: Tensor, seen: Tensor) -> Tensor:
         if name.endswith(CLASS_TOKEN):
-            return torch.cat([seen[:, None], whole[:, 1:]], dim=1)
-        if self._taps[name].kind == "pooled":
-            return seen
-        if whole.ndim == 4:
-            return seen.transpose(1, 2).reshape(whole.shape)
-        return torch.cat([whole[:, : whole.shape[1] - seen.shape[1]], seen], dim=1)
+            return torch.cat([seen[:, None].to(whole), whole[:, 1:]], dim=1)
+        return self._lies[name].put(whole, seen)
+
+
+@contextmanager
+def from_a_library(full: str) -> Iterator[None]:
+    """Says of a model that a library has, and not its user, what can be done where its hookpoints are not found."""
+    try:
+        yield
+    except SettingsError as e:
+        fault = str(e).removeprefix(f"{full}: ")
+        raise SettingsError(
+            f"--backbone {full}: its hookpoints are not found ({fault}); wrap it with ModuleBackbone and name them"
+        ) from e
+
+
+def hooked(
+    module: nn.Module, tap: Tap, pass_on: Callable[[object], object | None], *, first: bool = False
+) -> RemovableHandle:
+    """Shows a function what goes into a submodule or comes out, and puts what it returns in its place.
+
+    Args:
+        module: the submodule.
+        tap: which side of it is meant.
+        pass_on: is shown the value, and returns what is put in its place; None leaves it.
+        first: whether hooks that are there already see what was put, and not what was there.
+    """
+
+    def before(
+        _: nn.Module, args: tuple[object, ...], more: dict[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]] | None:
+        if args:
+            put = pass_on(args[0])
+            return None if put is None else ((put, *args[1:]), more)
+        name = next(iter(more), "")
+        put = pass_on(more.get(name))
+        return None if put is None else (args, {**more, name: put})
+
+    def after(_: nn.Module, __: tuple[object, ...], output: object) -> object | None:
+        return pass_on(output)
+
+    if tap.side == "input":
+        return module.register_forward_pre_hook(before, with_kwargs=True, prepend=first)
+    return module.register_forward_hook(after, prepend=first)
 
 
 def state_digest(module: nn.Module, config: str = "") -> str:
@@ -291,36 +321,3 @@ def state_digest(module: nn.Module, config: str = "") -> str:
 
 def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
-
-
-def block_taps(name: str, model: nn.Module) -> dict[str, Tap]:
-    """Finds the hookpoints `blocks.i.mlp.in`, `.mlp.hidden`, `.mlp.out` and `blocks.i.resid` of every block.
-
-    Blocks are the first list of submodules each of which has a submodule `mlp`; the hidden units are what its last
-    linear layer reads.
-
-    Raises:
-        SettingsError: there are no such blocks.
-    """
-    path, blocks = _blocks(name, model)
-    taps: dict[str, Tap] = {}
-    for i, block in enumerate(blocks):
-        inside = f"{path}.{i}"
-        last = [n for n, m in block.get_submodule("mlp").named_modules() if isinstance(m, nn.Linear)]
-        taps[f"blocks.{i}.mlp.in"] = Tap(f"{inside}.mlp", "input")
-        if last:
-            taps[f"blocks.{i}.mlp.hidden"] = Tap(f"{inside}.mlp.{last[-1]}", "input")
-        taps[f"blocks.{i}.mlp.out"] = Tap(f"{inside}.mlp", "output")
-        taps[f"blocks.{i}.resid"] = Tap(inside, "output")
-    return taps
-
-
-def _blocks(name: str, model: nn.Module) -> tuple[str, list[nn.Module]]:
-    for path, module in model.named_modules():
-        if isinstance(module, nn.ModuleList | nn.Sequential):
-            members = list(module.children())
-            if members and all(isinstance(getattr(m, "mlp", None), nn.Module) for m in members):
-                return path, members
-    raise SettingsError(
-        f"{name}: has no list of blocks with an `mlp` each; wrap it with ModuleBackbone and name its hookpoints"
-    )

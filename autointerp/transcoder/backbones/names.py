@@ -1,5 +1,6 @@
 """Names of backbones: what may follow them, and what it means on the command line and in files."""
 
+import re
 from typing import NamedTuple
 
 from autointerp.transcoder.settings import SOURCES
@@ -8,6 +9,10 @@ RANDOM = ":random"
 """After a name: the same architecture with fresh weights, as a control."""
 CROP, STRETCH = ":crop", ":stretch"
 """After a name: cropped to the middle as the model's own preprocessing has it, or stretched so that all is seen."""
+
+
+_OPEN_CLIP = re.compile(r"open[-_]clip:(?:hf-hub:)?")
+"""Before a name: open_clip's models lie on the hub in transformers' form too."""
 
 
 class Asked(NamedTuple):
@@ -35,6 +40,8 @@ def typed_backbone(name: str) -> str:
     In files a name without `:crop` is that of a model that is shown whole pictures, as all were before there was one.
     """
     asked = parsed(name)
+    if (theirs := _OPEN_CLIP.match(asked.base)) is not None:
+        asked = asked._replace(base=f"hf:{asked.base[theirs.end() :]}")
     crops = asked.crop is not False and asked.base.partition(":")[0] in SOURCES
     return name_of(asked.base, crop=crops, random=asked.random)
 

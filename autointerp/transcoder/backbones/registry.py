@@ -1,11 +1,11 @@
 """Loads backbones by name."""
 
 import importlib
-from typing import cast
 
 import torch
 
 from autointerp.errors import SettingsError, one_line
+from autointerp.transcoder.backbones.given import given_backbone
 from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.names import RANDOM, parsed, typed_backbone
 from autointerp.transcoder.backbones.protocol import Backbone
@@ -45,11 +45,11 @@ def backbone_of(given: BackboneName, *, seed: int, device: str, typed: bool = Tr
     """Returns the backbone that somebody named, or a file (`typed` is False), or the one that was given.
 
     Raises:
-        SettingsError: as `load_backbone`.
+        SettingsError: as `load_backbone`, or an object is no backbone.
     """
     if isinstance(given, str):
         return load_backbone(typed_backbone(given) if typed else given, seed=seed, device=device)
-    return cast("Backbone", given)
+    return given_backbone(given)
 
 
 def check_device(device: str) -> None:

@@ -1,4 +1,4 @@
-"""Vision transformers of the package timm, by name."""
+"""Vision models of the package timm, by name."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from autointerp.errors import SettingsError, one_line
+from autointerp.errors import SettingsError, excerpt
 from autointerp.extras import need
-from autointerp.transcoder.backbones.module import ModuleBackbone, Preparation, Tap, block_taps
+from autointerp.transcoder.backbones.module import ModuleBackbone, from_a_library
 from autointerp.transcoder.backbones.names import name_of
+from autointerp.transcoder.backbones.preparation import Preparation
+from autointerp.transcoder.backbones.taps import Grid, Tap, block_taps, stages_of
 
 if TYPE_CHECKING:
     from torch import nn
 
+_OUT_OF_ORDER = ("Hiera", "HieraDet")
+"""Classes of models whose tokens are not row by row."""
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -28,36 +32,62 @@ def timm_backbone(name: str, *, crop: bool, random: bool, seed: int, device: str
     are those of `load_backbone`.
 
     Raises:
-        SettingsError: timm is not installed, does not know the name or cannot get the weights, or the model has no
-            square grid of patches or no blocks with an MLP.
+        SettingsError: timm is not installed, does not know the name or cannot get the weights, or the model is neither
+            a transformer over a square grid of patches nor a network of stages.
     """
     need(f"--backbone timm:{name}", ("timm",), "backbones")
-    from timm.data import resolve_model_data_config  # pyright: ignore[reportMissingImports]
+    from timm.data import resolve_model_data_config  # pyright: ignore[reportMissingImports, reportPrivateImportUsage]
 
     full = name_of(f"timm:{name}", crop=crop, random=random)
     model = _created(name, full, random=random, seed=seed)
     config = resolve_model_data_config(model)
     height, width = config["input_size"][1:]
-    grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
-    if height != width or grid is None or not hasattr(model, "head"):
-        raise SettingsError(f"--backbone {full}: not a transformer over square patches of a square image")
+    if height != width:
+        raise SettingsError(f"--backbone {full}: takes pictures of {width} x {height} pixels, and not square ones")
     shortest = _shortest(config, height) if crop else None
     full = name_of(f"timm:{name}", crop=shortest is not None, random=random)
-    return ModuleBackbone(
-        full,
-        model,
-        Preparation(
-            side=height,
-            mean=tuple(config["mean"]),
-            std=tuple(config["std"]),
-            resample=_RESAMPLING.get(config["interpolation"], Image.Resampling.BICUBIC),
-            shortest=shortest,
-        ),
-        taps={**block_taps(full, model), "pooled": Tap("head", "input", "pooled")},
+    prepare = Preparation(
         side=height,
-        patch_grid=(int(grid[0]), int(grid[1])),
-        device=device,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resample=_RESAMPLING.get(config["interpolation"], Image.Resampling.BICUBIC),
+        shortest=shortest,
+        to_even=shortest is not None,
     )
+    with from_a_library(full):
+        taps, grid = _taps(model, full)
+        return ModuleBackbone(
+            full,
+            model,
+            prepare,
+            taps=taps,
+            side=height,
+            patch_grid=grid,
+            device=device,
+            class_token=getattr(model, "cls_token", model) is not None,
+        )
+
+
+def _taps(model: "nn.Module", full: str) -> tuple[dict[str, Tap], Grid | None]:
+    """Returns a model's hookpoints and the grid of its patches, None where that changes from stage to stage."""
+    if type(model).__name__ in _OUT_OF_ORDER:
+        raise SettingsError("its patches lie in windows, not row by row, so that heat maps would lie wrong")
+    grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+    stages = stages_of(model)
+    if len(stages) == 1 and grid is not None and hasattr(model, "head"):
+        pooled = Tap("head", "input", "pooled")
+        return {**block_taps(full, model), "pooled": pooled}, (int(grid[0]), int(grid[1]))
+    # With no classes, the whole model gives what its last layer would read.
+    taps = block_taps(full, model) if len(stages) > 1 else _stages(model)
+    return {**taps, "pooled": Tap("", "output", "pooled")}, None
+
+
+def _stages(model: "nn.Module") -> dict[str, Tap]:
+    """Returns what timm itself takes for a network's stages."""
+    places = [str(place["module"]) for place in getattr(model, "feature_info", None) or ()]
+    if not places:
+        raise SettingsError("it is neither a transformer over square patches nor a network of stages")
+    return {f"stages.{i}": Tap(place) for i, place in enumerate(places)}
 
 
 def _created(name: str, full: str, *, random: bool, seed: int) -> "nn.Module":
@@ -68,7 +98,7 @@ def _created(name: str, full: str, *, random: bool, seed: int) -> "nn.Module":
             torch.manual_seed(seed)
             return timm.create_model(name, pretrained=not random, num_classes=0)
     except (OSError, RuntimeError, ValueError) as e:
-        raise SettingsError(f"--backbone {full}: {one_line(str(e))[:200]}") from e
+        raise SettingsError(f"--backbone {full}: {excerpt(str(e))}") from e
 
 
 def _shortest(config: Mapping[str, object], side: int) -> int | None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -51,8 +51,8 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         fused="encoder.weight" in tensors.values and weights.gate_bias is None,
         dtype=tensors.dtype("encoder.weight" if "encoder.weight" in tensors.values else "W_enc"),
     )
-    reads = places.hookpoint(_place(trainer)) if trainer else places.UNKNOWN
-    model = places.model(trainer.name("lm_name")) if trainer else places.UNKNOWN
+    reads = peer_names.hookpoint(_place(trainer)) if trainer else peer_names.UNKNOWN
+    model = peer_names.model(trainer.name("lm_name")) if trainer else peer_names.UNKNOWN
     return Foreign(LinearCoder(config, weights), model, reads, reads, _note(name, weights.decoders[0]))
 
 

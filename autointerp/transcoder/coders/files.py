@@ -13,8 +13,8 @@ from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
 from autointerp.extras import need
+from autointerp.pickles import attributes_of
 from autointerp.transcoder.coders.torch_files import read_plain
-from autointerp.transcoder.coders.unpickling import attributes_of
 from autointerp.transcoder.files import read_tensors
 
 WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pkl.gz", ".gz")

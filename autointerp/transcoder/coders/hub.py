@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from autointerp.errors import SettingsError, one_line
+from autointerp.errors import SettingsError, excerpt
 from autointerp.extras import need
 from autointerp.transcoder.coders.files import NO_CODERS, SETTINGS, WEIGHTS
 
@@ -76,7 +76,7 @@ def _fetched(spec: str, name: Name) -> Fetched:
         wanted = _wanted(spec, name, [s.rfilename for s in info.siblings or ()])
         paths = [Path(hf_hub_download(name.repo, file, revision=commit)) for file in wanted]
     except (HTTPError, HFValidationError, OSError) as error:
-        said = one_line(str(error).partition("\n")[0])[:200]
+        said = excerpt(str(error).partition("\n")[0])
         raise SettingsError(f"--coder {spec}: {said}; check the name, the network and your access to it") from error
     root = next(p for p in paths[0].parents if p.name == commit)
     return Fetched(root / name.inside, commit)

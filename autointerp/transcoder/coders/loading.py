@@ -33,6 +33,8 @@ READERS: tuple[Reader, ...] = (
     sparsify.read,
 )
 """Each returns None for what is not of its tool. A format is added here; one that knows more surely stands first."""
+UNBOUNDED = ("threshold", "encoder_bias", "gate_bias")
+"""Weights that may be infinite, which turns a latent off."""
 
 
 def load_foreign(given: Path) -> Foreign | None:
@@ -87,11 +89,23 @@ def _the_one(given: Path, found: list[tuple[Path, Foreign]]) -> Foreign | None:
     """Returns the only coder; one that is there twice, as a whole module and as its state, counts once."""
     if not found:
         return None
-    (_, first), *others = found
+    (path, first), *others = found
     if not all(_same(first, other) for _, other in others):
         names = ", ".join(path.name for path, _ in found[:4])
         raise SettingsError(f"{given}: holds {len(found)} coders ({names}); name one of these files")
+    _check_numbers(path, first)
     return first
+
+
+def _check_numbers(path: Path, found: Foreign) -> None:
+    """Refuses a coder of a training that diverged: its latents would never fire, which looks like dead ones."""
+    for name, tensor in found.coder.state_dict().items():
+        bad = tensor.isnan() if name in UNBOUNDED else ~tensor.isfinite()
+        if bad.any():
+            raise SettingsError(
+                f"{path}: {name}: {int(bad.sum()):,} of {tensor.numel():,} weights are not finite numbers; copy it "
+                "again, or take an earlier checkpoint"
+            )
 
 
 def _same(one: Foreign, other: Foreign) -> bool:

@@ -7,7 +7,7 @@ z = relu(W·x + b) + β where W·x + b > γ, of which each band of latents keeps
 from collections.abc import Sequence
 from itertools import pairwise
 
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -39,7 +39,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         widths=widths,
         keep=_keep(cfg, widths),
     )
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN)
+    return Foreign(LinearCoder(config, weights), peer_names.UNKNOWN, peer_names.UNKNOWN, peer_names.UNKNOWN)
 
 
 def _weights(tensors: Tensors, d_in: int, widths: tuple[int, ...]) -> Weights:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.coders import places
+from autointerp.pickles import Plain, attributes_of
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile, tensors_in
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
-from autointerp.transcoder.coders.unpickling import Plain, attributes_of
 
 NAME = "overcomplete"
 ENCODERS = ("encoder.final_block.0", "encoder")
@@ -72,7 +72,7 @@ def linear(name: str, tensors: Tensors, keep: Keep, threshold: Tensor | None) ->
         fused=True,
         dtype=tensors.dtype(known[0] if weight is not None else _dictionary_name(tensors)),
     )
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN)
+    return Foreign(LinearCoder(config, weights), peer_names.UNKNOWN, peer_names.UNKNOWN, peer_names.UNKNOWN)
 
 
 def _dictionary_name(tensors: Tensors) -> str:

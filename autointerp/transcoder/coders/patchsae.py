@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -49,13 +49,13 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         dtype=tensors.dtype("W_enc"),
     )
     reads = _reads(cfg)
-    writes = places.hookpoint(cfg.name("out_hook_point")) if transcoder else reads
-    return Foreign(LinearCoder(config, weights), places.model(cfg.name("model_name")), reads, writes)
+    writes = peer_names.hookpoint(cfg.name("out_hook_point")) if transcoder else reads
+    return Foreign(LinearCoder(config, weights), peer_names.model(cfg.name("model_name")), reads, writes)
 
 
 def _reads(cfg: Fields) -> str:
     if "block_layer" not in cfg.values:
-        return places.hookpoint(cfg.text("hook_point"))
+        return peer_names.hookpoint(cfg.text("hook_point"))
     layer, module = cfg.values["block_layer"], cfg.text("module_name", "resid")
     if not isinstance(layer, int):
         raise cfg.wrong("block_layer", "a whole number")

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights, normalise_of
 from autointerp.transcoder.coders.selection import Keep
 
 NAME = "vit-prisma"
 ACTIVATIONS = ("relu", "tanh-relu", "topk")
+FOLDED = (
+    "it was trained on a model whose layer norms were folded, as ViT-Prisma did by default until early 2025, mostly "
+    "with centred weights: activations are those of the model as it is, so that latents may differ from the tool's"
+)
 
 
 def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
@@ -32,14 +36,15 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
     _check(cfg)
     coder = _coder(cfg, tensors, transcoder)
     layer = cfg.values.get("hook_point_layer")
-    reads = places.hookpoint(f"blocks.{_only(layer)}.{cfg.text('layer_subtype', 'hook_resid_post')}")
+    reads = peer_names.hookpoint(f"blocks.{_only(layer)}.{cfg.text('layer_subtype', 'hook_resid_post')}")
     if cfg.flag("cls_token_only", default=False):
         reads += CLASS_TOKEN
     writes = reads
     if transcoder:
         out = _only(cfg.values.get("out_hook_point_layer", layer))
-        writes = places.hookpoint(f"blocks.{out}.{cfg.text('layer_out_subtype', 'hook_mlp_out')}")
-    return Foreign(coder, places.model(cfg.name("model_name")), reads, writes)
+        writes = peer_names.hookpoint(f"blocks.{out}.{cfg.text('layer_out_subtype', 'hook_mlp_out')}")
+    folded = cfg.inner("vit_model_cfg").name("normalization_type") == "LNPre"
+    return Foreign(coder, peer_names.model(cfg.name("model_name")), reads, writes, FOLDED if folded else None)
 
 
 def _is_prisma(fields: Fields) -> bool:

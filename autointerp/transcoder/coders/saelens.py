@@ -7,7 +7,7 @@ keep everything at the top of `cfg.json` (`sae_lens/loading/pretrained_sae_loade
 from collections.abc import Sequence
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights, normalise_of
 from autointerp.transcoder.coders.selection import Keep
@@ -36,9 +36,9 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
     about = cfg.inner("metadata") if "metadata" in cfg.values else cfg
     architecture = _architecture(cfg)
     coder = _coder(cfg, architecture, tensors)
-    reads = places.hookpoint(about.name("hook_name"))
-    writes = places.hookpoint(about.name("hook_name_out")) if architecture in TRANSCODERS else reads
-    return Foreign(coder, places.model(about.name("model_name")), reads, writes, _note(cfg))
+    reads = peer_names.hookpoint(about.name("hook_name"))
+    writes = peer_names.hookpoint(about.name("hook_name_out")) if architecture in TRANSCODERS else reads
+    return Foreign(coder, peer_names.model(about.name("model_name")), reads, writes, _note(cfg))
 
 
 def _is_ours(fields: Fields) -> bool:

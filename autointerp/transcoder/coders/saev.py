@@ -10,7 +10,7 @@ import torch
 
 from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.protocol import CLASS_TOKEN
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -58,14 +58,17 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
     note = OLD if schema == 1 and bool((tensors.values["b_dec"] != 0).any()) else None
     note = SCALED if training.values.get("scale_norm") is True else note
     reads = _reads(training)
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, reads, reads, note)
+    return Foreign(LinearCoder(config, weights), peer_names.UNKNOWN, reads, reads, note)
 
 
 def _reads(training: Fields) -> str:
-    """Returns the hookpoint that the settings of training name beside the coder: saev records what blocks write."""
+    """Returns the hookpoint that the settings of training name beside the coder: saev records what blocks write.
+
+    It counts layers below 0 from the last block, as its `Recorder` finds them in a list.
+    """
     layer = training.values.get("layer")
-    if not isinstance(layer, int) or isinstance(layer, bool) or layer < 0:
-        return places.UNKNOWN
+    if not isinstance(layer, int) or isinstance(layer, bool):
+        return peer_names.UNKNOWN
     return f"blocks.{layer}.resid{CLASS_TOKEN if training.values.get('tokens') == 'special' else ''}"
 
 

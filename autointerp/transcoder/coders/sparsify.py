@@ -7,7 +7,7 @@ reads x as it is (`sparsify/sparse_coder.py`, `fused_encoder.py`). Where it belo
 from collections.abc import Sequence
 
 from autointerp.errors import SettingsError
-from autointerp.transcoder.coders import places
+from autointerp.transcoder.coders import peer_names
 from autointerp.transcoder.coders.files import Fields, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -51,7 +51,7 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         dtype=tensors.dtype("encoder.weight"),
     )
     reads, writes = _places(file.path.parent.resolve().name, transcoder)
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, reads, writes)
+    return Foreign(LinearCoder(config, weights), peer_names.UNKNOWN, reads, writes)
 
 
 def _keep(cfg: Fields, n: int) -> Keep:
@@ -69,7 +69,7 @@ def _keep(cfg: Fields, n: int) -> Keep:
 
 def _places(folder: str, transcoder: bool) -> tuple[str, str]:
     """Returns the hookpoints of a folder that is named after the submodule, as sparsify names it."""
-    named = places.known_hookpoint(folder)
+    named = peer_names.known_hookpoint(folder)
     if not transcoder or not named.endswith(".mlp.out"):
         return named, named
     # A transcoder reads what goes into the submodule.

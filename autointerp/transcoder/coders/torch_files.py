@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from autointerp.errors import SettingsError, one_line
-from autointerp.transcoder.coders.unpickling import RefusedError, Storages, attributes_of, unpickled
+from autointerp.pickles import RefusedError, attributes_of
+from autointerp.transcoder.coders.unpickling import Storages, unpickled
 
 ZIP, GZIP = b"PK\x03\x04", b"\x1f\x8b"
 MAGIC = 0x1950A86A20F9469CFC6C

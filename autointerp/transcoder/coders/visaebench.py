@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from autointerp.transcoder.coders import overcomplete, places
+from autointerp.transcoder.coders import overcomplete, peer_names
 from autointerp.transcoder.coders.files import Fields, Tensors, WeightFile
 from autointerp.transcoder.coders.linear import Foreign, LinearCoder, LinearConfig, Weights
 from autointerp.transcoder.coders.selection import Keep
@@ -54,7 +54,9 @@ def read(file: WeightFile, settings: Sequence[Fields]) -> Foreign | None:
         threshold=threshold,
     )
     config = LinearConfig(format=NAME, kind="sae", d_in=d_in, d_out=d_in, widths=(n,), keep=keep)
-    return Foreign(LinearCoder(config, weights), places.UNKNOWN, places.UNKNOWN, places.UNKNOWN, STANDARDISED)
+    return Foreign(
+        LinearCoder(config, weights), peer_names.UNKNOWN, peer_names.UNKNOWN, peer_names.UNKNOWN, STANDARDISED
+    )
 
 
 def _is_ours(fields: Fields) -> bool:

@@ -12,6 +12,8 @@ from autointerp.transcoder.harvest.silent_sampling import Keys, keys
 Floats = npt.NDArray[np.float32]
 LAST = np.uint64(2**64 - 1)
 """Key of a place that is empty."""
+AT_ONCE = 256
+"""Latents whose images are taken from another collection at once."""
 
 
 class ActiveImages:
@@ -71,6 +73,24 @@ class ActiveImages:
         left = self._heap(affected, activation, image, -1 - offered)
         self._reserve(affected, *left)
         self._settle(affected, heats)
+
+    def absorb(self, other: "ActiveImages") -> None:
+        """Takes in what another kept of other images; then this is as if it had been offered all of both.
+
+        An image that the other did not keep has `n_top` stronger ones there, and as many lower keys below these as a
+        reservoir has places, so that it has no place among more images either.
+        """
+        for start in range(0, len(self.top_image), AT_ONCE):
+            self._absorb(other, slice(start, start + AT_ONCE))
+
+    def _absorb(self, other: "ActiveImages", some: slice) -> None:
+        image = np.hstack([other.top_image[some], other.rest_image[some]])
+        activation = np.hstack([other.top_activation[some], other.rest_activation[some]])
+        slot = np.hstack([other.top_slot[some], other.rest_slot[some]])
+        row, place = np.nonzero(image >= 0)
+        latent, slots = row + some.start, slot[row, place]
+        heats = other.heat
+        self.offer(latent, image[row, place], activation[row, place], lambda rows: heats[latent[rows], slots[rows]])
 
     def _heap(self, affected: Ints, activation: Floats, image: Ints, slot: Ints) -> tuple[Floats, Ints, Ints]:
         """Merges candidates, [affected, n], into the heaps; returns as many that are left over."""

@@ -10,9 +10,9 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.harvest.active import ActiveImages
-from autointerp.transcoder.harvest.encode import Peaks, entries_of, heats_of, peaks_of
+from autointerp.transcoder.harvest.encode import Entries, Peaks, entries_of, heats_of, peaks_of
 from autointerp.transcoder.harvest.parents import Placed
-from autointerp.transcoder.harvest.places import PlaceFile
+from autointerp.transcoder.harvest.patch_activations import PlaceFile
 from autointerp.transcoder.harvest.silent_sampling import Lot
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.settings import HarvestSettings
@@ -21,6 +21,8 @@ N_FINE = 1024
 """Fine bins a latent; their width is a power of two, and they reach beyond its maximum, but not twice as far."""
 NONE = -(2**30)
 """Exponent of a latent that has not fired."""
+ROWS = 1024
+"""Rows of a file that are copied at once."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -55,6 +57,14 @@ class Levels:
         np.add.at(self.counts.reshape(-1), latents * N_FINE + fine, 1)
         self.counted.reshape(-1)[latents * N_FINE + fine] = True
 
+    def absorb(self, other: "Levels") -> None:
+        """Adds what another counted, whose bins become as wide as these."""
+        needed = np.maximum(self.exponent, other.exponent)
+        self._widen(needed)
+        other._widen(needed)
+        self.counts += other.counts
+        self.counted |= other.counts > 0
+
     def coarse(self, latent: int, highest: float, n_bins: int) -> Ints:
         """Returns [n_bins]: counts in equal bins from `above` to `highest`, the latent's maximum.
 
@@ -70,10 +80,12 @@ class Levels:
         first = self.exponent == NONE
         self.exponent[first] = needed[first]
         while len(behind := np.flatnonzero(self.exponent < needed)):
-            self.counts[behind, : N_FINE // 2] = self.counts[behind].reshape(len(behind), -1, 2).sum(axis=2)
+            before = self.counts[behind]
+            self.counts[behind, : N_FINE // 2] = before.reshape(len(behind), -1, 2).sum(axis=2)
             self.counts[behind, N_FINE // 2 :] = 0
             self.exponent[behind] += 1
-            self.counted[behind] = True
+            # All others are 0 as they were.
+            self.counted[behind] |= (before != 0) | (self.counts[behind] != 0)
 
 
 class RowFile:
@@ -113,6 +125,17 @@ class RowFile:
         except OSError as e:
             raise SettingsError(f"{self.path}: cannot be written: {e.strerror}") from e
 
+    def absorb(self, other: "RowFile", rows: Ints) -> None:
+        """Takes these rows as another file of the same shape has them.
+
+        Raises:
+            SettingsError: the disk does not take them.
+        """
+        stored = other.read()
+        for start in range(0, len(rows), ROWS):
+            some = rows[start : start + ROWS]
+            self.write(some, stored[some].astype(np.float32))
+
     def flush(self) -> None:
         """Hands everything to the system."""
         self._file.flush()
@@ -127,6 +150,8 @@ class RowFile:
         return np.memmap(self.path, self.dtype, "r", shape=self.shape)
 
 
+POOL, VECTORS, PLACES = "-pool.float32", "-vectors.float16", "-places"
+"""How the files of a collector end."""
 Arrays = dict[str, npt.NDArray[np.generic]]
 AT = ".at"
 """After the name of an array: which rows of it changed."""
@@ -167,11 +192,11 @@ class Collector:
             n_latents, settings.n_top, settings.reservoir, n_patches=n_patches, seed=settings.seed
         )
         self.levels = Levels(n_latents, above)
-        self.pool = RowFile(folder / f"{name}-pool.float32", (len(lot.images), n_latents), np.float32)
+        self.pool = RowFile(folder / f"{name}{POOL}", (len(lot.images), n_latents), np.float32)
         """Activations of the pool's images, rows in the order of the lot."""
-        self.vectors = RowFile(folder / f"{name}-vectors.float16", (lot.n_images, d_in), np.float16)
+        self.vectors = RowFile(folder / f"{name}{VECTORS}", (lot.n_images, d_in), np.float16)
         """Mean of what the coder reads over an image's patches, unit length, by image."""
-        self.places = PlaceFile(folder / f"{name}-places", len(lot.images))
+        self.places = PlaceFile(folder / f"{name}{PLACES}", len(lot.images))
         """Activations of the pool's images by patch."""
         self._place = np.full(lot.n_images, -1, np.int64)
         self._place[lot.images] = np.arange(len(lot.images))
@@ -189,7 +214,24 @@ class Collector:
         """
         tokens = inputs[:, None] if inputs.ndim == 2 else inputs
         entries = entries_of(self.source.encoder, self.source.name, tokens)
-        shape = (len(images), tokens.shape[1], self.source.encoder.n_latents)
+        self.take(images, entries, tokens.float().mean(dim=1).cpu().numpy(), attribute, n_patches=tokens.shape[1])
+
+    def take(
+        self, images: Ints, entries: Entries, vectors: Floats, attribute: npt.NDArray[np.bool_], *, n_patches: int
+    ) -> None:
+        """Takes in a batch whose activations are known, each image of the population once.
+
+        Args:
+            images: [n], ids.
+            entries: activations of the batch; with nested prefixes by image and patch, those of a patch descending.
+            vectors: [n, d_in], what tells which images are alike.
+            attribute: [n].
+            n_patches: of an image.
+
+        Raises:
+            SettingsError: the disk is full.
+        """
+        shape = (len(images), n_patches, self.source.encoder.n_latents)
         peaks = peaks_of(entries, shape[0], shape[2])
         fires = peaks > np.float32(self.above)
         self.n_active += fires.sum(axis=0)
@@ -203,16 +245,36 @@ class Collector:
             peaks[at, latents],
             lambda rows: heats_of(entries, shape, at[rows], latents[rows]),
         )
-        self._keep_rows(images, tokens, peaks)
+        self._keep_rows(images, vectors, peaks)
         if len(self.source.encoder.widths) > 1:
             self.places.write(entries, self._place[images])
 
-    def _keep_rows(self, images: Ints, tokens: Tensor, peaks: Peaks) -> None:
-        vectors = tokens.float().mean(dim=1).cpu().numpy()
+    def _keep_rows(self, images: Ints, vectors: Floats, peaks: Peaks) -> None:
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self.vectors.write(images, vectors / np.maximum(lengths, np.finfo(np.float32).tiny))
         place = self._place[images]
         self.pool.write(place[place >= 0], peaks[place >= 0])
+
+    def absorb(self, other: "Collector", images: range) -> None:
+        """Takes in what another collector with the same arguments gathered; this is then as if it had run these too.
+
+        Args:
+            other: Ran other images than this one; it is used up.
+            images: Those that it ran.
+
+        Raises:
+            SettingsError: the disk is full.
+        """
+        self.n_active += other.n_active
+        self.n_active_attribute += other.n_active_attribute
+        self.highest = np.maximum(self.highest, other.highest)
+        self.levels.absorb(other.levels)
+        self.active.absorb(other.active)
+        ran = np.arange(images.start, images.stop)
+        self.vectors.absorb(other.vectors, ran)
+        place = self._place[ran]
+        self.pool.absorb(other.pool, np.sort(place[place >= 0]))
+        self.places.absorb(other.places)
 
     def state(self) -> Arrays:
         """Returns all that a whole checkpoint must hold; the rows on disk are there already."""

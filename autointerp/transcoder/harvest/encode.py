@@ -1,5 +1,6 @@
-"""Encodes batches of images: non-zero activations, their maxima over the patches, heat maps, where firing begins."""
+"""Encodes batches of images: activations above 0, their maxima over patches, heat maps, where firing begins."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,6 +11,9 @@ from torch import Tensor
 from autointerp.errors import SettingsError
 from autointerp.statistics.rates import Ints
 from autointerp.transcoder.activation import Encoded
+from autointerp.transcoder.backbones.protocol import Activations, Backbone
+from autointerp.transcoder.precision import cast_to
+from autointerp.transcoder.settings import UsedPrecision
 
 Peaks = npt.NDArray[np.float32]
 Heats = npt.NDArray[np.uint8]
@@ -41,6 +45,26 @@ class Entries(NamedTuple):
     patches: Ints
     latents: Ints
     values: Peaks
+
+
+def activations_of(
+    backbone: Backbone, pixels: Tensor, reads: Sequence[str], precision: UsedPrecision, device: str
+) -> Activations:
+    """Runs a batch of prepared images.
+
+    Args:
+        backbone: the network.
+        pixels: [n, 3, side, side].
+        reads: names of the hookpoints to give.
+        precision: of the network's numbers.
+        device: where it runs.
+
+    Returns:
+        float32, by hookpoint.
+    """
+    with cast_to(precision, device):
+        taken = backbone.run(pixels, reads)
+    return {name: value.float() for name, value in taken.items()}
 
 
 def entries_of(encoder: Encoder, name: str, inputs: Tensor) -> Entries:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from autointerp.errors import SettingsError
-from autointerp.transcoder.population import PopulationImage
+from autointerp.errors import ImageError, SettingsError
+from autointerp.populations.images import PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 
 N_LOOKED_AT = 1000
@@ -62,9 +62,15 @@ def forecast(
 def _mean_size(images: Sequence[PopulationImage]) -> float:
     some = images[:: -(-len(images) // N_LOOKED_AT)]
     try:
-        return sum(image.path.stat().st_size for image in some) / len(some)
+        return sum(_size(image) for image in some) / len(some)
     except OSError as e:
         raise SettingsError(f"{e.filename}: cannot be read any more: {e.strerror}; put it back and go on") from e
+    except ImageError as e:
+        raise SettingsError(f"{e}; it could be read before; put it back and go on") from e
+
+
+def _size(image: PopulationImage) -> int:
+    return len(image.content.read()) if image.path is None else image.path.stat().st_size
 
 
 def _megabytes(n: float) -> str:

@@ -15,23 +15,24 @@ def over_the_whole(heat: Heats, grid: tuple[int, int], size: tuple[int, int], fr
     then scaled so that its maximum is 255 again.
 
     Args:
-        heat: [rows · columns], 0-255, over what the model saw.
-        grid: rows and columns.
+        heat: [patches], 0-255, over what the model saw.
+        grid: rows and columns of the map over the whole image.
         size: width and height of the image in pixels.
         frame: what the model saw of it.
     """
     if frame.shortest is None:
         return heat
     left, top, right, bottom = frame.seen(size)
-    down, across = _overlaps(grid[0], size[1], top, bottom), _overlaps(grid[1], size[0], left, right)
-    laid = down @ heat.reshape(grid).astype(np.float64) @ across.T
+    own = frame.grid(size, grid)
+    down, across = _overlaps(grid[0], own[0], size[1], top, bottom), _overlaps(grid[1], own[1], size[0], left, right)
+    laid = down @ heat.reshape(own).astype(np.float64) @ across.T
     highest = laid.max()
     return np.round(255 * laid / highest).astype(np.uint8).ravel() if highest else heat
 
 
-def _overlaps(n: int, length: int, first: float, last: float) -> Floats:
-    """Returns [n, n]: the share of each of n cells over `length` that each of n cells from `first` to `last` covers."""
-    whole, seen = np.linspace(0, length, n + 1), np.linspace(first, last, n + 1)
+def _overlaps(n: int, m: int, length: int, first: float, last: float) -> Floats:
+    """Returns [n, m]: the share of each of n cells over `length` that each of m cells from `first` to `last` covers."""
+    whole, seen = np.linspace(0, length, n + 1), np.linspace(first, last, m + 1)
     low = np.maximum(whole[:-1, None], seen[None, :-1])
     high = np.minimum(whole[1:, None], seen[None, 1:])
     shares: npt.NDArray[np.float64] = np.maximum(high - low, 0) / (length / n)

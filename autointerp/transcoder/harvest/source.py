@@ -14,9 +14,10 @@ from autointerp.errors import SettingsError
 from autointerp.transcoder.backbones.module import state_digest
 from autointerp.transcoder.backbones.protocol import Backbone, hookpoint_of, hookpoints_in_words
 from autointerp.transcoder.coder import RawUnits
-from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder, load_coder
+from autointerp.transcoder.coder_io import CoderInfo, ForeignInfo, StoredCoder, load_coder
+from autointerp.transcoder.coder_part import Renumbered
 from autointerp.transcoder.coders.hub import HUB
-from autointerp.transcoder.coders.places import UNKNOWN
+from autointerp.transcoder.coders.peer_names import UNKNOWN, hookpoint
 from autointerp.transcoder.harvest.encode import Encoder
 
 RAW = "raw:"
@@ -101,16 +102,18 @@ def _learned(spec: str, stored: StoredCoder, backbone: Backbone, device: str) ->
     nested = "Matryoshka " if len(config.widths) > 1 else ""
     reads = _reads(spec, stored, backbone)
     writes = reads if info.writes == info.reads else info.writes
-    digest = state_digest(coder, config.model_dump_json())
     kept = "" if config.k is None else f", k {config.k}"
+    # A part of a coder fires as the whole does, whose numbers and digest it has.
+    part = info.part_of if isinstance(info, CoderInfo) else None
+    digest = state_digest(coder, config.model_dump_json()) if part is None else part.digest
     return Source(
         name=_name(spec),
-        encoder=coder,
+        encoder=coder if part is None else Renumbered(coder, part),
         reads=reads,
         hookpoint=reads if writes in (reads, UNKNOWN) else f"{reads} -> {writes}",
         about=f"{nested}{config.sparsity} {config.kind}{kept}",
         digest=digest,
-        decoder=coder.decoders[-1].detach().float().cpu().numpy(),
+        decoder=coder.decoders[-1].detach().float().cpu().numpy() if part is None else None,
         origin=CoderOrigin(format=stored.format, digest=digest, source=spec, revision=info.revision),
     )
 
@@ -133,6 +136,8 @@ def _reads(spec: str, stored: StoredCoder, backbone: Backbone) -> str:
         raise SettingsError(
             f"--reads: the files of {spec} do not say which hookpoint it reads; name one, such as blocks.8.resid"
         )
+    # Somebody who types another tool's name of a place means it.
+    reads = reads if reads in backbone.hookpoints else hookpoint(reads)
     blocks = {int(found[1]) for name in backbone.hookpoints if (found := BLOCK.match(name))}
     if (found := BLOCK.match(reads)) is not None and int(found[1]) < 0 and blocks:
         reads = f"blocks.{max(blocks) + 1 + int(found[1])}.{reads[found.end() :]}"

@@ -8,18 +8,17 @@ from pathlib import Path
 from typing import Literal
 from zipfile import BadZipFile
 
-import filelock
 import numpy as np
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from autointerp.errors import SettingsError
+from autointerp.populations.images import Population
 from autointerp.record import Record
-from autointerp.transcoder.files import written
+from autointerp.transcoder.files import is_none, locked_folder, written
 from autointerp.transcoder.harvest.collector import Collector
-from autointerp.transcoder.population import Population
-from autointerp.transcoder.settings import HarvestSettings
+from autointerp.transcoder.harvest.folders import PLAN
+from autointerp.transcoder.settings import HarvestSettings, StoredHarvest, UsedPrecision
 
-PLAN = "plan.json"
 MOST = 4
 """Changes are written alone only if they are at most one part in so many of all, since writing copies them."""
 
@@ -34,28 +33,47 @@ class PlannedCoder(Record):
     """Activation above which its latents fire, raw units."""
 
 
+class PlannedShard(Record):
+    """Which of several processes works here, and on which images."""
+
+    index: int
+    """From 0."""
+    of: int
+    first: int
+    stop: int
+    """The image after its last."""
+    batch: int
+    """Images run at once, which say where a shard may begin."""
+
+
 class Plan(Record):
     """All that the dumps depend on."""
 
     format: Literal["autointerp-harvest/1"] = "autointerp-harvest/1"
     created: str
     """ISO 8601, UTC, as the dumps will state it."""
-    settings: HarvestSettings
+    settings: StoredHarvest
     population: str
     """Digest of the images and their labels."""
     backbone: str
     """Digest."""
     coders: tuple[PlannedCoder, ...]
+    precision: UsedPrecision = "float32"
+    """In which numbers the backbone is run; earlier versions had one alone."""
+    shard: PlannedShard | None = Field(default=None, exclude_if=is_none)
+    """None where one process runs all images."""
 
     def differs(self, other: "Plan") -> str | None:
         """Returns the first thing apart from the time in which two plans differ, in words."""
         for name in HarvestSettings.model_fields:
             if getattr(self.settings, name) != getattr(other.settings, name):
-                return f"{name} was {getattr(self.settings, name)}"
+                return f"{name.replace('_', '-')} was {getattr(self.settings, name)}"
         if self.population != other.population:
             return "the images or their labels were others"
         if self.backbone != other.backbone:
             return "the backbone or its classifier was another"
+        if self.precision != other.precision:
+            return f"precision was {self.precision}"
         if self.coders != other.coders:
             return f"the coders were {', '.join(c.name for c in self.coders)}, or others of these names"
         return None
@@ -88,14 +106,7 @@ class State:
         Raises:
             SettingsError: another process holds it, or it cannot be made.
         """
-        lock = filelock.FileLock(self.folder / ".lock", timeout=0)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except filelock.Timeout as e:
-            raise SettingsError(f"{self.folder}: another harvest of this dump is under way; wait for its end") from e
-        except OSError as e:
-            raise SettingsError(f"{self.folder}: cannot be written: {e.strerror}") from e
+        lock = locked_folder(self.folder, "another harvest of this dump is under way; wait for its end")
         try:
             yield
         finally:
@@ -169,6 +180,11 @@ class State:
                     (collector.restore if link == chain[0] else collector.follow)(arrays)
                 except (OSError, ValueError, KeyError, IndexError, BadZipFile) as e:
                     raise SettingsError(f"{path}: cannot be read; remove {self.folder} to begin anew") from e
+        return _n_done(chain[-1]) if chain else 0
+
+    def n_done(self) -> int:
+        """Returns how many images are done by the last checkpoint, those before a shard's first included."""
+        chain = self._chain() if (self.folder / PLAN).exists() else []
         return _n_done(chain[-1]) if chain else 0
 
     def end(self) -> None:

@@ -9,12 +9,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from autointerp.dump.format import HISTOGRAM_BINS, Attribute, DumpInfo
+from autointerp.dump.format import HISTOGRAM_BINS, Attribute, BackboneOrigin, DumpInfo
 from autointerp.dump.pool import least_stated
 from autointerp.dump.writer import DumpWriter
-from autointerp.errors import SettingsError
+from autointerp.errors import ImageError, SettingsError
 from autointerp.images.decode import digest_of
 from autointerp.images.region import box_from_heat
+from autointerp.populations.images import Population, PopulationImage
 from autointerp.schema import Box, Exemplar, FeatureRow, PoolRow
 from autointerp.transcoder.backbones.protocol import Frame
 from autointerp.transcoder.harvest.collector import Collector
@@ -22,7 +23,6 @@ from autointerp.transcoder.harvest.encode import Peaks
 from autointerp.transcoder.harvest.framing import over_the_whole
 from autointerp.transcoder.harvest.parents import Hierarchy, hierarchy_of
 from autointerp.transcoder.harvest.silent_sampling import Likeness, cut, draw_silent
-from autointerp.transcoder.population import Population, PopulationImage
 from autointerp.transcoder.settings import HarvestSettings
 
 Floats = npt.NDArray[np.float32]
@@ -49,6 +49,8 @@ class Harvest:
     """Rows and columns of the heat maps."""
     frame: Frame | None = None
     """What of a picture the backbone saw; None for all of it."""
+    absent: frozenset[int] = frozenset()
+    """Latents of which nothing is known, so that the dump leaves them out."""
 
 
 def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> int:
@@ -64,7 +66,8 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
         info = info.model_copy(update={"hierarchy": hierarchy.info})
     pool = set(collector.lot.images.tolist())
     used = sorted(evidence.images() | pool)
-    with DumpWriter(folder, info, pooled=True) as writer:
+    sourced = any(image.source is not None for image in harvest.population.images)
+    with DumpWriter(folder, info, pooled=True, sourced=sourced) as writer:
         groups = harvest.population.group_names
         for number in used:
             image = harvest.population.images[number]
@@ -79,31 +82,52 @@ def write_dump(harvest: Harvest, info: DumpInfo, folder: Path, store: Store) -> 
                 group=groups[number],
                 label=image.label,
                 pool=number in pool,
+                source=image.source,
             )
         for row, exemplars, on_pool in evidence.features(info, hierarchy):
-            writer.add_feature(row, exemplars, on_pool)
+            if row.feature not in harvest.absent:
+                writer.add_feature(row, exemplars, on_pool)
     return len(used)
 
 
 def _stored(image: PopulationImage, store: Store) -> tuple[bytes | None, Path | None]:
-    """Returns the file's bytes or its path."""
+    """Returns the file's bytes or its path; always bytes where no file holds this image alone."""
     try:
-        if store == "paths":
+        if store == "paths" and image.path is not None:
             same, data, path = digest_of(image.path) == image.sha256, None, image.path.resolve()
         else:
-            data, path = image.path.read_bytes(), None
+            data, path = image.content.read(), None
             same = digest_of(data) == image.sha256
     except OSError as e:
         raise SettingsError(f"{image.path}: cannot be read any more: {e.strerror}; put it back and go on") from e
+    except ImageError as e:
+        raise SettingsError(f"{e}; it could be read before; put it back and go on") from e
     if not same:
-        raise SettingsError(f"{image.path}: is not the file any more that was run; put it back and go on")
+        raise SettingsError(f"{image.content}: is not the file any more that was run; put it back and go on")
     return data, path
 
 
 def dump_info(
-    harvest: Harvest, *, name: str, created: str, created_by: str, model: str, classifier: str | None = None
+    harvest: Harvest,
+    *,
+    name: str,
+    created: str,
+    created_by: str,
+    model: str,
+    classifier: str | None = None,
+    backbone: BackboneOrigin | None = None,
 ) -> DumpInfo:
-    """Makes the content of dump.json; `classifier` is the digest of a classifier's network that was run."""
+    """Makes the content of dump.json.
+
+    Args:
+        harvest: what was gathered.
+        name: of the dump.
+        created: ISO time.
+        created_by: program and version.
+        model: name of the backbone.
+        classifier: the digest of a classifier's network that was run.
+        backbone: what the images were run through, where it can be run again by that alone.
+    """
     source, labelled = harvest.collector.source, has_attribute(harvest.population)
     about = f"1: has it, 0: has not; the harvest's labels name it {harvest.settings.attribute!r}"
     return DumpInfo(
@@ -120,6 +144,7 @@ def dump_info(
         attribute=Attribute(name=harvest.settings.attribute, description=about) if labelled else None,
         classifier=classifier,
         coder=source.origin,
+        backbone=backbone,
     )
 
 

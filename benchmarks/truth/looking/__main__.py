@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from autointerp.settings import ScoreSettings
-from benchmarks.truth.looking.costs import put
+from benchmarks.figures import put_between
 from benchmarks.truth.looking.harvest import Size
 from benchmarks.truth.looking.judge import ERRING, PERFECT, SHORT_SIGHTED
 from benchmarks.truth.looking.leaks import Cell, auroc
@@ -140,8 +140,8 @@ def main() -> None:
     if given.write:
         TABLE.write_text(as_json(found))
     if given.write or given.pages:
-        put(HERE / "README.md", FIGURES, report(found))
-        put(PAGE, MARKS, f"{found.of}\n\n{brief(found.records, found.many, found.leaks)}")
+        put_between(HERE / "README.md", report(found), FIGURES)
+        put_between(PAGE, f"{found.of}\n\n{brief(found.records, found.many, found.leaks)}", MARKS)
 
 
 def measured(given: argparse.Namespace) -> Found:

@@ -7,6 +7,7 @@ from autointerp.lmm.image_tokens import image_tokens
 from autointerp.prompts import load_prompt
 from autointerp.scoring.judge import Judge
 from autointerp.settings import ModelSettings, ScoreSettings
+from benchmarks.figures import put_between
 from benchmarks.token_levers import FAMILIES, IMAGE, REGION, TEXT, items_of
 from benchmarks.truth.looking.tables import markdown
 
@@ -47,12 +48,5 @@ def judged_tokens(rendering: str, side: int, per_call: int, model: str) -> float
     return sum(image_tokens(model, *picture_size(p)).tokens for p in request.pictures) / per_call
 
 
-def put(page: Path, marks: tuple[str, str], text: str) -> None:
-    """Replaces what stands between a page's marks."""
-    before, _, rest = page.read_text().partition(marks[0])
-    _, _, after = rest.partition(marks[1])
-    page.write_text(f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}")
-
-
 if __name__ == "__main__":
-    put(PAGE, MARKS, costs_table())
+    put_between(PAGE, costs_table(), MARKS)

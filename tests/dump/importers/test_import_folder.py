@@ -235,7 +235,8 @@ def test_junk_is_counted_and_breaks_nothing(src: Path, tmp_path: Path) -> None:
     for name in (".DS_Store", "._1_a.png", "Thumbs.db", "desktop.ini", "notes.txt"):
         (src / "3" / name).write_bytes(b"\0\5\26\7 junk")
     (src / "3" / "empty.png").touch()
-    (src / "3" / "deeper.png").mkdir()
+    picture(src / "3" / "__MACOSX" / "x.png", 50)
+    (src / "__MACOSX").mkdir()
     (src / ".DS_Store").write_bytes(b"junk")
     picture(src / "loose.png", 99)
     listed = "image,activation\n1_a.png,3\n2_b.png,2\n10_c.png,1\nempty.png,0.5\nnotes.txt,0.5\n"
@@ -251,6 +252,7 @@ def test_junk_is_counted_and_breaks_nothing(src: Path, tmp_path: Path) -> None:
         (".txt files", 1),
         ("empty files", 1),
         ("folders inside", 1),
+        ("folders that an operating system left", 1),
         ("images outside the folders of features", 1),
     ]
 
@@ -393,3 +395,27 @@ def test_near_duplicates_share_a_group(src: Path, tmp_path: Path) -> None:
     names = [name for name in groups.values() if name is not None]
     assert len(names) == 2
     assert len(set(names)) == 1
+
+
+def test_images_in_folders_within_a_feature_are_its_own(tmp_path: Path) -> None:
+    """A link to a folder is followed as the folder itself; one that leads back up is not."""
+    picture(tmp_path / "src/latent_3/train/a.png", 10)
+    picture(tmp_path / "src/latent_3/val/deep/b.bmp", 90)
+    picture(tmp_path / "src/store/c.tif", 170)
+    (tmp_path / "src/store").rename(tmp_path / "src/.store")
+    (tmp_path / "src/latent_3/linked").symlink_to(tmp_path / "src/.store")
+    (tmp_path / "src/latent_3/loop").symlink_to(tmp_path / "src")
+    (tmp_path / "src/latent_3/activations.csv").write_text("file,activation\ntrain/a.png,3\nb.bmp,2\nlinked/c.tif,1\n")
+
+    with pytest.raises(DumpError, match=r"activations\.csv:3: there is no image 'b\.bmp'"):
+        import_folder(tmp_path / "src", tmp_path / "dump")
+    text = "file,activation\ntrain/a.png,3\nval/deep/b.bmp,2\nlinked/c.tif,1\n"
+    (tmp_path / "src/latent_3/activations.csv").write_text(text)
+    info = import_folder(tmp_path / "src", tmp_path / "dump")
+
+    with open_dump(tmp_path / "dump") as dump:
+        assert [e.activation for e in dump.feature(3).exemplars] == [3.0, 2.0, 1.0]
+    assert [(one.why, one.count) for one in info.left_out] == [
+        ("folders inside", 1),
+        ("folders that an operating system left", 1),
+    ]

@@ -148,7 +148,9 @@ def test_too_few_held_out_images_leave_a_feature_unscored(cache: Cache):
     few_active = outcomes(cache, client, about=subject(n_top=4))
     few_silent = outcomes(cache, client, about=subject(n_silent=4))
 
-    too_few = "4 held-out active images, 5 are needed; show fewer (explain --top, --bands) or harvest more"
+    too_few = (
+        "4 held-out active images, 5 are needed; show fewer (explain --no-refill with a lower --top) or harvest more"
+    )
     assert too_few in reason(few_active["detection"])
     assert too_few in reason(few_active["accuracy"])
     assert "4 held-out silent images, 5 are needed; harvest some (harvest --silent)" in reason(few_silent["detection"])

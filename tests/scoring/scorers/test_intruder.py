@@ -176,7 +176,7 @@ def test_features_with_too_few_images_are_unscored(cache: Cache):
     reasons = [o.reason for o in outcomes if isinstance(o, Unscored)]
     assert "4 held-out active images" in reasons[0]
     assert "4 held-out silent images" in reasons[1]
-    assert "no activation band has 4 held-out images that differ; show fewer (explain --top" in reasons[2]
+    assert "no activation band has 4 held-out images that differ; show fewer (explain --no-refill" in reasons[2]
     assert client.asked == 0
 
 

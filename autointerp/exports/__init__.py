@@ -1,0 +1,1 @@
+"""A run in forms that other tools read."""

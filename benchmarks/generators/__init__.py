@@ -1,0 +1,1 @@
+"""Planted generators: what `autointerp benchmark` says of them, against what is known."""
