@@ -2,7 +2,7 @@
 
 python -m benchmarks.tokens                # some 5 minutes on two cores
 python -m benchmarks.tokens --small        # under a minute
-python -m benchmarks.tokens --write        # also writes tokens.json and the table of docs/costs.md
+python -m benchmarks.tokens --write        # also writes tokens.json and the table of docs/costs-measured.md
 
 Judges are simulated: what they say does not depend on layout, picture size or detail, except that the judge named
 after its sheets errs more the more images a call has. What a real judge loses by a lever only `autointerp calibrate`
@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--small", action="store_true", help="5 features of 30,000 images")
-    parser.add_argument("--write", action="store_true", help="write tokens.json and docs/costs.md")
+    parser.add_argument("--write", action="store_true", help="write tokens.json and docs/costs-measured.md")
     given = parser.parse_args()
     n, n_features = (30_000, 5) if given.small else (given.images, given.features)
     began = time.monotonic()

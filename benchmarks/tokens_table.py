@@ -1,4 +1,4 @@
-"""The tables of docs/costs.md, from tokens.json alone: `python -m benchmarks.tokens_table` puts them there."""
+"""The tables of docs/costs-measured.md, from tokens.json alone: `python -m benchmarks.tokens_table` puts them there."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ JUDGES = (PERFECT, GOOD, CROWDED)
 """Under which features are measured, in the table's order."""
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs/costs.md"
+PAGE = HERE.parent / "docs/costs-measured.md"
 MARKS = ("<!-- tokens -->", "<!-- /tokens -->")
 OTHER_MARKS = ("<!-- shared -->", "<!-- /shared -->")
 SHARERS = 4

@@ -1,4 +1,4 @@
-"""The short table of docs/scoring.md, from table.json alone: `python -m benchmarks.truth.brief` puts it there."""
+"""The short table of docs/scoring-measured.md, from table.json: `python -m benchmarks.truth.brief` puts it there."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmarks.figures import put_between
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent.parent / "docs/scoring.md"
+PAGE = HERE.parent.parent / "docs/scoring-measured.md"
 JUDGES = ("perfect", "se .95 sp .98")
 COLUMNS = ("judge", "protocol", "Spearman", "“an image”", "extra labels noticed", "halves noticed", "coverage", "calls")
 MARKS = ("<!-- truth -->", "<!-- /truth -->")

@@ -1,4 +1,4 @@
-"""How many images, and calls, an interval of a given width takes at each firing rate: the table of docs/scoring.md.
+"""How many images, and calls, an interval of a width takes at each firing rate; for docs/scoring-measured.md.
 
 python -m benchmarks.truth.budgets --write
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.truth.coverage              # 300 scores a row: eight minutes of CPU
 python -m benchmarks.truth.coverage --draws 6    # a glance
-python -m benchmarks.truth.coverage --write      # also writes the tables of docs/scoring.md
+python -m benchmarks.truth.coverage --write      # also writes the tables of docs/scoring-measured.md
 
 A population is columns of numbers: where a feature fires, how strongly, and which images each explanation fits. Each
 draw makes a dump anew, holds out what an explainer would be shown, draws and judges by the package's own functions, and
@@ -47,7 +47,7 @@ LIKE = 2.5
 """By how many standard deviations the silent images that look alike are more alike than others."""
 EACH = 10
 """Draws of one population; then the next is made."""
-PAGE = Path(__file__).parents[2] / "docs" / "scoring.md"
+PAGE = Path(__file__).parents[2] / "docs" / "scoring-measured.md"
 
 
 @dataclass(frozen=True)

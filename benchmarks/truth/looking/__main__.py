@@ -2,7 +2,7 @@
 
 python -m benchmarks.truth.looking            # some 8 minutes of processor time
 python -m benchmarks.truth.looking --small    # one feature of each kind: some 20 seconds
-python -m benchmarks.truth.looking --write    # also writes table.json, README.md and docs/scoring.md
+python -m benchmarks.truth.looking --write    # also writes table.json, README.md and docs/scoring-measured.md
 python -m benchmarks.truth.looking --pages    # writes these pages again from table.json
 """
 
@@ -38,7 +38,7 @@ from benchmarks.truth.looking.tables import (
 )
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent.parent.parent / "docs/scoring.md"
+PAGE = HERE.parent.parent.parent / "docs/scoring-measured.md"
 TABLE = HERE / "table.json"
 MARKS = ("<!-- looking -->", "<!-- /looking -->")
 FIGURES = ("<!-- figures -->", "<!-- /figures -->")
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--small", action="store_true", help="5 features of 10,000 images")
-    parser.add_argument("--write", action="store_true", help="write table.json, README.md and docs/scoring.md")
+    parser.add_argument("--write", action="store_true", help="write table.json, README.md and docs/scoring-measured.md")
     parser.add_argument("--pages", action="store_true", help="write the pages from table.json, and run nothing")
     given = parser.parse_args()
     found = read_table() if given.pages else measured(given)

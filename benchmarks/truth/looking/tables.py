@@ -1,4 +1,4 @@
-"""The tables of README.md, and the short one of docs/scoring.md."""
+"""The tables of README.md, and the short one of docs/scoring-measured.md."""
 
 from collections.abc import Iterable, Sequence
 
