@@ -2,7 +2,8 @@
 
 python -m benchmarks.meanings           # every table; a minute and a half of processor time
 python -m benchmarks.meanings --quick   # a tenth of the features, to see that it runs; not for figures
-python -m benchmarks.meanings --write   # also writes table.json, and the tables of docs/ips.md from it
+python -m benchmarks.meanings --write   # also writes table.json, and the tables of docs/meanings.md from it
+python -m benchmarks.meanings --others  # 80 features of each row on which nothing was chosen; only printed
 
 The planted features, explainers and judges are in world.py. The column "before" of the tables is of table.json as it
 is: `--write before` in a checkout of another version puts it there.
@@ -41,8 +42,8 @@ from benchmarks.meanings.world import (
 
 HERE = Path(__file__).parent
 JSON = HERE / "table.json"
-PAGE = HERE.parent.parent / "docs/ips.md"
-FEATURES, QUICK = 100, 10
+PAGE = HERE.parent.parent / "docs/meanings.md"
+FEATURES, QUICK, OTHERS = 100, 10, 80
 PER_BAND = (2, 4, 8, 16, 32)
 """Rows of a band in dumps of several sizes."""
 MODEL = ModelSettings(model=ModelName("m"))
@@ -80,8 +81,8 @@ def explanation_of(cell: Cell, number: int, settings: ExplainSettings) -> tuple[
     return record, gateway.calls
 
 
-def measured(cell: Cell, n: int) -> Figures:
-    """Means over n features of a cell.
+def measured(cell: Cell, numbers: range) -> Figures:
+    """Means over the features of a cell that have these numbers.
 
     Returns:
         `named`: whether the candidates name all that is planted; `found`: whether the explanation names it too, and of
@@ -90,7 +91,7 @@ def measured(cell: Cell, n: int) -> Figures:
     """
     out: dict[str, list[float]] = {}
     diverse = ExplainSettings(candidates=CandidateSettings(diverse=True, embedder=None))
-    for number in range(n):
+    for number in numbers:
         said, calls = explanation_of(cell, number, diverse)
         alone, _ = explanation_of(cell, number, ExplainSettings())
         assert said.sampled is not None
@@ -165,11 +166,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the features")
     parser.add_argument("--write", nargs="?", const="now", choices=("now", "before"), help="write table.json")
+    parser.add_argument("--others", action="store_true", help=f"{OTHERS} features that come after those of the tables")
     asked = parser.parse_args()
-    if asked.write and asked.quick:
-        parser.error("--quick is not for figures; leave it or --write out")
-    n = QUICK if asked.quick else FEATURES
-    found = {cell.name: measured(cell, n) for cell in dict.fromkeys((*RATES, *POWER))}
+    if asked.write and (asked.quick or asked.others):
+        parser.error("--write takes the features of the tables; leave out --quick and --others, or --write")
+    numbers = range(FEATURES, FEATURES + OTHERS) if asked.others else range(QUICK if asked.quick else FEATURES)
+    found = {cell.name: measured(cell, numbers) for cell in dict.fromkeys((*RATES, *POWER))}
     kept: dict[str, dict[str, Figures]] = json.loads(JSON.read_text()) if JSON.exists() else {}
     kept |= {asked.write or "now": found}
     if asked.write:

@@ -63,15 +63,16 @@ def tables() -> dict[str, str]:
 
 
 def matrix(cells: Sequence[Cell]) -> str:
-    """A row a fault; lost / paid twice / posing as data, or a plain 0 where all three are."""
+    """Lost / paid twice / posing as data, or a plain 0 where all three are; faults with the same row share it."""
     by_place = {(c.fault, c.mode, c.rate): c for c in cells}
     places = [(m, r) for m in MODES for r in RATES if any((f, m, r) in by_place for f in FAULTS)]
     head = "| fault | " + " | ".join(f"{m}, {r:.0%}" for m, r in places) + " |"
-    rows = [
-        f"| {f} | " + " | ".join(_short(by_place.get((f, m, r))) for m, r in places) + " |"
-        for f in FAULTS
-        if any((f, m, r) in by_place for m, r in places)
-    ]
+    faults: dict[str, list[str]] = {}
+    for fault in FAULTS:
+        if any((fault, m, r) in by_place for m, r in places):
+            row = " | ".join(_short(by_place.get((fault, m, r))) for m, r in places)
+            faults.setdefault(row, []).append(fault)
+    rows = [f"| {'; '.join(names)} | {row} |" for row, names in faults.items()]
     return "\n".join([head, "|---|" + "---|" * len(places), *rows])
 
 
@@ -83,14 +84,14 @@ def _short(cell: Cell | None) -> str:
 
 
 def unsound(cells: Sequence[Cell]) -> str:
-    """What is not as it should be, a row a cell."""
-    rows = [
-        f"| {c.fault} | {c.mode}, {c.rate:.0%} | {c.struck} | {c.lost} | {c.paid_twice} | {c.posing} | {c.unanswered} "
-        f"| {c.code}, {c.again} | {c.complaint.replace('|', '/')} |"
-        for c in cells
-        if not c.sound or c.complaint
-    ]
-    head = "| fault | mode | struck | lost | paid twice | posing | scores without some answers | exit codes | message |"
+    """What is not as it should be; cells that differ in their rate alone share a row."""
+    same: dict[str, list[Cell]] = {}
+    for c in cells:
+        if not c.sound or c.complaint:
+            counts = f"{c.lost} | {c.paid_twice} | {c.posing} | {c.unanswered} | {c.code}, {c.again}"
+            same.setdefault(f"{c.fault} | {c.mode} | {counts} | {c.complaint.replace('|', '/')}", []).append(c)
+    rows = [f"| {row} | {', '.join(f'{c.struck} at {c.rate:.0%}' for c in found)} |" for row, found in same.items()]
+    head = "| fault | mode | lost | paid twice | posing | scores without some answers | exit codes | message | struck |"
     return "\n".join([head, "|---|---|---|---|---|---|---|---|---|", *rows]) if rows else "Nothing."
 
 
