@@ -176,7 +176,7 @@ def main() -> None:
     kept |= {asked.write or "now": found}
     if asked.write:
         JSON.write_text(json.dumps(kept, indent=1) + "\n")
-    made = tables(kept.get("before", {}), kept.get("now", found))
+    made = tables({} if asked.others else kept.get("before", {}), kept.get("now", found))
     if asked.write == "now":
         put_tables(PAGE, made, "meanings")
     print("\n\n".join(made.values()))

@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--small", action="store_true", help="5 features of 50,000 images")
     parser.add_argument("--no-widths", action="store_true", help="leave out the calls that a width takes")
-    parser.add_argument("--write", action="store_true", help="write table.json and README.md")
+    parser.add_argument("--write", action="store_true", help="write table.json, README.md and judges.md")
     given = parser.parse_args()
     n, n_features = (50_000, 5) if given.small else (given.images, given.features)
     began = time.monotonic()
@@ -87,33 +87,39 @@ def main() -> None:
     if not given.no_widths and not given.small:
         few = [WidthPlan(n, given.seed, n_features, i) for i in range(min(FOR_WIDTHS, n_features))]
         taken = mapped(run_widths, few, given.jobs)
-    text = report(records, taken)
-    print(text)
+    text, others = report(records, taken), other_judges(records)
+    print(text, others, sep="\n\n")
     print(
         f"\n{n_features} features of {n} images, seed {given.seed}: {time.monotonic() - began:.0f} s", file=sys.stderr
     )
     if given.write:
-        write(records, taken, text, {"features": n_features, "images": n, "seed": given.seed})
+        write(records, taken, (text, others), {"features": n_features, "images": n, "seed": given.seed})
 
 
 def report(records: Sequence[Record], taken: Sequence[Taken]) -> str:
-    """Everything as Markdown."""
+    """The tables of README.md as Markdown."""
     rows = summarise(records)
-    first, rest = [PERFECT.name, GOOD.name], [j.name for j in JUDGES if j not in (PERFECT, GOOD)]
+    first = [PERFECT.name, GOOD.name]
     parts = ["### Targets", targets(rows, taken), "### Agreement with the truth", table(rows, first)]
     parts += ["### Worse explanations noticed", noticing(rows, first)]
     if taken:
         parts += ["### Calls that an interval of a given width takes", widths_table(taken)]
-    parts += ["### Other judges", table(rows, rest), noticing(rows, rest)]
     return "\n\n".join(parts)
 
 
-def write(records: Sequence[Record], taken: Sequence[Taken], text: str, settings: dict[str, int]) -> None:
-    """table.json, and the part of README.md between its two marks."""
+def other_judges(records: Sequence[Record]) -> str:
+    """The tables of judges.md as Markdown."""
+    rows, names = summarise(records), [j.name for j in JUDGES if j not in (PERFECT, GOOD)]
+    return "\n\n".join([table(rows, names), noticing(rows, names)])
+
+
+def write(records: Sequence[Record], taken: Sequence[Taken], texts: tuple[str, str], settings: dict[str, int]) -> None:
+    """table.json, and what stands between the marks of README.md and of judges.md."""
     figures = {"settings": settings, "protocols": summarise(records), "widths": [asdict(t) for t in taken]}
     (HERE / "table.json").write_text(json.dumps(rounded(figures), indent=1, ensure_ascii=False) + "\n")
     of = f"Of {settings['features']} features in {settings['images']:,} images, seed {settings['seed']}."
-    put_between(HERE / "README.md", f"{of}\n\n{text}", ("<!-- figures -->", "<!-- /figures -->"))
+    for page, text in zip(("README.md", "judges.md"), texts, strict=True):
+        put_between(HERE / page, f"{of}\n\n{text}", ("<!-- figures -->", "<!-- /figures -->"))
     put()
 
 
