@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from autointerp.cli.documentation import hint_of
 from autointerp.errors import AutointerpError, SettingsError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def made(name: str, module: str) -> TyperCommand:
     )
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)
+    command.epilog = hint_of([command.help or "", *(getattr(option, "help", None) or "" for option in command.params)])
     return command
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from autointerp.cli.documentation import folder, with_hint
 from autointerp.cli.generate import Lazy, defaults, lazy
 from autointerp.cli.printing import EXIT_INPUT, EXIT_STOPPED, same_again, say, say_aside
 from autointerp.errors import AutointerpError, SettingsError, one_line
@@ -100,6 +101,12 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _docs(asked: bool) -> None:
+    if asked:
+        say(str(folder()))
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     context: typer.Context,
@@ -113,6 +120,15 @@ def root(
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    docs: Annotated[
+        bool,
+        typer.Option(
+            "--docs",
+            callback=_docs,
+            is_eager=True,
+            help="Print the folder that holds the pages of the documentation.",
+        ),
     ] = False,
 ) -> None:
     """Explain the sparse features of vision models from their top-activating image crops, and score each explanation.
@@ -152,7 +168,7 @@ def main() -> None:
         _hasten()
         program()(prog_name="autointerp")
     except AutointerpError as e:
-        say_aside(f"autointerp: {one_line(str(e))}")
+        say_aside(f"autointerp: {with_hint(one_line(str(e)))}")
         raise SystemExit(EXIT_INPUT) from None
     except OSError as e:
         if e.errno not in _TOLD:
