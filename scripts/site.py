@@ -25,6 +25,9 @@ PAGES = ROOT / "build" / "pages"
 API = ROOT / "build" / "api" / "autointerp.py"
 SITE = ROOT / "site"
 SHOWN = ("*.md", "docs/**/*", "benchmarks/**/*.md", "benchmarks/**/*.svg", "autointerp/demo/LICENCES.md", "LICENSE")
+SHIM = ROOT / "scripts" / "iframe-worker" / "shim.js"
+"""iframe-worker 1.0.4 of npm: lets the search run in pages that a browser opens from a folder, without a server."""
+FETCHED_SHIM = "https://unpkg.com/iframe-worker/shim"
 WORK = ("progress", "outbox", "stop")
 """Arguments of commands that only the command line gives."""
 FETCHED = re.compile(
@@ -102,6 +105,15 @@ def definition(name: str) -> str:
     return f'def {name}({", ".join(parameters(signature))}){gives}:\n    """{text.strip()}\n    """\n'
 
 
+def bring_shim() -> None:
+    """Puts beside the pages the script of the plugin `offline`, which they would fetch."""
+    here = SITE / "assets" / "javascripts" / "iframe-worker.js"
+    shutil.copyfile(SHIM, here)
+    for page in SITE.rglob("*.html"):
+        to = os.path.relpath(here, page.parent)
+        page.write_text(page.read_text("utf-8").replace(FETCHED_SHIM, to), "utf-8")
+
+
 def main() -> int:
     """Builds the site; 1 if it would fetch anything, or what zensical ends with."""
     gather()
@@ -112,6 +124,7 @@ def main() -> int:
     built = subprocess.run([zensical, "build", "--strict", "--clean"], cwd=ROOT, env=os.environ | {"NO_COLOR": "1"})
     if built.returncode:
         return built.returncode
+    bring_shim()
     outside = [
         f"{file.relative_to(SITE)}: {found}"
         for suffix in ("html", "css")
