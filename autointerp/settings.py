@@ -378,8 +378,8 @@ class MarginSettings(Settings):
     """Which images count as silent."""
 
     silent_below: float = Field(default=0.5, gt=0, le=1)
-    """The share of its threshold up to which a feature is silent; images on which it reaches more without firing are no
-    contrast and stay out of scores, and 1 counts them as silent."""
+    """The share of its threshold up to which an image is shown as silent; one on which the feature reaches more without
+    firing is no contrast, and 1 shows them all."""
 
 
 PIPELINE = "diffusers:"
