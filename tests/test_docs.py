@@ -28,6 +28,7 @@ OUTSIDE_OPTIONS = {
     "--write",
     "--quick",
     "--answers",
+    "--others",
 } | {
     *("--max-model-len", "--limit-mm-per-prompt", "--max-num-seqs", "--enable-prefix-caching", "--data-parallel-size"),
     *(
