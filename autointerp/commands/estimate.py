@@ -23,7 +23,7 @@ class Estimate(WithFiles, OfFeatures, OfDump):
 
     It takes the options of `explain` and `score`. Beneath the plan stand its alternatives, each different in one
     thing, for the models named (or the first of the well-known ones). Cheaper is not as good in every case:
-    docs/costs.md has what was measured.
+    docs/costs-measured.md has what was measured.
 
     Example: `autointerp estimate DUMP --features all --models gpt-5-mini,claude-haiku-5.5`
     """
