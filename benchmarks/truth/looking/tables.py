@@ -90,18 +90,17 @@ def sight_table(records: Sequence[Record]) -> str:
 
 
 def targets(records: Sequence[Record], leaks: Leaks) -> str:
-    """What was asked for, and whether it is met by the default."""
+    """Bias by judge and rate, bold where the default misses what was asked for."""
     rows: list[list[str]] = []
     for judge in (PERFECT.name, ERRING.name):
         for rate in RATES:
             own = chosen(records, showing=AFTER, judge=judge, rate=rate)
-            for text in ASKED if own else ():
-                found = mean(chosen(own, text=text), "bias")
-                rows.append(
-                    [f"bias of “{text}” at {100 * rate:g} %", judge, f"{found:+z.3f}", _met(abs(found), MOST_BIAS)]
-                )
-    rows.append([f"AUROC ≤ {MOST_AUROC}", "–", f"{leaks[AFTER]:.3f}", _met(leaks[AFTER], MOST_AUROC)])
-    return markdown((f"target (|bias| ≤ {MOST_BIAS})", "judge", "measured", ""), rows)
+            found = [mean(chosen(own, text=text), "bias") for text in ASKED if own]
+            if found:
+                rows.append([judge, f"{100 * rate:g} %", *(_target(x, abs(x) <= MOST_BIAS) for x in found)])
+    leak = _target(leaks[AFTER], leaks[AFTER] <= MOST_AUROC).lstrip("+")
+    said = f"AUROC of active against silent (at most {MOST_AUROC} was asked for): {leak}."
+    return markdown(("judge", "fires on", *(f"bias of “{text}”" for text in ASKED)), rows) + f"\n\n{said}"
 
 
 def brief(records: Sequence[Record], many: Sequence[Record], leaks: Leaks) -> str:
@@ -122,5 +121,5 @@ def _biased(own: Sequence[Record]) -> str:
     return f"{mean(own, 'bias'):+z.2f} ({mean(own, 'pictures'):+z.2f})"
 
 
-def _met(value: float, most: float) -> str:
-    return "met" if value <= most else "**not met**"
+def _target(value: float, met: bool) -> str:
+    return f"{value:+z.3f}" if met else f"**{value:+z.3f}**"
