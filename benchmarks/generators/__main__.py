@@ -16,10 +16,9 @@ from pathlib import Path
 
 from autointerp.version import __version__
 from benchmarks.generators.figures import figures_of
-from benchmarks.generators.stages import QUICK, WHOLE, prepared
+from benchmarks.generators.stages import QUICK, WHOLE, Clock, prepared
 from benchmarks.generators.table import JSON, put, tables
 from benchmarks.generators.worlds import Tables
-from benchmarks.paper.stages import Clock
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
 """From drawn scenes to a pack and a stock of encoded scenes; what is there already is not made again."""
 
 import csv
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -24,11 +27,28 @@ from benchmarks.generators.planted import planted_run
 from benchmarks.generators.scenes import STYLES, Picture, discovery, stock
 from benchmarks.paper.cutouts import cutouts
 from benchmarks.paper.scenes import KINDS
-from benchmarks.paper.stages import Clock
 
 READS, WRITES = "blocks.8.mlp.in", "blocks.8.mlp.out"
 RAW = "raw:blocks.8.mlp.hidden"
 DENSITY = 0.03
+
+
+@dataclass
+class Clock:
+    """Seconds of each stage, by the clock and of the processor, for the page."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Says what begins, and remembers how long it took."""
+        began, spent = time.monotonic(), time.process_time()
+        sys.stderr.write(f"{name} …\n")
+        yield
+        self.seconds[name] = self.seconds.get(name, 0) + time.monotonic() - began
+        self.cpu[name] = self.cpu.get(name, 0) + time.process_time() - spent
+        sys.stderr.write(f"{name}: {self.seconds[name]:.0f} s, {self.cpu[name]:.0f} s of CPU\n")
 
 
 @dataclass(frozen=True)

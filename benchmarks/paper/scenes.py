@@ -9,33 +9,19 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.paper.cutouts import Cutout
+from benchmarks.paper.rooms import PLAIN, SIDE, Light, View, graded, painted, plain_room
 
 KINDS = ("floating", "no shadow", "contradictory shadow", "interpenetration", "doubled part")
 """Planted errors: a thing hangs above its shadow; casts none; casts it towards the light; passes through another
 thing; has its upper part twice."""
 PAIRS = frozenset({"contradictory shadow", "interpenetration"})
 """Errors that need two things."""
-SIDE = 224
-"""Pixels of a scene's width and height."""
-FLOORS = (
-    ((222, 226, 232), (178, 180, 186)),
-    ((238, 230, 216), (202, 184, 154)),
-    ((206, 224, 240), (150, 176, 140)),
-    ((228, 218, 226), (168, 150, 162)),
-    ((216, 232, 226), (148, 168, 176)),
-    ((240, 238, 230), (120, 112, 104)),
-)
-"""Wall and floor."""
-HORIZON = (0.34, 0.46)
-"""Where the wall meets the floor, as a fraction of the height from the top."""
 FOOT = (0.70, 0.94)
 """Where things stand, likewise."""
 TALL = (0.30, 0.46)
 """Longest side of a thing, as a fraction of the scene's."""
 LIFT = (0.14, 0.22)
 """How high a floating thing hangs, likewise."""
-SLANT, FLAT = 0.9, 0.38
-"""Sideways shift and height of a cast shadow, as fractions of the thing's height."""
 OVERLAP = 0.45
 """Share of a thing's width by which two may overlap."""
 TOUCHING = 0.3
@@ -56,6 +42,10 @@ class Scene:
     """Of the thing that is wrong, pixels; None in a sound scene."""
     things: tuple[str, ...]
     """Names of what it shows, the wrong one first."""
+    light: int
+    """To which side shadows fall, -1 left, 1 right."""
+    close: bool
+    """Whether one thing stands before another."""
 
 
 @dataclass(slots=True)
@@ -76,49 +66,57 @@ class _Placed:
         return self.x, self.top, self.x + self.sprite.width, self.foot - self.lift
 
 
-def draw(things: Sequence[Cutout], kind: str, seed: int) -> Scene:
+def draw(things: Sequence[Cutout], kind: str, seed: int, view: View | None = None, *, planted: bool = True) -> Scene:
     """Draws one or two things; the first one is the one that is wrong.
 
     Args:
         things: one, or two for the errors in `PAIRS`.
         kind: one of `KINDS`, or empty for a sound scene.
-        seed: of places, sizes, light and floor.
+        seed: of places and sizes, and of what the view leaves open.
+        view: room, light and camera; None is a plain room.
+        planted: whether the error is there; without it everything else stays as it would be with it.
     """
     chance = Random(f"scene:{seed}")
-    image, light = _room(chance), chance.choice((-1, 1))
-    placed = _place(things, kind, chance)
+    image = plain_room(chance) if view is None else painted(view, chance)
+    light = chance.choice((-1, 1))
+    placed = _place(things, kind, chance, 1.0 if view is None else view.near)
     wrong = placed[0]
+    if kind == "doubled part":
+        _double(wrong, chance, planted=planted)
+    elif planted:
+        _spoil(wrong, kind, chance)
+    for one in placed:
+        _shade(image, one, light, PLAIN if view is None else view.light)
+    for one in sorted(placed, key=lambda p: p.foot):
+        image.paste(one.sprite, (one.x, one.top), one.sprite)
+    if kind == "interpenetration" and planted:
+        _pass_through(image, wrong, placed[1], chance)
+    box = _within(wrong.box) if kind and planted else None
+    shown = image if view is None else graded(view, image)
+    return Scene(shown, kind if planted else "", box, tuple(t.name for t in things), light, _overlap(placed))
+
+
+def _spoil(wrong: _Placed, kind: str, chance: Random) -> None:
     if kind == "floating":
         wrong.lift = round(chance.uniform(*LIFT) * SIDE)
     elif kind in ("no shadow", "contradictory shadow"):
         wrong.shadow = 0 if kind == "no shadow" else -1
-    elif kind == "doubled part":
-        wrong.sprite = _doubled(wrong.sprite, chance)
-        wrong.x = min(wrong.x, SIDE - wrong.sprite.width)
-    for one in placed:
-        _shade(image, one, light)
-    for one in sorted(placed, key=lambda p: p.foot):
-        image.paste(one.sprite, (one.x, one.top), one.sprite)
-    if kind == "interpenetration":
-        _pass_through(image, wrong, placed[1], chance)
-    box = _within(wrong.box) if kind else None
-    return Scene(image, kind, box, tuple(t.name for t in things))
 
 
-def _room(chance: Random) -> Image.Image:
-    wall, floor = chance.choice(FLOORS)
-    horizon = chance.uniform(*HORIZON)
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
-    below = np.clip((y - horizon) * SIDE / 3, 0, 1)[..., None]
-    grain = np.random.default_rng(chance.randrange(2**32)).normal(0, 2.5, (SIDE, SIDE, 1))
-    light = (1.05 - 0.12 * np.abs(x - chance.random()) - 0.05 * y)[..., None]
-    pixels = (np.array(wall, np.float32) * (1 - below) + np.array(floor, np.float32) * below) * light + grain
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGB")
+def _double(wrong: _Placed, chance: Random, *, planted: bool) -> None:
+    """Doubles the upper part, or puts the thing where it would stand if it were doubled."""
+    doubled, left = _doubled(wrong.sprite, chance)
+    x = min(wrong.x, SIDE - doubled.width)
+    wrong.x, wrong.sprite = (x, doubled) if planted else (x + left, wrong.sprite)
 
 
-def _place(things: Sequence[Cutout], kind: str, chance: Random) -> list[_Placed]:
+def _overlap(placed: Sequence[_Placed]) -> bool:
+    return len(placed) > 1 and placed[0].box[0] < placed[1].box[2] and placed[1].box[0] < placed[0].box[2]
+
+
+def _place(things: Sequence[Cutout], kind: str, chance: Random, near: float) -> list[_Placed]:
     """Side by side on the floor, or one before the other."""
-    sprites = [_scaled(t.image, chance.uniform(*TALL)) for t in things]
+    sprites = [_scaled(t.image, near * chance.uniform(*TALL)) for t in things]
     # A thing that is to hang needs the room above it; one that shall have two heads, beside it.
     feet = [round(chance.uniform(*FOOT) * SIDE) for _ in sprites]
     if len(sprites) == 1:
@@ -152,30 +150,30 @@ def _between(low: float, high: float, width: int, chance: Random) -> int:
     return max(0, min(SIDE - width, at))
 
 
-def _shade(image: Image.Image, one: _Placed, light: int) -> None:
+def _shade(image: Image.Image, one: _Placed, side: int, light: Light) -> None:
     """A dark rim where it touches the floor, and its slanted silhouette on the floor."""
     if not one.shadow:
         return
     alpha = one.sprite.getchannel("A")
     width, height = alpha.size
-    way, deep = light * one.shadow, max(4, round(FLAT * height))
-    reach = round(SLANT * deep)
+    way, deep = side * one.shadow, max(4, round(light.flat * height))
+    reach = round(light.slant * deep)
     # PIL asks where a pixel comes from: rows are stretched, and the higher one is, the further it was moved.
     slope = way * reach / deep
     across = (1, slope, -reach if way > 0 else 0, 0, height / deep, 0)
     cast = alpha.transform((width + reach, deep), Image.Transform.AFFINE, across, Image.Resampling.BILINEAR)
     mask = Image.new("L", image.size, 0)
-    mask.paste(cast.point(lambda v: v * 0.55), (one.x - (reach if way < 0 else 0), one.foot - deep))
+    mask.paste(cast.point(lambda v: v * light.dark), (one.x - (reach if way < 0 else 0), one.foot - deep))
     rim = Image.new("L", image.size, 0)
     span = width * 0.42
     middle, thick = one.x + width / 2, max(3.0, height * 0.05)
     ImageDraw.Draw(rim).ellipse((middle - span, one.foot - thick, middle + span, one.foot + thick), fill=120)
-    for shape, soft in ((mask, 1.6), (rim, 2.5)):
+    for shape, soft in ((mask, light.soft), (rim, 2.5)):
         image.paste((24, 24, 30), (0, 0), shape.filter(ImageFilter.GaussianBlur(soft)))
 
 
-def _doubled(sprite: Image.Image, chance: Random) -> Image.Image:
-    """The thing with its upper part a second time, turned outwards, behind it."""
+def _doubled(sprite: Image.Image, chance: Random) -> tuple[Image.Image, int]:
+    """The thing with its upper part a second time, turned outwards, behind it; and how far from the left it stands."""
     width, height = sprite.size
     part = sprite.crop((0, 0, width, round(height * 0.55)))
     way = chance.choice((-1, 1))
@@ -185,7 +183,9 @@ def _doubled(sprite: Image.Image, chance: Random) -> Image.Image:
     x = shift + way * shift + (width - turned.width) // 2
     canvas.alpha_composite(turned.crop((max(0, -x), 0, turned.width, min(turned.height, height))), (max(0, x), 0))
     canvas.alpha_composite(sprite, (shift, 0))
-    return canvas.crop(canvas.getchannel("A").getbbox())
+    box = canvas.getchannel("A").getbbox()
+    assert box is not None, "a thing has opaque pixels"
+    return canvas.crop(box), shift - box[0]
 
 
 def _pass_through(image: Image.Image, first: _Placed, second: _Placed, chance: Random) -> None:

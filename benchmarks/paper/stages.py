@@ -1,71 +1,53 @@
-"""The recipe's stages, each a command of the program called from Python; what is there already is not made again."""
+"""The recipe's stages, most of them a command of the program called from Python, and which waits for which."""
 
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from autointerp.commands.explain import explain
-from autointerp.commands.harvest import harvest
-from autointerp.commands.score import score
 from autointerp.commands.train_activations import train_activations
 from autointerp.commands.train_classifier import train_classifier
 from autointerp.commands.train_evaluate import train_evaluate
 from autointerp.commands.train_transcoder import train_transcoder
-from autointerp.dump.reader import open_dump
-from autointerp.settings import EngineSettings, ExplainSettings, ModelSettings, ScoreSettings
-from autointerp.transcoder.evaluation import Effect, Evaluation
+from autointerp.transcoder.backbones.module import ModuleBackbone
+from autointerp.transcoder.coder_io import load_coder
 from autointerp.transcoder.settings import (
     ClassifierSettings,
     CoderForm,
     EvaluateSettings,
-    HarvestSettings,
     StoreSettings,
     TrainSettings,
+    TuningSettings,
 )
-from benchmarks.paper.population import Image
+from benchmarks.paper.figures import row_of
+from benchmarks.paper.names import FRESH, FROZEN, MS, MT, POOLED, RAW, TS, TT, TUNED
+from benchmarks.paper.networks import log_odds, pooled_store, stored_peaks, units_read, vectors_of
+from benchmarks.paper.pairs import render
+from benchmarks.paper.population import LEARN, UNSEEN, Counts, population, read
+from benchmarks.paper.remembered import remembering
+from benchmarks.paper.tasks import Task
 
-BACKBONE, RANDOM = "dinov2-small", "dinov2-small:random"
-BLOCK = 8
+RANDOM = "dinov2-small:random"
+BLOCK = 10
+"""Of 12: the last one whose patches the class token still reads, two blocks after the first that is tuned."""
+N_BLOCKS, UNFREEZE, TUNE_RATE = 12, 4, 1e-4
 READS, WRITES = f"blocks.{BLOCK}.mlp.in", f"blocks.{BLOCK}.mlp.out"
-RAW = f"raw:blocks.{BLOCK}.mlp.hidden"
 WIDTHS = (128, 512, 2048)
 K = 32
 FORMS = {
-    "matryoshka-transcoder": CoderForm(widths=WIDTHS, k=K),
-    "topk-transcoder": CoderForm(widths=WIDTHS[-1:], k=K, sparsity="topk"),
-    "matryoshka-sae": CoderForm(kind="sae", widths=WIDTHS, k=K),
-    "topk-sae": CoderForm(kind="sae", widths=WIDTHS[-1:], k=K, sparsity="topk"),
+    MT: CoderForm(widths=WIDTHS, k=K),
+    TT: CoderForm(widths=WIDTHS[-1:], k=K, sparsity="topk"),
+    MS: CoderForm(kind="sae", widths=WIDTHS, k=K),
+    TS: CoderForm(kind="sae", widths=WIDTHS[-1:], k=K, sparsity="topk"),
 }
 """The coders that are compared, by the names of their folders: one dictionary size and one k."""
-CONTROL = "random-weights"
-"""Folder of the Matryoshka transcoder of a model with random weights."""
-DENSITY = 0.03
-"""Half of the latents fire on so many of the images."""
-LEAST_ACTIVE = 29
-"""Images that a feature must fire on to be drawn: 16 to explain, 5 and more to score, and some that are alike."""
-
-
-@dataclass
-class Clock:
-    """Seconds of each stage, by the clock and of the processor, for the page."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Says what begins, and remembers how long it took."""
-        began, spent = time.monotonic(), time.process_time()
-        sys.stderr.write(f"{name} …\n")
-        yield
-        self.seconds[name] = self.seconds.get(name, 0) + time.monotonic() - began
-        self.cpu[name] = self.cpu.get(name, 0) + time.process_time() - spent
-        sys.stderr.write(f"{name}: {self.seconds[name]:.0f} s, {self.cpu[name]:.0f} s of CPU\n")
+NETWORKS = {TUNED: tuple(FORMS), POOLED: (MT,), FROZEN: (MT,), FRESH: (MT,)}
+"""Which forms learn from which network: the tuned one's patches, or its one vector an image; the frozen one; and one of
+random weights."""
+SEEDS = (0, 1, 2)
+HELD_OUT = 0.1
+POOLED_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -73,117 +55,186 @@ class Plan:
     """What the recipe is asked for."""
 
     work: Path
-    images: Path
-    labels: Path
+    counts: Counts
+    passes: int
+    """Of tuning."""
     steps: int
-    n_features: int
+    """Batches of 1,024 tokens that a coder learns from."""
+    pairs: int
+    """Things of which pairs are drawn; each has a pair of each error."""
+    stamps: Path | None
     seed: int
-    model: ModelSettings
-    engine: EngineSettings
-    cache: Path
+
+    @property
+    def images(self) -> Path:
+        """Returns the folder of images."""
+        return self.work / "images"
+
+    @property
+    def truth(self) -> Path:
+        """Returns the table of what is known of the images."""
+        return self.work / "truth.csv"
+
+    def log_odds(self, network: str) -> Path:
+        """Returns the file of what a classifier says of unseen things."""
+        return self.work / f"log-odds-{network}.csv"
+
+    def row(self, name: str) -> Path:
+        """Returns the file of a dictionary's figures."""
+        return self.work / "rows" / f"{name}.json"
+
+    def on_pairs(self, network: str) -> Path:
+        """Returns the file of what a network's coders do on pairs."""
+        return self.work / f"pairs-{network}.json"
+
+    def coder(self, name: str) -> Path:
+        """Returns the folder of a coder."""
+        return self.work / "coders" / name
+
+    def store(self, network: str, part: str) -> Path:
+        """Returns the folder of activations."""
+        return self.work / "stores" / f"{network}-{part}"
+
+    def classifier(self, network: str) -> Path:
+        """Returns the folder of the classifier on the frozen, or the tuned network."""
+        return self.work / "classifiers" / network
+
+    def peaks(self, name: str) -> Path:
+        """Returns the file with the strongest activation of each latent on each image."""
+        return self.work / "peaks" / f"{name}.npz"
 
 
-def classifier(plan: Plan, clock: Clock) -> Path:
-    """A linear head on the last block's patches."""
-    out = plan.work / "classifier"
+def names_of(network: str) -> list[str]:
+    """Returns the names of the coders of a network, by form and seed."""
+    return [f"{network}-{form}-{seed}" for form in NETWORKS[network] for seed in SEEDS]
+
+
+def all_tasks(plan: Plan) -> list[Task]:
+    """Lists what is done; what much waits for comes first."""
+    tasks = [
+        Task("images", (), partial(draw_images, plan)),
+        Task("classifier-frozen", ("images",), partial(classify, plan, FROZEN)),
+        Task("classifier-tuned", ("classifier-frozen",), partial(classify, plan, TUNED)),
+        Task("log-odds", ("classifier-tuned",), partial(answer, plan)),
+    ]
+    for network, first in ((TUNED, "classifier-tuned"), (FRESH, "images"), (FROZEN, "classifier-frozen")):
+        for part in (LEARN, UNSEEN):
+            tasks.append(Task(f"store-{network}-{part}", (first,), partial(store, plan, network, part)))
+    stores = {n: tuple(f"store-{n}-{part}" for part in (LEARN, UNSEEN)) for n in (TUNED, FROZEN, FRESH)}
+    stores[POOLED] = ("log-odds",)
+    tasks.append(Task(RAW, stores[TUNED], partial(raw_units, plan)))
+    tasks.append(Task(f"row-{RAW}", (RAW,), partial(row, plan, RAW)))
+    tasks.append(Task("pairs", ("images",), partial(draw_pairs, plan)))
+    for network, forms in NETWORKS.items():
+        for form in forms:
+            for seed in SEEDS:
+                name = f"{network}-{form}-{seed}"
+                tasks.append(Task(name, stores[network], partial(coder, plan, network, form, seed)))
+                tasks.append(Task(f"row-{name}", (name,), partial(row, plan, name)))
+    for network in (TUNED, FROZEN, FRESH):
+        tasks.append(Task(f"pairs-{network}", ("pairs", *names_of(network)), partial(on_pairs, plan, network)))
+    return tasks
+
+
+def backbone(plan: Plan) -> ModuleBackbone:
+    """Loads the network, which remembers what its frozen blocks made of each image."""
+    return remembering(plan.work / "below", N_BLOCKS - UNFREEZE)
+
+
+def draw_images(plan: Plan) -> None:
+    """Draws scenes and faces."""
+    population(plan.work, plan.counts, stamps=plan.stamps, seed=plan.seed)
+
+
+def draw_pairs(plan: Plan) -> None:
+    """Renders pairs of things that nothing learned from."""
+    if not (plan.work / "pairs" / "pairs.csv").exists():
+        render(plan.work / "pairs", plan.work, n_things=plan.pairs, stamps=plan.stamps, seed=plan.seed)
+
+
+def classify(plan: Plan, network: str) -> None:
+    """Trains the head on the class token, and of the tuned network the last blocks too."""
+    out = plan.classifier(network)
     if not (out / "classifier.json").exists():
-        with clock.stage("train classifier"):
-            train_classifier(
-                plan.images,
-                out,
-                labels=plan.labels,
-                settings=ClassifierSettings(head="linear", test_share=0.15, seed=plan.seed),
-                vectors=plan.work / "vectors",
-            )
-    return out
+        train_classifier(
+            plan.images,
+            out,
+            labels=plan.work / "known.csv",
+            backbone=backbone(plan),
+            settings=ClassifierSettings(validation_share=0.12, test_share=0.05, seed=plan.seed),
+            tuning=TuningSettings(
+                unfreeze=UNFREEZE if network == TUNED else 0, tune_epochs=plan.passes, tune_rate=TUNE_RATE
+            ),
+            vectors=plan.work / "vectors",
+        )
 
 
-def coders(plan: Plan, clock: Clock) -> list[Path]:
-    """Activations of both backbones, and a coder of each form; the control last."""
-    stores = {BACKBONE: plan.work / "store", RANDOM: plan.work / "store-random"}
-    for backbone, folder in stores.items():
-        if not (folder / "manifest.json").exists():
-            with clock.stage("train activations"):
-                settings = StoreSettings(reads=READS, writes=WRITES, seed=plan.seed)
-                train_activations(plan.images, folder, backbone=backbone, labels=plan.labels, settings=settings)
-    todo = [(stores[BACKBONE], plan.work / "coders" / name, form) for name, form in FORMS.items()]
-    todo.append((stores[RANDOM], plan.work / "coders" / CONTROL, FORMS["matryoshka-transcoder"]))
-    for store, out, form in todo:
-        if not (out / "coder.json").exists():
-            with clock.stage("train transcoder"):
-                settings = TrainSettings(steps=plan.steps, seed=plan.seed, held_out=0.15)
-                train_transcoder(store, out, form=form, settings=settings, resume=True)
-    return [out for _, out, _ in todo]
+def answer(plan: Plan) -> None:
+    """Keeps what both classifiers say of unseen images, and what the tuned one's head reads and writes."""
+    asked = [plan.work / f"{part}.csv" for part in ("known", "unseen")]
+    model = backbone(plan)
+    for network in (FROZEN, TUNED):
+        read = vectors_of(model, plan.classifier(network), plan.images, asked[1], plan.work / "vectors")
+        log_odds(plan.classifier(network), read, plan.log_odds(network))
+    for part, labels in zip((LEARN, UNSEEN), asked, strict=True):
+        read = vectors_of(model, plan.classifier(TUNED), plan.images, labels, plan.work / "vectors")
+        pooled_store(model, plan.classifier(TUNED), read, plan.store(POOLED, part))
 
 
-def evaluation(plan: Plan, clock: Clock, coders: Sequence[Path], head: Path) -> Evaluation:
-    """What the coders reconstruct, what their latents go with, and what the classifier loses by them."""
-    file = plan.work / "evaluation.json"
-    if not file.exists():
-        with clock.stage("train evaluate"):
-            found = train_evaluate(
-                plan.work / "store",
-                coders[:-1],
-                images=plan.images,
-                labels=plan.labels,
-                classifier=head,
-                controls=coders[-1:],
-                settings=EvaluateSettings(density=DENSITY, seed=plan.seed),
-            )
-        file.write_text(found.model_dump_json(indent=2) + "\n")
-    return Evaluation.model_validate_json(file.read_text())
+def store(plan: Plan, network: str, part: str) -> None:
+    """Stores what the layer reads and writes on the images of one part."""
+    out = plan.store(network, part)
+    if not (out / "manifest.json").exists():
+        train_activations(
+            plan.images,
+            out,
+            backbone=RANDOM if network == FRESH else backbone(plan),
+            classifier=plan.classifier(TUNED) if network == TUNED else None,
+            labels=plan.work / f"{part}.csv",
+            settings=StoreSettings(reads=READS, writes=WRITES, seed=plan.seed),
+        )
 
 
-def dumps(plan: Plan, clock: Clock, coders: Sequence[Path]) -> dict[str, Path]:
-    """A dump of each coder, and of the layer's own units, by name."""
-    settings = HarvestSettings(density=DENSITY, seed=plan.seed)
-    learned, control = plan.work / "dumps", plan.work / "dump-random"
-    for out, specs in ((learned, [*coders[:-1], RAW]), (control, coders[-1:])):
-        if not out.exists():
-            with clock.stage("harvest"):
-                harvest(plan.images, out, specs, labels=plan.labels, settings=settings, store="bytes")
-    return {p.name: p for p in sorted(learned.iterdir()) if p.is_dir()} | {CONTROL: control}
+def coder(plan: Plan, network: str, form: str, seed: int) -> None:
+    """Trains a coder, and keeps its strongest activations on all images."""
+    name = f"{network}-{form}-{seed}"
+    batch = POOLED_BATCH if network == POOLED else 1024
+    settings = TrainSettings(steps=plan.steps, batch=batch, seed=seed, held_out=HELD_OUT)
+    train_transcoder(plan.store(network, LEARN), plan.coder(name), form=FORMS[form], settings=settings, resume=True)
+    _keep(plan, network, name)
 
 
-def runs(plan: Plan, clock: Clock, found: dict[str, Path]) -> dict[str, Path]:
-    """Features of each dump explained and scored, drawn by the seed among those with enough evidence."""
-    out: dict[str, Path] = {}
-    for name, dump in found.items():
-        run = plan.work / "runs" / name
-        chosen = drawn(dump, plan.n_features, plan.seed)
-        settings = ExplainSettings(seed=plan.seed, domain=_domain(plan.model))
-        with clock.stage("explain"):
-            explain(
-                dump, run, model=plan.model, features=chosen, settings=settings, engine=plan.engine, cache=plan.cache
-            )
-        with clock.stage("score"):
-            judged = ScoreSettings(seed=plan.seed)
-            score(run, judge=plan.model, settings=judged, engine=plan.engine, cache=plan.cache)
-        out[name] = run
-    return out
+def raw_units(plan: Plan) -> None:
+    """Keeps the strongest activations of the layer's own units, which the coders read."""
+    _keep(plan, TUNED, RAW)
 
 
-def _domain(model: ModelSettings) -> str | None:
-    # The embedded model knows objects, hardly physics: its second pass would be noise.
-    return None if model.model == "local" else "physical-plausibility"
+def _keep(plan: Plan, network: str, name: str) -> None:
+    first = plan.store(network, LEARN)
+    encoder = units_read(first) if name == RAW else load_coder(plan.coder(name)).coder
+    found = [stored_peaks(plan.store(network, part), encoder) for part in (LEARN, UNSEEN)]
+    path = plan.peaks(name)
+    path.parent.mkdir(exist_ok=True)
+    half = path.with_suffix(".part.npz")
+    np.savez(half, names=np.concatenate([n for n, _ in found]), peaks=np.concatenate([p for _, p in found]))
+    half.replace(path)
 
 
-def drawn(dump: Path, n: int, seed: int) -> list[int]:
-    """Ids of `n` features that fire on enough images, ascending."""
-    with open_dump(dump) as opened:
-        table = opened.features_table()
-    often = table["n_active"].to_numpy() >= LEAST_ACTIVE
-    alive = table["feature"].to_numpy()[often]
-    chance = np.random.default_rng((0x9A9E5, seed))
-    return sorted(int(i) for i in chance.choice(alive, min(n, len(alive)), replace=False))
+def row(plan: Plan, name: str) -> None:
+    """Gathers the figures of one dictionary."""
+    made = row_of(name, plan.peaks(name), None if name == RAW else plan.coder(name), read(plan.truth), plan.seed)
+    plan.row(name).parent.mkdir(exist_ok=True)
+    plan.row(name).write_text(made.model_dump_json(indent=1) + "\n")
 
 
-def counted(rows: Sequence[Image]) -> dict[str, int]:
-    """Images by what is wrong with them; of no known error: `sound` ones, and `unlabelled` ones."""
-    names = [r.kind or ("sound" if r.label == "0" else "unlabelled") for r in rows]
-    return {name: names.count(name) for name in sorted(set(names))}
-
-
-def effects(found: Evaluation) -> dict[str, tuple[Effect, ...]]:
-    """By coder, what the classifier says with it in the layer's place."""
-    return {Path(c.coder).name: c.effects for c in found.coders}
+def on_pairs(plan: Plan, network: str) -> None:
+    """Measures the coders of a network on pairs, and beside each an untrained one and the raw units."""
+    found = train_evaluate(
+        plan.store(network, LEARN),
+        [str(plan.coder(name)) for name in names_of(network)],
+        backbone=None if network == FRESH else backbone(plan),
+        pairs=plan.work / "pairs" / "pairs.csv",
+        classifier=plan.classifier(TUNED) if network == TUNED else None,
+        settings=EvaluateSettings(tokens=8192, seed=plan.seed),
+    )
+    plan.on_pairs(network).write_text(found.model_dump_json(indent=1) + "\n")

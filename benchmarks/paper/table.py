@@ -3,48 +3,44 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from autointerp.transcoder.evaluation import Estimate
+import numpy as np
+
+from autointerp.statistics.rates import Interval
 from benchmarks.figures import put_tables
-from benchmarks.paper.figures import Figure, Figures, Row
-from benchmarks.paper.stages import LEAST_ACTIVE
+from benchmarks.paper.claims import Judgement, judgements, of_name, over_seeds
+from benchmarks.paper.figures import OFTEN, Figures, OnPairs, PairsOf, Row, Share
+from benchmarks.paper.names import FRESH, FROZEN, MS, MT, SHOWN, TUNED
 
 HERE = Path(__file__).parent
 JSON = HERE / "table.json"
 PAGE = HERE.parent.parent / "docs/reproduce.md"
-NAMES = {
-    "matryoshka-transcoder": "Matryoshka transcoder",
-    "topk-transcoder": "TopK transcoder",
-    "matryoshka-sae": "Matryoshka SAE",
-    "topk-sae": "TopK SAE",
-    "raw-blocks.8.mlp.hidden": "raw units of the layer",
-    "random-weights": "Matryoshka transcoder of random weights",
-}
-"""Rows, in order."""
-CODERS = ("FVU of 128 / 512 / 2048", "L0", "dead", f"latents on ≥ {LEAST_ACTIVE} images")
+NESTED = (f"{TUNED}-{MT}", f"{TUNED}-{MS}", f"{FROZEN}-{MT}", f"{FRESH}-{MT}")
+"""Dictionaries whose prefixes are looked at one by one."""
+CODERS = ("FVU of 128 / 512 / 2048", "L0", "dead", "latents judged")
 PAPER = (
-    "relevance, all that fire (dealt at random)",
-    f"relevance, on ≥ {LEAST_ACTIVE} images (at random)",
+    "relevant, all that fire (dealt at random)",
+    f"relevant, on ≥ {OFTEN} images (at random)",
     "associated at FDR 5 % (at random)",
+    "text names an error",
     "accuracy as published",
-    "detection, weighted F1",
-    "“an image” / another's",
+    "weighted F1 (another's text)",
 )
 
 
 def tables(figures: Figures) -> dict[str, str]:
     """The page's tables as Markdown, by name."""
     rows = figures.rows
-    first = rows[0].best
-    kinds = [f"{found.kind} ({found.n_with}, {found.n_without})" for found in first]
-    minutes = sum(figures.seconds.values()) / 60
-    stages = ", ".join(f"{name} {seconds} s" for name, seconds in figures.cpu.items())
     return {
         "images": _images(figures),
-        "coders": _markdown(CODERS, rows, _coder),
-        "paper": _markdown(PAPER, rows, _paper),
-        "best": _markdown(kinds, rows, lambda row: [_within(found.auroc) for found in row.best]),
-        "effect": _effect(figures),
-        "seconds": f"{minutes:.0f} minutes on {figures.machine}. Seconds of processor time: {stages}.",
+        "claims": _claims(judgements(rows)),
+        "coders": _by_name(CODERS, rows, _coder),
+        "paper": _by_name(PAPER, rows, _paper),
+        "best": _by_name(_kinds(rows[0]), rows, _best),
+        "widths": _widths(rows),
+        "bands": _bands(rows),
+        "pairs": _pairs(figures),
+        "pair-widths": _pair_widths(figures),
+        "seconds": _seconds(figures),
     }
 
 
@@ -53,66 +49,157 @@ def put() -> None:
     put_tables(PAGE, tables(Figures.model_validate_json(JSON.read_text())), "paper")
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Row], cells: Callable[[Row], Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(["", *head]) + " |", "|" + "---|" * (len(head) + 1)]
-    lines += ["| " + " | ".join([NAMES[row.coder], *cells(row)]) + " |" for row in rows]
-    return "\n".join(lines)
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Writes a table whose first column has no head."""
+    made = ["| " + " | ".join(["", *head]) + " |", "|" + "---|" * (len(head) + 1)]
+    return "\n".join([*made, *("| " + " | ".join(line) + " |" for line in lines)])
+
+
+def _by_name(head: Sequence[str], rows: Sequence[Row], cells: Callable[[Sequence[Row]], Sequence[str]]) -> str:
+    return markdown(head, [[shown, *cells(found)] for name, shown in SHOWN.items() if (found := of_name(rows, name))])
 
 
 def _images(figures: Figures) -> str:
-    counts = ", ".join(f"{n} {name}" for name, n in figures.images.items())
-    test = figures.classifier
-    area = f"{test.auroc:.2f} [{test.auroc_low:.2f}, {test.auroc_high:.2f}]"
+    counts = ", ".join(f"{n:,} {name}" for name, n in figures.images.items())
+    areas = [f"{name} {q.auroc:.3f} [{q.auroc_low:.3f}, {q.auroc_high:.3f}]" for name, q in figures.classifiers.items()]
+    first = next(iter(figures.classifiers.values()))
     return (
-        f"Images: {counts}. The classifier on {test.n} images of things it never saw: AUROC {area}, Brier score "
-        f"{test.brier:.3f} (of always saying the base rate: {figures.constant.brier:.3f})."
+        f"Images: {counts}. {figures.n_unseen} of them show things that nothing learns from. AUROC of the "
+        f"classifier on the {first.n} labelled ones among these: {', '.join(areas)}."
     )
 
 
-def _coder(row: Row) -> list[str]:
-    often = f"{row.n_often:,} of {row.n_latents:,}"
-    if row.held_out is None:
-        return ["–", "–", "–", often]
-    held = row.held_out
-    return [" / ".join(f"{x:.2f}" for x in held.fvu), f"{held.l0[-1]:.1f}", f"{held.dead_share:.2f}", often]
+def _coder(rows: Sequence[Row]) -> list[str]:
+    judged = f"{np.mean([r.n_judged for r in rows]):,.0f} of {rows[0].n_latents:,}"
+    held = [r.held_out for r in rows if r.held_out is not None]
+    if not held:
+        return ["–", "–", "–", judged]
+    fvu = np.mean([h.fvu for h in held], axis=0)
+    l0, dead = np.mean([h.l0[-1] for h in held]), np.mean([h.dead_share for h in held])
+    return [" / ".join(f"{x:.2f}" for x in fvu), f"{l0:.1f}", f"{dead:.2f}", judged]
 
 
-def _paper(row: Row) -> list[str]:
-    against = {c.control: c.value for c in row.controls}
+def _paper(rows: Sequence[Row]) -> list[str]:
+    shares = ([getattr(r, name) for r in rows] for name in ("relevance", "relevance_often", "associated"))
+    other = over_seeds([r.other_f1 for r in rows])
     return [
-        *(_share(f) for f in (row.relevance, row.relevance_often, row.associated)),
-        _within(row.accuracy),
-        f"{_within(row.detection)}, n = {row.detection.n}",
-        " / ".join(f"{against[c]:.2f}" if c in against else "–" for c in ("constant", "other")),
+        *(_share(found) for found in shares),
+        _within(over_seeds([r.names_error for r in rows]), 100, " %"),
+        _within(over_seeds([r.accuracy for r in rows])),
+        _within(over_seeds([r.f1 for r in rows])) + ("" if other is None else f" ({other.value:.2f})"),
     ]
 
 
-def _share(figure: Figure | None) -> str:
-    if figure is None or figure.value is None or figure.low is None or figure.high is None or figure.shuffled is None:
+def _share(found: Sequence[Share]) -> str:
+    if not any(s.n for s in found):
+        return "none fires so often"
+    chance = 100 * float(np.mean([s.shuffled for s in found]))
+    return f"{_within(over_seeds([s.value for s in found]), 100, ' %')} ({chance:.1f} %)"
+
+
+def _within(found: Interval | None, unit: float = 1, of: str = "") -> str:
+    if found is None:
         return "–"
+    digits = 2 if unit == 1 else 1
+    value, low, high = (f"{unit * x:.{digits}f}" for x in (found.value, found.low, found.high))
+    # One figure without seeds has the bounds of a share for its interval.
+    return f"{value}{of}" if found.low == -1 else f"{value}{of} [{low}, {high}]"
+
+
+def _claims(found: Sequence[Judgement]) -> str:
+    lines = []
+    for one in found:
+        unit, of = one.claim.unit, " points" if one.claim.unit == 100 else ""
+        words = [
+            f"{_within(d, unit, of)}{f' against {SHOWN[name]}' if name else ''}" for name, d in one.differences.items()
+        ]
+        lines.append([one.claim.text, one.verdict, "; ".join(words)])
+    return markdown(("", "difference [95 % over seeds]"), lines)
+
+
+def _kinds(row: Row) -> list[str]:
+    return [f"{b.kind} ({b.n_with}, {b.n_without})" for b in row.best if b.width == row.n_latents]
+
+
+def _best(rows: Sequence[Row], width: int | None = None) -> list[str]:
+    """The mean over seeds of each kind's AUROC, and of the bounds of its interval over images."""
+    found = [[b.auroc for b in r.best if b.width == (width or r.n_latents)] for r in rows]
+    means = np.mean([[(a.value, a.low, a.high) for a in one] for one in found], axis=0)
+    return [f"{value:.2f} [{low:.2f}, {high:.2f}]" for value, low, high in means]
+
+
+def _widths(rows: Sequence[Row]) -> str:
+    lines = []
+    for name in NESTED:
+        found = of_name(rows, name)
+        lines += [[f"{SHOWN[name]}, first {b.width:,}", *_best(found, b.width)] for b in found[0].bands]
+    return markdown([b.kind for b in rows[0].best if b.width == rows[0].n_latents], lines)
+
+
+def _bands(rows: Sequence[Row]) -> str:
+    lines = []
+    for name in NESTED:
+        found = of_name(rows, name)
+        for at, band in enumerate(found[0].bands):
+            mine = [r.bands[at] for r in found]
+            below = found[0].bands[at - 1].width if at else 0
+            cells = (over_seeds([getattr(b, of) for b in mine]) for of in ("fires", "generality", "associated"))
+            lines.append([f"{SHOWN[name]}, {below + 1:,} to {band.width:,}", *(_within(c, 100, " %") for c in cells)])
+    head = ("images on which one fires", "images of which its text is true", "associated with errors")
+    return markdown(head, lines)
+
+
+def _pairs(figures: Figures) -> str:
+    kinds = [p.kind for p in figures.pairs[0].own if p.width == figures.pairs[0].own[0].width]
+    lines = []
+    for name, shown in SHOWN.items():
+        found = [p for p in figures.pairs if p.name.rpartition("-")[0] == name]
+        if found:
+            lines.append([shown, *_on_kinds([p.own for p in found], kinds)])
+            if name in (f"{TUNED}-{MT}",):
+                lines.append([f"{shown}, untrained", *_on_kinds([p.untrained for p in found], kinds)])
+                lines.append(["raw units of the layer", *_on_kinds([p.raw for p in found[:1]], kinds)])
+    return markdown(kinds, lines)
+
+
+def _on_kinds(found: Sequence[tuple[OnPairs, ...]], kinds: Sequence[str]) -> list[str]:
+    """Of the whole dictionary: the mean selectivity, and of how many seeds the coalition is found."""
+    cells = []
+    for kind in kinds:
+        last = [[p for p in one if p.kind == kind][-1] for one in found]
+        n = sum(p.found for p in last)
+        cells.append(f"{np.mean([p.selectivity for p in last]):.2f}, found {n} of {len(last)}")
+    return cells
+
+
+def _pair_widths(figures: Figures) -> str:
+    kinds = [p.kind for p in figures.pairs[0].own if p.width == figures.pairs[0].own[0].width]
+    lines = []
+    for name in NESTED:
+        found = [p for p in figures.pairs if p.name.rpartition("-")[0] == name]
+        for at, width in enumerate(dict.fromkeys(p.width for p in found[0].own)):
+            cells = []
+            for kind in kinds:
+                mine = [p for one in found for p in one.own if (p.kind, p.width) == (kind, width)]
+                cells.append(
+                    f"{np.mean([p.selectivity for p in mine]):.2f}, {sum(p.found for p in mine)} of {len(mine)}"
+                )
+            lines.append([f"{SHOWN[name]}, first {width:,}", *cells, _above(found, at)])
+    return markdown([*kinds, "mean, less untrained"], lines)
+
+
+def _above(found: Sequence[PairsOf], at: int) -> str:
+    value, low, high = (np.mean([getattr(p.above_untrained[at], of) for p in found]) for of in ("value", "low", "high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _seconds(figures: Figures) -> str:
+    cpu = sum(figures.cpu.values())
+    stages = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in figures.cpu.items())
     return (
-        f"{100 * figure.value:.1f} % [{100 * figure.low:.1f}, {100 * figure.high:.1f}] ({100 * figure.shuffled:.1f} %)"
+        f"{cpu / 60:.0f} minutes of processor time, shared by two processes; the machine: {figures.machine}. "
+        f"Of these: {stages}."
     )
-
-
-def _within(figure: Figure | Estimate) -> str:
-    if figure.value is None:
-        return "–"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.2f}"
-    return f"{figure.value:.2f} [{figure.low:.2f}, {figure.high:.2f}]"
-
-
-def _effect(figures: Figures) -> str:
-    lines = ["| in the layer's place | decisions unchanged | AUROC, change |", "|---|---|---|"]
-    for coder, found in figures.effects.items():
-        for one in found:
-            if one.replaced_by == "mean" and coder != next(iter(figures.effects)):
-                continue  # the same constant stands beside every coder of one layer
-            change = "–" if one.auroc_change is None else _within(one.auroc_change)
-            name = "the layer's mean" if one.replaced_by == "mean" else f"{NAMES[coder]}, {one.replaced_by}"
-            lines.append(f"| {name} | {_within(one.agreement)} | {change} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """Scenes of the laptop-scale recipe: what a planted error changes in the picture, and what it leaves alone."""
 
+from random import Random
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from benchmarks.paper import scenes
 from benchmarks.paper.cutouts import Cutout
-from benchmarks.paper.scenes import KINDS, PAIRS, SIDE, Scene, draw
+from benchmarks.paper.rooms import SIDE, drawn_view
+from benchmarks.paper.scenes import KINDS, PAIRS, Scene, draw
 
 
 def thing(name: str, colour: tuple[int, int, int]) -> Cutout:
@@ -114,3 +117,29 @@ def test_a_doubled_part_makes_the_thing_larger_but_not_taller():
 
     assert reds(doubled).sum() > 1.1 * reds(plain).sum()
     assert np.ptp(np.nonzero(reds(doubled))[0]) <= np.ptp(np.nonzero(reds(plain))[0]) + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_its_error_a_scene_differs_there_alone(kind: str):
+    view = drawn_view(Random(5))
+
+    on, off = (draw([RED, BLUE], kind, 11, view, planted=planted) for planted in (True, False))
+
+    changed = np.abs(np.asarray(on.image, np.int16) - np.asarray(off.image, np.int16)).max(axis=2) > 6
+    assert (on.kind, off.kind, off.box) == (kind, "", None)
+    assert 20 < changed.sum() < 0.25 * SIDE * SIDE
+    if kind != "interpenetration":
+        # The other thing stays as it is; where one passes through, it is the other one that is covered.
+        assert (blues(on) == blues(off)).mean() > 0.999
+    if kind == "doubled part":
+        assert (reds(on) & reds(off)).sum() > 0.97 * reds(off).sum()
+
+
+def test_a_view_changes_the_room_and_not_where_things_stand():
+    rooms = [drawn_view(Random(i)) for i in range(12)]
+
+    scenes_ = [draw([RED], "", 3, view) for view in rooms]
+
+    assert len({view.pattern for view in rooms}) >= 3
+    assert len({s.image.tobytes() for s in scenes_}) == 12
+    assert len({s.light for s in scenes_}) == 1
