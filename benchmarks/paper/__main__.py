@@ -28,7 +28,7 @@ from benchmarks.paper.stages import NETWORKS, Plan, all_tasks, names_of
 from benchmarks.paper.table import JSON, put, tables
 from benchmarks.paper.tasks import Took, carry_out
 
-STAGES = ("images", "classifier", "log-odds", "store", "pairs", "row")
+STAGES = ("images", "below", "classifier", "log-odds", "store", "pairs", "row")
 """What the names of tasks begin with; all others are coders."""
 
 

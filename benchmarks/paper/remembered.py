@@ -8,10 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from autointerp.images.manifest import Manifest
+from autointerp.places import cache_folder
+from autointerp.populations.images import read_population
 from autointerp.transcoder.backbones.dinov2 import NAME, SMALL, VisionTransformer, read_weights, weights_file
 from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.backbones.taps import Tap, block_taps
+from autointerp.transcoder.batches import prepared_batches
+
+BATCH = 16
+"""Images run at once."""
 
 
 class Remembering(VisionTransformer):
@@ -69,3 +76,10 @@ def remembering(folder: Path, n_below: int) -> ModuleBackbone:
     # From here on: what a module passes is found out with all its blocks at work.
     model.folder = folder
     return made
+
+
+def remember(backbone: ModuleBackbone, images: Path, hookpoint: str, some: slice) -> None:
+    """Runs some of the images of a folder up to a hookpoint above the blocks whose work is kept."""
+    population = read_population(images, manifest=Manifest(cache_folder()))
+    for _, pixels in prepared_batches(backbone, population.images[some], size=BATCH):
+        backbone.run(pixels, [hookpoint])

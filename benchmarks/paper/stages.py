@@ -25,8 +25,8 @@ from benchmarks.paper.names import FRESH, FROZEN, MS, MT, POOLED, RAW, TS, TT, T
 from benchmarks.paper.networks import log_odds, pooled_store, stored_peaks, units_read, vectors_of
 from benchmarks.paper.pairs import render
 from benchmarks.paper.population import LEARN, UNSEEN, Counts, population, read
-from benchmarks.paper.remembered import remembering
-from benchmarks.paper.tasks import Task
+from benchmarks.paper.remembered import remember, remembering
+from benchmarks.paper.tasks import PROCESSES, Task
 
 RANDOM = "dinov2-small:random"
 BLOCK = 10
@@ -113,7 +113,8 @@ def all_tasks(plan: Plan) -> list[Task]:
     """Lists what is done; what much waits for comes first."""
     tasks = [
         Task("images", (), partial(draw_images, plan)),
-        Task("classifier-frozen", ("images",), partial(classify, plan, FROZEN)),
+        *(Task(f"below-{half}", ("images",), partial(below, plan, half)) for half in range(PROCESSES)),
+        Task("classifier-frozen", tuple(f"below-{half}" for half in range(PROCESSES)), partial(classify, plan, FROZEN)),
         Task("classifier-tuned", ("classifier-frozen",), partial(classify, plan, TUNED)),
         Task("log-odds", ("classifier-tuned",), partial(answer, plan)),
     ]
@@ -139,6 +140,11 @@ def all_tasks(plan: Plan) -> list[Task]:
 def backbone(plan: Plan) -> ModuleBackbone:
     """Loads the network, which remembers what its frozen blocks made of each image."""
     return remembering(plan.work / "below", N_BLOCKS - UNFREEZE)
+
+
+def below(plan: Plan, half: int) -> None:
+    """Runs each second image through the frozen blocks, whose work is then remembered."""
+    remember(backbone(plan), plan.images, f"blocks.{N_BLOCKS - UNFREEZE}.mlp.in", slice(half, None, PROCESSES))
 
 
 def draw_images(plan: Plan) -> None:

@@ -21,7 +21,7 @@ class Task:
     name: str
     needs: tuple[str, ...]
     """Names of the tasks that come before it."""
-    work: Callable[[], None]
+    work: Callable[[], object]
     """Can be pickled; where it was killed, it is called again."""
 
 
@@ -67,7 +67,7 @@ def _file(done: Path, name: str) -> Path:
     return done / f"{name}.json"
 
 
-def _timed(work: Callable[[], None]) -> Took:
+def _timed(work: Callable[[], object]) -> Took:
     began, spent = time.monotonic(), time.process_time()
     work()
     return Took(time.monotonic() - began, time.process_time() - spent)
