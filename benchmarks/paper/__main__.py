@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autointerp.statistics.rates import Floats
 from autointerp.transcoder.classification_metrics import Quality, quality
 from autointerp.transcoder.evaluation import Evaluation
 from autointerp.version import __version__
@@ -27,6 +28,7 @@ from benchmarks.paper.population import UNSEEN, Counts, Image, read
 from benchmarks.paper.stages import NETWORKS, Plan, all_tasks, names_of
 from benchmarks.paper.table import JSON, put, tables
 from benchmarks.paper.tasks import Took, carry_out
+from benchmarks.paper.truths import ERRORS, told
 
 STAGES = ("images", "below", "classifier", "log-odds", "store", "pairs", "row")
 """What the names of tasks begin with; all others are coders."""
@@ -62,8 +64,8 @@ def _quick(work: Path, stamps: Path | None) -> Plan:
 def gathered(plan: Plan, took: dict[str, Took]) -> Figures:
     """Puts together what the stages left."""
     images = read(plan.truth)
-    networks = (TUNED, FROZEN, FRESH)
-    found = [Evaluation.model_validate_json(plan.on_pairs(n).read_text()) for n in networks]
+    found = [Evaluation.model_validate_json(plan.on_pairs(n).read_text()) for n in (TUNED, FROZEN, FRESH)]
+    said = {name: _said(plan.log_odds(name), images) for name in (TUNED, FROZEN)}
     assert found[0].pairs is not None, "pairs were asked about"
     names = [name for network in NETWORKS for name in names_of(network)]
     return Figures(
@@ -72,7 +74,8 @@ def gathered(plan: Plan, took: dict[str, Took]) -> Figures:
         machine=machine(),
         images=counted(images),
         n_unseen=sum(i.part == UNSEEN for i in images),
-        classifiers={name: _quality(plan.log_odds(name), images, plan.seed) for name in (TUNED, FROZEN)},
+        classifiers={name: _quality(*one, plan.seed) for name, one in said.items()},
+        by_kind={n: tuple(told(x, rows, kind, plan.seed) for kind in ERRORS) for n, (rows, x) in said.items()},
         rows=tuple(Row.model_validate_json(plan.row(name).read_text()) for name in (*names, RAW)),
         pairs=tuple(pairs_of(Path(c.coder).name, c.pairs) for one in found for c in one.coders if c.pairs),
         n_pairs=found[0].pairs.attributes[0].n_held_out,
@@ -87,14 +90,18 @@ def counted(images: Sequence[Image]) -> dict[str, int]:
     return {name: names.count(name) for name in sorted(set(names))}
 
 
-def _quality(log_odds: Path, images: Sequence[Image], seed: int) -> Quality:
+def _said(log_odds: Path, images: Sequence[Image]) -> tuple[list[Image], Floats]:
+    """Returns the labelled images of unseen things, and a classifier's log odds of them."""
     by_name = {image.path: image for image in images}
     with log_odds.open(newline="") as file:
-        said = [(by_name[row["path"]], float(row["log_odds"])) for row in csv.DictReader(file)]
-    known = [(image, x) for image, x in said if image.label]
-    groups = np.unique([image.group for image, _ in known], return_inverse=True)[1]
-    labels = np.array([image.label == "1" for image, _ in known])
-    return quality(np.array([x for _, x in known]), labels, groups, seed=seed)
+        rows = [(by_name[row["path"]], float(row["log_odds"])) for row in csv.DictReader(file)]
+    known = [(image, x) for image, x in rows if image.label]
+    return [image for image, _ in known], np.array([x for _, x in known])
+
+
+def _quality(images: Sequence[Image], log_odds: Floats, seed: int) -> Quality:
+    groups = np.unique([image.group for image in images], return_inverse=True)[1]
+    return quality(log_odds, np.array([image.label == "1" for image in images]), groups, seed=seed)
 
 
 def _by_stage(took: dict[str, float]) -> dict[str, float]:

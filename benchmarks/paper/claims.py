@@ -13,7 +13,8 @@ Verdict = Literal["held", "not held", "cannot be told"]
 Measure = Callable[[Row], float | None]
 OURS = f"{TUNED}-{MT}"
 FORMS_BESIDE = tuple(f"{TUNED}-{form}" for form in (TT, MS, TS))
-NETWORKS_BESIDE = tuple(f"{network}-{MT}" for network in (FROZEN, FRESH))
+CHANGE = (-1.0, 1.0)
+"""The least and the greatest difference of shares, and of scores between 0 and 1."""
 
 
 class Claim(NamedTuple):
@@ -40,7 +41,11 @@ def _relevant(row: Row) -> float:
     return row.relevance.value - row.relevance.shuffled
 
 
-def _finer(of: Literal["fires", "generality"]) -> Measure:
+def _associated(row: Row) -> float:
+    return row.associated.value
+
+
+def _coarser(of: Literal["fires", "generality"]) -> Measure:
     def measure(row: Row) -> float | None:
         first, last = (getattr(band, of) for band in (row.bands[0], row.bands[-1]))
         return None if first is None or last is None else first - last
@@ -52,29 +57,27 @@ def _best(row: Row) -> float:
     return float(np.mean([b.auroc.value for b in row.best if b.width == row.n_latents]))
 
 
-def _narrow(row: Row) -> float:
-    """What the first prefix lacks of the whole dictionary's best AUROC, the mean over kinds of error."""
+def _later(row: Row) -> float:
+    """What the whole dictionary's best AUROC is above that of the first prefix, the mean over kinds of error."""
     first = [b.auroc.value for b in row.best if b.width == row.bands[0].width]
-    return float(np.mean(first)) - _best(row)
+    return _best(row) - float(np.mean(first))
 
 
 CLAIMS = (
     Claim("More of its features are relevant (as published, less chance)", 100, _relevant, FORMS_BESIDE),
-    Claim("More of its features go with errors (tested)", 100, lambda r: r.associated.value, FORMS_BESIDE),
-    Claim("More than those of the layer's own units do (tested)", 100, lambda r: r.associated.value, (RAW,)),
-    Claim(
-        "A network that was taught what an error is has more of them (tested)",
-        100,
-        lambda r: r.associated.value,
-        NETWORKS_BESIDE,
-    ),
+    Claim("More of its features go with errors (tested)", 100, _associated, FORMS_BESIDE),
+    Claim("More than of the layer's own units (tested)", 100, _associated, (RAW,)),
+    Claim("More than if the network was not taught what an error is (tested)", 100, _associated, (f"{FROZEN}-{MT}",)),
+    Claim("More than if the network had random weights (tested)", 100, _associated, (f"{FRESH}-{MT}",)),
     Claim("Its explanations are more accurate (as published)", 1, lambda r: r.accuracy, FORMS_BESIDE),
     Claim("Its explanations are better (weighted F1)", 1, lambda r: r.f1, FORMS_BESIDE),
-    Claim("Its best latents find errors better (mean AUROC)", 1, _best, (*FORMS_BESIDE, RAW)),
-    Claim("They find errors better than those of other networks (mean AUROC)", 1, _best, NETWORKS_BESIDE),
-    Claim("The first latents fire on more images than the last", 100, _finer("fires"), ()),
-    Claim("The first latents' explanations are true of more images", 100, _finer("generality"), ()),
-    Claim("The later latents find errors that the first do not (mean AUROC)", 1, lambda r: -_narrow(r), ()),
+    Claim("Its best latents find errors better (mean AUROC)", 1, _best, FORMS_BESIDE),
+    Claim("Better than the layer's own units", 1, _best, (RAW,)),
+    Claim("Better than if the network was not taught", 1, _best, (f"{FROZEN}-{MT}",)),
+    Claim("Better than if the network had random weights", 1, _best, (f"{FRESH}-{MT}",)),
+    Claim("Coarse to fine: its first 128 latents fire on more images than its last 1,536", 100, _coarser("fires"), ()),
+    Claim("Coarse to fine: their explanations are true of more images", 100, _coarser("generality"), ()),
+    Claim("Later latents find errors that the first 128 do not (mean AUROC)", 1, _later, ()),
 )
 
 
@@ -105,12 +108,12 @@ def _difference(ours: Sequence[float | None], theirs: Sequence[float | None]) ->
     return over_seeds([None if a is None or b is None else a - b for a, b in zip(ours, beside, strict=True)])
 
 
-def over_seeds(values: Sequence[float | None]) -> Interval | None:
-    """Computes the mean over seeds with its t interval; None where a seed has no value."""
+def over_seeds(values: Sequence[float | None], bounds: tuple[float, float] = CHANGE) -> Interval | None:
+    """Computes the mean over seeds with its t interval, clipped to bounds; None where a seed has no value."""
     known = [v for v in values if v is not None]
     if len(known) < len(values) or not known:
         return None
-    return mean_interval(np.array(known, np.float64), (-1.0, 1.0))
+    return mean_interval(np.array(known, np.float64), bounds)
 
 
 def verdict(differences: Sequence[Interval | None]) -> Verdict:

@@ -18,7 +18,7 @@ from autointerp.transcoder.losses import HeldOut
 from autointerp.transcoder.pair_figures import CoderPairs, PairFigures
 from benchmarks.paper.judged import Judged, facts_of, judge
 from benchmarks.paper.population import UNSEEN, Image
-from benchmarks.paper.truths import Best, best_latents, means_of_bands, relevance, shares_of
+from benchmarks.paper.truths import Best, Told, best_latents, means_of_bands, relevance, shares_of
 
 DENSITY = 0.03
 """Half of the latents fire on so many of the images."""
@@ -110,6 +110,8 @@ class Figures(Record):
     """Images of unseen things."""
     classifiers: dict[str, Quality]
     """On the frozen and on the tuned network, on unseen things."""
+    by_kind: dict[str, tuple[Told, ...]]
+    """The same for each kind of error, by network."""
     rows: tuple[Row, ...]
     pairs: tuple[PairsOf, ...]
     n_pairs: int

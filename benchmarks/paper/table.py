@@ -7,9 +7,9 @@ import numpy as np
 
 from autointerp.statistics.rates import Interval
 from benchmarks.figures import put_tables
-from benchmarks.paper.claims import Judgement, judgements, of_name, over_seeds
+from benchmarks.paper.claims import OURS, Judgement, judgements, of_name, over_seeds
 from benchmarks.paper.figures import OFTEN, Figures, OnPairs, PairsOf, Row, Share
-from benchmarks.paper.names import FRESH, FROZEN, MS, MT, SHOWN, TUNED
+from benchmarks.paper.names import FRESH, FROZEN, MS, MT, RAW, SHOWN, TUNED
 
 HERE = Path(__file__).parent
 JSON = HERE / "table.json"
@@ -35,7 +35,7 @@ def tables(figures: Figures) -> dict[str, str]:
         "claims": _claims(judgements(rows)),
         "coders": _by_name(CODERS, rows, _coder),
         "paper": _by_name(PAPER, rows, _paper),
-        "best": _by_name(_kinds(rows[0]), rows, _best),
+        "best": _errors(figures),
         "widths": _widths(rows),
         "bands": _bands(rows),
         "pairs": _pairs(figures),
@@ -81,12 +81,12 @@ def _coder(rows: Sequence[Row]) -> list[str]:
 
 def _paper(rows: Sequence[Row]) -> list[str]:
     shares = ([getattr(r, name) for r in rows] for name in ("relevance", "relevance_often", "associated"))
-    other = over_seeds([r.other_f1 for r in rows])
+    other = [r.other_f1 for r in rows if r.other_f1 is not None]
     return [
         *(_share(found) for found in shares),
-        _within(over_seeds([r.names_error for r in rows]), 100, " %"),
-        _within(over_seeds([r.accuracy for r in rows])),
-        _within(over_seeds([r.f1 for r in rows])) + ("" if other is None else f" ({other.value:.2f})"),
+        _stated([r.names_error for r in rows], 100, " %"),
+        _stated([r.accuracy for r in rows]),
+        _stated([r.f1 for r in rows]) + (f" ({np.mean(other):.2f})" if other else ""),
     ]
 
 
@@ -94,16 +94,27 @@ def _share(found: Sequence[Share]) -> str:
     if not any(s.n for s in found):
         return "none fires so often"
     chance = 100 * float(np.mean([s.shuffled for s in found]))
-    return f"{_within(over_seeds([s.value for s in found]), 100, ' %')} ({chance:.1f} %)"
+    return f"{_stated([s.value for s in found], 100, ' %')} ({chance:.1f} %)"
+
+
+def _stated(values: Sequence[float | None], unit: float = 1, of: str = "") -> str:
+    """Writes a share over seeds; of one without seeds, and so without an interval, the value alone."""
+    found = over_seeds(values, (0.0, 1.0))
+    if found is not None and len(values) == 1:
+        return f"{_number(found.value, unit)}{of}"
+    return _within(found, unit, of)
 
 
 def _within(found: Interval | None, unit: float = 1, of: str = "") -> str:
     if found is None:
         return "–"
+    return f"{_number(found.value, unit)}{of} [{_number(found.low, unit)}, {_number(found.high, unit)}]"
+
+
+def _number(value: float, unit: float = 1) -> str:
     digits = 2 if unit == 1 else 1
-    value, low, high = (f"{unit * x:.{digits}f}" for x in (found.value, found.low, found.high))
-    # One figure without seeds has the bounds of a share for its interval.
-    return f"{value}{of}" if found.low == -1 else f"{value}{of} [{low}, {high}]"
+    # Without the zero that is added, what rounds to zero from below would be -0.
+    return f"{round(unit * value, digits) + 0.0:.{digits}f}"
 
 
 def _claims(found: Sequence[Judgement]) -> str:
@@ -114,7 +125,20 @@ def _claims(found: Sequence[Judgement]) -> str:
             f"{_within(d, unit, of)}{f' against {SHOWN[name]}' if name else ''}" for name, d in one.differences.items()
         ]
         lines.append([one.claim.text, one.verdict, "; ".join(words)])
-    return markdown(("", "difference [95 % over seeds]"), lines)
+    return markdown(("outcome", "difference [95 % over seeds]"), lines)
+
+
+def _errors(figures: Figures) -> str:
+    made = _by_name(_kinds(figures.rows[0]), figures.rows, _best)
+    of_classifiers = [
+        [f"the classifier itself, {name} network", *(_bounded(t.auroc.value, t.auroc.low, t.auroc.high) for t in said)]
+        for name, said in figures.by_kind.items()
+    ]
+    return "\n".join([made, *("| " + " | ".join(line) + " |" for line in of_classifiers)])
+
+
+def _bounded(value: float, low: float, high: float) -> str:
+    return f"{_number(value)} [{_number(low)}, {_number(high)}]"
 
 
 def _kinds(row: Row) -> list[str]:
@@ -125,7 +149,7 @@ def _best(rows: Sequence[Row], width: int | None = None) -> list[str]:
     """The mean over seeds of each kind's AUROC, and of the bounds of its interval over images."""
     found = [[b.auroc for b in r.best if b.width == (width or r.n_latents)] for r in rows]
     means = np.mean([[(a.value, a.low, a.high) for a in one] for one in found], axis=0)
-    return [f"{value:.2f} [{low:.2f}, {high:.2f}]" for value, low, high in means]
+    return [_bounded(*one) for one in means.tolist()]
 
 
 def _widths(rows: Sequence[Row]) -> str:
@@ -143,54 +167,50 @@ def _bands(rows: Sequence[Row]) -> str:
         for at, band in enumerate(found[0].bands):
             mine = [r.bands[at] for r in found]
             below = found[0].bands[at - 1].width if at else 0
-            cells = (over_seeds([getattr(b, of) for b in mine]) for of in ("fires", "generality", "associated"))
-            lines.append([f"{SHOWN[name]}, {below + 1:,} to {band.width:,}", *(_within(c, 100, " %") for c in cells)])
+            cells = ([getattr(b, of) for b in mine] for of in ("fires", "generality", "associated"))
+            lines.append([f"{SHOWN[name]}, {below + 1:,} to {band.width:,}", *(_stated(c, 100, " %") for c in cells)])
     head = ("images on which one fires", "images of which its text is true", "associated with errors")
     return markdown(head, lines)
 
 
 def _pairs(figures: Figures) -> str:
-    kinds = [p.kind for p in figures.pairs[0].own if p.width == figures.pairs[0].own[0].width]
+    kinds = _kinds_of_pairs(figures)
     lines = []
     for name, shown in SHOWN.items():
         found = [p for p in figures.pairs if p.name.rpartition("-")[0] == name]
         if found:
-            lines.append([shown, *_on_kinds([p.own for p in found], kinds)])
-            if name in (f"{TUNED}-{MT}",):
-                lines.append([f"{shown}, untrained", *_on_kinds([p.untrained for p in found], kinds)])
-                lines.append(["raw units of the layer", *_on_kinds([p.raw for p in found[:1]], kinds)])
-    return markdown(kinds, lines)
+            lines.append([shown, *(_responses([p.own for p in found], kind) for kind in kinds)])
+        if found and name == OURS:
+            lines.append([f"{shown}, untrained", *(_responses([p.untrained for p in found], k) for k in kinds)])
+            lines.append([SHOWN[RAW], *(_responses([found[0].raw], kind) for kind in kinds)])
+    return f"Held-out pairs of each kind: {figures.n_pairs}.\n\n{markdown(kinds, lines)}"
 
 
-def _on_kinds(found: Sequence[tuple[OnPairs, ...]], kinds: Sequence[str]) -> list[str]:
-    """Of the whole dictionary: the mean selectivity, and of how many seeds the coalition is found."""
-    cells = []
-    for kind in kinds:
-        last = [[p for p in one if p.kind == kind][-1] for one in found]
-        n = sum(p.found for p in last)
-        cells.append(f"{np.mean([p.selectivity for p in last]):.2f}, found {n} of {len(last)}")
-    return cells
+def _kinds_of_pairs(figures: Figures) -> list[str]:
+    return list(dict.fromkeys(p.kind for p in figures.pairs[0].own))
+
+
+def _responses(found: Sequence[tuple[OnPairs, ...]], kind: str, width: int | None = None) -> str:
+    """Of a prefix, or of the whole dictionary: the mean selectivity, and of how many seeds the coalition is found."""
+    mine = [[p for p in one if p.kind == kind and width in (None, p.width)][-1] for one in found]
+    mean = float(np.mean([p.selectivity for p in mine]))
+    return f"{_number(mean)}, found {sum(p.found for p in mine)} of {len(mine)}"
 
 
 def _pair_widths(figures: Figures) -> str:
-    kinds = [p.kind for p in figures.pairs[0].own if p.width == figures.pairs[0].own[0].width]
+    kinds = _kinds_of_pairs(figures)
     lines = []
     for name in NESTED:
         found = [p for p in figures.pairs if p.name.rpartition("-")[0] == name]
         for at, width in enumerate(dict.fromkeys(p.width for p in found[0].own)):
-            cells = []
-            for kind in kinds:
-                mine = [p for one in found for p in one.own if (p.kind, p.width) == (kind, width)]
-                cells.append(
-                    f"{np.mean([p.selectivity for p in mine]):.2f}, {sum(p.found for p in mine)} of {len(mine)}"
-                )
+            cells = [_responses([p.own for p in found], kind, width) for kind in kinds]
             lines.append([f"{SHOWN[name]}, first {width:,}", *cells, _above(found, at)])
     return markdown([*kinds, "mean, less untrained"], lines)
 
 
 def _above(found: Sequence[PairsOf], at: int) -> str:
     value, low, high = (np.mean([getattr(p.above_untrained[at], of) for p in found]) for of in ("value", "low", "high"))
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return _bounded(value, low, high)
 
 
 def _seconds(figures: Figures) -> str:

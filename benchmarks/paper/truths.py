@@ -15,22 +15,44 @@ from benchmarks.paper.population import DISTORTED, UNSEEN, Image
 from benchmarks.paper.scenes import KINDS, PAIRS
 
 N_SHUFFLES = 20
+ERRORS = (*KINDS, DISTORTED)
 RELEVANT = np.float32(0.95)
 """Share of images with an error among those that fire a latent from which it is relevant as published."""
 
 
-class Best(Record):
-    """The latent of a prefix that tells one kind of error best."""
+class Told(Record):
+    """How well something tells one kind of error from sound images of the same sort, of unseen things."""
 
     kind: str
+    auroc: Estimate
+    n_with: int
+    n_without: int
+    """Images with the error, and sound ones."""
+
+
+class Best(Told):
+    """The latent of a prefix that tells one kind of error best, chosen on images of known things."""
+
     width: int
     """Of the prefix."""
     latent: int
-    auroc: Estimate
-    """On images of things by which it was not chosen, and of which nothing was learned."""
-    n_with: int
-    n_without: int
-    """Such images with the error, and sound ones of the same sort."""
+
+
+def told(scores: Floats, rows: Sequence[Image], kind: str, seed: int) -> Told:
+    """Measures how well scores tell one kind of error on images of unseen things.
+
+    Args:
+        scores: [n], higher where there is an error.
+        rows: of the same images.
+        kind: of error.
+        seed: of the interval, which takes things and not images for independent.
+    """
+    about = [i for i, r in enumerate(rows) if r.part == UNSEEN and (r.kind == kind or _comparable(r, kind))]
+    wrong = np.array([rows[i].kind == kind for i in about])
+    group = np.unique([rows[i].group for i in about], return_inverse=True)[1]
+    auroc = area(scores[about], Images(wrong, np.ones(len(about), np.bool_), group), seed=seed)
+    assert auroc is not None, "there are unseen images with the error and without"
+    return Told(kind=kind, auroc=auroc, n_with=int(wrong.sum()), n_without=int((~wrong).sum()))
 
 
 def best_latents(peaks: Peaks, rows: Sequence[Image], widths: Sequence[int], seed: int) -> tuple[Best, ...]:
@@ -42,22 +64,14 @@ def best_latents(peaks: Peaks, rows: Sequence[Image], widths: Sequence[int], see
         widths: of the prefixes.
         seed: of the intervals.
     """
-    hidden = np.array([r.part == UNSEEN for r in rows])
-    group = np.unique([r.group for r in rows], return_inverse=True)[1]
     out: list[Best] = []
-    for kind in (*KINDS, DISTORTED):
-        wrong = np.array([r.kind == kind for r in rows])
-        about = wrong | np.array([_comparable(r, kind) for r in rows])
-        choosing, measuring = about & ~hidden, about & hidden
-        found = aurocs(peaks[choosing], wrong[choosing])
+    for kind in ERRORS:
+        known = [i for i, r in enumerate(rows) if r.part != UNSEEN and (r.kind == kind or _comparable(r, kind))]
+        found = aurocs(peaks[known], np.array([rows[i].kind == kind for i in known]))
         for width in widths:
             latent = int(np.argmax(found[:width]))
-            told = peaks[measuring, latent].astype(np.float64)
-            images = Images(wrong[measuring], np.ones(int(measuring.sum()), np.bool_), group[measuring])
-            auroc = area(told, images, seed=seed)
-            assert auroc is not None, "there are unseen images with the error and without"
-            counts = (int(wrong[measuring].sum()), int((~wrong[measuring]).sum()))
-            out.append(Best(kind=kind, width=width, latent=latent, auroc=auroc, n_with=counts[0], n_without=counts[1]))
+            measured = told(peaks[:, latent].astype(np.float64), rows, kind, seed)
+            out.append(Best(width=width, latent=latent, **dict(measured)))
     return tuple(out)
 
 
