@@ -8,11 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from autointerp.batch.lines import PATH, readable, without_keys
+from autointerp.batch.endpoints import CHAT, Endpoint
+from autointerp.batch.lines import readable, without_keys
 from autointerp.errors import EndpointError, RunError, one_line
 from autointerp.lmm.address import OPENAI, checked_url, forms
 from autointerp.lmm.response import retry_after
-from autointerp.lmm.route import api_key, headers_for, proxy_for, trusted_certificates
+from autointerp.lmm.route import (
+    IMAGE_KEY_VARIABLES,
+    KEY_VARIABLES,
+    api_key,
+    headers_for,
+    proxy_for,
+    trusted_certificates,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -31,10 +39,13 @@ _LONGEST_PAUSE = 60.0
 _TIMEOUT = 600.0
 """Seconds; a file of 200 MB is sent in one call."""
 _NO_API = (404, 405, 501)
+_NO_PICTURES = (400, 422)
+"""Where a server has batch jobs of other questions."""
 _INSTEAD = (
     "answer the files with `vllm run-batch -i FILE -o OUT --model M` or the like, then "
     "`autointerp batch collect RUN OUT`; `submit --files-only` writes them without sending"
 )
+_AT_ONCE = "give the recorded command without --batch, which asks for pictures at once"
 _KEPT = (
     *("accept", "accept-encoding", "connection", "content-length"),
     *("content-type", "host", "idempotency-key", "transfer-encoding"),
@@ -66,19 +77,23 @@ class BatchApi:
         base_url: of the server; where it does not end in /v1 and has no such API, /v1 is tried beneath it. None is
             OpenAI itself.
         sleep: waits so many seconds.
+        pictures: whether it is asked for pictures.
 
     Raises:
         SettingsError: there is no key, or an address or a proxy cannot be used.
     """
 
-    def __init__(self, base_url: str | None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, base_url: str | None, sleep: Callable[[float], None] = time.sleep, *, pictures: bool = False
+    ) -> None:
         import openai
 
         self._sleep = sleep
+        self._pictures = pictures
         self._url = checked_url(base_url) or OPENAI
         self._forms = forms(self._url)
         self._lists = True
-        key = api_key(self._url)
+        key = api_key(self._url, IMAGE_KEY_VARIABLES if pictures else KEY_VARIABLES)
         http = _http_client(self._url, key)
         self._client: openai.OpenAI = openai.OpenAI(
             api_key=key, base_url=self._url, max_retries=0, timeout=_TIMEOUT, http_client=http
@@ -113,7 +128,7 @@ class BatchApi:
                 raise
         return None
 
-    def start(self, upload: str, name: str) -> str:
+    def start(self, upload: str, name: str, endpoint: Endpoint = CHAT) -> str:
         """Starts the batch of an uploaded file, or finds the one that was started before a kill; gives its id."""
 
         def start() -> str:
@@ -121,7 +136,7 @@ class BatchApi:
             if (there := self._listed(upload)) is not None:
                 return there
             made = self._client.batches.create(
-                input_file_id=upload, endpoint=PATH, completion_window="24h", metadata={"autointerp": name}
+                input_file_id=upload, endpoint=endpoint, completion_window="24h", metadata={"autointerp": name}
             )
             return _text(made.id)
 
@@ -204,12 +219,19 @@ class BatchApi:
         except openai.APIStatusError as e:
             if what and e.status_code == 404:
                 raise GoneError(f"{self._url} has no {one_line(what)} any more ({_clean(e.message)})") from e
-            raise EndpointError(f"{self._url}{_refused(e)}") from e
+            raise EndpointError(f"{self._url}{_refused(e, pictures=self._pictures)}") from e
         except (openai.APIConnectionError, httpx2.HTTPError) as e:
-            raise EndpointError(f"{self._url}: {_clean(str(e.__cause__ or e))}; is it up and --base-url right?") from e
+            raise EndpointError(
+                f"{self._url}: {_clean(str(e.__cause__ or e))}; is it up and {self._option} right?"
+            ) from e
         except (openai.OpenAIError, ValueError, AttributeError) as e:
             # A server that has no such API may answer with a page of its own, status 200.
-            raise EndpointError(f"{self._url} gives no usable answer to the Batch API; {_INSTEAD}") from e
+            instead = _AT_ONCE if self._pictures else _INSTEAD
+            raise EndpointError(f"{self._url} gives no usable answer to the Batch API; {instead}") from e
+
+    @property
+    def _option(self) -> str:
+        return "--image-base-url" if self._pictures else "--base-url"
 
     def _settle(self) -> None:
         """Finds out at which of the server's addresses the API is; what else is wrong the next call meets, and says."""
@@ -250,7 +272,7 @@ def _http_client(base_url: str, key: str) -> "httpx2.Client":
     )
 
 
-def _refused(error: "openai.APIStatusError") -> str:
+def _refused(error: "openai.APIStatusError", *, pictures: bool) -> str:
     """What a status means, to follow the address."""
     status, said = error.status_code, _clean(error.message)
     if 300 <= status < 400:
@@ -258,12 +280,15 @@ def _refused(error: "openai.APIStatusError") -> str:
         target = one_line(error.response.headers.get("Location", "nowhere").partition("?")[0])
         return (
             f" answers with a redirect (status {status}) to {target}, which is not followed; if that is where the "
-            "questions should go, record the command anew with its address as --base-url"
+            f"questions should go, record the command anew with its address as --{'image-' if pictures else ''}base-url"
         )
+    if pictures and (status in _NO_API or status in _NO_PICTURES):
+        return f" takes no batch jobs of pictures, or not what was asked of it ({said}); {_AT_ONCE}"
     if status in _NO_API:
         return f" has no Batch API, or not what was asked of it ({said}); {_INSTEAD}"
     if status in (401, 403):
-        return f" refuses the API key ({said}); set AUTOINTERP_API_KEY or OPENAI_API_KEY"
+        names = (*(IMAGE_KEY_VARIABLES[:1] if pictures else ()), "AUTOINTERP_API_KEY or OPENAI_API_KEY")
+        return f" refuses the API key ({said}); set {', '.join(names)}"
     return f": the Batch API answered {status} ({said}); run the same command again to go on"
 
 

@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autointerp.batch.endpoints import CHAT, Endpoint, body_of, endpoint_of
 from autointerp.batch.lines import MOST_BYTES, MOST_LINES, request_line, shape_of
 from autointerp.batch.manifest import PART, BatchFile, Event, Manifest
 from autointerp.errors import RunError
-from autointerp.lmm.body import build_body
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.image_tokens import TokenEstimate
@@ -19,6 +19,8 @@ from autointerp.lmm.outcomes import DEFERRED, CallError
 from autointerp.lmm.request import Completion, Images, Request
 from autointerp.replies import Reply
 
+MOST_PICTURES = 500
+"""Requests for pictures in one file: the results lie on disk until they are taken in, some three megabytes each."""
 _RENDERING = max(2, os.cpu_count() or 2)
 
 
@@ -39,13 +41,13 @@ class Outbox:
     most_bytes: int = MOST_BYTES
     keys: set[str] = field(default_factory=set)
     """Of the questions written now."""
-    expected: list[tuple[str, TokenEstimate]] = field(default_factory=list)
-    """Model, and what is held for it, of each of them."""
+    expected: list[tuple[Endpoint, str, TokenEstimate]] = field(default_factory=list)
+    """Endpoint, model, and what is held for it, of each of them; of a picture one piece."""
 
 
 @dataclass
 class BatchClient:
-    """Defers every question: writes it into its model's current file, unless it stands in one already."""
+    """Defers every question: writes it into the current file of its model and endpoint, unless it stands in one."""
 
     outbox: Outbox
     """Which stage it writes for."""
@@ -53,7 +55,7 @@ class BatchClient:
     """Of the endpoint that is to answer."""
     cache: Cache
     """Where the endpoint's dialect is remembered."""
-    _files: "dict[str, RequestFile]" = field(default_factory=dict)
+    _files: "dict[tuple[Endpoint, str], RequestFile]" = field(default_factory=dict)
     _rendering: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_RENDERING))
 
     async def complete(self, request: Request, images: Images, slot: AbstractAsyncContextManager[object]) -> Completion:
@@ -74,27 +76,30 @@ class BatchClient:
         ticket = ledger.reserve(request.model, self.outbox.estimate(request))
         if ticket is None:
             raise CallError("over_budget", "the budget does not cover this question", again=False)
+        endpoint = endpoint_of(request)
+        dialect = self.outbox.manifest.dialect(endpoint, request.model, self.base_url, self.cache)
         try:
-            jpegs = await images.jpegs(request.pictures)
+            body = await body_of(request, images, dialect)
         except BaseException:
             ledger.release(ticket)
             raise
-        dialect = self.outbox.manifest.dialect(request.model, self.base_url, self.cache)
-        self._append(request, request_line(request.key, build_body(request, jpegs, dialect, batch=True)), ticket.held)
+        self._append(request, endpoint, request_line(request.key, body, endpoint), ticket.held)
 
-    def _append(self, request: Request, line: bytes, expected: TokenEstimate) -> None:
+    def _append(self, request: Request, endpoint: Endpoint, line: bytes, expected: TokenEstimate) -> None:
         outbox = self.outbox
+        at: tuple[Endpoint, str] = (endpoint, request.model)
+        most = outbox.most_lines if endpoint == CHAT else min(outbox.most_lines, MOST_PICTURES)
         # Out of the dict while it is written to: a file that fails is not finished when the client is closed.
-        file = self._files.pop(request.model, None)
-        if file is not None and (file.lines >= outbox.most_lines or file.bytes + len(line) > outbox.most_bytes):
+        file = self._files.pop(at, None)
+        if file is not None and (file.lines >= most or file.bytes + len(line) > outbox.most_bytes):
             file.finish()
             file = None
         if file is None:
-            file = RequestFile(outbox.manifest, outbox.stage, request.model, self.base_url)
+            file = RequestFile(outbox.manifest, outbox.stage, request.model, self.base_url, endpoint)
         file.append(request.key, shape_of(request, outbox.replies), line, expected)
-        self._files[request.model] = file
+        self._files[at] = file
         outbox.keys.add(request.key)
-        outbox.expected.append((request.model, expected))
+        outbox.expected.append((endpoint, request.model, expected))
 
     async def aclose(self) -> None:
         """Finishes the current files; where one cannot be, the others are given up."""
@@ -113,15 +118,16 @@ class RequestFile:
         manifest: of the folder.
         stage: that asks.
         model: that is asked.
-        base_url: of the endpoint that is to answer.
+        base_url: of the server that is to answer.
+        endpoint: of its API.
 
     Raises:
         RunError: it cannot be written.
     """
 
-    def __init__(self, manifest: Manifest, stage: str, model: str, base_url: str | None) -> None:
+    def __init__(self, manifest: Manifest, stage: str, model: str, base_url: str | None, endpoint: Endpoint) -> None:
         self._manifest = manifest
-        self._head = {"stage": stage, "model": model, "base_url": base_url}
+        self._head = {"stage": stage, "model": model, "base_url": base_url, "endpoint": endpoint}
         self._path = manifest.folder / manifest.next_name()
         self._part = self._path.with_name(self._path.name + PART)
         self._keys: dict[str, list[str]] = {}

@@ -3,36 +3,40 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from autointerp.batch.endpoints import CHAT, Endpoint
 from autointerp.errors import one_line
 from autointerp.lmm.endpoint_errors import Meaning, status_of, verdict, words_of
 from autointerp.lmm.outcomes import CallError
 from autointerp.lmm.request import Completion, Request
 from autointerp.lmm.response import body_of, encodable, error_within, read_completion
-from autointerp.lmm.route import KEY_VARIABLES
+from autointerp.lmm.route import IMAGE_KEY_VARIABLES
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
 MOST_LINES = 50_000
 """Requests in one file; source: https://platform.openai.com/docs/guides/batch, read 2026-11-23."""
 MOST_BYTES = 200_000_000
 """Bytes of one file; same source."""
-PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+_LONGEST = 64 << 20
+"""Bytes of a line of results; a picture of 2,560 by 1,440 pixels in base64 takes some ten millions."""
+Reader = Callable[[Mapping[str, object]], Completion]
+"""Makes a completion of the body of an answer; raises CallError where it holds none."""
 _MAX_KIND = 40
 _MAX_MESSAGE = 160
 
 
-def request_line(key: str, body: bytes) -> bytes:
+def request_line(key: str, body: bytes, endpoint: Endpoint = CHAT) -> bytes:
     """Returns one request as a line of a batch file.
 
     Args:
         key: 64 hex digits, by which the result is known again.
-        body: as `build_body` makes it, without a line break.
+        body: as `body_of` makes it, without a line break.
+        endpoint: where it is asked.
     """
-    head = f'{{"custom_id":"{key}","method":"POST","url":"{PATH}","body":'
+    head = f'{{"custom_id":"{key}","method":"POST","url":"{endpoint}","body":'
     return head.encode() + body + b"}\n"
 
 
@@ -64,12 +68,30 @@ class LineError(ValueError):
     """A line that is no result; says why."""
 
 
-def read_result(line: bytes) -> Answered | Errored:
+def of_chat(answer: Mapping[str, object]) -> Completion:
+    """The completion in an answer of chat completions; raises CallError where there is none."""
+    return read_completion(answer, None)
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Yields the lines of a file; of one that is too long to be read, its beginning and then each further part."""
+    with path.open("rb") as opened:
+        while line := opened.readline(_LONGEST):
+            yield line
+
+
+def read_result(line: bytes, reader_of: Callable[[str], Reader] = lambda _: of_chat) -> Answered | Errored:
     """One line of a result or error file.
+
+    Args:
+        line: as it stands there.
+        reader_of: says by the key of a question how its answer is read.
 
     Raises:
         LineError: it is not JSON, or not a result.
     """
+    if len(line) == _LONGEST:
+        raise LineError(f"longer than {_LONGEST >> 20} MB")
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as e:
@@ -80,7 +102,7 @@ def read_result(line: bytes) -> Answered | Errored:
     if not isinstance(key, str) or not key:
         raise LineError("no custom_id")
     if isinstance(response, dict):
-        return _responded(key, response)
+        return _responded(key, response, reader_of)
     if error:
         return _errored(key, None, error)
     raise LineError("neither response nor error")
@@ -94,18 +116,17 @@ def readable(path: Path, lines: int) -> bool:
         lines: results that it should hold.
     """
     said = False
-    with path.open("rb") as opened:
-        for line in filter(bytes.strip, opened):
-            said = True
-            try:
-                read_result(line)
-            except LineError:
-                continue
-            return True
+    for line in filter(bytes.strip, lines_of(path)):
+        said = True
+        try:
+            read_result(line)
+        except LineError:
+            continue
+        return True
     return not said and lines == 0
 
 
-def _responded(key: str, response: Mapping[str, object]) -> Answered | Errored:
+def _responded(key: str, response: Mapping[str, object], reader_of: Callable[[str], Reader]) -> Answered | Errored:
     status, body = response.get("status_code"), response.get("body")
     if not isinstance(status, int) or isinstance(status, bool):
         raise LineError("response without a status_code")
@@ -116,7 +137,7 @@ def _responded(key: str, response: Mapping[str, object]) -> Answered | Errored:
         answer = answer if isinstance(answer, Mapping) else {}
         if (error := error_within(answer)) is not None:
             return _errored(key, None, error)
-        return Answered(key, read_completion(answer, None))
+        return Answered(key, reader_of(key)(answer))
     except CallError as e:
         return Errored(key, e.kind, e.message)
 
@@ -142,7 +163,7 @@ def _errored(key: str, status: int | None, said: object) -> Answered | Errored:
 
 def without_keys(text: str) -> str:
     """The text with every key of the environment taken out: endpoints repeat a wrong one."""
-    for name in KEY_VARIABLES:
+    for name in IMAGE_KEY_VARIABLES:
         if key := os.environ.get(name, "").strip():
             text = text.replace(key, "[key]")
     return text

@@ -12,9 +12,9 @@ from typing import Literal, Self
 
 from pydantic import SerializerFunctionWrapHandler, TypeAdapter, model_serializer, model_validator
 
+from autointerp.batch.endpoints import CHAT, AnyDialect, Endpoint, dialect_at
 from autointerp.errors import RunError, one_line
 from autointerp.lmm.address import checked_url, identity
-from autointerp.lmm.body import Dialect, first_dialect, known_dialect
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.record import Record
@@ -34,6 +34,7 @@ class BatchFile:
     stage: str
     model: str
     base_url: str | None
+    endpoint: Endpoint
     bytes: int
     shapes: Mapping[str, str] = field(repr=False)
     """Shape of the reply by key."""
@@ -45,6 +46,11 @@ class BatchFile:
     upload: str | None = None
     batch: str | None = None
     ended: str | None = None
+
+    @property
+    def pictures(self) -> bool:
+        """Whether it asks for pictures."""
+        return self.endpoint != CHAT
 
     @property
     def lines(self) -> int:
@@ -100,6 +106,8 @@ class Event(Record):
     file: str = ""
     model: str = ""
     base_url: str | None = None
+    endpoint: Endpoint = CHAT
+    """What it is a file of requests to; manifests of earlier versions know one."""
     bytes: int = 0
     questions: Mapping[str, tuple[str, ...]] = {}
     """Keys of the requests, by the shape of the reply they ask for."""
@@ -121,7 +129,7 @@ class Event(Record):
     lines: int | tuple[str, ...] = 0
     """Requests of a file; or digests of the lines that told of errors: read again, they say nothing of a question that
     was asked again since."""
-    dialect: Dialect | None = None
+    dialect: AnyDialect | None = None
 
     @model_validator(mode="after")
     def _has_what_it_needs(self) -> Self:
@@ -161,7 +169,7 @@ class Manifest:
         """Why a question has no answer; None where it is not written again by itself."""
         self.errors_read: set[str] = set()
         """Digests of error lines."""
-        self.dialects: dict[tuple[str, str | None], Dialect | None] = {}
+        self.dialects: dict[tuple[Endpoint, str, str | None], AnyDialect | None] = {}
         self._out: Appender[Event] | None = None
         self._torn = False
         for event in read_lines(folder / MANIFEST, EVENT):
@@ -208,11 +216,10 @@ class Manifest:
         """Whether the question is written and its answer may still come."""
         return key in self.home and key in self.home[key].open
 
-    def dialect(self, model: str, base_url: str | None, cache: Cache) -> Dialect:
-        """What an endpoint takes for a model: learnt from its results, else remembered in the cache, else a guess."""
-        if (learnt := self.dialects.get((model, identity(base_url)))) is not None:
-            return learnt
-        return known_dialect(cache, base_url, model) or first_dialect(base_url)
+    def dialect(self, endpoint: Endpoint, model: str, base_url: str | None, cache: Cache) -> AnyDialect:
+        """What a server takes for a model: learnt from its results, else remembered in the cache, else a guess."""
+        learnt = self.dialects.get((endpoint, model, identity(base_url)))
+        return learnt or dialect_at(endpoint, base_url, model, cache)
 
     def next_name(self) -> str:
         """Of the next file; no other one has it."""
@@ -250,7 +257,7 @@ class Manifest:
                 case "taken":
                     self._take(event)
                 case "learnt":
-                    self.dialects[event.model, identity(event.base_url)] = event.dialect
+                    self.dialects[event.endpoint, event.model, identity(event.base_url)] = event.dialect
                 case _:
                     self._move(self.files[event.file], event)
         except KeyError as e:
@@ -268,7 +275,7 @@ class Manifest:
 
     def _write(self, event: Event) -> None:
         shapes = {key: shape for shape, keys in event.questions.items() for key in keys}
-        same = ("stage", "model", "base_url", "bytes", "input_tokens", "output_tokens", "digest")
+        same = ("stage", "model", "base_url", "endpoint", "bytes", "input_tokens", "output_tokens", "digest")
         known = {name: getattr(event, name) for name in same}
         file = self.files[event.file] = BatchFile(event.file, shapes=shapes, open=set(shapes), **known)
         for key in shapes:

@@ -11,7 +11,7 @@ from autointerp.explanation.explainer import EDITED, ERASED, Explainer
 from autointerp.explanation.painting import Editor, is_settled
 from autointerp.explanation.sampler import Sampler
 from autointerp.images.alteration import ERASURES, Source, erased
-from autointerp.lmm.outcomes import Failure
+from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Counterfactual, Exemplar, Feature, ImageRow, Usage
 from autointerp.scoring.encoder import PictureEncoder
 from autointerp.tiles import removable_regions
@@ -29,7 +29,9 @@ class Found:
     gaps: list[Failure] = field(default_factory=list)
     """Why images were not painted that would not be the next time either."""
     failure: Failure | None = None
-    """Why one was not painted that may be the next time; nothing was tried after it."""
+    """Why one was not painted that may be the next time; nothing was tried after it, unless a batch job paints it."""
+    waiting: int = 0
+    """How many a batch job is to paint."""
 
     def known_to(self, asks: Explainer | Sampler) -> Explainer | Sampler:
         """The explainer that shows these images once more."""
@@ -59,7 +61,9 @@ async def find_counterfactuals(
     if settings.contrast_kind not in (ERASED, EDITED):
         return found
     for exemplar in draw_shown(feature, images, settings).active:
-        if len(found.pairs) >= settings.n_contrast or found.failure is not None:
+        # Of what a batch job is to paint as many are asked for at once as may be wanted.
+        stopped = found.failure is not None and found.failure.kind != DEFERRED
+        if stopped or len(found.pairs) + found.waiting >= settings.n_contrast:
             break
         image = images[exemplar.image]
         if settings.contrast_kind == ERASED:
@@ -104,6 +108,7 @@ async def _edit(
                 found.gaps.append(edited)
             else:
                 found.failure = edited
+                found.waiting += edited.kind == DEFERRED
             return
         found.usage += edited.usage
         (value,) = (await encoder.activations([edited.picture], feature.id)).tolist()

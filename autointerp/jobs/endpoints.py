@@ -187,7 +187,8 @@ def announce(
     outbox: "Outbox | None",
 ) -> None:
     """Says who will be asked, and where, before anything is sent; of a batch job only whoever is asked at once."""
-    for line in asking(model if outbox is None else None, engine, embedder, pictures):
+    model, pictures = (model, pictures) if outbox is None else (None, None)
+    for line in asking(model, engine, embedder, pictures):
         progress.note(line)
 
 

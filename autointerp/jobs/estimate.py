@@ -20,7 +20,7 @@ from autointerp.scoring.scorer_list import SCORERS
 from autointerp.scoring.settings_checks import named_scorers, refuse_pictures, refuse_too_few
 from autointerp.session.gateway import find_price
 from autointerp.session.pictures import find_picture_price, picture_dollars, said_of_pictures
-from autointerp.settings import ExplainSettings, ModelName, ModelSettings, ScoreSettings
+from autointerp.settings import ExplainSettings, ModelName, ModelSettings, PictureSettings, ScoreSettings
 
 MODELS = ("gpt-5-mini", "gpt-6-luna", "gpt-4.1-mini", "claude-haiku-5.5", "gemini-2.5-flash-lite", "qwen3-vl-30b-a3b")
 """Shown where no model is named."""
@@ -84,10 +84,14 @@ class Forecast(Record):
     """How many pictures an image model would make at most, and what they cost, in words; empty where none are made."""
     picture_dollars: float | None = None
     """What these cost; None where the price is not known, or none are made."""
+    picture_batch_dollars: float | None = None
+    """The same by a batch job."""
     painted: int = 0
     """Regions that an image model would paint anew for contrast, at most."""
     painting_dollars: float | None = 0.0
     """What that would cost, at most; None where the price is not known."""
+    painting_batch_dollars: float | None = 0.0
+    """The same by a batch job."""
     alternatives: tuple[Alternative, ...] = ()
     """For each of the models asked about: the plan first, then what differs from it in one lever."""
 
@@ -128,9 +132,11 @@ def estimate_plan(o: Estimate, models: Sequence[str], alternatives_of: Sequence[
             # Pictures that fire their feature are run a second time, for the heat map.
             passes=round(passes) + asked + (0 if made is None else made.n * len(chosen)),
             pictures="" if made is None else said_of_pictures(asked, made, price),
-            picture_dollars=picture_dollars(asked, price) if made is not None else None,
+            picture_dollars=picture_dollars(asked, price),
+            picture_batch_dollars=None if made is None else _by_batch(picture_dollars(asked, price), made),
             painted=painted,
             painting_dollars=painting,
+            painting_batch_dollars=_by_batch(painting, plan.explain.pictures),
             alternatives=tuple(a for name in alternatives_of for a in sums.alternatives(name, plan)),
         )
 
@@ -243,6 +249,11 @@ class Sums:
             total += times * share * sum(t for t, _ in found) / len(self.rehearsal.features)
             exact = exact and all(e for _, e in found)
         return total, exact
+
+
+def _by_batch(dollars: float | None, made: PictureSettings | None) -> float | None:
+    """What pictures cost by a batch job."""
+    return dollars if dollars is None or made is None else dollars * batch_multiplier(made.model)
 
 
 def _images_of(model: str, plan: Plan, question: Question) -> list[tuple[int, bool]]:

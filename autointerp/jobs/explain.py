@@ -184,12 +184,13 @@ class _Explaining:
         opening = partial(open_gateway, o.model, o.engine, self.dump, cache=o.cache, prices=o.prices, say=say)
         made = o.settings.pictures
         also = {} if made is None else {str(made.model): find_picture_price(made, o.prices)}
-        painter = partial(open_painter, made, o.engine, self.dump, device=o.network.device, cache=o.cache, say=say)
+        painter = partial(open_painter, made, o.engine, self.dump, device=o.network.device, cache=o.cache)
+        batch = attempt.outbox is not None
         async with (
             opening(outbox=attempt.outbox, others=judges(self.asks), also=also, steered=self.steered) as gateway,
             open_embedder(self.embedder, o.engine, self.dump, cache=o.cache, say=say) as embedder,
             open_encoder(self.network, self.dump, gateway.cache, self.left, say) as encoder,
-            painter(ledger=gateway.ledger) as self.painter,
+            painter(ledger=gateway.ledger, outbox=attempt.outbox, say=say) as self.painter,
         ):
             self._opened(encoder, embedder)
             self.result.tally = gateway.tally
@@ -197,7 +198,7 @@ class _Explaining:
                 announce(attempt.progress, o.model, o.engine, self.embedder, made, outbox=attempt.outbox)
                 if made is not None:
                     most = len(self.left) * (o.settings.n_top + o.settings.n_bands)
-                    say(said_of_pictures(most, made, find_picture_price(made, o.prices)))
+                    say(said_of_pictures(most, made, find_picture_price(made, o.prices, batch=batch), batch=batch))
                 # What a batch job has not answered yet is told to narrower features.
                 for wave in takewhile(lambda _: not self.result.deferred, self.ancestry.waves(self.left)):
                     await self._wave(wave, gateway)
@@ -335,7 +336,7 @@ def run(settings: Explain, *, progress: Progress | None = None, outbox: "Outbox 
     if settings.execution.batch:
         from autointerp.jobs.batch.plan import check_models
 
-        check_models(models(settings), settings.engine)
+        check_models(models(settings), settings.engine, settings.network)
     settings = _placed(settings, given=given_here(shard, outbox))
     with work_at("explain", settings.run, settings.cache, shard, crew) as (folder, crew):
         result = explain_features(settings, folder, Attempt(progress or Silent(), outbox, shard, crew))

@@ -125,14 +125,13 @@ class _Scoring:
             open_gateway, self.judge, engine, self.dump, cache=o.cache, prices=o.prices, say=say, sitting=sitting
         )
         asks, made = asks_judge(self.scorers), o.settings.pictures
+        painting = partial(open_painter, made, engine, self.dump, device=o.network.device, cache=o.cache)
         also = {} if made is None else {str(made.model): find_picture_price(made, o.prices)}
         async with (
             opening(outbox=attempt.outbox, others=screeners(o.settings), idle=not asks, also=also) as gateway,
             open_embedder(self.embedder, engine, self.dump, cache=o.cache, say=say) as cases.embedder,
             open_encoder(self.network, self.dump, gateway.cache, self.left, say) as cases.encoder,
-            open_painter(
-                made, engine, self.dump, gateway.ledger, device=o.network.device, cache=o.cache, say=say
-            ) as painter,
+            painting(ledger=gateway.ledger, outbox=attempt.outbox, say=say) as painter,
         ):
             cases.painter = painter
             busiest = gateway if asks or painter is None else painter.gateway
@@ -143,7 +142,8 @@ class _Scoring:
                     judge, outbox = self.judge if asks else None, attempt.outbox
                     announce(attempt.progress, judge, engine, self.embedder, made, outbox=outbox)
                 if made is not None:
-                    announce_pictures(made, o.prices, cases.index, self.left, cases.control_texts, say)
+                    given = (made, o.prices, cases.index, self.left, cases.control_texts)
+                    announce_pictures(*given, say, batch=attempt.outbox is not None)
                 if asks and self.judge.model.is_human:
                     say(how_much(o.settings, self.judge.model, self.scorers, len(self.left), len(cases.controlled)))
                 # A feature asks several sheets at once, so fewer features keep the endpoint busy.
@@ -312,7 +312,7 @@ def run(
             from autointerp.jobs.batch.plan import check_models
 
             refuse_local_explainer(settings, there.info)
-            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine)
+            check_models(models(settings.model_copy(update={"run": str(folder)})), settings.engine, settings.network)
         settings = placed(settings, there, given=given_here(shard, outbox))
         settings = settings.model_copy(update={"network": anywhere(settings.network)})
         judge = ModelSettings.model_validate(settings.judge)

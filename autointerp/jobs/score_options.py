@@ -131,11 +131,15 @@ def refuse_crew(judge: ModelSettings, crew: Crew | None) -> None:
 def models(settings: Score) -> list[ModelSettings]:
     """The models that are asked: the judge, the one that screens, and the explainer of a random dump.
 
+    Scorers that ask the network alone have none.
+
     Raises:
         RunError: the run cannot be read.
     """
     judge = ModelSettings.model_validate(settings.judge)
     random = [open_run(settings.run).info.explain.model] if settings.random_dump is not None else []
+    if not asks_judge(settings.settings.scorers) and not random:
+        return []
     return [judge, *(judge.of(name) for name in screeners(settings.settings)), *random]
 
 

@@ -20,6 +20,8 @@ def announce_pictures(
     left: Ints,
     controls: ControlTexts | None,
     say: Callable[[str], None],
+    *,
+    batch: bool,
 ) -> None:
     """Says how many pictures there will be at most, and what they cost, before any is made.
 
@@ -30,6 +32,7 @@ def announce_pictures(
         left: the features that are left to score.
         controls: the texts that serve as controls.
         say: is told.
+        batch: whether a batch job is to make them.
     """
     texts = {said.text for feature in left.tolist() if not (said := index[feature]).none}
     if not texts:
@@ -38,7 +41,8 @@ def announce_pictures(
     if controls is not None:
         near = (controls.neighbours.get(feature) for feature in left.tolist())
         texts |= {*controls.texts, *(text for text in near if text is not None)}
-    say(said_of_pictures(len(texts) * settings.n, settings, find_picture_price(settings, prices)))
+    price = find_picture_price(settings, prices, batch=batch)
+    say(said_of_pictures(len(texts) * settings.n, settings, price, batch=batch))
 
 
 def keep_pictures(outcome: Outcome, gallery: Gallery | None, run: Path) -> None:

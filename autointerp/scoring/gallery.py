@@ -12,7 +12,7 @@ from autointerp.images.alteration import NO_IMAGE, Source, whole
 from autointerp.lmm.images.painter import Painted
 from autointerp.lmm.images.request import seed_of
 from autointerp.lmm.images.store import PictureStore, picture_file
-from autointerp.lmm.outcomes import Failure
+from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.lmm.request import TextPart
 from autointerp.prompts import Prompt, plain
 from autointerp.schema import Usage
@@ -88,11 +88,11 @@ class Gallery:
         self.template = template
         self._painter, self._encoder = painter, encoder
         self._settings, self._seed = settings, seed
-        self._shared: dict[str, Album] = {}
+        self._shared: dict[str, Album | Failure] = {}
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def of(self, texts: Sequence[str]) -> Album | Failure:
-        """Gives the pictures of one explanation, or the first failure that may pass.
+        """Gives the pictures of one explanation, or a failure that may pass.
 
         Args:
             texts: the explanation, or its parts, which then take turns.
@@ -104,8 +104,9 @@ class Gallery:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._painter.picture(prompt, seed)) for prompt, _, seed in asked]
         made = [task.result() for task in tasks]
-        if (passing := next((m for m in made if isinstance(m, Failure) and m.kind not in SETTLED), None)) is not None:
-            return passing
+        if passing := [m for m in made if isinstance(m, Failure) and m.kind not in SETTLED]:
+            # What a batch job is to make may wait behind what it is not asked for.
+            return min(passing, key=lambda failure: failure.kind == DEFERRED)
         there = [(a, m) for a, m in zip(asked, made, strict=True) if not isinstance(m, Failure)]
         encoded = await self._encoder.peaks([whole(self._source(painted)) for _, painted in there])
         shots = [
@@ -119,7 +120,7 @@ class Gallery:
         """Gives the pictures of a text that serves many features; whoever comes first has them made."""
         async with self._turns.setdefault(text, asyncio.Lock()):
             known = self._shared.get(text) or await self.of((text,))
-            if isinstance(known, Album):
+            if isinstance(known, Album) or known.kind == DEFERRED:
                 self._shared[text] = known
             return known
 

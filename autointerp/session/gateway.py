@@ -21,6 +21,8 @@ from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.image_tokens import TokenEstimate, estimate_request
+from autointerp.lmm.images.edits import EDIT
+from autointerp.lmm.images.request import PICTURE, one_picture
 from autointerp.lmm.limits import Limiter
 from autointerp.lmm.openai_client import OpenAIClient, UuidClient
 from autointerp.lmm.prices import Price, Rates, own_price_of, price_of
@@ -67,7 +69,9 @@ def expected_output(request: Request) -> int:
 
 
 def estimate(request: Request) -> TokenEstimate:
-    """Tokens in and out that a request may use."""
+    """Tokens in and out that a request may use; one piece where it asks for a picture."""
+    if request.task in (PICTURE, EDIT):
+        return one_picture(request)
     return estimate_request(request, picture_size, expected_output(request))
 
 

@@ -7,28 +7,39 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autointerp.lmm.address import is_private
+from autointerp.lmm.address import checked_url, is_private
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.cache import Cache
 from autointerp.lmm.images.prices import free, own_price_a_picture, price_a_picture
 from autointerp.lmm.images.store import FOLDER, PictureStore
 from autointerp.lmm.limits import Limiter
-from autointerp.lmm.prices import Price, cost
+from autointerp.lmm.prices import Price, batch_multiplier, cost
 from autointerp.lmm.request import Client
 from autointerp.places import cache_folder
 from autointerp.session.gateway import Pictured, opened
 from autointerp.settings import PIPELINE, EngineSettings, PictureSettings
 
 if TYPE_CHECKING:
+    from autointerp.batch.client import Outbox
     from autointerp.lmm.images.painter import Painter
 
 
-def find_picture_price(settings: PictureSettings, prices: Path | None) -> Price | None:
+def find_picture_price(settings: PictureSettings, prices: Path | None, *, batch: bool = False) -> Price | None:
     """What one picture costs; on this machine or a private network nothing, unless the user's file says so.
+
+    Args:
+        settings: who makes it.
+        prices: the user's price file.
+        batch: whether a batch job is to make it.
 
     Raises:
         SettingsError: the price file cannot be used.
     """
+    price = _asked_at_once(settings, prices)
+    return price.times(batch_multiplier(settings.model)) if price is not None and batch else price
+
+
+def _asked_at_once(settings: PictureSettings, prices: Path | None) -> Price | None:
     today = datetime.datetime.now(datetime.UTC).date()
     if settings.model.startswith(PIPELINE):
         return free("a pipeline of your own", today)
@@ -43,15 +54,23 @@ def picture_dollars(n: int, price: Price | None) -> float | None:
     return None if price is None else n * cost(price, 0, 1, 0)
 
 
-def said_of_pictures(n: int, settings: PictureSettings, price: Price | None) -> str:
-    """Says how many pictures there will be at most, and what they cost."""
+def said_of_pictures(n: int, settings: PictureSettings, price: Price | None, *, batch: bool = False) -> str:
+    """Says how many pictures there will be at most, and what they cost.
+
+    Args:
+        n: how many.
+        settings: who makes them.
+        price: of each, as `find_picture_price` gives it.
+        batch: whether that is the price of a batch job.
+    """
     told = f"up to {n:,} pictures by {settings.model}"
     if price is None:
         return f"{told}, at a price that is not known: state it as `image` in --prices FILE"
     each, total = cost(price, 0, 1, 0), picture_dollars(n, price) or 0.0
     if not each:
         return f"{told}, which cost nothing ({price.source})"
-    return f"{told} at ${each:,.3f} each ({price.source}): ${total:,.2f}; what the cache holds is not paid again"
+    how = f"{price.source}, by a batch job" if batch else price.source
+    return f"{told} at ${each:,.4g} each ({how}): ${total:,.2f}; what the cache holds is not paid again"
 
 
 @asynccontextmanager
@@ -63,6 +82,7 @@ async def open_painter(
     *,
     device: str,
     cache: Path | None,
+    outbox: "Outbox | None" = None,
     say: Callable[[str], None] | None = None,
 ) -> AsyncIterator["Painter | None"]:
     """The way to an image model; None where `settings` is None.
@@ -76,6 +96,7 @@ async def open_painter(
         ledger: of the run's budget, which knows what a picture costs.
         device: that a pipeline in this process works on.
         cache: folder of the cache, None for the usual place.
+        outbox: where questions to a server go that a batch job is to answer; None asks them now.
         say: told where a server answers, where that is not its address itself.
 
     Raises:
@@ -89,9 +110,11 @@ async def open_painter(
     from autointerp.lmm.images.request import one_picture
 
     store = PictureStore(cache_folder(cache) / FOLDER)
-    client = partial(_client, settings, engine, store, device, say)
+    client = partial(_client, settings, engine, store, device, outbox, say)
     async with opened(client, engine, dump, ledger, one_picture, cache=cache, say=say) as gateway:
         yield Painter(gateway, store, settings.model, settings.fields)
+        if outbox is None or outbox.final:
+            await gateway.batch_replies.forget_unusable()
 
 
 def _client(
@@ -99,6 +122,7 @@ def _client(
     engine: EngineSettings,
     store: PictureStore,
     device: str,
+    outbox: "Outbox | None",
     say: Callable[[str], None] | None,
     cache: Cache,
     limiter: Limiter,
@@ -107,6 +131,10 @@ def _client(
         from autointerp.lmm.images.pipeline import PipelineClient
 
         return PipelineClient(settings.model.removeprefix(PIPELINE), store, device)
+    if outbox is not None:
+        from autointerp.batch.client import BatchClient
+
+        return BatchClient(outbox, checked_url(settings.base_url), cache)
     from autointerp.lmm.images.client import ImagesClient
 
     return ImagesClient(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from aiohttp import web
-from standin.offline import Line, answered
+from standin.offline import ENDPOINTS, Line, answered
 
 Spoil = Callable[[int, Sequence[Line]], tuple[str, Sequence[Line], Sequence[Line]]]
 """Number of the batch and its requests -> status, result lines, error lines."""
@@ -26,6 +26,8 @@ class BatchServer:
     spoil: Spoil = all_answered
     key: str | None = None
     """If set, other keys get a 401 that echoes the one that came."""
+    endpoints: Sequence[str] = ENDPOINTS
+    """What batches may be for."""
     looks: int = 2
     """Retrievals until a batch has ended."""
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -114,7 +116,12 @@ class BatchServer:
 
     async def _start(self, request: web.Request) -> web.Response:
         asked = await request.json()
-        assert (asked["endpoint"], asked["completion_window"]) == ("/v1/chat/completions", "24h")
+        assert asked["completion_window"] == "24h"
+        if asked["endpoint"] not in self.endpoints:
+            said = f"Invalid value: '{asked['endpoint']}'. Supported values are: {', '.join(self.endpoints)}."
+            return web.json_response({"error": {"message": said, "param": "endpoint"}}, status=400)
+        lines = self.uploads[asked["input_file_id"]].splitlines()
+        assert {json.loads(line)["url"] for line in lines} == {asked["endpoint"]}
         name = f"batch-{len(self.batches) + 1}"
         self.batches[name] = {
             "id": name,

@@ -75,7 +75,8 @@ def _collect_lines(result: CollectResult) -> Iterator[str]:
         yield f"{file}: the endpoint works on it: {state}"
     tokens = result.input_tokens + result.output_tokens
     answers = plural(result.answers, "new answer")
-    yield f"{plural(result.lines, 'line')}: {answers} in the cache, {tokens:,} tokens, {dollars(result.dollars)}"
+    used = _used(tokens, result.pictures)
+    yield f"{plural(result.lines, 'line')}: {answers} in the cache, {used}, {dollars(result.dollars)}"
     yield from _collect_particulars(result)
     if result.removed:
         yield f"deleted {plural(len(result.removed), 'file')} of requests with nothing left to answer"
@@ -88,6 +89,13 @@ def _collect_lines(result: CollectResult) -> Iterator[str]:
         submit = f"autointerp batch submit {typed(result.run)}{option}"
         yield f"next: {submit}, which records answers and writes what is left;"
         yield "or the recorded command without --batch, which asks what is left at once"
+
+
+def _used(tokens: int, pictures: int) -> str:
+    """Tokens, pictures, or both."""
+    if not pictures:
+        return f"{tokens:,} tokens"
+    return f"{tokens:,} tokens, {plural(pictures, 'picture')}" if tokens else plural(pictures, "picture")
 
 
 def _collect_particulars(result: CollectResult) -> Iterator[str]:
@@ -145,7 +153,8 @@ def _status_lines(found: BatchStatus) -> Iterator[str]:
     for f in found.files:
         said = f"; the endpoint: {f.endpoint}" if f.endpoint else ""
         batch = f" ({f.batch})" if f.batch else ""
-        yield f"  {f.file}  {f.stage}, {plural(f.lines, 'line')}, {f.open:,} open, {f.state}{batch}{said}"
+        what = plural(f.lines, "picture" if f.pictures else "line")
+        yield f"  {f.file}  {f.stage}, {what}, {f.open:,} open, {f.state}{batch}{said}"
     yield from _left_lines(found.left, {})
     yield f"{plural(found.open, 'question')} may still be answered"
     for why, n in found.unanswered.items():
@@ -173,7 +182,7 @@ def _submit_lines(result: SubmitResult) -> Iterator[str]:
     size = sum(f.bytes for f in result.written) / 1e6
     if result.written:
         into = plural(len(result.written), "file")
-        about = f"about {result.tokens:,} tokens, {dollars(result.dollars)}"
+        about = f"about {_used(result.tokens, result.pictures)}, {dollars(result.dollars)}"
         yield f"wrote {plural(lines, 'question')} into {into} ({size:,.1f} MB), {about}:"
         yield from (f"  {result.run / f'batch/{f.name}'}: {plural(f.lines, 'line')}" for f in result.written[:10])
     else:
@@ -200,7 +209,7 @@ def _submit_as_json(result: SubmitResult) -> dict[str, object]:
         "stages": _stages_as_json(result.results),
         "finished": result.finished,
         "left": result.left,
-        "expected": {"tokens": result.tokens, "dollars": result.dollars},
+        "expected": {"tokens": result.tokens, "pictures": result.pictures, "dollars": result.dollars},
         "stopped": result.stopped,
         "problem": result.problem,
     }

@@ -30,12 +30,13 @@ def _lines(found: Forecast, *, sampled: bool) -> Iterator[Table | str]:
         if m.most is not None:
             yield f"{m.model}: up to {_most(m.most)} where no feature reaches the interval"
     if found.pictures:
-        yield found.pictures
+        yield f"{found.pictures}{_by_batch(found.picture_dollars, found.picture_batch_dollars)}"
     if found.passes:
         yield f"the network that made the dump: up to {found.passes:,} forward passes of its backbone, on this machine"
     if found.painted:
         price = "at an unknown price: --prices" if found.painting_dollars is None else f"${found.painting_dollars:,.2f}"
-        yield f"the image model: up to {found.painted:,} regions painted anew, {price}"
+        less = _by_batch(found.painting_dollars, found.painting_batch_dollars)
+        yield f"the image model: up to {found.painted:,} regions painted anew, {price}{less}"
     for name in dict.fromkeys(a.model for a in found.alternatives):
         headings = ("", "options", "requests", "tokens in", "tokens out", "$ per 1000", "relative")
         rows = [_alternative(a) for a in found.alternatives if a.model == name]
@@ -57,6 +58,11 @@ def _row(m: ModelEstimate, features: int) -> tuple[str, ...]:
         "unknown: --prices" if m.dollars is None else f"{m.dollars:,.2f}{batch}",
         "" if m.dollars is None else f"{1000 * m.dollars / features:,.2f}",
     )
+
+
+def _by_batch(dollars: float | None, batch: float | None) -> str:
+    """What a batch job asks for pictures, where that is something else."""
+    return "" if dollars is None or batch is None or batch == dollars else f"; ${batch:,.2f} by a batch job"
 
 
 def _most(most: Amount) -> str:

@@ -5,10 +5,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from autointerp.batch.api import ENDED, GoneError, RemoteBatch
-from autointerp.batch.lines import Answered, Errored, LineError, read_result, reply_of
+from autointerp.batch.endpoints import Endpoint
+from autointerp.batch.lines import Answered, Errored, LineError, Reader, lines_of, of_chat, read_result, reply_of
 from autointerp.batch.manifest import BatchFile, Event
 from autointerp.commands.batch_collect import BatchCollect
 from autointerp.errors import SettingsError
@@ -16,6 +18,8 @@ from autointerp.job import Progress
 from autointerp.jobs.batch.job import Job, open_job
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.batch_replies import fault_of, put_batch_reply, read_batch_reply
+from autointerp.lmm.images.request import A_PICTURE
+from autointerp.lmm.images.response import read_picture
 from autointerp.lmm.prices import cost
 from autointerp.lmm.request import Completion
 from autointerp.pipeline import run_async
@@ -32,6 +36,8 @@ _N_SHOWN = 20
 
 Chunk = dict[str, tuple[BatchFile, Completion]]
 """Answers to different questions, by key."""
+Asked = tuple[Endpoint, str, str | None]
+"""Who answers: an endpoint, a model and a server."""
 
 
 @dataclass
@@ -47,6 +53,8 @@ class CollectResult:
     """Completions put into the cache, usable or not."""
     unusable: Counter[str] = field(default_factory=Counter)
     """Of them, by fault: refused, malformed."""
+    pictures: int = 0
+    """Of them, how many are pictures; they lie in the store of pictures."""
     repeated: int = 0
     """Lines whose question had its answer already."""
     errors: Counter[str] = field(default_factory=Counter)
@@ -146,15 +154,18 @@ def _fetch_results(job: Job, file: BatchFile, there: RemoteBatch, taker: "Taker"
 
 
 class Taker:
-    """Takes in result files, line by line: answers into the cache, errors into the manifest; counts into the result."""
+    """Takes in result files, line by line: answers into the cache, errors into the manifest; counts into the result.
+
+    A picture goes into the store when its line is read, so that no two are held at once.
+    """
 
     def __init__(self, job: Job, result: CollectResult) -> None:
         self._job = job
         self._manifest = job.manifest
         self._result = result
-        self._complaints: dict[tuple[str, str | None], tuple[BatchFile, str]] = {}
-        self._understood: set[tuple[str, str | None]] = set()
-        self._remedies: dict[tuple[str, str | None], str] = {}
+        self._complaints: dict[Asked, tuple[BatchFile, str]] = {}
+        self._understood: set[Asked] = set()
+        self._remedies: dict[Asked, str] = {}
 
     @property
     def hopeless(self) -> str | None:
@@ -185,24 +196,33 @@ class Taker:
 
     def learn(self) -> None:
         """What the endpoint refused of all requests of a model is left out of the next ones."""
-        for (model, base_url), (file, text) in self._complaints.items():
-            simpler = self._manifest.dialect(model, base_url, self._job.cache(file)).without(text)
-            if simpler is not None and (model, base_url) not in self._understood:
-                self._manifest.add(Event(event="learnt", model=model, base_url=base_url, dialect=simpler))
+        for asked, (file, text) in self._complaints.items():
+            simpler = self._manifest.dialect(*asked, self._job.cache(file)).without(text)
+            if simpler is not None and asked not in self._understood:
+                endpoint, model, base_url = asked
+                told = Event(event="learnt", model=model, base_url=base_url, endpoint=endpoint, dialect=simpler)
+                self._manifest.add(told)
+
+    def _reader_of(self, key: str) -> Reader:
+        """How the answer to a question is read."""
+        file = self._manifest.home.get(key)
+        if file is None or not file.pictures:
+            return of_chat
+        return partial(read_picture, model=file.model, store=self._job.store(file))
 
     def _lines(self, path: Path) -> Iterator[tuple[Answered | Errored, str]]:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                self._result.lines += 1
-                try:
-                    yield read_result(line), hashlib.blake2b(line.strip(), digest_size=8).hexdigest()
-                except LineError as e:
-                    self._result.n_broken += 1
-                    if len(self._result.broken) < _N_SHOWN:
-                        torn = "" if line.endswith(b"\n") else ", torn at the end of the file"
-                        self._result.broken.append(f"{path}:{number}: {e}{torn}")
+        for number, line in enumerate(lines_of(path), 1):
+            if not line.strip():
+                continue
+            self._result.lines += 1
+            try:
+                read = read_result(line, self._reader_of)
+                yield read, hashlib.blake2b(line.strip(), digest_size=8).hexdigest()
+            except LineError as e:
+                self._result.n_broken += 1
+                if len(self._result.broken) < _N_SHOWN:
+                    torn = "" if line.endswith(b"\n") else ", torn at the end of the file"
+                    self._result.broken.append(f"{path}:{number}: {e}{torn}")
 
     def _fail(self, errors: Sequence[tuple[Errored, BatchFile, str]]) -> None:
         if not errors:
@@ -216,9 +236,9 @@ class Taker:
             self._result.messages.setdefault(line.kind, line.message)
             if line.remedy is not None:
                 said = line.remedy.format(where=file.base_url or OPENAI, said=line.message)
-                self._remedies.setdefault((file.model, file.base_url), said)
+                self._remedies.setdefault(_asked(file), said)
             if line.complaint is not None:
-                self._complaints.setdefault((file.model, file.base_url), (file, line.complaint))
+                self._complaints.setdefault(_asked(file), (file, line.complaint))
         self._result.errors.update(failed.values())
         by_kind = {kind: tuple(k for k in failed if failed[k] == kind) for kind in dict.fromkeys(failed.values())}
         digests = tuple(digest for _, _, digest in errors)
@@ -238,7 +258,7 @@ class Taker:
 
         run_async(write)
         self._manifest.add(Event(event="taken", answered=tuple(chunk)))
-        self._understood |= {(file.model, file.base_url) for file, _ in chunk.values()}
+        self._understood |= {_asked(file) for file, _ in chunk.values()}
         for key, (file, said) in new.items():
             self._count(file, said, fault_of(said, reply_of(file.shapes[key], REPLIES)))
 
@@ -254,6 +274,8 @@ class Taker:
 
     def _dollars(self, file: BatchFile, said: Completion) -> float | None:
         price = self._job.prices.get(file.model)
+        if file.pictures and price is not None:
+            return 0.0 if said.finish == "content_filter" else cost(price, *A_PICTURE, 0)
         if price is None or (said.input_tokens == 0 and (price.rates.input or price.rates.output)):
             return None  # the endpoint reports no usage
         return cost(price, said.input_tokens, said.output_tokens, said.cached_tokens)
@@ -261,8 +283,13 @@ class Taker:
     def _count(self, file: BatchFile, said: Completion, fault: str | None) -> None:
         result, dollars = self._result, self._dollars(file, said)
         result.answers += 1
+        result.pictures += file.pictures and fault is None
         if fault is not None:
             result.unusable[fault] += 1
         result.input_tokens += said.input_tokens
         result.output_tokens += said.output_tokens
         result.dollars = None if result.dollars is None or dollars is None else result.dollars + dollars
+
+
+def _asked(file: BatchFile) -> Asked:
+    return file.endpoint, file.model, file.base_url

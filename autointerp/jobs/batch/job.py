@@ -19,12 +19,15 @@ from autointerp.job import Progress, Silent, refuse_unknown_dump
 from autointerp.jobs.batch.plan import FOLDER, PLAN, Stage, at_work, folder_of, read_plan, refuse_unknown_folders
 from autointerp.lmm.address import OPENAI
 from autointerp.lmm.cache import Cache
+from autointerp.lmm.images.store import FOLDER as PICTURES
+from autointerp.lmm.images.store import PictureStore
 from autointerp.lmm.prices import Price, batch_multiplier
 from autointerp.lmm.trust import admit
 from autointerp.runs.folder import open_run
 from autointerp.schema import FailureRecord
 from autointerp.scoring.random_weights_control import FOLDER as RANDOM
 from autointerp.session.gateway import find_price
+from autointerp.session.pictures import find_picture_price
 from autointerp.shards.remote_runs import Kept, kept_at
 
 Prices = Mapping[str, Price | None]
@@ -46,7 +49,7 @@ class Job:
     """Addresses that the folder names and that may be asked, though they were never given on this machine."""
     progress: Progress
     stack: ExitStack
-    _apis: dict[str | None, BatchApi] = field(default_factory=dict)
+    _apis: dict[tuple[str | None, bool], BatchApi] = field(default_factory=dict)
     _caches: dict[Path, Cache] = field(default_factory=dict)
 
     @cached_property
@@ -61,19 +64,29 @@ class Job:
 
     def api(self, file: BatchFile) -> BatchApi:
         """The Batch API of a file; raises SettingsError without a key, or where only the run folder names it."""
-        if file.base_url not in self._apis:
+        # A server that makes pictures may have a key of its own.
+        at = (file.base_url, file.pictures)
+        if at not in self._apis:
             admit([file.base_url], named_by=f"{self.run / FOLDER}", confirmed=self.trust)
-            self.progress.note(one_line(f"asking the Batch API at {file.base_url or OPENAI}"))
-            self._apis[file.base_url] = api = BatchApi(file.base_url)
+            what = " for pictures" if file.pictures else ""
+            self.progress.note(one_line(f"asking the Batch API{what} at {file.base_url or OPENAI}"))
+            self._apis[at] = api = BatchApi(file.base_url, pictures=file.pictures)
             self.stack.callback(api.close)
-        return self._apis[file.base_url]
+        return self._apis[at]
 
     def cache(self, file: BatchFile) -> Cache:
         """The cache of a file's stage; of one that is recorded no more, that of the first stage."""
-        folder = next((s for s in self.stages if s.name == file.stage), self.stages[0]).cache
+        folder = self._folder(file)
         if folder not in self._caches:
             self._caches[folder] = self.stack.enter_context(Cache(folder))
         return self._caches[folder]
+
+    def store(self, file: BatchFile) -> PictureStore:
+        """Where the pictures go that a file asks for: beside the answers."""
+        return PictureStore(self._folder(file) / PICTURES)
+
+    def _folder(self, file: BatchFile) -> Path:
+        return next((s for s in self.stages if s.name == file.stage), self.stages[0]).cache
 
     def admit(self) -> None:
         """Raises SettingsError or RunError where only the run folder names an address of a model, or a dump's URL."""
@@ -82,6 +95,7 @@ class Job:
             refuse_unknown_dump(where, named_by, "if you trust it, record the command again with --batch here")
         asked = [model for stage in self.stages for model in (*stage.models, *stage.embedders)]
         urls = [model.base_url for model in asked if model.model.has_server]
+        urls += [painter.base_url for stage in self.stages for painter in stage.painters]
         admit(urls, named_by=named_by, confirmed=self.trust)
 
     def left(self) -> dict[str, dict[str, int]]:
@@ -133,4 +147,6 @@ def _prices(stage: Stage) -> Prices:
     for model in stage.models:
         price = find_price(model, stage.settings.prices)
         out[model.model] = None if price is None else price.times(batch_multiplier(model.model))
+    for painter in stage.painters:
+        out[painter.model] = find_picture_price(painter, stage.settings.prices, batch=True)
     return out

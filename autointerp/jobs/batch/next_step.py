@@ -30,9 +30,10 @@ def next_step(
     unsent, taking = [f for f in files if f.unsent], f"autointerp batch collect {typed(run)}"
     if unsent:
         first = as_path(run) / f"{FOLDER}/{unsent[0].name}"
-        if is_openai(unsent[0].base_url):
+        if is_openai(unsent[0].base_url) or unsent[0].pictures:
+            where = "OpenAI" if is_openai(unsent[0].base_url) else unsent[0].base_url
             return (
-                f"autointerp batch submit {typed(run)}, which sends it to OpenAI; if answered elsewhere, {taking} OUT"
+                f"autointerp batch submit {typed(run)}, which sends it to {where}; if answered elsewhere, {taking} OUT"
             )
         more = f" (and so the other {len(unsent) - 1})" if len(unsent) > 1 else ""
         return (

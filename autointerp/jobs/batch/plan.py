@@ -25,7 +25,17 @@ from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import AnyPath, as_path
 from autointerp.runs.files import locked, replace_file
 from autointerp.runs.index import named
-from autointerp.settings import EngineSettings, Execution, ModelName, ModelSettings, recorded, recorded_explain
+from autointerp.settings import (
+    PIPELINE,
+    EngineSettings,
+    Execution,
+    ModelName,
+    ModelSettings,
+    PictureSettings,
+    recorded,
+    recorded_explain,
+)
+from autointerp.transcoder.settings import NetworkChoice
 from autointerp.version import __version__
 
 FORMAT = "autointerp-batch/1"
@@ -79,6 +89,12 @@ class Stage:
         return [plan.embedder] if plan is not None and plan.embedder is not None else []
 
     @property
+    def painters(self) -> list[PictureSettings]:
+        """Who makes pictures on a server."""
+        made = None if isinstance(self.settings, Calibrate) else self.settings.settings.pictures
+        return [] if made is None or made.model.startswith(PIPELINE) else [made]
+
+    @property
     def dumps(self) -> list[AnyPath]:
         """The dumps that are read."""
         given = [self.settings.dump] if isinstance(self.settings, Explain | Score) else []
@@ -105,12 +121,15 @@ class Stage:
         return getattr(importlib.import_module(f"autointerp.jobs.{self.kind}"), function)
 
 
-def check_models(models: Sequence[ModelSettings], engine: EngineSettings) -> None:
+def check_models(models: Sequence[ModelSettings], engine: EngineSettings, network: NetworkChoice | None = None) -> None:
     """Refuses what must not be recorded, or what no batch job reaches.
 
     Raises:
-        SettingsError: the embedded model, an address that cannot be used or holds a password, or several addresses.
+        SettingsError: the embedded model, an address that cannot be used or holds a password, several addresses, or a
+            backbone without a name.
     """
+    if network is not None and not isinstance(network.backbone, str | None):
+        raise SettingsError("batch: a backbone that is an object cannot be recorded; name one that can be loaded")
     urls = {*(model.base_url for model in models[:1]), *engine.more_base_urls}
     for url in urls:
         checked_url(url)

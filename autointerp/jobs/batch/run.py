@@ -35,6 +35,8 @@ class FileStatus(Record):
     stage: str
     model: str
     lines: int
+    pictures: bool
+    """Whether these ask for pictures."""
     open: int
     """Of the lines, not answered yet."""
     state: str
@@ -82,7 +84,7 @@ def _file_status(job: Job, file: BatchFile) -> FileStatus:
             said = job.api(file).look(file.batch).progress
     except AutointerpError as e:
         said = f"not known: {e}"
-    told = {name: getattr(file, name) for name in ("stage", "model", "lines", "state", "batch")}
+    told = {name: getattr(file, name) for name in ("stage", "model", "lines", "pictures", "state", "batch")}
     return FileStatus(file=file.name, open=len(file.open), endpoint=said, **told)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from autointerp.batch.client import Outbox, is_whole
+from autointerp.batch.endpoints import CHAT, Endpoint
 from autointerp.batch.manifest import BatchFile, Event
 from autointerp.commands.batch_submit import BatchSubmit
 from autointerp.errors import EndpointError, RunError, SettingsError
@@ -15,7 +16,7 @@ from autointerp.lmm.batch_replies import read_batch_reply
 from autointerp.lmm.budget import Ledger
 from autointerp.lmm.image_tokens import TokenEstimate
 from autointerp.lmm.prices import cost
-from autointerp.lmm.route import api_key
+from autointerp.lmm.route import IMAGE_KEY_VARIABLES, api_key
 from autointerp.remote.path import AnyPath, as_path
 from autointerp.session.gateway import estimate
 from autointerp.session.tasks import REPLIES
@@ -46,6 +47,8 @@ class SubmitResult:
     """Whether that is every stage."""
     tokens: int = 0
     """That the questions of now are expected to take."""
+    pictures: int = 0
+    """That are asked for now."""
     dollars: float | None = 0.0
     """The same at the price of a batch job; None where a price is not known."""
     stopped: str | None = None
@@ -92,8 +95,11 @@ def run(
 def _check_key(job: Job) -> None:
     """A key is better found missing now than after an hour of making pictures."""
     try:
-        for model in [model for stage in job.stages for model in stage.models]:
-            api_key(model.base_url)
+        for stage in job.stages:
+            for model in stage.models:
+                api_key(model.base_url)
+            for painter in stage.painters:
+                api_key(painter.base_url, IMAGE_KEY_VARIABLES)
     except SettingsError as e:
         raise SettingsError(
             "no API key: set OPENAI_API_KEY (or AUTOINTERP_API_KEY), or only write the files with "
@@ -146,16 +152,19 @@ def _replay(job: Job, ledgers: Mapping[str, Ledger], result: SubmitResult) -> No
             outbox = Outbox(job.manifest, stage.name, ledgers[stage.name], estimate, REPLIES, final=final)
             told = result.results[stage.name] = stage.run(outbox, job.progress, job.trust)
             result.stopped = told.stopped
-            for model, expected in outbox.expected:
-                _add_up(job, result, model, expected)
+            for endpoint, model, expected in outbox.expected:
+                _add_up(job, result, endpoint, model, expected)
             if told.deferred or told.stopped:
                 return
         job.manifest.add(Event(event="finished", stage=stage.name))
 
 
-def _add_up(job: Job, result: SubmitResult, model: str, expected: TokenEstimate) -> None:
+def _add_up(job: Job, result: SubmitResult, endpoint: Endpoint, model: str, expected: TokenEstimate) -> None:
     price = job.prices.get(model)
-    result.tokens += sum(expected)
+    if endpoint == CHAT:
+        result.tokens += sum(expected)
+    else:
+        result.pictures += 1
     result.dollars = None if price is None or result.dollars is None else result.dollars + cost(price, *expected, 0)
 
 
@@ -183,5 +192,5 @@ def _sent(job: Job) -> Iterator[BatchFile]:
             # By the upload it is found that a batch was started, should this process not live to say so.
             job.flush()
         assert file.upload is not None
-        manifest.add(Event(event="started", file=file.name, batch=api.start(file.upload, file.name)))
+        manifest.add(Event(event="started", file=file.name, batch=api.start(file.upload, file.name, file.endpoint)))
         yield file

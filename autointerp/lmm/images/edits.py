@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pybase64
 from PIL import Image
 
 from autointerp.images.picture import Picture, Tile
@@ -95,18 +96,39 @@ async def edit_form(request: Request, fields: Mapping[str, object], images: Imag
     """
     from aiohttp import MultipartWriter
 
-    (picture,) = request.pictures
-    (tile,) = picture.tiles
-    canvas = canvas_of(fields_of(request), tile.size)
-    shown = await images.tile(tile, picture.side)
     # The boundary follows from the question, so that the same question is the same bytes.
     form = MultipartWriter("form-data", boundary=hashlib.sha256(request.key.encode()).hexdigest())
     for name, value in fields.items():
         form.append(str(value)).set_content_disposition("form-data", name=name)
-    for name, made in (("image", _on(canvas, shown)), ("mask", _mask(canvas, fields_of(request)[_HOLE]))):
-        part = form.append(_png(made), {"Content-Type": "image/png"})
+    for name, png in (await _pictures_of(request, images)).items():
+        part = form.append(png, {"Content-Type": "image/png"})
         part.set_content_disposition("form-data", name=name, filename=f"{name}.png")
     return await form.as_bytes(), form.content_type
+
+
+async def edit_json(request: Request, fields: Mapping[str, object], images: Images) -> bytes:
+    """The body of a request as JSON, as a line of a batch file holds it.
+
+    It is `EditImageBodyJsonParam` of OpenAI's API description: the picture stands in `images`, and both as addresses
+    that hold their bytes. Models before GPT Image took forms alone.
+
+    Raises:
+        ImageError: the image cannot be decoded.
+    """
+    made = await _pictures_of(request, images)
+    where = {
+        name: {"image_url": f"data:image/png;base64,{pybase64.b64encode(png).decode()}"} for name, png in made.items()
+    }
+    return json.dumps({**fields, "images": [where["image"]], "mask": where["mask"]}, ensure_ascii=False).encode()
+
+
+async def _pictures_of(request: Request, images: Images) -> dict[str, bytes]:
+    """The files of the image and of the mask, by their names."""
+    (picture,) = request.pictures
+    (tile,) = picture.tiles
+    canvas = canvas_of(fields_of(request), tile.size)
+    shown = await images.tile(tile, picture.side)
+    return {"image": _png(_on(canvas, shown)), "mask": _png(_mask(canvas, fields_of(request)[_HOLE]))}
 
 
 def form_fields(request: Request) -> dict[str, object]:

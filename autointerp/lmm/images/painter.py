@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from autointerp.lmm.gateway import Gateway
 from autointerp.lmm.images.request import PictureReply, picture_request
-from autointerp.lmm.images.store import PictureStore
+from autointerp.lmm.images.store import PictureStore, picture_file
 from autointerp.lmm.outcomes import Answer, Failure
 from autointerp.lmm.request import Request
 from autointerp.schema import Usage
@@ -51,10 +51,14 @@ class Painter:
             EndpointError: no request of this run can succeed.
         """
         answer = await self.gateway.ask(request, PictureReply)
-        if isinstance(answer, Answer) and answer.cached and self.store.read(answer.value.sha256) is None:
+        if isinstance(answer, Answer) and self._lacks(answer.value.sha256, whole=answer.cached):
             await self.gateway.cache.drop(request.key)
             answer = await self.gateway.ask(request, PictureReply)
         if isinstance(answer, Failure):
             return answer
         found = answer.value
         return Painted(found.sha256, (found.width, found.height), answer.usage)
+
+    def _lacks(self, sha256: str, *, whole: bool) -> bool:
+        """Whether a picture is lost from the store, or, where it was not made just now, damaged."""
+        return self.store.read(sha256) is None if whole else picture_file(self.store.folder, sha256) is None

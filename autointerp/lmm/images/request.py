@@ -73,6 +73,10 @@ def seed_of(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8]) % _SEEDS
 
 
+A_PICTURE = TokenEstimate(0, 1)
+"""What a picture takes of a budget: one piece, whose price is that of a picture."""
+
+
 def one_picture(request: Request) -> TokenEstimate:
-    """Counts what a request takes of a budget: one piece, whose price is that of a picture."""
-    return TokenEstimate(0, 1)
+    """Counts what a request takes of a budget."""
+    return A_PICTURE

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autointerp.lmm.outcomes import Failure
+from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Generated
 from autointerp.scoring.case import Case, Outcome, Scorer
 from autointerp.scoring.distractors import normal
@@ -44,6 +44,10 @@ async def generation(case: Case) -> Outcome:
     assert encoder is not None, "a run with this scorer opens an encoder"
     own = await gallery.of(case.explanation.parts or (case.explanation.text,))
     if isinstance(own, Failure):
+        if own.kind == DEFERRED:
+            # One batch job then makes those of all texts.
+            others = await _others(case, gallery)
+            return others if isinstance(others, Failure) and others.kind != DEFERRED else own
         return own
     case.gaps += own.gaps
     if (n := len(own.shots)) < LEAST:
