@@ -22,7 +22,7 @@ from autointerp.reports.exchanges import conversation
 from autointerp.reports.image_rows import PictureRow
 from autointerp.reports.labels import scorer_order
 from autointerp.reports.score_details import axis_of
-from autointerp.reports.strips import Strips, unfired
+from autointerp.reports.strips import Strips, Unfired, unfired
 from autointerp.reports.summary import ScorerPlan
 from autointerp.reports.two_sides import Other, both_sides, stronger
 from autointerp.runs.judgings import labels
@@ -73,8 +73,8 @@ class Said:
         return "none" if self.explanation.none else "mixed" if self.explanation.mixed else "one"
 
     @property
-    def unfired(self) -> bool:
-        """Returns whether the regions that are shown do not fire the feature by themselves."""
+    def unfired(self) -> Unfired | None:
+        """Returns why the regions that are shown do not fire the feature by themselves; None where they do."""
         return unfired(self._by_scorer)
 
     @property

@@ -261,11 +261,6 @@ def _ranks(values: Floats) -> Floats:
     return (np.cumsum(counts) - (counts - 1) / 2)[at]
 
 
-def _free(used: Usage) -> Usage:
-    """What was used, where a scorer that asked nothing itself has no price that is not known."""
-    return used if used.calls else used.model_copy(update={"dollars": 0.0})
-
-
 def costs(index: Index) -> dict[str, Usage]:
     """What was used, by who used it and in all; every answer counts that a line of the run speaks of."""
     asked = "SELECT stage, calls, input_tokens, cached_tokens, output_tokens, dollars FROM used"
@@ -278,7 +273,7 @@ def costs(index: Index) -> dict[str, Usage]:
     out, judges = {"Explaining": used["explain"]} if "explain" in used else {}, judges_of(index.keys)
     for key in index.keys:
         if key.name in used:
-            out[f"{scorer_labels(key.scorer).short}, {judges[key]}"] = _free(used[key.name])
+            out[f"{scorer_labels(key.scorer).short}, {judges[key]}"] = used[key.name]
     total = Usage()
     for one in out.values():
         total += one

@@ -12,7 +12,7 @@ from autointerp.reports.image_rows import ImageRows, PictureRow
 from autointerp.reports.labels import count, plural, share
 from autointerp.reports.pictures import PictureBook, Thumb
 from autointerp.reports.records import Records
-from autointerp.reports.strips import Strips, unfired
+from autointerp.reports.strips import Strips, Unfired, unfired
 from autointerp.reports.summary import Choice
 from autointerp.reports.two_sides import Other, both_sides, stronger
 from autointerp.schema import Explanation, FailureRecord, FeatureRow, PartScore, Score, Scored
@@ -104,8 +104,8 @@ class Card:
     """What the network did on pictures made of its images; empty where it was not asked."""
     made: tuple[PictureRow, ...]
     """Pictures that were made of its explanation; empty where none were."""
-    unfired: bool
-    """Whether the regions that are shown do not fire it by themselves."""
+    unfired: Unfired | None
+    """Why the regions that are shown do not fire it by themselves; None where they do, or nobody looked."""
     both_sides: str | None
     """What the judge and pictures of the explanation come to together; None where one of them was not asked."""
     stronger: tuple[Other, ...]

@@ -237,13 +237,23 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+NOTHING_ASKED = "nothing was asked"
+
+
 def usage_text(usage: Usage) -> str:
-    """Writes calls, tokens and dollars in one line; it says so where the price is not known."""
+    """Writes calls, tokens and dollars in one line; it says so where the price is not known, or nothing was asked."""
+    if not usage.calls:
+        return NOTHING_ASKED
     cached = f" ({usage.cached_tokens:,} from the endpoint's cache)" if usage.cached_tokens else ""
     return (
         f"{plural(usage.calls, 'call')}, {usage.input_tokens:,} tokens in{cached}, {usage.output_tokens:,} out,"
         f" {dollars(usage.dollars)}"
     )
+
+
+def price(usage: Usage) -> str:
+    """Writes the dollars of some calls."""
+    return dollars(usage.dollars) if usage.calls else NOTHING_ASKED
 
 
 def dollars(value: float | None) -> str:

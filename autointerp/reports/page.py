@@ -31,6 +31,7 @@ from autointerp.unexplainable import why_in_words
 TEMPLATES = Path(__file__).parent / "templates"
 HELPERS = (
     *(labels.count, labels.dollars, labels.interval, labels.number, labels.p_text, labels.p_value, labels.plural),
+    labels.price,
     *(labels.scorer_labels, labels.share, labels.share_interval, labels.signed, labels.usage_text),
     *(score_details.details_of, score_details.interval_text, score_details.value_text, score_details.yes_or_no),
     *(score_details.rank_text, score_details.undetermined),

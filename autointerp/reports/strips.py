@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from autointerp.dump.pictures import source_pixels
 from autointerp.dump.reader import Dump
@@ -20,10 +21,37 @@ MOST = 4
 QUALITY = 55
 
 
-def unfired(scores: Mapping[str, Score]) -> bool:
-    """Says whether the regions that are shown leave the feature silent on most of the images that fire it."""
+class Unfired(NamedTuple):
+    """Says that crops do not fire a feature, and why."""
+
+    text: str
+    title: str
+    """The same at length."""
+
+
+_ALONE = "The regions that are shown do not fire it by themselves on most of its images"
+SIZE_LOST = Unfired(
+    "crops do not fire it: size lost",
+    f"{_ALONE}, but do in most other images that they are put into at their own size: a crop fills the picture with "
+    "them. Show whole images with the region outlined (--rendering auto).",
+)
+CAUSE_LOST = Unfired(
+    "crops do not fire it: needs more than the region",
+    f"{_ALONE}, nor in most other images that they are put into at their own size: what stands around them is needed, "
+    "or the cause is elsewhere.",
+)
+UNKNOWN = Unfired("crops do not fire it", f"{_ALONE}.")
+
+
+def unfired(scores: Mapping[str, Score]) -> Unfired | None:
+    """Says why the regions that are shown leave the feature silent on most of its images; None where they do not."""
     score = scores.get(SCORER)
-    return isinstance(score, Scored) and not score.undetermined and score.value < 0.5
+    if not isinstance(score, Scored) or score.undetermined or score.value >= 0.5:
+        return None
+    put = score.number("pasted")
+    if put is None:
+        return UNKNOWN
+    return SIZE_LOST if put >= 0.5 else CAUSE_LOST
 
 
 @dataclass(frozen=True, slots=True)

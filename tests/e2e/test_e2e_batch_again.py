@@ -226,7 +226,7 @@ def test_errors_of_one_batch_do_not_touch_the_next(recorded: Path, server: Endpo
 def test_a_lost_reply_starts_no_second_batch(recorded: Path, server: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     api = batch_api.BatchApi
-    monkeypatch.setattr(batch_job, "BatchApi", lambda url: api(url, sleep=waits.append))
+    monkeypatch.setattr(batch_job, "BatchApi", lambda url, **more: api(url, sleep=waits.append, **more))
     server.loses = 1
 
     told = submit()

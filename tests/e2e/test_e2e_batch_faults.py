@@ -202,7 +202,7 @@ def test_a_reply_that_is_lost_once_is_asked_for_again_and_nothing_is_sent_twice(
     """The endpoint does its part, and what it says of it does not come: one upload, one batch, four questions."""
     waits: list[float] = []
     api = batch_api.BatchApi
-    monkeypatch.setattr(batch_job, "BatchApi", lambda url: api(url, sleep=waits.append))
+    monkeypatch.setattr(batch_job, "BatchApi", lambda url, **more: api(url, sleep=waits.append, **more))
     server.spoils = (step, how)
 
     result = drive()
@@ -220,7 +220,7 @@ def test_a_list_of_batches_that_does_not_come_starts_none_twice(
 ) -> None:
     """A batch was started by a command that did not live to hear of it; then the list is an error with status 200."""
     api, add = batch_api.BatchApi, Manifest.add
-    monkeypatch.setattr(batch_job, "BatchApi", lambda url: api(url, sleep=lambda _: None))
+    monkeypatch.setattr(batch_job, "BatchApi", lambda url, **more: api(url, sleep=lambda _: None, **more))
 
     def killed(self: Manifest, event: Event) -> None:
         if event.event == "started":

@@ -79,13 +79,17 @@ def test_every_answer_counts_in_the_cost(what: Viewed):
     assert found["Together"].dollars == pytest.approx(2.5 + 0.75)
 
 
-def test_a_scorer_that_asked_nothing_itself_costs_nothing(what: Viewed, tmp_path: Path):
+def test_of_a_scorer_that_asked_nothing_itself_the_table_says_so(what: Viewed, tmp_path: Path):
     with RunWriter(tmp_path / "run", info_of(tmp_path / "dump")) as writer:
         writer.score(scored(2, 0.9, scorer="accuracy", usage=Usage()))
     what.index.refresh()
 
     # Accuracy reads detection's answers.
-    assert costs(what.index)["Accuracy, judge-1"] == Usage(dollars=0.0)
+    assert costs(what.index)["Accuracy, judge-1"] == Usage()
+    rows = page(what).split('<div class="cost wide">')[1].split("</tbody>")[0].split("</tr>")
+    (row,) = [row for row in rows if "Accuracy" in row]
+    assert "nothing was asked" in row
+    assert "not known" not in row
 
 
 def test_the_cost_counts_both_judgings_of_one_judge(tmp_path: Path):

@@ -97,6 +97,7 @@ def test_usage_in_words_says_that_a_price_is_not_known():
     assert usage_text(Usage(input_tokens=1200, output_tokens=3, calls=1)) == (
         "1 call, 1,200 tokens in, 3 out, price not known"
     )
+    assert usage_text(Usage()) == "nothing was asked"
 
 
 def test_dollars_show_what_little_one_feature_costs():

@@ -10,7 +10,7 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.images.alteration import whole
 from autointerp.reports.pictures import PictureBook
-from autointerp.reports.strips import Strips, altered_jpegs, unfired
+from autointerp.reports.strips import CAUSE_LOST, SIZE_LOST, UNKNOWN, Strips, altered_jpegs, unfired
 from autointerp.schema import Generated, Reencoded
 
 
@@ -21,9 +21,9 @@ def reencoded(image: int, crop: float, into: int | None = 5) -> Reencoded:
     return Reencoded.model_validate({"image": image, "box": (0, 0, 40, 40), **levels, **where})
 
 
-def causal(*found: Reencoded, value: float = 0.9, width: float = 0.2):
+def causal(*found: Reencoded, value: float = 0.9, width: float = 0.2, **details: float):
     low, high = max(0.0, value - width / 2), min(1.0, value + width / 2)
-    return {"causal": scored(1, value, "causal", low=low, high=high, reencoded=found)}
+    return {"causal": scored(1, value, "causal", low=low, high=high, reencoded=found, details=details)}
 
 
 def rows(world: World, *found: Reencoded):
@@ -97,7 +97,14 @@ def test_a_stored_picture_that_is_not_there_is_shown_as_unreadable(world: World,
 
 
 def test_crops_that_fire_less_than_half_are_marked_unless_the_score_says_nothing():
-    assert unfired(causal(value=0.3))
-    assert not unfired(causal(value=0.7))
-    assert not unfired(causal(value=0.3, width=0.7))
-    assert not unfired({})
+    assert unfired(causal(value=0.3)) == UNKNOWN
+    assert unfired(causal(value=0.7)) is None
+    assert unfired(causal(value=0.3, width=0.7)) is None
+    assert unfired({}) is None
+
+
+def test_the_mark_says_whether_a_crop_lost_the_size_or_the_cause():
+    """What fires the feature again in other images, at its own size, is the cause."""
+    assert unfired(causal(value=0.1, pasted=0.9)) == SIZE_LOST
+    assert unfired(causal(value=0.1, pasted=0.3)) == CAUSE_LOST
+    assert unfired(causal(value=0.9, pasted=0.3)) is None

@@ -38,7 +38,8 @@ def _lines(s: RunStatus) -> Iterator[str]:
         yield f"  judges      {s.others}"
     yield from _open_ends(s)
     tokens = f"{s.usage.input_tokens:,} tokens in, {s.usage.output_tokens:,} out"
-    yield f"  used        {s.usage.calls:,} calls, {tokens}, {dollars(s.usage.dollars)}"
+    used = f"{s.usage.calls:,} calls, {tokens}, {dollars(s.usage.dollars)}"
+    yield f"  used        {used if s.usage.calls else 'nothing was asked'}"
 
 
 def _wide(scorer: ScorerStatus) -> str:

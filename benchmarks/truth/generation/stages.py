@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from autointerp import ScoreSettings
 from autointerp.reports.two_sides import both_sides
@@ -38,9 +39,23 @@ class Size:
     judges: tuple[str, ...] = tuple(ERRS)
     ways: tuple[str, ...] = WAYS
     kinds: tuple[str, ...] = KINDS
+    said_of: tuple[int, ...] = (0, 1, 2, 3)
+    """The populations of which it is counted what the report says."""
 
 
-QUICK = Size(population=400, worlds=1, many=60, judges=("knows", "errs often"), ways=("exact", "styled"))
+QUICK = Size(population=400, said_of=(0,), many=60, judges=("knows", "errs often"), ways=("exact", "styled"))
+
+
+class Said(NamedTuple):
+    """What the report says of a text in one sentence, from exact pictures, and the figures of the judge behind it."""
+
+    population: int
+    judge: str
+    kind: str
+    sentence: str | None
+    recall: float
+    precision: float
+    undetermined: bool
 
 
 @dataclass
@@ -53,8 +68,7 @@ class Measured:
     """The second figure of the same scores, without an interval."""
     sanity: list[Found] = field(default_factory=list)
     """Generation scores of texts dealt to other latents (kind `shuffled`), and of a random network (`random`)."""
-    verdicts: list[tuple[str, str, str | None]] = field(default_factory=list)
-    """Judge, kind and what the report says of a text in one sentence, from exact pictures."""
+    verdicts: list[Said] = field(default_factory=list)
     causal: list[Found] = field(default_factory=list)
     """Of each latent, under the kinds `sufficiency` and `necessity`."""
 
@@ -102,13 +116,23 @@ class Stage:
         ]
         return values, [replace(f, draw=at, value=_detail(scores[f.latent], "selectivity_other")) for f in values]
 
-    def verdicts(self) -> Iterator[tuple[str, str, str | None]]:
-        """Yields judge, kind and what the report says of each text that has both scores."""
+    def verdicts(self) -> Iterator[Said]:
+        """Yields what the report says of each text that has both scores."""
         for judge, kind in product(self.size.judges, self.size.kinds):
             made = self.known[self.size.ways[0], kind]
             for latent, judged in self.known[judge, kind].items():
-                if latent in made:
-                    yield judge, kind, both_sides({"detection": judged, "generation": made[latent]})
+                if latent in made and isinstance(judged, Scored):
+                    sentence = both_sides({"detection": judged, "generation": made[latent]})
+                    figures = (judged.number("recall") or 0.0, judged.number("precision") or 0.0)
+                    yield Said(self.number, judge, kind, sentence, *figures, bool(judged.undetermined))
+
+    def judged_and_painted(self) -> None:
+        """Scores what the report's sentence is made of."""
+        for kind in self.size.kinds:
+            for judge in self.size.judges:
+                self.detection(judge, kind)
+            way = self.size.ways[0]
+            self.known[way, kind] = self.generation(way, kind, 0, texts_of(kind))
 
     def causal(self) -> Iterator[Found]:
         """Asks the network about crops; texts are not read."""
@@ -154,6 +178,12 @@ def measured(folder: Path, size: Size) -> Measured:
     out, many = Measured(), {}
     for number in range(size.worlds):
         _measure(out, folder, number, size, many)
+    for number in set(size.said_of) - set(range(size.worlds)):
+        world = make_world(folder / f"population-{number}", size.population, number)
+        with endpoint_of(world, SCENES) as endpoint:
+            stage = Stage(world, endpoint, number, size, many)
+            stage.judged_and_painted()
+            out.verdicts += stage.verdicts()
     return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from autointerp.reports.two_sides import BROAD, HOLDS, LACKS, LOOSE, NARROW, OPEN, WRONG
 from benchmarks.truth.generation.figures import COMBINED, Found, Interval, coverage, p_paired, ranking, values_of
 from benchmarks.truth.generation.planted import KINDS, LATENTS
-from benchmarks.truth.generation.stages import QUICK, Measured, Size
+from benchmarks.truth.generation.stages import QUICK, Measured, Said, Size
 
 SAID = {
     HOLDS: "holds",
@@ -26,6 +26,11 @@ MARKS = "generation"
 """The word that stands before a table's name in the marks of a page."""
 SEEN = 0.01
 """The p-value below which a fault counts as seen."""
+CHOSEN = (0, 1)
+"""The populations on which the report's rule was chosen; where there are others, its verdicts are shown on these."""
+CUTOFFS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0)
+BROADER, AS_NARROW = ("too broad", "generic"), ("true", "half", "too narrow")
+"""Kinds of texts that hold of more images than fire the latent, and of no others."""
 
 
 def tables_of(found: Measured, size: Size) -> Tables:
@@ -33,6 +38,7 @@ def tables_of(found: Measured, size: Size) -> Tables:
     return {
         "faults": list(_faults(found, size)),
         "ranking": list(_rankings(found, size)),
+        "cutoffs": list(_cutoffs(found.verdicts, size)),
         "verdicts": list(_verdicts(found, size)),
         "coverage": list(_coverages(found, size)),
         "sanity": list(_sanity(found)),
@@ -99,10 +105,35 @@ def _difference(of: Interval) -> str:
     return f"**{text}**" if low > 0 else text
 
 
+def _cutoffs(found: Sequence[Said], size: Size) -> Iterator[Row]:
+    """By cutoff, how many more of the broader texts than of the others have a precision below it and their recall."""
+    halves = {"chosen on": [s for s in found if s.population in CHOSEN]}
+    halves["shown on"] = [s for s in found if s.population not in CHOSEN]
+    for cutoff in CUTOFFS:
+        row: dict[str, str | float] = {"precision below": f"{cutoff:.2f}"}
+        for name, half in halves.items():
+            gaps: list[float] = []
+            for judge in size.judges:
+                broader, others = (below(half, judge, kinds, cutoff) for kinds in (BROADER, AS_NARROW))
+                row[f"{name}: {judge}"] = "–"
+                if broader is not None and others is not None:
+                    row[f"{name}: {judge}"] = f"{broader:.2f} / {others:.2f}"
+                    gaps.append(broader - others)
+            row[f"{name}: apart"] = f"{np.mean(gaps):.2f}" if gaps else "–"
+        yield row
+
+
+def below(found: Sequence[Said], judge: str, kinds: Sequence[str], cutoff: float) -> float | None:
+    """The share of some kinds of texts whose precision is below a cutoff and below their recall; None of none."""
+    own = [s for s in found if s.judge == judge and s.kind in kinds and not s.undetermined]
+    return float(np.mean([s.precision < cutoff and s.precision < s.recall for s in own])) if own else None
+
+
 def _verdicts(found: Measured, size: Size) -> Iterator[Row]:
     """The share of each sentence of the report among a kind's latents, for a judge that knows and one that errs."""
+    shown = [said for said in found.verdicts if said.population not in CHOSEN] or found.verdicts
     for judge, kind in product(QUICK.judges, (k for k in KINDS if k in size.kinds)):
-        own = [said for by, of, said in found.verdicts if (by, of) == (judge, kind)]
+        own = [said.sentence for said in shown if (said.judge, said.kind) == (judge, kind)]
         shares = {short: f"{own.count(said) / len(own):.2f}" for said, short in SAID.items()}
         yield {"judge": judge, "text": kind} | shares
 
