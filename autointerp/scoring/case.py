@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -68,6 +68,29 @@ class Population:
     uncounted_from: int | None = None
     """Of features with so many active images others may fire them too, and nobody knows how many; None where the dump
     counts all."""
+
+
+class Kept(NamedTuple):
+    """What is kept with a score, image by image."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    margin: tuple[Verdict, ...] = ()
+    """Verdicts on images near the threshold, which are no part of the value."""
+    reencoded: tuple[Reencoded, ...] = ()
+    """What the feature did on pictures made from its images."""
+    generated: tuple[Generated, ...] = ()
+    """What the feature did on pictures made of the explanation."""
+
+
+NOTHING_KEPT = Kept()
+
+
+class Made(NamedTuple):
+    """Pictures behind a score, by a model that is no judge."""
+
+    prompt: str
+    """The digest of the template."""
+    usage: Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,14 +278,9 @@ class Case:
         details: Details,
         controls: Mapping[str, Control],
         *,
-        said: Judgements | Answers[R] | None = None,
-        verdicts: tuple[Verdict, ...] = (),
-        margin: tuple[Verdict, ...] = (),
+        said: Judgements | Answers[R] | Made | None = None,
+        kept: Kept = NOTHING_KEPT,
         additions: Sequence[Addition] = (),
-        reencoded: tuple[Reencoded, ...] = (),
-        generated: tuple[Generated, ...] = (),
-        prompt: str | None = None,
-        usage: Usage | None = None,
     ) -> Scored:
         """The record of a score.
 
@@ -272,15 +290,10 @@ class Case:
             n: the number of judgements behind it.
             details: further figures.
             controls: the same measure under hypotheses that should lose.
-            said: the answers behind it; None for a score without any. Of the scorers that read the judgements of the
-                case, the first one carries their usage.
-            verdicts: the verdicts that are kept with the score.
-            margin: those on images near the threshold, which are no part of the value.
+            said: the answers or the pictures behind it; None for a score without any. Of the scorers that read the
+                judgements of the case, the first one carries their usage.
+            kept: what is kept with it, image by image.
             additions: what further texts add.
-            reencoded: what the feature did on pictures made from its images.
-            generated: what the feature did on pictures made of the explanation.
-            prompt: digest of the template behind it, where no answer tells that.
-            usage: what it took besides the answers.
         """
         asked, used = self._asked(scorer, said)
         details, controls = dict(details), dict(controls)
@@ -296,19 +309,18 @@ class Case:
             n=n,
             details=details | self._spoken_of(scorer),
             controls=controls,
-            verdicts=verdicts,
-            margin=margin,
+            **kept._asdict(),
             parts=tuple(part for addition in additions for part in addition.parts),
-            reencoded=reencoded,
-            generated=generated,
-            judge=said.model if said else "",
-            prompt=asked if prompt is None else prompt,
-            usage=used + sum((addition.usage for addition in additions), usage or Usage()),
+            judge="" if said is None or isinstance(said, Made) else said.model,
+            prompt=asked,
+            usage=used + sum((addition.usage for addition in additions), Usage()),
             created=now(),
         )
 
-    def _asked(self, scorer: str, said: Judgements | Answers[R] | None) -> tuple[str, Usage]:
+    def _asked(self, scorer: str, said: Judgements | Answers[R] | Made | None) -> tuple[str, Usage]:
         """The digest of the prompt behind a score, and what the scorer's own questions took."""
+        if isinstance(said, Made):
+            return said.prompt, said.usage
         if isinstance(said, Judgements):
             carrier = next((s for s in self.scorers if s.task is JUDGE), None)
             return self.judge.digest, said.usage if carrier and carrier.name == scorer else Usage()

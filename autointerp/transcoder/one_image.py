@@ -74,17 +74,7 @@ class OneImageEncoder:
         return self._directions
 
     def encode(self, data: bytes, /, *, above: float, most: int) -> FiredOn:
-        """Says which latents fire on an image.
-
-        Args:
-            data: its file.
-            above: a latent fires when its activation is greater than this.
-            most: how many are given, the strongest ones.
-
-        Raises:
-            ImageError: it cannot be decoded.
-            SettingsError: an activation is not finite.
-        """
+        """Says which latents fire on an image; arguments and errors as `explorer.encoding.ImageEncoder` states them."""
         size, reads = displayed_size(data), self.source.reads
         pixels = prepared_one(self._backbone, data, size)[None].to(self._device)
         with self._lock, products_in(self._precision):

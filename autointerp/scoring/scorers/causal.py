@@ -15,7 +15,7 @@ import numpy as np
 
 from autointerp.images.alteration import ERASURES, Alteration, Source, crop, erased, pasted
 from autointerp.schema import Box, Control, Details, Exemplar, Reencoded, Verdict
-from autointerp.scoring.case import MORE_ACTIVE, Case, Outcome, Scorer
+from autointerp.scoring.case import MORE_ACTIVE, Case, Kept, Outcome, Scorer
 from autointerp.scoring.causal_statistics import Drawn, kept, p_above, share
 from autointerp.scoring.regions import elsewhere, same_place
 from autointerp.scoring.sampling import Item
@@ -91,8 +91,10 @@ async def causal(case: Case) -> Outcome:
         n,
         details,
         controls,
-        verdicts=tuple(_verdict(one.item, fired) for one, fired in zip(asked, fires.tolist(), strict=True)),
-        reencoded=tuple(_record(one, found, i) for i, one in enumerate(asked)),
+        kept=Kept(
+            verdicts=tuple(_verdict(one.item, fired) for one, fired in zip(asked, fires.tolist(), strict=True)),
+            reencoded=tuple(_record(one, found, i) for i, one in enumerate(asked)),
+        ),
     )
 
 

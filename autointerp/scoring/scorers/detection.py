@@ -8,7 +8,7 @@ import numpy as np
 from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Exemplar, Verdict
 from autointerp.scoring.adaptive_sampling import CLEARED, columns, confidence
-from autointerp.scoring.case import Addition, Case, Outcome, Scorer
+from autointerp.scoring.case import Addition, Case, Kept, Outcome, Scorer
 from autointerp.scoring.control_tests import CAREFUL
 from autointerp.scoring.controls import ask_ahead, judged_controls
 from autointerp.scoring.disjuncts import judged_disjuncts
@@ -89,9 +89,7 @@ def _outcome(
     if case.judge_rates is not None and not said.screened:
         details |= _corrected(case.judge_rates, judged, drawn, case.draws.seed)
     near = tuple(v for i, v in zip(whole.items, whole.verdicts, strict=True) if i.margin)
-    return case.scored(
-        NAME, f1, n, details, controls, said=said, verdicts=said.verdicts, margin=near, additions=additions
-    )
+    return case.scored(NAME, f1, n, details, controls, said=said, kept=Kept(said.verdicts, near), additions=additions)
 
 
 async def _additions(

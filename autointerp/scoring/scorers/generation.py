@@ -15,7 +15,7 @@ import numpy as np
 
 from autointerp.lmm.outcomes import DEFERRED, Failure
 from autointerp.schema import Control, Details, Generated
-from autointerp.scoring.case import Case, Outcome, Scorer
+from autointerp.scoring.case import Case, Kept, Made, Outcome, Scorer
 from autointerp.scoring.distractors import normal
 from autointerp.scoring.gallery import GENERIC, TEMPLATE, Album, Gallery, Shot
 from autointerp.scoring.generation_statistics import (
@@ -71,9 +71,8 @@ async def generation(case: Case) -> Outcome:
         n,
         details | more | _stronger(own, list(others.values()), case),
         controls,
-        generated=await _records(own, gallery, case),
-        prompt=gallery.template.digest[:12],
-        usage=own.usage,
+        said=Made(gallery.template.digest[:12], own.usage),
+        kept=Kept(generated=await _records(own, gallery, case)),
     )
 
 
