@@ -22,9 +22,10 @@ from autointerp.reports.exchanges import conversation
 from autointerp.reports.image_rows import PictureRow
 from autointerp.reports.labels import scorer_order
 from autointerp.reports.score_details import axis_of
-from autointerp.reports.strips import Strips, Unfired, unfired
+from autointerp.reports.strips import Strips
 from autointerp.reports.summary import ScorerPlan
 from autointerp.reports.two_sides import Other, both_sides, stronger
+from autointerp.reports.unfired import CAUSAL, Unfired, unfired
 from autointerp.runs.judgings import labels
 from autointerp.runs.votes import digest_of
 from autointerp.schema import Explanation, FailureRecord, FeatureRow, Score, Scored
@@ -75,7 +76,7 @@ class Said:
     @property
     def unfired(self) -> Unfired | None:
         """Returns why the regions that are shown do not fire the feature by themselves; None where they do."""
-        return unfired(self._by_scorer)
+        return unfired(self._by_scorer.get(CAUSAL))
 
     @property
     def both_sides(self) -> str | None:

@@ -12,9 +12,10 @@ from autointerp.reports.image_rows import ImageRows, PictureRow
 from autointerp.reports.labels import count, plural, share
 from autointerp.reports.pictures import PictureBook, Thumb
 from autointerp.reports.records import Records
-from autointerp.reports.strips import Strips, Unfired, unfired
+from autointerp.reports.strips import Strips
 from autointerp.reports.summary import Choice
 from autointerp.reports.two_sides import Other, both_sides, stronger
+from autointerp.reports.unfired import CAUSAL, Unfired, unfired
 from autointerp.schema import Explanation, FailureRecord, FeatureRow, PartScore, Score, Scored
 
 SCORER = "detection"
@@ -179,7 +180,7 @@ def cards(choice: Choice, records: Records, hierarchy: Hierarchy, book: PictureB
             errors=tuple(pictures.errors(scores.values())),
             network=tuple(Strips(feature, book).rows(scores)),
             made=tuple(Strips(feature, book).made(scores)),
-            unfired=unfired(scores),
+            unfired=unfired(scores.get(CAUSAL)),
             both_sides=both_sides(scores),
             stronger=stronger(scores, lambda other: f"#f{other}" if other in shown else None),
             family=hierarchy.family(number, explanation),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from autointerp.reports.arithmetic import Axis
 from autointerp.reports.labels import count, interval, label_of, number, p_value, plural, scorer_labels, share
+from autointerp.reports.unfired import unfired
 from autointerp.schema import UNDETERMINED, Score, Scored
 
 Plain = float | int | str | bool | None
@@ -152,11 +153,8 @@ def _remarks(score: Scored, rest: dict[str, Plain]) -> list[str]:
         )
     out += _of_margin(score, rest)
     out += _of_undecided(score, rest)
-    if score.scorer == "causal" and score.value < 0.5 and not score.undetermined:
-        out.append(
-            "The regions that are shown do not fire the feature by themselves on most of its images: what makes it fire"
-            " lies beside them too, or elsewhere."
-        )
+    if (why := unfired(score)) is not None:
+        out.append(why.title)
     if "corrected" in score.details:
         out.append(CORRECTED)
     return out

@@ -4,7 +4,6 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from autointerp.dump.pictures import source_pixels
 from autointerp.dump.reader import Dump
@@ -13,45 +12,13 @@ from autointerp.images.alteration import Alteration, Source, altered, crop, eras
 from autointerp.reports.image_rows import Book, PictureRow
 from autointerp.reports.labels import number, plural
 from autointerp.reports.pictures import Thumb
+from autointerp.reports.unfired import CAUSAL
 from autointerp.schema import Box, Feature, Generated, Reencoded, Score, Scored
 
-SCORER, GENERATION = "causal", "generation"
+GENERATION = "generation"
 MOST = 4
 """Images whose pictures are shown: those that the region alone fires least come first."""
 QUALITY = 55
-
-
-class Unfired(NamedTuple):
-    """Says that crops do not fire a feature, and why."""
-
-    text: str
-    title: str
-    """The same at length."""
-
-
-_ALONE = "The regions that are shown do not fire it by themselves on most of its images"
-SIZE_LOST = Unfired(
-    "crops do not fire it: size lost",
-    f"{_ALONE}, but do in most other images that they are put into at their own size: a crop fills the picture with "
-    "them. Show whole images with the region outlined (--rendering auto).",
-)
-CAUSE_LOST = Unfired(
-    "crops do not fire it: needs more than the region",
-    f"{_ALONE}, nor in most other images that they are put into at their own size: what stands around them is needed, "
-    "or the cause is elsewhere.",
-)
-UNKNOWN = Unfired("crops do not fire it", f"{_ALONE}.")
-
-
-def unfired(scores: Mapping[str, Score]) -> Unfired | None:
-    """Says why the regions that are shown leave the feature silent on most of its images; None where they do not."""
-    score = scores.get(SCORER)
-    if not isinstance(score, Scored) or score.undetermined or score.value >= 0.5:
-        return None
-    put = score.number("pasted")
-    if put is None:
-        return UNKNOWN
-    return SIZE_LOST if put >= 0.5 else CAUSE_LOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +30,7 @@ class Strips:
 
     def rows(self, scores: Mapping[str, Score]) -> Iterator[PictureRow]:
         """Yields a row for each of some images; none where the network was not asked."""
-        score = scores.get(SCORER)
+        score = scores.get(CAUSAL)
         if not isinstance(score, Scored):
             return
         ordered = sorted(score.reencoded, key=lambda one: one.crop / one.activation)

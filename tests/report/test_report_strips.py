@@ -10,7 +10,8 @@ from autointerp.dump.reader import open_dump
 from autointerp.dump.writer import DumpWriter
 from autointerp.images.alteration import whole
 from autointerp.reports.pictures import PictureBook
-from autointerp.reports.strips import CAUSE_LOST, SIZE_LOST, UNKNOWN, Strips, altered_jpegs, unfired
+from autointerp.reports.strips import Strips, altered_jpegs
+from autointerp.reports.unfired import CAUSE_LOST, SIZE_LOST, UNKNOWN, unfired
 from autointerp.schema import Generated, Reencoded
 
 
@@ -97,14 +98,14 @@ def test_a_stored_picture_that_is_not_there_is_shown_as_unreadable(world: World,
 
 
 def test_crops_that_fire_less_than_half_are_marked_unless_the_score_says_nothing():
-    assert unfired(causal(value=0.3)) == UNKNOWN
-    assert unfired(causal(value=0.7)) is None
-    assert unfired(causal(value=0.3, width=0.7)) is None
-    assert unfired({}) is None
+    assert unfired(causal(value=0.3)["causal"]) == UNKNOWN
+    assert unfired(causal(value=0.7)["causal"]) is None
+    assert unfired(causal(value=0.3, width=0.7)["causal"]) is None
+    assert unfired(None) is None
 
 
 def test_the_mark_says_whether_a_crop_lost_the_size_or_the_cause():
     """What fires the feature again in other images, at its own size, is the cause."""
-    assert unfired(causal(value=0.1, pasted=0.9)) == SIZE_LOST
-    assert unfired(causal(value=0.1, pasted=0.3)) == CAUSE_LOST
-    assert unfired(causal(value=0.9, pasted=0.3)) is None
+    assert unfired(causal(value=0.1, pasted=0.9)["causal"]) == SIZE_LOST
+    assert unfired(causal(value=0.1, pasted=0.3)["causal"]) == CAUSE_LOST
+    assert unfired(causal(value=0.9, pasted=0.3)["causal"]) is None
