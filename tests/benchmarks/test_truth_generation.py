@@ -16,8 +16,8 @@ from benchmarks.truth.generation.network import ABOVE
 from benchmarks.truth.generation.painter import Painter
 from benchmarks.truth.generation.planted import GENERIC, LATENTS
 from benchmarks.truth.generation.running import World, concepts, endpoint_of, make_world, scored, texts_of
-from benchmarks.truth.generation.stages import Size, Stage
-from benchmarks.truth.generation.tables import fault, markdown
+from benchmarks.truth.generation.stages import Said, Size, Stage
+from benchmarks.truth.generation.tables import below, fault, markdown
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,17 @@ def test_both_rank_better_where_each_errs_on_other_texts():
     # 8, 7, 3 and 1.5 are in the order of the truth.
     assert found["product"] == pytest.approx((1.0, 1.0, 1.0))
     assert found["product − detection"] == pytest.approx((0.2, 0.2, 0.2))
+
+
+def test_a_text_is_below_a_cutoff_where_its_images_match_and_as_many_others_do():
+    figures = [(1.0, 0.7), (1.0, 0.8), (0.6, 0.7), (0.3, 0.2), (0.5, 0.4)]
+    found = [Said(2, "knows", "too broad", None, *each, undetermined=False) for each in figures]
+    open_one = Said(2, "knows", "too broad", None, 1.0, 0.1, undetermined=True)
+
+    # The first and the last: precise enough, less recall, no match.
+    assert below([*found, open_one], "knows", ("too broad",), 0.75) == 2 / 5
+    assert below(found, "knows", ("too broad",), 0.9) == 3 / 5
+    assert below(found, "errs", ("too broad",), 0.75) is None
 
 
 def test_coverage_counts_scores_alone():

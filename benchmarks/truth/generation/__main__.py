@@ -1,6 +1,6 @@
 """Scores texts that are right or wrong in known ways by pictures made of them: which scorer sees which fault?
 
-python -m benchmarks.truth.generation            # some 6 minutes of processor time
+python -m benchmarks.truth.generation            # some 10 minutes of processor time
 python -m benchmarks.truth.generation --quick    # one small population: some 2 minutes
 python -m benchmarks.truth.generation --write    # also writes table.json and the tables of README.md beside it
 """

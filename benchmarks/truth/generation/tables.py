@@ -106,7 +106,7 @@ def _difference(of: Interval) -> str:
 
 
 def _cutoffs(found: Sequence[Said], size: Size) -> Iterator[Row]:
-    """By cutoff, how many more of the broader texts than of the others have a precision below it and their recall."""
+    """By cutoff, how many more of the broader texts than of the others would be too broad, did no picture fire."""
     halves = {"chosen on": [s for s in found if s.population in CHOSEN]}
     halves["shown on"] = [s for s in found if s.population not in CHOSEN]
     for cutoff in CUTOFFS:
@@ -124,9 +124,15 @@ def _cutoffs(found: Sequence[Said], size: Size) -> Iterator[Row]:
 
 
 def below(found: Sequence[Said], judge: str, kinds: Sequence[str], cutoff: float) -> float | None:
-    """The share of some kinds of texts whose precision is below a cutoff and below their recall; None of none."""
+    """The share of some kinds of texts whose images match, with a precision below a cutoff and below the recall."""
     own = [s for s in found if s.judge == judge and s.kind in kinds and not s.undetermined]
-    return float(np.mean([s.precision < cutoff and s.precision < s.recall for s in own])) if own else None
+    return float(np.mean([_matches(s) and s.precision < min(cutoff, s.recall) for s in own])) if own else None
+
+
+def _matches(said: Said) -> bool:
+    """Whether half of the images match a text, or the F1 says so."""
+    both = said.recall + said.precision
+    return said.recall >= 0.5 or (both > 0 and 2 * said.recall * said.precision / both >= 0.5)
 
 
 def _verdicts(found: Measured, size: Size) -> Iterator[Row]:
