@@ -69,8 +69,9 @@ def said_of_pictures(n: int, settings: PictureSettings, price: Price | None, *, 
     each, total = cost(price, 0, 1, 0), picture_dollars(n, price) or 0.0
     if not each:
         return f"{told}, which cost nothing ({price.source})"
-    how = f"{price.source}, by a batch job" if batch else price.source
-    return f"{told} at ${each:,.4g} each ({how}): ${total:,.2f}; what the cache holds is not paid again"
+    how, other = (f"{price.source}, by a batch job", 1.0) if batch else (price.source, batch_multiplier(settings.model))
+    less = "" if other == 1 else f", or ${total * other:,.2f} by a batch job"
+    return f"{told} at ${each:,.4g} each ({how}): ${total:,.2f}{less}; what the cache holds is not paid again"
 
 
 @asynccontextmanager

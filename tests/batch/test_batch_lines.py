@@ -1,13 +1,14 @@
 """Lines of batch files: what goes out, and what may come back."""
 
 import json
+from pathlib import Path
 
 import pytest
 from builders import question
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.batch.lines import Answered, Errored, LineError, read_result, reply_of, request_line, shape_of
+from autointerp.batch.lines import Answered, Errored, LineError, lines_of, read_result, reply_of, request_line, shape_of
 from autointerp.lmm.request import Request
 from autointerp.replies import JudgeReply, NumberReply, Reply, judge_reply, number_reply
 
@@ -179,3 +180,17 @@ def test_the_shape_of_a_reply_leads_back_to_it(task: str, reply: type[Reply], sh
 
     assert shape_of(request, REPLIES) == shape
     assert reply_of(shape, REPLIES) is reply
+
+
+def test_a_line_that_is_too_long_to_be_held_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is read in parts, none of which is a result, and the lines around it are."""
+    short = responded(200, COMPLETION)
+    monkeypatch.setattr("autointerp.batch.lines._LONGEST", len(short) + 10)
+    file = tmp_path / "out.jsonl"
+    file.write_bytes(short + b"\n" + b"x" * (2 * len(short)) + b"\n" + short + b"\n")
+
+    parts = list(lines_of(file))
+
+    assert [isinstance(read_result(parts[i]), Answered) for i in (0, -1)] == [True, True]
+    with pytest.raises(LineError, match="longer than"):
+        read_result(parts[1])

@@ -403,5 +403,6 @@ def test_an_estimate_says_what_a_batch_job_asks_for_pictures(dump: Path, prices:
     found = estimate(str(dump), explain=painting, score=scoring("https://example.com/v1"), **asked)
 
     assert (found.picture_dollars, found.picture_batch_dollars) == (pytest.approx(0.64), pytest.approx(0.32))
+    assert "$0.64, or $0.32 by a batch job; what the cache holds" in found.pictures
     assert found.painting_dollars is not None
     assert found.painting_batch_dollars == pytest.approx(found.painting_dollars / 2) != 0

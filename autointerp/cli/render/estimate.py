@@ -30,7 +30,7 @@ def _lines(found: Forecast, *, sampled: bool) -> Iterator[Table | str]:
         if m.most is not None:
             yield f"{m.model}: up to {_most(m.most)} where no feature reaches the interval"
     if found.pictures:
-        yield f"{found.pictures}{_by_batch(found.picture_dollars, found.picture_batch_dollars)}"
+        yield found.pictures
     if found.passes:
         yield f"the network that made the dump: up to {found.passes:,} forward passes of its backbone, on this machine"
     if found.painted:
@@ -62,7 +62,7 @@ def _row(m: ModelEstimate, features: int) -> tuple[str, ...]:
 
 def _by_batch(dollars: float | None, batch: float | None) -> str:
     """What a batch job asks for pictures, where that is something else."""
-    return "" if dollars is None or batch is None or batch == dollars else f"; ${batch:,.2f} by a batch job"
+    return "" if dollars is None or batch is None or batch == dollars else f", or ${batch:,.2f} by a batch job"
 
 
 def _most(most: Amount) -> str:
