@@ -215,8 +215,8 @@ def test_killed_between_submitting_and_collecting_no_picture_is_paid_twice(
     with monkeypatch.context() as patched:
         patched.setattr(Manifest, "add", ending)
         with pytest.raises(KilledError):
-            batch_run(BatchRun(run=recorded, poll=0.01), sleep=lambda _: None)
-    again = batch_run(BatchRun(run=recorded, poll=0.01), sleep=lambda _: None)
+            batch_run(BatchRun(run=str(recorded), poll=0.01), sleep=lambda _: None)
+    again = batch_run(BatchRun(run=str(recorded), poll=0.01), sleep=lambda _: None)
 
     assert again.complete
     assert len(server.questions) == len(set(server.questions)) == N
