@@ -209,7 +209,8 @@ def _pair_widths(figures: Figures) -> str:
 
 
 def _above(found: Sequence[PairsOf], at: int) -> str:
-    value, low, high = (np.mean([getattr(p.above_untrained[at], of) for p in found]) for of in ("value", "low", "high"))
+    estimates = [p.above_untrained[at] for p in found]
+    value, low, high = np.mean([(e.value, e.low, e.high) for e in estimates], axis=0).tolist()
     return _bounded(value, low, high)
 
 

