@@ -315,7 +315,7 @@ def _left(place: ShardWriter, result: JobResult) -> Ints:
 
 def _piece(o: Explain, *, shard: Shard, engine: EngineSettings, progress: Progress, stop: Stop) -> JobResult:
     o = o.model_copy(update={"engine": engine})
-    with piece_at("explain", o.run, o.cache, shard) as folder:
+    with piece_at("explain", o.run, o.cache, shard, stop) as folder:
         return explain_features(o, folder, Attempt(progress, shard=shard, stop=stop))
 
 

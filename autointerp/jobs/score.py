@@ -242,7 +242,7 @@ def _piece(
 ) -> JobResult:
     """What one of several processes does."""
     o = o.model_copy(update={"engine": engine})
-    with piece_at("score", o.run, o.cache, shard) as folder:
+    with piece_at("score", o.run, o.cache, shard, stop) as folder:
         return score_features(o, judge, folder, Attempt(progress, shard=shard, stop=stop))
 
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from autointerp.errors import EndpointError, one_line
-from autointerp.shards.ray_engine import EVERY, TRIES
+from autointerp.shards.ray_dealing import TRIES
+from autointerp.shards.ray_workers import EVERY
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")

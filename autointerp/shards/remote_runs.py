@@ -20,6 +20,10 @@ from autointerp.shards.shards import PATIENCE, Shard
 
 EVERY = 60.0
 """Seconds between two times that what is new in a run is sent."""
+HURRIED = 5.0
+"""The same once the work was asked to stop: it may be killed before what is in flight is done."""
+LOOK = 1.0
+"""Seconds in which a wish to stop is noticed."""
 PAUSES = (5.0, 15.0, 45.0)
 """Seconds before a run that could not be sent at the end is sent again."""
 RUNS = "runs"
@@ -92,13 +96,20 @@ def merged_at(where: Location) -> Iterator[Path]:
 
 
 @contextmanager
-def piece_at(stage: Stage, run: Location, cache: Path | None, shard: Shard) -> Iterator[Path]:
+def piece_at(stage: Stage, run: Location, cache: Path | None, shard: Shard, stop: Stop) -> Iterator[Path]:
     """The folder of a run in which one of a crew works on a shard; what an earlier holder of it sent is there.
+
+    Args:
+        stage: that is worked on.
+        run: whose shard it is.
+        cache: folder of the answers, in which a working copy lies.
+        shard: of the crew's.
+        stop: as `working_copy` has it.
 
     Raises:
         RunError: it cannot be read or written.
     """
-    with working_copy(run, cache, part=part_name(stage, shard), dealt=True) as (folder, _):
+    with working_copy(run, cache, part=part_name(stage, shard), dealt=True, stop=stop) as (folder, _):
         yield folder
 
 
@@ -111,6 +122,7 @@ def working_copy(
     parts: bool = False,
     whole: bool = False,
     dealt: bool = False,
+    stop: Stop | None = None,
 ) -> Iterator[tuple[Path, Mirror | None]]:
     """The folder of a run, and where it is a working copy what sends it.
 
@@ -121,6 +133,7 @@ def working_copy(
         parts: whether parts may be merged here.
         whole: whether one file is made of the segments of each at the end.
         dealt: as `Mirror` has it.
+        stop: once it is asked, what is new is sent every `HURRIED` seconds.
     """
     place = as_path(where)
     if isinstance(place, Path):
@@ -134,7 +147,7 @@ def working_copy(
     lock = locked(home / f"{digest}.lock", busy, patience=PATIENCE if dealt else 0.0)
     try:
         mirror = Mirror(place, home / digest, part, dealt=dealt)
-        with _named(place, mirror.folder), _worked_on(mirror, parts=parts, whole=whole):
+        with _named(place, mirror.folder), _worked_on(mirror, parts=parts, whole=whole, stop=stop or Stop()):
             yield mirror.folder, mirror
     finally:
         lock.release()
@@ -159,14 +172,18 @@ def part_name(stage: Stage, shard: Shard | None) -> str | None:
 
 
 @contextmanager
-def _worked_on(mirror: Mirror, *, parts: bool, whole: bool) -> Iterator[None]:
+def _worked_on(mirror: Mirror, *, parts: bool, whole: bool, stop: Stop) -> Iterator[None]:
     mirror.claim()
     try:
         if parts:
             mirror.claim_parts()
         mirror.pull()
         try:
-            with _now_and_then(BEAT, mirror.renew), _now_and_then(EVERY, mirror.send):
+
+            def pause() -> float:
+                return EVERY if stop.reason is None else HURRIED
+
+            with _now_and_then(lambda: BEAT, mirror.renew), _now_and_then(pause, mirror.send):
                 yield
         finally:
             # A signal that comes now waits until all is sent; a second one ends at once.
@@ -193,14 +210,22 @@ def _send_last(mirror: Mirror, *, whole: bool) -> None:
 
 
 @contextmanager
-def _now_and_then(every: float, work: Callable[[], None]) -> Iterator[None]:
-    """Does it every so many seconds in a thread; where it fails, the next time may go better."""
+def _now_and_then(pause: Callable[[], float], work: Callable[[], None]) -> Iterator[None]:
+    """Does it again and again in a thread; where it fails, the next time may go better.
+
+    Args:
+        pause: seconds between two times, asked once in `LOOK` seconds.
+        work: what is done.
+    """
     ended = threading.Event()
 
     def body() -> None:
-        while not ended.wait(every):
-            with suppress(RunError):
-                work()
+        last = time.monotonic()
+        while not ended.wait(min(LOOK, pause())):
+            if time.monotonic() - last >= pause():
+                with suppress(RunError):
+                    work()
+                last = time.monotonic()
 
     thread = threading.Thread(target=body, name="autointerp-send")
     thread.start()

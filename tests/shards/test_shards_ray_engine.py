@@ -1,40 +1,66 @@
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from autointerp.settings import Budget, EngineSettings
 from autointerp.shards.dealing import Report
-from autointerp.shards.ray_engine import Begin, Mailbox, Order, _orders
+from autointerp.shards.ray_engine import _orders
+from autointerp.shards.ray_workers import DRAINED, EVERY, Begin, Mailbox, Order
 from autointerp.shards.shards import Shard
 
 
+def mailbox_of(going: Mapping[str, int] | None = None, clock: Callable[[], float] = lambda: 0.0) -> Mailbox:
+    """A mailbox of a cluster of which these nodes are about to be shut down."""
+    return Mailbox(lambda: going or {}, clock)
+
+
 def test_who_begins_a_shard_learns_what_a_lost_worker_spent_on_it():
-    mailbox = Mailbox()
+    mailbox = mailbox_of()
 
-    first = mailbox.begin(3)
-    mailbox.tell(3, Report(spent=20))
-    second = mailbox.begin(3)
-    mailbox.tell(3, Report(spent=5))
-    third = mailbox.begin(3)
+    first = mailbox.begin(3, "a")
+    mailbox.tell(3, "a", Report(spent=20))
+    second = mailbox.begin(3, "b")
+    mailbox.tell(3, "b", Report(spent=5))
+    third = mailbox.begin(3, "a")
 
-    assert [first, second, third] == [Begin(None, 0, 0), Begin(None, 1, 20), Begin(None, 2, 25)]
+    assert [first, second, third] == [Begin(None, 0), Begin(None, 20), Begin(None, 25)]
 
 
 def test_reports_are_read_once():
-    mailbox = Mailbox()
-    mailbox.tell(1, Report(done=1))
-    mailbox.tell(1, Report(done=2))
+    mailbox = mailbox_of()
+    mailbox.tell(1, "a", Report(done=1))
+    mailbox.tell(1, "a", Report(done=2))
 
     assert mailbox.read() == {1: Report(done=2)}
     assert mailbox.read() == {}
 
 
 def test_the_wish_to_stop_reaches_whoever_reports_or_begins():
-    mailbox = Mailbox()
+    mailbox = mailbox_of()
 
-    before = mailbox.tell(1, Report())
+    before = mailbox.tell(1, "a", Report())
     mailbox.halt("interrupted")
     mailbox.halt("later")
 
-    assert (before, mailbox.tell(1, Report()), mailbox.begin(2).halted) == (None, "interrupted", "interrupted")
+    assert (before, mailbox.tell(1, "a", Report())) == (None, "interrupted")
+    assert mailbox.begin(2, "b").halted == "interrupted"
+
+
+def test_only_workers_of_a_node_that_is_shut_down_are_told_and_the_cluster_is_asked_once_a_second():
+    now, asked = [0.0], list[float]()
+
+    def draining() -> Mapping[str, int]:
+        asked.append(now[0])
+        return {"b": 0} if now[0] else {}
+
+    mailbox = Mailbox(draining, lambda: now[0])
+    early = [mailbox.tell(n, node, Report()) for n, node in enumerate("abab")]
+    now[0] = EVERY
+    late = [mailbox.tell(n, node, Report()) for n, node in enumerate("abab")]
+
+    assert (early, late) == ([None] * 4, [None, DRAINED] * 2)
+    assert mailbox.begin(5, "b").halted == DRAINED
+    assert asked == [0.0, EVERY]
 
 
 def test_a_shard_keeps_to_its_share_of_the_budget_over_all_who_work_on_it():

@@ -1,58 +1,123 @@
-"""A Ray cluster on this machine whose nodes share no folder: each has a working folder and a cache of its own.
-
-Started by itself it begins one, prints its address, and ends with its standard input:
-`python -m standin.cluster FOLDER N`.
-"""
+"""A Ray cluster on this machine whose nodes share no folder: each is a `ray start` with a working folder of its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 
+READY = "will now block forever"
+"""What a node says once it has joined."""
+MARK = "AUTOINTERP_TEST_NODE"
+"""In the environment of every process of a node: its folder."""
+OPEN = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+"""For the nodes and for whoever connects to them: else a head asks for a token where this user happens to have one."""
+ANY_PORT = ("--min-worker-port=0", "--max-worker-port=0")
+"""Whichever is free, since all nodes share this machine's."""
+_PATIENCE = 120.0
+"""Seconds for a node to join, on a busy machine."""
+
 
 class Nodes:
-    """A cluster of so many nodes of two cores, in a process of its own; the environment is that of now."""
+    """A head without a core, and nodes of so many cores; all processes of all of them are killed at the end.
 
-    def __init__(self, folder: Path, n: int) -> None:
-        self._command = (sys.executable, __file__, str(folder), str(n))
+    Args:
+        folder: each node gets a folder below it, to work in and for its cache.
+        n: nodes to begin with.
+        cores: of each.
+        grace: seconds that a node has to end its work once it gets SIGTERM.
+    """
 
-    def __enter__(self) -> str:
-        """Its address."""
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("address "):
-                return line.split()[1]
-        raise AssertionError("the cluster did not begin")
+    def __init__(self, folder: Path, n: int, *, cores: int = 2, grace: float = 30.0) -> None:
+        self._folder, self._first, self._cores, self._grace = folder, n, cores, grace
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.address = ""
+        self._made = 0
+
+    def __enter__(self) -> "Nodes":
+        try:
+            self.begin_head()
+            for _ in range(self._first):
+                self.add()
+        except BaseException:
+            self._end()
+            raise
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        self._end()
+
+    def begin_head(self) -> None:
+        """Begins the head, at a port that Ray finds."""
+        said = self._begin("head", "--head", "--port=0", "--num-cpus=0", "--include-dashboard=false")
+        self.address = said.partition("--address='")[2].partition("'")[0]
+
+    def add(self) -> str:
+        """Begins a node; its name."""
+        name = f"node-{self._made}"
+        self._made += 1
+        self._begin(name, f"--address={self.address}", f"--num-cpus={self._cores}")
+        return name
+
+    def folder(self, name: str) -> Path:
+        """Where a node works."""
+        return self._folder / name
+
+    def terminate(self, name: str) -> None:
+        """Sends SIGTERM to a node, as whoever shuts a machine down does."""
+        self._processes[name].terminate()
+
+    def wait(self, name: str) -> None:
+        """Waits until a node has ended."""
+        self._processes[name].wait()
+
+    def kill(self, name: str) -> None:
+        """Kills all processes of a node, as where its machine goes."""
+        for pid in processes_of(self.folder(name)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self._processes.pop(name).wait()
+
+    def _begin(self, name: str, *options: str) -> str:
+        home = self.folder(name)
+        home.mkdir(parents=True, exist_ok=True)
+        own = {
+            "AUTOINTERP_CACHE": str(home / "cache"),
+            MARK: str(home),
+            "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(self._grace),
+        }
+        command = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *ANY_PORT, *options)
+        log, nothing = home / "ray.log", subprocess.DEVNULL
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, stdin=nothing, stdout=out, stderr=out, cwd=home, env=os.environ | OPEN | own
+            )
+        self._processes[name] = process
+        until = time.monotonic() + _PATIENCE
+        while READY not in (said := log.read_text()):
+            if process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"{name} did not begin:\n{said}")
+            time.sleep(0.1)
+        return said
+
+    def _end(self) -> None:
+        for name in list(self._processes):
+            self.kill(name)
 
 
-def main(folder: Path, n: int) -> None:
-    """Begins a cluster, and ends it with the standard input."""
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for i in range(n):
-        home = folder / f"node-{i}"
-        home.mkdir(parents=True)
-        # What a node's workers have in their environment is what it was begun with.
-        os.environ["AUTOINTERP_CACHE"] = str(home / "cache")
-        cluster.add_node(num_cpus=2)
-    sys.stdout.write(f"address {cluster.address}\n")
-    sys.stdout.flush()
-    sys.stdin.read()
-    cluster.shutdown()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+def processes_of(folder: Path) -> list[int]:
+    """The processes of a node."""
+    mark, found = f"{MARK}={folder}\0".encode(), []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
