@@ -32,7 +32,7 @@ from autointerp.runs.info import DumpReference, ExplainStage, RunInfo
 from autointerp.runs.parts import PartInfo, Place, part_path, write_part
 from autointerp.runs.remote_copy import Mirror
 from autointerp.settings import ExplainSettings, ModelSettings
-from benchmarks.figures import machine
+from benchmarks.figures import machine, peak_memory
 
 WHEN = "2026-01-31T12:00:00Z"
 EXCHANGES = 4500
@@ -80,7 +80,7 @@ def measured(work: object, *args: object) -> None:
     work(*args)  # type: ignore[operator]
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(f"  CPU {cpu:.2f} s, peak memory {after.ru_maxrss / 1024:,.0f} MB")
+    print(f"  CPU {cpu:.2f} s, peak memory {peak_memory():,.0f} MB")
 
 
 def stage(name: str, between: Faulty, features: int, processes: list[multiprocessing.Process]) -> None:

@@ -20,7 +20,7 @@ GROWING = (
     "manifest.jsonl",
 )
 """Files that are sent in segments."""
-MOST = 64 << 20
+MOST = 1 << 24
 """Bytes of a segment, but for a single line that is longer."""
 _NAME = re.compile(rf"(.*/)?{SEGMENTS}/([a-z]+)-(\d{{16,}})-([0-9a-f]{{8}})\.jsonl")
 

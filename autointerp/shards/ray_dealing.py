@@ -140,14 +140,16 @@ class Dealing:
         actor, order = self._busy.pop(ref)
         try:
             said = ray.get(ref)
-        except RayTaskError as e:
-            # A bug over one shard does not end the others.
-            self._hear(order.shard, GivenUp(f"its worker met a bug: {one_line(repr(e.cause))[:300]}"))
         except RayError as e:
-            # A node that was taken away is no sign of a shard that ends its workers.
-            self._lost[order.shard.index] += not getattr(e, "preempted", False)
-            self._again(order)
-            return
+            cause = e.cause if isinstance(e, RayTaskError) else e
+            if isinstance(cause, RayError):
+                # A node that was taken away is no sign of a shard that ends its workers.
+                self._lost[order.shard.index] += not getattr(cause, "preempted", False)
+                ray.kill(actor)
+                self._again(order)
+                return
+            # A bug over one shard does not end the others.
+            self._hear(order.shard, GivenUp(f"its worker met a bug: {one_line(repr(cause))[:300]}"))
         else:
             if isinstance(said, JobResult) and said.stopped == DRAINED and not self._is_over:
                 # Its node ends as soon as no actor is on it.

@@ -50,7 +50,9 @@ class RayCluster:
 
             refuse_others()
             # Not a decorator: this module is read where Ray is not installed.
-            remote = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here())
+            # One that is begun anew has forgotten what lost workers have spent, and no more.
+            lasting = {"max_restarts": -1, "max_task_retries": -1}
+            remote = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here(), **lasting)
             mailbox: ActorHandle = remote.remote()  # pyright: ignore[reportAssignmentType]
             listener = asyncio.create_task(_listen(mailbox, board))
             try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from remote.stores import S3
+from standin.planted import Population, plant
 
 from autointerp.remote import path as remote_path
 from autointerp.shards import remote_runs
@@ -17,6 +18,12 @@ def quick_and_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AUTOINTERP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(remote_path, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(remote_runs, "PAUSES", (0.0, 0.0))
+
+
+@pytest.fixture(scope="session")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
+    """Twelve features over 300 images; not to be written to."""
+    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -13,6 +14,18 @@ from urllib.parse import unquote
 
 import fsspec
 
+from autointerp.remote.path import RemotePath
+from autointerp.runs.remote_copy import Mirror
+
+
+class Server(ThreadingHTTPServer):
+    """One to whom it is no fault that a client is gone."""
+
+    def handle_error(self, request: object, client_address: object) -> None:  # type: ignore[override]
+        """Says nothing of a connection that broke off, as where the other end was killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class WebFolder:
     """Serves a folder over HTTP; `sent` lists what was asked for and how many bytes went out."""
@@ -23,7 +36,7 @@ class WebFolder:
         self.sent: list[tuple[str, int]] = []
         self.refuse: dict[str, list[int]] = {}
         """Statuses to answer with first, by file name."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, self, directory=str(folder)))
+        self._server = Server(("127.0.0.1", 0), partial(_Handler, self, directory=str(folder)))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -136,6 +149,20 @@ def upload(folder: Path, url: str) -> str:
     return url
 
 
+def names(url: str) -> list[str]:
+    """The files below a URL, ascending."""
+    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
+    base = str(store._strip_protocol(url))
+    return sorted(path[len(base) + 1 :] for path in store.find(url))
+
+
+def copied(url: str, folder: Path) -> Path:
+    """The folder into which a run at a URL was fetched."""
+    mirror = Mirror(RemotePath(url), folder)
+    mirror.pull()
+    return mirror.folder
+
+
 class Faulty:
     """Stands between a program and an S3 server, and answers in its place while `fault` says with what."""
 
@@ -146,7 +173,7 @@ class Faulty:
         self.asked: list[tuple[str, str]] = []
         self.sent = 0
         """Bytes of what was put."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Between, self))
+        self._server = Server(("127.0.0.1", 0), partial(_Between, self))
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 

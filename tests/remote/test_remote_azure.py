@@ -8,24 +8,17 @@ from pathlib import Path
 import fsspec
 import pytest
 from remote.conftest import forget_keys
-from remote.stores import upload
+from remote.stores import copied, upload
 from standin.commands import run
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
 
 from autointerp.errors import SettingsError
-from autointerp.remote.path import RemotePath, as_path
-from autointerp.runs.remote_copy import Mirror
+from autointerp.remote.path import as_path
 
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Azurite's, as its manual states it."""
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @pytest.fixture
@@ -56,9 +49,7 @@ def test_a_run_in_azure_is_that_of_a_folder(azure: str, population: Population, 
         merged = run("merge", url)
 
     assert [r.code for r in (local, *said, merged)] == [0] * 4, merged.err
-    mirror = Mirror(RemotePath(url), tmp_path / "copy")
-    mirror.pull()
-    assert timeless(mirror.folder) == timeless(tmp_path / "local")
+    assert timeless(copied(url, tmp_path / "copy")) == timeless(tmp_path / "local")
 
 
 def test_an_account_in_the_url_is_named_by_the_environment_instead():

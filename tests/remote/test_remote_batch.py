@@ -6,19 +6,11 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from remote.stores import copied
 from standin.batches import BatchServer
 from standin.commands import run
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
-
-from autointerp.remote.path import RemotePath
-from autointerp.runs.remote_copy import Mirror
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @pytest.fixture
@@ -26,12 +18,6 @@ def server() -> Iterator[BatchServer]:
     """An endpoint that answers every batch."""
     with BatchServer() as made:
         yield made
-
-
-def copied(url: str, folder: Path) -> Path:
-    mirror = Mirror(RemotePath(url), folder)
-    mirror.pull()
-    return mirror.folder
 
 
 def recorded(url: str | Path, population: Population, server: BatchServer) -> None:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
 import pytest
-from remote.stores import upload
+from remote.stores import copied, names, upload
 from standin.commands import Result, run
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
 
 from autointerp.job import JobResult, Silent
 from autointerp.jobs import explain, score
 from autointerp.pipeline import Stop
-from autointerp.remote.path import RemotePath
 from autointerp.runs.remote_copy import Mirror
 from autointerp.settings import EngineSettings
 from autointerp.shards.dealing import Board, Call
@@ -67,12 +65,6 @@ class InTurn:
             return await asyncio.to_thread(call, shard=shard, engine=engine, progress=progress, stop=stop)
 
 
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
-
-
 @pytest.fixture(params=[False, True], ids=["all goes well", "the first holder of each shard is lost"])
 def crew(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InTurn:
     """Takes the place of Ray's workers."""
@@ -80,12 +72,6 @@ def crew(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     for job in (explain, score):
         monkeypatch.setattr(job, "crew_of", lambda execution: made if execution.engine == "ray" else None)
     return made
-
-
-def names(url: str) -> list[str]:
-    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
-    base = str(store._strip_protocol(url))
-    return sorted(path[len(base) + 1 :] for path in store.find(url))
 
 
 def plain(folder: Path, dump: str | Path, seer: StandIn, features: tuple[str, ...]) -> Path:
@@ -107,9 +93,7 @@ def test_a_crew_at_a_url_makes_the_run_of_one_process(s3: str, population: Popul
 
         assert (explained.code, scored.code) == (0, 0), explained.err + scored.err
         assert len(seer.calls) == 2 * asked
-    mirror = Mirror(RemotePath(url), tmp_path / "copy")
-    mirror.pull()
-    assert timeless(mirror.folder) == timeless(local)
+    assert timeless(copied(url, tmp_path / "copy")) == timeless(local)
     assert [name for name in names(url) if name.startswith("parts/") or "working" in name] == []
     assert explained.out.splitlines()[-1] == f"next: autointerp score {url}"
 

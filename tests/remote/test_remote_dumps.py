@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from remote.stores import S3, WebFolder, upload
 from standin.commands import run, says
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
 
@@ -22,12 +22,6 @@ from autointerp.errors import DumpError, SettingsError
 from autointerp.images.decode import digest_of
 from autointerp.remote.path import filesystem
 from autointerp.schema import Exemplar, FeatureRow
-
-
-@pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @pytest.fixture(params=["memory", "s3", "ranges", "whole files"])

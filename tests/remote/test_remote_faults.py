@@ -6,23 +6,14 @@ from pathlib import Path
 import fsspec
 import pytest
 from remote.conftest import forget_keys
-from remote.stores import S3, Faulty, upload
+from remote.stores import S3, Faulty, copied, upload
 from standin.commands import run
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
 
-from autointerp.remote.path import RemotePath
-from autointerp.runs.remote_copy import Mirror
-
 Fault = tuple[int, str]
 FOUR = ("--features", "0-3", "--concurrency", "4", "--model", "seer")
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @pytest.fixture
@@ -35,12 +26,6 @@ def between(s3: str, s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator
         forget_keys()
         yield made
         forget_keys()
-
-
-def copied(url: str, folder: Path) -> Path:
-    mirror = Mirror(RemotePath(url), folder)
-    mirror.pull()
-    return mirror.folder
 
 
 def plain(population: Population, seer: StandIn, folder: Path) -> Path:

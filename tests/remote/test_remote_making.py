@@ -7,8 +7,9 @@ import fsspec
 import numpy as np
 import pytest
 from PIL import Image
+from remote.stores import names
 from standin.commands import run, says
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.server import StandIn
 
 from autointerp.dump.reader import open_dump
@@ -17,18 +18,6 @@ from autointerp.remote.path import RemotePath
 torch = pytest.importorskip("torch")
 
 ASKED = ("--calls", "12", "--planted-sides", "64", "--model", "seer")
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
-
-
-def names(url: str) -> list[str]:
-    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
-    base = str(store._strip_protocol(url))
-    return sorted(path[len(base) + 1 :] for path in store.find(url))
 
 
 @pytest.fixture

@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from remote.stores import upload
+from remote.stores import copied, upload
 from standin.cluster import OPEN, Nodes
 from standin.commands import Result, run
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
-
-from autointerp.remote.path import RemotePath
-from autointerp.runs.remote_copy import Mirror
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"),
@@ -27,12 +24,6 @@ pytestmark = [
 ]
 
 JUDGED = ("--scorers", "detection", "--controls", "0")
-
-
-@pytest.fixture(scope="module")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
 
 
 @dataclass
@@ -61,12 +52,6 @@ class Driver:
 
 def command(folder: Path, *args: str | Path) -> Result:
     return Driver(folder, args).ends()
-
-
-def copied(url: str, folder: Path) -> Path:
-    mirror = Mirror(RemotePath(url), folder)
-    mirror.pull()
-    return mirror.folder
 
 
 @dataclass

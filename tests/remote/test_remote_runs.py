@@ -10,10 +10,10 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from remote.stores import WebFolder, upload
+from remote.stores import WebFolder, names, upload
 from standin.commands import run, says
 from standin.killing import struck
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless, whole_lines
 from standin.server import StandIn
 
@@ -28,23 +28,10 @@ EIGHT = ("--features", "0-3", "--concurrency", "4")
 JUDGED = ("--scorers", "detection", "--controls", "0")
 
 
-@pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
-
-
 @pytest.fixture(params=["memory", "s3"])
 def url(request: pytest.FixtureRequest) -> str:
     """A run that is not there yet."""
     return f"{request.getfixturevalue(request.param)}/runs/first"
-
-
-def names(url: str) -> list[str]:
-    """The files below a URL, ascending."""
-    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
-    base = str(store._strip_protocol(url))
-    return sorted(path[len(base) + 1 :] for path in store.find(url))
 
 
 def segments(url: str) -> list[tuple[str, int, str]]:

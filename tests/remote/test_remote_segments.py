@@ -4,9 +4,9 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from remote.stores import WebFolder
+from remote.stores import WebFolder, names
 from standin.commands import run, says
-from standin.planted import Population, plant
+from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
 
@@ -16,19 +16,6 @@ from autointerp.runs.remote_copy import Mirror
 from autointerp.runs.segments import segment_of
 
 JUDGED = ("--scorers", "detection", "--controls", "0")
-
-
-@pytest.fixture(scope="session")
-def population(tmp_path_factory: pytest.TempPathFactory) -> Population:
-    """Twelve features over 300 images; not to be written to."""
-    return plant(tmp_path_factory.mktemp("planted") / "dump")
-
-
-def names(url: str) -> list[str]:
-    """The files below a URL, ascending."""
-    store = fsspec.filesystem(url.partition("://")[0], use_listings_cache=False)
-    base = str(store._strip_protocol(url))
-    return sorted(path[len(base) + 1 :] for path in store.find(url))
 
 
 def sizes(url: str) -> dict[str, int]:

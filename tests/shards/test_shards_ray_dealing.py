@@ -27,9 +27,10 @@ class RayError(Exception):
 
 
 class RayTaskError(RayError):
-    """A bug in what an actor did."""
+    """What an actor did has ended in an error."""
 
-    cause = KeyError("x")
+    def __init__(self, cause: Exception) -> None:
+        self.cause = cause
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,13 +182,22 @@ def test_a_shard_that_loses_worker_after_worker_is_given_up_and_the_others_are_n
 
 
 def test_a_bug_over_one_shard_is_told_and_does_not_end_the_others(monkeypatch: pytest.MonkeyPatch):
-    cluster = Cluster(lambda name, shard: RayTaskError() if shard == 0 else DONE)
+    cluster = Cluster(lambda name, shard: RayTaskError(KeyError("x")) if shard == 0 else DONE)
 
     problem, heard = deal(monkeypatch, cluster, 2, 1)
 
     assert problem is None
     assert heard == [(0, GivenUp("its worker met a bug: KeyError('x')")), (1, DONE)]
     assert cluster.made == 1
+
+
+def test_a_worker_that_lost_touch_with_the_cluster_is_replaced(monkeypatch: pytest.MonkeyPatch):
+    cluster = Cluster(lambda name, shard: RayTaskError(RayError()) if name == 0 else DONE)
+
+    problem, heard = deal(monkeypatch, cluster, 1, 1)
+
+    assert (problem, heard) == (None, [(0, AGAIN), (0, DONE)])
+    assert cluster.killed[0] == 0
 
 
 def test_what_stops_one_worker_stops_all(monkeypatch: pytest.MonkeyPatch):

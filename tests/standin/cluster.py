@@ -102,7 +102,7 @@ class Nodes:
         until = time.monotonic() + _PATIENCE
         while READY not in (said := log.read_text()):
             if process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"{name} did not begin:\n{said}")
+                raise AssertionError(f"{name} did not begin ({process.returncode}):\n{said}")
             time.sleep(0.1)
         return said
 
