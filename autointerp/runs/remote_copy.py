@@ -30,6 +30,8 @@ _ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "e
 _BLOCK = 1 << 20
 _AT_ONCE = 16
 """Objects fetched at the same time."""
+_IN_PARTS = {"s3": {"chunksize": 1 << 24, "max_concurrency": 2}}
+"""How a whole file is sent, by scheme: s3fs would hold ten parts of 50 MB each in memory."""
 
 Signature = tuple[int, int]
 """Size in bytes and time of the last change in nanoseconds."""
@@ -308,7 +310,7 @@ class Mirror:
 
     def _put(self, name: str) -> None:
         target = self.place / name
-        target.run(lambda fs: fs.put_file(str(self.folder / name), target.url))
+        target.run(lambda fs: fs.put_file(str(self.folder / name), target.url, **_IN_PARTS.get(target.scheme, {})))
         self._objects.setdefault(name, set()).add(name)
 
     def _remove(self, name: str, *, keep: Iterable[str]) -> None:

@@ -16,8 +16,7 @@ OPEN = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 """For the nodes and for whoever connects to them: else a head asks for a token where this user happens to have one."""
 ANY_PORT = ("--min-worker-port=0", "--max-worker-port=0")
 """Whichever is free, since all nodes share this machine's."""
-_PATIENCE = 120.0
-"""Seconds for a node to join, on a busy machine."""
+_TRIES = 5
 
 
 class Nodes:
@@ -85,6 +84,7 @@ class Nodes:
         self._processes.pop(name).wait()
 
     def _begin(self, name: str, *options: str) -> str:
+        """Begins a node, once more where Ray gave up over it, as it does on a busy machine; what it says."""
         home = self.folder(name)
         home.mkdir(parents=True, exist_ok=True)
         own = {
@@ -93,18 +93,17 @@ class Nodes:
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": str(self._grace),
         }
         command = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *ANY_PORT, *options)
-        log, nothing = home / "ray.log", subprocess.DEVNULL
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                command, stdin=nothing, stdout=out, stderr=out, cwd=home, env=os.environ | OPEN | own
-            )
-        self._processes[name] = process
-        until = time.monotonic() + _PATIENCE
-        while READY not in (said := log.read_text()):
-            if process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"{name} did not begin ({process.returncode}):\n{said}")
-            time.sleep(0.1)
-        return said
+        log, nothing, said = home / "ray.log", subprocess.DEVNULL, ""
+        for _ in range(_TRIES):
+            with log.open("wb") as out:
+                self._processes[name] = process = subprocess.Popen(
+                    command, stdin=nothing, stdout=out, stderr=out, cwd=home, env=os.environ | OPEN | own
+                )
+            while READY not in (said := log.read_text()) and process.poll() is None:
+                time.sleep(0.1)
+            if READY in said:
+                return said
+        raise AssertionError(f"{name} did not begin:\n{said}")
 
     def _end(self) -> None:
         for name in list(self._processes):
