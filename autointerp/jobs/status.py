@@ -14,6 +14,7 @@ from autointerp.remote.path import as_path
 from autointerp.runs.folder import Run
 from autointerp.runs.judgings import beside, judged_by
 from autointerp.runs.parts import open_with_parts, places
+from autointerp.runs.score_lines import FIGURES
 from autointerp.schema import Scored, Unscored, Usage
 from autointerp.scoring.control_tests import CAREFUL, Separation, headline, separations
 from autointerp.scoring.fdr import discoveries, false_positive_rate
@@ -139,11 +140,11 @@ def status_of(run: str | Path, judge: str | None = None) -> RunStatus:
 def _read_scores(run: Run) -> tuple[list[Scored | Unscored], Usage]:
     """Every score of the judging, with nothing but what `status` speaks of, and what those of all judgings used.
 
-    A score with its verdicts takes a hundred times the memory.
+    A score with its verdicts takes a hundred times the memory, and some times as long to read.
     """
     usage = Usage()
     found: list[Scored | Unscored] = []
-    for score in run.all_scores():
+    for score in run.all_scores(FIGURES):
         if isinstance(score, Scored):
             usage += score.usage
         if score.judging != run.judging:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from autointerp.errors import RunError, typed
 from autointerp.interactive import Shown
@@ -96,9 +96,13 @@ class Run(Shown):
         """Those of the judging, in the order they were written."""
         return (score for score in self.all_scores() if score.judging == self.judging)
 
-    def all_scores(self) -> Iterator[Scored | Unscored]:
-        """Those of every judging, in the order they were written."""
-        return read_lines(self.path / "scores.jsonl", SCORE)
+    def all_scores(self, lines: TypeAdapter[Scored | Unscored] = SCORE) -> Iterator[Scored | Unscored]:
+        """Those of every judging, in the order they were written.
+
+        Args:
+            lines: how they are read; `FIGURES` leaves out most of a line.
+        """
+        return read_lines(self.path / "scores.jsonl", lines)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Every failure there ever was, also of features that succeeded later."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError
 
 from autointerp.errors import RunError
 from autointerp.reading import read_json
@@ -23,6 +23,7 @@ from autointerp.runs.files import replace_file
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.index import Ints
 from autointerp.runs.info import FIRST, joined
+from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Explanation, FailureRecord, Scored, Unscored
 
 Stage = Literal["explain", "score"]
@@ -233,14 +234,14 @@ class WithParts(Run):
         for part in self._parts:
             yield from (e for e in part.explanations() if e.feature not in known)
 
-    def all_scores(self) -> Iterator[Scored | Unscored]:
+    def all_scores(self, lines: TypeAdapter[Scored | Unscored] = SCORE) -> Iterator[Scored | Unscored]:
         """Those of every judging, in the order they were written."""
         known: set[tuple[int, str, str]] = set()
-        for score in super().all_scores():
+        for score in super().all_scores(lines):
             known.add((score.feature, score.scorer, score.judging))
             yield score
         for part in self._parts:
-            yield from (s for s in part.all_scores() if (s.feature, s.scorer, s.judging) not in known)
+            yield from (s for s in part.all_scores(lines) if (s.feature, s.scorer, s.judging) not in known)
 
     def failures(self) -> Iterator[FailureRecord]:
         """Every failure there ever was, also of features that succeeded later."""
