@@ -61,6 +61,10 @@ class ImageError(AutointerpError):
     """One image cannot be decoded; the feature that needs it records a failure."""
 
 
+class ImageAwayError(ImageError):
+    """One image cannot be fetched now, and perhaps can be later; the feature that needs it stays pending."""
+
+
 def typed(place: object) -> str:
     """Writes a path as it is typed in a command, quoted where a shell would split it."""
     return shlex.quote(str(place))

@@ -12,14 +12,14 @@ from typing import TypeVar
 
 from PIL import Image
 
-from autointerp.errors import ImageError
+from autointerp.errors import ImageAwayError, ImageError
 from autointerp.images.decode import Decoded, Plain, decode, decode_plainly
 from autointerp.images.jpeg import Pixels, encoded, image_of, pixels_of
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.pixel_file import PixelFile
 from autointerp.images.render import render_sheet, render_tile, tile_shrink
 from autointerp.images.store import Store
-from autointerp.remote.path import AnyPath
+from autointerp.remote.path import AnyPath, RemoteError
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -151,7 +151,7 @@ class Renderer:
         try:
             return self._decoded.get((tile.sha256, shrink), lambda: self._decode(tile, shrink))
         except ImageError as e:
-            raise ImageError(f"image {tile.image}: {e}") from e
+            raise type(e)(f"image {tile.image}: {e}") from e
 
     def _decode(self, tile: Tile, shrink: int) -> Decoded | Plain:
         with self._lock:
@@ -163,6 +163,8 @@ class Renderer:
             return kept
         try:
             decoded = self._decode_source(tile, shrink)
+        except ImageAwayError:
+            raise
         except ImageError as e:
             with self._lock:
                 self._failed[tile.sha256] = str(e)
@@ -196,10 +198,12 @@ def bytes_of(path: AnyPath) -> bytes:
     """Reads an image's file.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read; of a place at a URL that cannot be reached, `ImageAwayError`.
     """
     try:
         return path.read_bytes()
+    except RemoteError as e:
+        raise ImageAwayError(f"{path}: {e}; the same command tries it again") from e
     except OSError as e:
         raise ImageError(f"{path}: {e.strerror or e}; restore the file") from e
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from autointerp.errors import EndpointError, ImageError, one_line
+from autointerp.errors import EndpointError, ImageAwayError, ImageError, one_line
 from autointerp.images.picture import Tile
 from autointerp.lmm.batch_replies import BatchReplies
 from autointerp.lmm.budget import Ledger, Ticket
@@ -152,12 +152,17 @@ class Gateway:
         return outcome
 
     async def unreadable(self, images: Sequence[ImageRow]) -> dict[int, str]:
-        """Those of the images that cannot be decoded, each with a line that says why; asks nobody."""
+        """Those of the images that cannot be decoded, each with a line that says why; asks nobody.
+
+        Of one that cannot be fetched now nothing is known.
+        """
 
         async def why(row: ImageRow) -> str | None:
             whole = Tile(row.image, row.sha256, (row.width, row.height), "full", None)
             try:
                 await self._images.tile(whole, _GLANCE)
+            except ImageAwayError:
+                return None
             except ImageError as e:
                 return one_line(str(e))
             return None
@@ -299,6 +304,9 @@ class Gateway:
         self.tally.requests += 1
         try:
             completion = await self._client.complete(request, self._images, slot)
+        except ImageAwayError as e:
+            self.tally.requests -= 1
+            raise CallError("connection", str(e), again=True) from e
         except CallError as e:
             if e.kind in UNASKED:
                 self.tally.requests -= 1

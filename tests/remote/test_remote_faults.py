@@ -1,5 +1,6 @@
 """A store that is overloaded, is away for a while, or takes the keys no more."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from standin.commands import run
 from standin.planted import Population
 from standin.records import timeless
 from standin.server import StandIn
+
+from autointerp.runs.folder import open_run
 
 Fault = tuple[int, str]
 FOUR = ("--features", "0-3", "--concurrency", "4", "--model", "seer")
@@ -78,6 +81,32 @@ def test_a_store_that_stays_away_is_one_line_and_the_next_start_sends_what_was_d
     assert last.startswith(f"autointerp: {url}: cannot be written: ")
     assert last.endswith(": mend that, then run the same command again")
     assert again.code == 0, again.err
+    assert timeless(copied(url, tmp_path / "copy")) == timeless(local)
+
+
+def test_an_image_that_the_store_does_not_give_now_leaves_its_feature_pending_and_is_no_gap(
+    between: Faulty, s3: str, population: Population, tmp_path: Path
+):
+    dump, url = upload(population.folder, f"{s3}/dump"), f"{s3}/run"
+    judged = ("--scorers", "detection", "--controls", "0", "--attempts", "1")
+
+    def some(method: str, path: str, keys: str) -> Fault | None:
+        return (503, "SlowDown") if re.search(r"/images/\d*[05]\.png", path) else None
+
+    with StandIn() as seer:
+        local = plain(population, seer, tmp_path)
+        assert run("score", local, *judged, "--base-url", seer.url, "--cache", tmp_path / "plain").code == 0
+        usual = ("--base-url", seer.url)
+        explained = run("explain", dump, "--run", url, *FOUR, *usual)
+        between.fault = some
+        said = run("score", url, *judged, *usual)
+        between.fault = lambda method, path, keys: None
+        there = copied(url, tmp_path / "half")
+        again = run("score", url, *judged, *usual)
+
+    assert (explained.code, said.code, again.code) == (0, 1, 0), said.err + again.err
+    assert {(f.stage, f.kind) for f in open_run(there).failures()} == {("score:detection", "connection")}
+    assert "Service Unavailable; the same command tries it again" in next(open_run(there).failures()).message
     assert timeless(copied(url, tmp_path / "copy")) == timeless(local)
 
 
