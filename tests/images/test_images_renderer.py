@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autointerp.errors import ImageError
+from autointerp.errors import ImageAwayError, ImageError
 from autointerp.images.picture import Picture, Tile
 from autointerp.images.pixel_file import PixelFile
 from autointerp.images.render import picture_size, sheet_cell
 from autointerp.images.renderer import Renderer
 from autointerp.lmm.request import Images
+from autointerp.remote.path import RemoteError, RemotePath
 from autointerp.schema import Box
 
 
@@ -186,6 +187,29 @@ def test_lower_quality_takes_fewer_bytes(made: Renderer):
     tile = crop(0, PHOTO, None)
 
     assert len(made.jpeg_now(Picture((tile,), 300, 30))) < len(made.jpeg_now(Picture((tile,), 300, 90)))
+
+
+def test_a_source_that_a_store_does_not_give_now_is_asked_for_again(monkeypatch: pytest.MonkeyPatch):
+    asked: list[str] = []
+
+    def read_bytes(path: RemotePath) -> bytes:
+        asked.append(str(path))
+        if len(asked) == 1:
+            raise RemoteError("Service Unavailable")
+        return PHOTO
+
+    monkeypatch.setattr(RemotePath, "read_bytes", read_bytes)
+    file = RemotePath("s3://bucket/0.jpg")
+    it = Renderer(lambda image: file, workers=1, decoded_mb=16, encoded_mb=16, max_pixels=10**7)
+    picture = one(crop(7, PHOTO, None))
+
+    with pytest.raises(ImageAwayError) as said:
+        it.jpeg_now(picture)
+    jpeg = it.jpeg_now(picture)
+    it.close()
+
+    assert str(said.value) == "image 7: s3://bucket/0.jpg: Service Unavailable; the same command tries it again"
+    assert (len(asked), jpeg[:2]) == (2, b"\xff\xd8")
 
 
 def test_broken_source_is_read_once_and_named_by_its_image_each_time(made: Renderer, shelf: Shelf):
