@@ -42,6 +42,7 @@ OUTSIDE_OPTIONS = {
         "--lora-modules",
     ),
 }
+OUTSIDE_OPTIONS |= {"--block", "--reason", "--reason-message", "--deadline-remaining-seconds", "--strikes"}
 OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"} | {
     "--build-arg",
     "--from-literal",
