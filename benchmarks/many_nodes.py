@@ -1,13 +1,14 @@
 """What `explain --engine ray` at a URL takes: of the driver, of the workers and of the store, by the feature.
 
-    python -m benchmarks.many_nodes --features 2000 20000 --write
+    python -m benchmarks.many_nodes --features 2000 20000 100000 --write
+    python -m benchmarks.many_nodes --again    # the tables from many_nodes.json
 
 Two nodes of one core (processes of `ray start` on this machine, each with a working folder of its own) share nothing
 but an object store, the S3 server of the tests behind a proxy that counts. Pictures have 16 pixels a side, so that what
 is left is the engine; the endpoint answers each question with the same reply after 50 ms, from a process of its own.
-The differences between two sizes, divided by the difference in features, are the cost of one feature; what is left is
-the start. Memory is the most that was resident; processor time that of the process and of its threads. With `--write`
-the figures go into many_nodes.json, and with what they come to for ten million features into docs/scale.md.
+The differences between the last two sizes, divided by the difference in features, are the cost of one feature; what is
+left is the start. Memory is the most that was resident; processor time that of the process and of its threads. With
+`--write` the figures go into many_nodes.json, and with what they come to for ten million features into docs/scale.md.
 """
 
 import argparse
@@ -190,7 +191,7 @@ def table(took: Sequence[Took]) -> str:
         f"{t.worker_memory:,.0f} MB | {t.puts:,} | {t.gets:,} | {t.sent / 1e6:,.1f} MB |"
         for t in took
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows, "", *_more(took[0], took[-1])])
+    return "\n".join([head, "|---|---|---|---|---|---|", *rows, "", *_more(*took[-2:])])
 
 
 def _more(few: Took, many: Took) -> Iterator[str]:
@@ -201,13 +202,14 @@ def _more(few: Took, many: Took) -> Iterator[str]:
         return (getattr(many, name) - getattr(few, name)) / n
 
     driver, workers = each("driver_cpu"), each("workers_cpu")
-    share, stored = driver / workers, each("sent") * MANY / 1e9
+    # Each line is sent in its part, and once more in the run, after which the part goes.
+    share, kept = driver / workers, each("sent") * MANY / 1e9 / 2
     rows = (
         ("CPU of the workers", f"{1e3 * workers:.2f} ms", f"{workers * MANY / 3600:,.0f} core hours"),
         ("CPU of the driver", f"{1e3 * driver:.3f} ms ({share:.1%} of that)", f"{driver * MANY / 3600:,.1f} hours"),
         *_memory("the driver", each("driver_memory")),
         *_memory("the largest worker", each("worker_memory")),
-        ("bytes sent", f"{each('sent'):,.0f}", f"{stored:,.0f} GB (${stored * STORED:,.2f} a month to keep)"),
+        ("bytes sent", f"{each('sent'):,.0f}", f"{2 * kept:,.0f} GB; half stays (${kept * STORED:,.2f} a month)"),
         ("puts", f"{each('puts'):.5f}", f"{each('puts') * MANY:,.0f} (${each('puts') * MANY * PUT / 1e6:,.2f})"),
         ("gets", f"{each('gets'):.5f}", f"{each('gets') * MANY:,.0f} (${each('gets') * MANY * GET / 1e6:,.2f})"),
     )
@@ -225,7 +227,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, nargs="+", default=[2000, 20_000], help="two sizes or more, ascending")
     parser.add_argument("--write", action="store_true", help="write many_nodes.json and docs/scale.md")
+    parser.add_argument("--again", action="store_true", help="write docs/scale.md from many_nodes.json, and no more")
     o = parser.parse_args()
+    if o.again:
+        put_between(PAGE, table([Took(**t) for t in json.loads(JSON.read_text())["took"]]), MARKS)
+        return
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     compile_package()
     took: list[Took] = []

@@ -1,5 +1,6 @@
 """One small cell of the fault matrix, and what it counts where something is wrong."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,3 +94,16 @@ def test_the_page_is_what_its_figures_say():
     page = PAGE.read_text()
 
     assert [name for name, text in tables().items() if f"<!-- reliability: {name} -->\n\n{text}\n\n" not in page] == []
+
+
+def test_the_pages_show_the_figures_of_the_clusters_that_were_measured():
+    pytest.importorskip("fsspec")
+    from benchmarks import many_nodes
+    from benchmarks.reliability import cluster
+
+    took = [many_nodes.Took(**t) for t in json.loads(many_nodes.JSON.read_text())["took"]]
+    struck = json.loads(cluster.JSON.read_text())
+
+    assert many_nodes.table(took) in many_nodes.PAGE.read_text()
+    assert cluster.table(struck) in cluster.PAGE.read_text()
+    assert (struck["lost"], struck["differing"]) == (0, 0)
