@@ -33,7 +33,7 @@ def workers_of(parent: int) -> list[int]:
             environment = (process / "environ").read_bytes()
         except OSError:
             continue
-        if b"MapWorker" in title and f"AUTOINTERP_TEST={parent}\0".encode() in environment:
+        if b"ShardWorker" in title and f"AUTOINTERP_TEST={parent}\0".encode() in environment:
             found.append(int(process.name))
     return found
 
