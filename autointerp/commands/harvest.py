@@ -8,8 +8,16 @@ from pydantic import BeforeValidator, Field, PositiveInt
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
 from autointerp.remote.path import local_path
-from autointerp.settings import Images, Location, Workplace
-from autointerp.transcoder.settings import BACKBONES, BackboneName, HarvestSettings, LabelColumns, Precision, Several
+from autointerp.settings import Images, Location
+from autointerp.transcoder.settings import (
+    BACKBONES,
+    BackboneName,
+    HarvestSettings,
+    LabelColumns,
+    Precision,
+    Several,
+    WorkplaceOfNetworks,
+)
 
 
 class Harvest(Command):
@@ -63,7 +71,7 @@ class Harvest(Command):
         Option(panel="Many machines"),
     ] = None
     """Run one piece of the images alone, counted from 0: of eight, 0/8 to 7/8; `autointerp merge` makes the dump."""
-    workplace: Workplace = Workplace()
+    workplace: WorkplaceOfNetworks = WorkplaceOfNetworks()
     """Whose processes do the work."""
 
     @property

@@ -144,6 +144,24 @@ class Manifest:
                 self._file.unlink(missing_ok=True)
                 self._write(rows)
 
+    def hand_on(self, files: Sequence[Content], other: "Manifest") -> None:
+        """Has another manifest remember what this one knows of these images."""
+        for start in range(0, len(files), AT_ONCE):
+            stamps = _stamps(files[start : start + AT_ONCE])
+            other.keep(self.recall(stamps), stamps)
+
+    def take_in(self, file: Path) -> None:
+        """Remembers what the file of another manifest does, whose rows count by their seals; a broken one is nothing.
+
+        Raises:
+            OSError: this one cannot be written.
+        """
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(sqlite3.Error), closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as there:
+            rows = there.execute(_ALL)
+            while some := rows.fetchmany(AT_ONCE):
+                self._write(some)
+
     def census(self) -> tuple[int, int]:
         """Counts its rows, and those that do not count, which are damaged or of another version.
 

@@ -1,63 +1,23 @@
 """`autointerp harvest`: a folder of images and stored coders to a dump each."""
 
 import hashlib
-import math
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Unpack
 
 from autointerp.commands.harvest import Harvest
-from autointerp.counting import Counting, Uncounted, counted
+from autointerp.counting import Counting, Uncounted
 from autointerp.dump.format import INFO_FILE
-from autointerp.errors import AutointerpError, DumpError, SettingsError, typed
-from autointerp.images.formats import LeftOut
-from autointerp.images.manifest import Layered, Manifest
-from autointerp.pipeline import Stop
+from autointerp.errors import DumpError, SettingsError
+from autointerp.jobs.harvest_ray import at_url_on_ray, in_folder_on_ray
+from autointerp.jobs.harvesting import HarvestResult, on_this_machine
+from autointerp.jobs.ray_work import is_on_ray
 from autointerp.places import cache_folder
-from autointerp.populations.images import Population, read_population
-from autointerp.populations.labels import LabelOptions
-from autointerp.populations.opening import anywhere
 from autointerp.remote.path import RemotePath, as_path
 from autointerp.remote.sending import send_folder
-from autointerp.settings import Workplace
-from autointerp.shards.ray_engine import ACTORS, connected
-from autointerp.shards.ray_tasks import each
-from autointerp.shards.shards import Shard, parse_shard
-from autointerp.transcoder.backbones.protocol import Backbone, grid_of
-from autointerp.transcoder.backbones.registry import check_device
-from autointerp.transcoder.coder_io import ForeignInfo, StoredCoder
-from autointerp.transcoder.harvest.folders import PLAN, shards_folder, state_folder
-from autointerp.transcoder.harvest.forecast import Forecast, forecast
-from autointerp.transcoder.harvest.network import open_network
-from autointerp.transcoder.harvest.run import Harvested, Job, harvest
-from autointerp.transcoder.harvest.sharding import ShardDone, harvest_shard, merge_shards
-from autointerp.transcoder.harvest.shared_plan import Listed, Shards
-from autointerp.transcoder.harvest.source import Source, load_sources, stored_coders
-from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.harvest.writing import Store
-from autointerp.transcoder.precision import is_cuda, used_precision
+from autointerp.transcoder.settings import WorkplaceOfNetworks
 
 DUMPS = "dumps"
 """Folder of the cache in which dumps for a URL are made."""
-
-
-class HarvestResult(NamedTuple):
-    """Describes what a harvest wrote."""
-
-    dumps: tuple[Harvested, ...]
-    """In the order of the coders."""
-    broken: tuple[str, ...]
-    """One line for each image file that cannot be read and is left out."""
-    left_out: tuple[LeftOut, ...]
-    """All files that are left out, by kind."""
-    store: Store
-    """What the dumps hold of their images: bytes also where no file holds an image alone."""
-    shard: ShardDone | None = None
-    """What became of a shard, which writes no dump."""
 
 
 def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult:
@@ -70,41 +30,31 @@ def run(settings: Harvest, *, progress: Counting | None = None) -> HarvestResult
         SettingsError: an image folder, a coder or the backbone cannot be used.
         DumpError: the dump exists, or cannot be made.
     """
-    progress = progress or Uncounted()
-    place = settings.workplace
-    if isinstance(target := as_path(settings.dump), RemotePath):
-        return _to_url(settings, target, progress)
-    if place.engine == "ray" or place.actors is not None:
-        return _on_ray(settings, progress)
-    if place.ray_address is not None:
-        raise SettingsError("--ray-address goes with --engine ray")
-    settings = _without_former(settings, progress)
-    shard = None if settings.shard is None else parse_shard(settings.shard)
-    _refuse_other(settings.folder, shard)
-    job = _job(settings, shard, progress)
-    population, stop = job.population, Stop()
-    told = _telling(progress, partial(_forecast, job))
-    with stop.on_interrupt_without_loop():
-        if shard is None:
-            written = harvest(job, told, lambda: stop.reason is not None)
-            return HarvestResult(tuple(written), population.broken, population.left_out, _held(job.store, population))
-        shards, listed = Shards(shards_folder(settings.folder)), _listed(settings)
-        done = harvest_shard(job, listed, shards, shard.index, shard.of, told, lambda: stop.reason is not None)
-    return HarvestResult((), population.broken, population.left_out, _held(job.store, population), done)
+    progress, target = progress or Uncounted(), as_path(settings.dump)
+    on_ray = is_on_ray(settings.workplace)
+    if isinstance(target, RemotePath):
+        return _to_url(settings, target, progress, on_ray=on_ray)
+    return in_folder_on_ray(settings, progress) if on_ray else on_this_machine(settings, progress)
 
 
-def _to_url(settings: Harvest, target: RemotePath, progress: Counting) -> HarvestResult:
+def _to_url(settings: Harvest, target: RemotePath, progress: Counting, *, on_ray: bool) -> HarvestResult:
     """Harvests into a folder of the cache, in which a stop is gone on with, and sends what was made."""
-    if settings.shard is not None or settings.workplace != Workplace():
+    if settings.shard is not None:
         raise SettingsError(
-            f"{target}: a dump at a URL is made by one process; with --shard or --engine ray name a folder, and send it"
+            f"{target}: --shard needs a folder that all shards see; for many machines without one give --engine ray"
         )
     if _there(target):
         raise DumpError(f"{target}: exists; name another place for the dump")
     home = cache_folder() / DUMPS / hashlib.sha256(target.url.encode()).hexdigest()[:16]
     folder = home / target.name
-    result = run(settings.model_copy(update={"dump": str(folder)}), progress=progress)
-    send_folder(folder, target, last=INFO_FILE)
+    if on_ray:
+        result, shards = at_url_on_ray(settings, target, folder, progress)
+        send_folder(folder, target, last=INFO_FILE)
+        shards.remove()
+    else:
+        local = {"dump": str(folder), "workplace": WorkplaceOfNetworks()}
+        result = on_this_machine(settings.model_copy(update=local), progress)
+        send_folder(folder, target, last=INFO_FILE)
     home.rmdir()
     own = (replace(made, dump=target / Path(str(made.dump)).relative_to(folder).as_posix()) for made in result.dumps)
     return result._replace(dumps=tuple(own))
@@ -116,253 +66,3 @@ def _there(target: RemotePath) -> bool:
         return (target / INFO_FILE).exists()
     except OSError as error:
         raise DumpError(f"{target}: cannot be read: {error}") from error
-
-
-class _Noting(Uncounted):
-    """Keeps notes for the process that has a display."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, text: str) -> None:
-        """Keeps a line."""
-        self.notes.append(text)
-
-
-def _on_ray(settings: Harvest, progress: Counting) -> HarvestResult:
-    """Has each shard run on a cluster whose nodes share the folders, and merges them.
-
-    A lost worker's shard goes on from its last checkpoint. A dump whose shards were begun keeps their number.
-    """
-    _check_for_ray(settings)
-    size, stop, told = settings.workplace.actors or ACTORS, Stop(), set[str]()
-    shared = Shards(shards_folder(settings.folder)).plan()
-    of = size if shared is None else shared.of
-    shards = [_anywhere(settings, f"{i}/{of}") for i in range(of)]
-    gpus = int(is_cuda(settings.device))
-    with stop.on_interrupt_without_loop(), connected(settings.workplace.ray_address, size):
-        ended = each(_shard_on_ray, shards, gpus=gpus, stopping=lambda: stop.reason is not None)
-        for done, (problem, notes) in enumerate(ended, start=1):
-            for note in notes:
-                if note not in told:
-                    progress.note(note)
-            told.update(notes)
-            if problem is not None:
-                raise problem
-            progress.count("shards harvested", done, of)
-    if stop.reason is not None:
-        raise KeyboardInterrupt
-    return merged(settings.folder, keep=False, progress=progress)
-
-
-def _check_for_ray(settings: Harvest) -> None:
-    """Refuses what cannot be sent to a cluster, and GPUs for which its tasks would wait for ever."""
-    device = settings.device
-    if settings.shard is not None:
-        raise SettingsError("--shard is run by one process; leave it out with --engine ray, which makes shards itself")
-    if settings.backbone is not None and not isinstance(settings.backbone, str):
-        raise SettingsError("--engine ray: a backbone made in Python cannot be sent to a cluster; give its name")
-    if is_cuda(device) and device not in ("cuda", "cuda:0"):
-        raise SettingsError(f"--device {device}: Ray gives each shard a GPU of its own; write --device cuda")
-    if settings.workplace.ray_address is None:
-        check_device(device)
-    _listed(settings)
-
-
-def _shard_on_ray(settings: Harvest) -> tuple[AutointerpError | None, list[str]]:
-    """Runs one shard; what stopped it, and what whoever began the harvest should know."""
-    progress = _Noting()
-    try:
-        run(settings, progress=progress)
-    except AutointerpError as problem:
-        return problem, progress.notes
-    return None, progress.notes
-
-
-def _anywhere(settings: Harvest, shard: str) -> Harvest:
-    """Returns the settings of one shard for a process with another working folder."""
-    labels, classifier = settings.labels, settings.classifier
-    own = {
-        "workplace": Workplace(),
-        "shard": shard,
-        "images": anywhere(str(settings.images)),
-        "dump": str(settings.folder.absolute()),
-        "coders": tuple(map(_absolute, settings.coders)),
-        "labels": None if labels is None else labels.absolute(),
-        "classifier": None if classifier is None else classifier.absolute(),
-    }
-    return settings.model_copy(update=own)
-
-
-def merged(dump: Path, *, keep: bool, progress: Counting | None) -> HarvestResult:
-    """Merges the shards of a harvest, and writes the dumps that one process would have written.
-
-    Args:
-        dump: as it was named when the shards were run.
-        keep: leaves the shards.
-        progress: is told shards merged.
-
-    Raises:
-        SettingsError: a shard is missing, being worked on, of another harvest or damaged, or the images are others.
-        DumpError: a dump cannot be made.
-    """
-    shards = Shards(shards_folder(dump))
-    shared = shards.plan()
-    assert shared is not None, "whoever calls has seen it"
-    listed = shared.listed
-    of_labels = listed.model_dump(exclude={"images", "labels"})
-    labels = None if listed.labels is None else Path(listed.labels)
-    population = _read(listed.images, _manifest(dump), None, labels=labels, **of_labels)
-    told = counted(progress or Uncounted(), "shards merged")
-    written = merge_shards(shards, population, partial(_dumps, dump), keep=keep, progress=told)
-    return HarvestResult(tuple(written), population.broken, population.left_out, _held(shared.store, population))
-
-
-def _without_former(settings: Harvest, progress: Counting) -> Harvest:
-    """Reads a plain number for --shard as earlier versions did."""
-    former = settings.shard or ""
-    if not former.isdecimal():
-        return settings
-    if not int(former):
-        raise SettingsError(f"--shard {former!r}: write it as 0/8, the first of eight")
-    progress.note(f"--shard {former} is now --checkpoint-every {former}; the old name goes with the next version")
-    own = settings.settings.model_copy(update={"checkpoint_every": int(former)})
-    return settings.model_copy(update={"shard": None, "settings": own})
-
-
-def _refuse_other(dump: Path, shard: Shard | None) -> None:
-    """Stops where the same dump was begun by one process and is now asked of several, or the other way round."""
-    whole, shards = state_folder(dump), shards_folder(dump)
-    if shard is None and (shards / PLAN).exists():
-        merge = f"autointerp merge {typed(dump)}"
-        raise SettingsError(f"{shards}: shards of this dump were begun; end them and `{merge}`, or remove the folder")
-    if shard is not None and (whole / PLAN).exists():
-        raise SettingsError(f"{whole}: this dump was begun as a whole; go on without --shard, or remove the folder")
-
-
-def _listed(settings: Harvest) -> Listed:
-    """Says how a merge reads the population again, with absolute paths of what is on this machine.
-
-    Raises:
-        SettingsError: it was made in Python, where no other process finds it.
-    """
-    images, labels = settings.images, settings.labels
-    if not isinstance(images, str):
-        raise SettingsError("--shard: what is made in Python cannot be read again by merge; give a folder or a file")
-    return Listed(
-        images=anywhere(images),
-        labels=None if labels is None else str(labels.absolute()),
-        attribute=settings.settings.attribute,
-        error_folders=settings.error_folders,
-        **settings.columns.model_dump(),
-    )
-
-
-def _absolute(text: str) -> str:
-    """Returns a path that holds in any working folder; what is no path, such as `raw:HOOKPOINT`, stays as it is."""
-    return str(Path(text).absolute()) if os.path.lexists(text) else text
-
-
-def _dumps(target: Path, names: Sequence[str]) -> list[Path]:
-    """Returns the dump of each coder."""
-    return [target] if len(names) == 1 else [target / name for name in names]
-
-
-def _manifest(dump: Path) -> Manifest:
-    """Returns what remembers images for all shards, of which each looks at its own share first."""
-    return Layered(Manifest(cache_folder()), Manifest(shards_folder(dump)))
-
-
-def _read(source: object, manifest: Manifest, shard: Shard | None, **of_labels: Unpack[LabelOptions]) -> Population:
-    """Reads the population, of which a shard sees its own share first and finds there what others have seen."""
-    if shard is not None:
-        # A share without an image that can be read is no fault.
-        with suppress(SettingsError):
-            read_population(
-                source,  # pyright: ignore[reportArgumentType] - whatever was given is told apart there
-                manifest=manifest,
-                draw=lambda n: range(n * shard.index // shard.of, n * (shard.index + 1) // shard.of),
-                **of_labels,
-            )
-    return read_population(source, manifest=manifest, **of_labels)  # pyright: ignore[reportArgumentType] - as above
-
-
-def _job(settings: Harvest, shard: Shard | None, progress: Counting) -> Job:
-    """Opens all that a harvest reads."""
-    stored = stored_coders(settings.coders, settings.reads)
-    for spec, one in stored.items():
-        if isinstance(one.info, ForeignInfo) and one.info.note is not None:
-            progress.note(f"--coder {spec}: {one.info.note}")
-    network = open_network(settings.backbone, stored, classifier=settings.classifier, device=settings.device)
-    model = network.model
-    sources = load_sources(settings.coders, stored, model, settings.device)
-    for told in _said_of(sources, stored, model):
-        progress.note(told)
-    manifest = Manifest(cache_folder()) if shard is None else _manifest(settings.folder)
-    population = _read(
-        settings.images,
-        manifest,
-        shard,
-        labels=settings.labels,
-        attribute=settings.settings.attribute,
-        error_folders=settings.error_folders,
-        **settings.columns.model_dump(),
-    )
-    for note in _notes(population, settings):
-        progress.note(note)
-    dumps = _dumps(settings.folder, [s.name for s in sources])
-    return Job(
-        backbone=model,
-        classifier=network.classifier,
-        population=population,
-        targets=tuple(zip(sources, dumps, strict=True)),
-        settings=settings.settings,
-        state=State(state_folder(settings.folder)),
-        batch=settings.batch,
-        store=settings.store,
-        precision=used_precision(settings.precision, settings.device),
-        device=settings.device,
-    )
-
-
-def _said_of(sources: Sequence[Source], stored: Mapping[str, StoredCoder], model: Backbone) -> Iterator[str]:
-    """Says what was recognised of other tools' coders, and which dumps have no heat maps."""
-    for source in sources:
-        if source.origin is not None and isinstance(stored[source.origin.source].info, ForeignInfo):
-            yield f"{source.name}: a coder of {source.origin.format}, reads {source.reads} of {model.name}"
-        if model.hookpoints[source.reads].kind == "pooled":
-            yield f"{source.name}: reads {source.reads}, one vector an image, so that its dump has no heat maps"
-
-
-def _held(store: Store, population: Population) -> Store:
-    return store if any(image.path is not None for image in population.images) else "bytes"
-
-
-def _notes(population: Population, settings: Harvest) -> Iterator[str]:
-    yield from population.notes
-    if settings.store == "paths" and any(image.path is None for image in population.images):
-        yield (
-            f"{population.root}: no file holds an image of it alone, so the dump holds the bytes of those it uses, as "
-            "with --store bytes"
-        )
-
-
-def _forecast(job: Job) -> Forecast:
-    grids = [math.prod(grid_of(job.backbone, source.reads)) for source in job.sources]
-    n_latents = [source.encoder.n_latents for source in job.sources]
-    return forecast(job.population.images, n_latents, job.settings, max(grids))
-
-
-def _telling(progress: Counting, size: Callable[[], Forecast]) -> Callable[[int, int], None]:
-    begun = False
-
-    def tell(done: int, total: int) -> None:
-        nonlocal begun
-        if not begun and not done:
-            progress.note(str(size()))
-        elif not begun:
-            progress.note(f"going on after {done:,} of {total:,} images")
-        begun = True
-        progress.count("images harvested", done, total)
-
-    return tell

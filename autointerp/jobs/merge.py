@@ -13,7 +13,7 @@ from autointerp.shards.merge import run as merge_run
 from autointerp.transcoder.harvest.folders import PLAN, shards_folder
 
 if TYPE_CHECKING:
-    from autointerp.jobs.harvest import HarvestResult
+    from autointerp.jobs.harvesting import HarvestResult
 
 
 def run(settings: Merge, *, progress: Counting | None = None) -> "MergeResult | HarvestResult":
@@ -29,7 +29,7 @@ def run(settings: Merge, *, progress: Counting | None = None) -> "MergeResult | 
         if (shards_folder(place) / PLAN).exists():
             # Where the extra is missing, its name is told.
             harvest.load()
-            from autointerp.jobs.harvest import merged
+            from autointerp.jobs.harvesting import merged
 
             return merged(place, keep=settings.keep, progress=progress)
         if (place / INFO_FILE).exists():

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from autointerp.options import Option, Settings
-from autointerp.settings import split_at_commas
+from autointerp.settings import Workplace, split_at_commas
 
 USUAL = "dinov2-small"
 """The backbone that is taken where none is named."""
@@ -182,6 +182,13 @@ class EvaluateSettings(Settings):
     """How many images are run at once."""
     seed: NonNegativeInt = 0
     """The seed of draws, and of the weights of a `:random` backbone, as when its activations were stored."""
+
+
+class WorkplaceOfNetworks(Workplace):
+    """Whose processes run a network over images."""
+
+    cores: Annotated[PositiveInt, Option(metavar="N")] = 1
+    """How many cores each actor has for torch, beside a GPU of its own with `--device cuda`."""
 
 
 class HarvestSettings(Settings):

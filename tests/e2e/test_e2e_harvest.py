@@ -18,7 +18,7 @@ from autointerp.cli.render.harvest import show_written
 from autointerp.dump.reader import open_dump
 from autointerp.errors import SettingsError
 from autointerp.images.near_duplicates import Look, look_of
-from autointerp.jobs.harvest import HarvestResult
+from autointerp.jobs.harvesting import HarvestResult
 from autointerp.transcoder.backbones.module import ModuleBackbone
 from autointerp.transcoder.backbones.preparation import Preparation
 from autointerp.transcoder.backbones.taps import Tap

@@ -69,14 +69,14 @@ def tasks() -> list[int]:
             title, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
         except OSError:
             continue
-        if title.startswith(b"ray::_shard_on_ray") and MARK + str(os.getpid()).encode() + b"\0" in environment:
+        if title.startswith(b"ray::_shard_in_folder") and MARK + str(os.getpid()).encode() + b"\0" in environment:
             found.append(int(process.name))
     return found
 
 
 def kill_one(found: list[int]) -> None:
     """Kills the first shard's process that is seen."""
-    for _ in range(3000):
+    for _ in range(900):
         if found.extend(tasks()[:1]) or found:
             os.kill(found[0], signal.SIGKILL)
             return
@@ -113,7 +113,7 @@ def test_shards_on_ray_make_the_dump_of_one_process_even_where_a_worker_is_kille
 def test_ctrl_c_ends_shards_on_ray_at_a_checkpoint_and_the_same_command_goes_on(images: Path, tmp_path: Path):
     ray = ("--engine", "ray", "--actors", "2")
     struck = started(images, tmp_path / "dump", *ray)
-    for _ in range(3000):
+    for _ in range(900):
         if tasks() or struck.poll() is not None:
             break
         time.sleep(0.1)

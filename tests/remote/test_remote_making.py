@@ -73,7 +73,7 @@ def test_a_harvest_to_a_url_is_the_dump_of_one_to_a_folder(s3: str, images: Path
     says(run("harvest", images, f"{s3}/dump", *few), f"{s3}/dump: exists; name another place for the dump")
     says(
         run("harvest", images, f"{s3}/other", *few, "--shard", "0/2"),
-        f"{s3}/other: a dump at a URL is made by one process; with --shard or --engine ray name a folder, and send it",
+        f"{s3}/other: --shard needs a folder that all shards see; for many machines without one give --engine ray",
     )
 
 

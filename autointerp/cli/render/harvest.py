@@ -6,7 +6,7 @@ from dataclasses import asdict
 from autointerp.cli.printing import outside, plural, tell
 from autointerp.commands.harvest import Harvest
 from autointerp.errors import typed
-from autointerp.jobs.harvest import HarvestResult
+from autointerp.jobs.harvesting import HarvestResult
 from autointerp.remote.path import Location
 from autointerp.transcoder.harvest.run import Harvested
 from autointerp.transcoder.harvest.sharding import ShardDone

@@ -11,7 +11,7 @@ from autointerp.shards.merge import MergeResult
 from autointerp.unexplainable import in_words
 
 if TYPE_CHECKING:
-    from autointerp.jobs.harvest import HarvestResult
+    from autointerp.jobs.harvesting import HarvestResult
 
 N_NAMED = 8
 """How many missing shards are named."""

@@ -89,6 +89,23 @@ def harvest_shard(
     return ShardDone(f"{index}/{of}", len(images), tuple(shards.missing(shared, n_images)))
 
 
+def begin_shards(job: Job, listed: Listed, shards: Shards, of: int) -> None:
+    """Makes the common plan of all shards, unless it is there, in which case it must be the same.
+
+    Args:
+        job: The whole harvest.
+        listed: How its population was read.
+        shards: Where all shards of it lie.
+        of: How many there are.
+
+    Raises:
+        SettingsError: shards of another harvest lie there, or an image fails.
+        DumpError: a dump is there already.
+    """
+    refuse_dumps(job)
+    _shared(job, listed, shards, of, lot_of(job.population, job.settings))
+
+
 def _shared(job: Job, listed: Listed, shards: Shards, of: int, lot: Lot) -> SharedPlan:
     """Returns the common plan: the one that is there, or a new one with thresholds found on the whole's pool."""
     there = shards.plan()
@@ -146,6 +163,7 @@ def merge_shards(
     *,
     keep: bool,
     progress: Callable[[int, int], None],
+    named: Sequence[str] = (),
 ) -> list[Harvested]:
     """Merges all shards of a harvest, and writes its dumps: those that one process would have written.
 
@@ -157,16 +175,30 @@ def merge_shards(
         dumps: Gives the dump of each coder by their names.
         keep: Leaves the shards.
         progress: Is told shards merged and all shards.
+        named: How the coders were named, which the dumps state; by default as the shards name them.
 
     Raises:
         SettingsError: a shard is missing, is being worked on, belongs to another harvest or is damaged.
         DumpError: a dump cannot be made.
     """
     with shards.locked(0):
-        found = _merged(shards, _to_merge(shards, population), population, dumps, progress)
+        found = _merged(shards, _named(_to_merge(shards, population), named), population, dumps, progress)
         if not keep:
             shards.remove()
     return found
+
+
+def _named(shared: SharedPlan, named: Sequence[str]) -> SharedPlan:
+    """Returns the plan with coders under other names, one for each."""
+    if len(named) != len(shared.coders):
+        return shared
+    coders = tuple(
+        coder
+        if coder.origin is None
+        else coder.model_copy(update={"origin": coder.origin.model_copy(update={"source": name})})
+        for coder, name in zip(shared.coders, named, strict=True)
+    )
+    return shared.model_copy(update={"coders": coders})
 
 
 def _merged(
