@@ -36,7 +36,7 @@ from autointerp.dump.reader import Dump, open_dump
 from autointerp.dump.selection import parse_features
 from autointerp.dump.validate import validate
 from autointerp.dump.writer import DumpWriter
-from autointerp.jobs.train_activations import IMAGES_FILE
+from autointerp.jobs.storing import IMAGES_FILE
 from autointerp.schema import Feature, FeatureRow
 from autointerp.transcoder.backbones.module import state_digest
 from autointerp.transcoder.backbones.protocol import frame_of

@@ -5,23 +5,23 @@ from typing import Annotated
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Images
-from autointerp.transcoder.settings import BACKBONES, ENDINGS, USUAL, BackboneName, StoreSettings
+from autointerp.settings import Images, Location
+from autointerp.transcoder.settings import BACKBONES, ENDINGS, USUAL, BackboneName, StoreSettings, WorkplaceOfNetworks
 
 
 class TrainActivations(Command):
     """Store what a layer of a vision model reads and writes on a folder of images, for coders to learn from.
 
     Near-duplicates form groups, which a coder's held-out split keeps together. A pass that was stopped leaves no
-    store; the same command begins it anew.
+    store; the same command begins it anew, and goes on with it where actors of a Ray cluster do the work.
 
     Example: `autointerp train activations images/ --out activations/`
     """
 
     images: Annotated[Images, Argument()]
     """The population: a folder of images, or any other form of docs/bring-your-own.md."""
-    out: Annotated[Path, Argument(option=True)]
-    """The folder that is written."""
+    out: Annotated[Location, Argument(option=True)]
+    """The folder that is written, or its URL, such as s3://bucket/store."""
     backbone: Annotated[
         BackboneName | None,
         Option(
@@ -39,6 +39,8 @@ class TrainActivations(Command):
     """What is stored."""
     device: str = "cpu"
     """The device that torch works on: cpu, cuda, cuda:1, mps."""
+    workplace: WorkplaceOfNetworks = WorkplaceOfNetworks()
+    """Whose processes do the work."""
 
 
 train_activations = Work(TrainActivations, "autointerp.jobs.train_activations:run", needs=("training", TRAIN, "train"))

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from autointerp.extras import TRAIN
 from autointerp.options import Argument, Command, Option, Work
-from autointerp.settings import Images
+from autointerp.settings import Images, Location
 from autointerp.transcoder.settings import BackboneName, EvaluateSettings, LabelColumns, Several
 
 
@@ -21,8 +21,8 @@ class TrainEvaluate(Command):
     Example: `autointerp train evaluate activations/ --coder coders/first --images images/ --classifier classifier/`
     """
 
-    activations: Annotated[Path, Argument()]
-    """The folder of stored activations."""
+    activations: Annotated[Location, Argument()]
+    """The folder of stored activations, or its URL, such as s3://bucket/store."""
     coders: Annotated[
         Several,
         Argument(option=True),

@@ -24,7 +24,7 @@ class TrainTranscoder(Command):
     """
 
     activations: Annotated[Images, Argument()]
-    """The folder of stored activations; with --backbone or --classifier, the population of images."""
+    """The folder of stored activations, or its URL; with --backbone or --classifier, the population of images."""
     out: Annotated[Path, Argument(option=True)]
     """The folder that is written."""
     backbone: Annotated[

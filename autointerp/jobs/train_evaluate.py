@@ -13,6 +13,7 @@ from autointerp.counting import Counting, Uncounted, counted
 from autointerp.errors import SettingsError
 from autointerp.images.manifest import Manifest
 from autointerp.jobs.evaluate_pairs import Asking, asked_pairs, asking, on_pairs
+from autointerp.jobs.stores import open_store
 from autointerp.places import cache_folder
 from autointerp.populations.images import Population, PopulationImage, read_population
 from autointerp.transcoder.attribute_association import Association, association, one_of_each
@@ -64,7 +65,7 @@ def run(settings: TrainEvaluate, *, progress: Counting | None = None) -> Evaluat
     progress = progress or Uncounted()
     how, device, images = settings.settings, settings.device, settings.images
     _check(settings)
-    held = ActivationStore(settings.activations)
+    held = open_store(settings.activations, progress)
     stored = _stored(settings, held)
     mine = {name: on_tokens(held, name, stored[name], how, device) for name in settings.coders}
     others = {name: control(name, stored[name], device) for name in settings.controls}

@@ -8,16 +8,18 @@ from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.counting import Counting, Uncounted
 from autointerp.errors import SettingsError
 from autointerp.images.manifest import Manifest
+from autointerp.jobs.stores import open_store
 from autointerp.options import Settings
 from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
 from autointerp.populations.images import read_population
+from autointerp.remote.path import as_path
 from autointerp.transcoder.backbones.headed import check_same, network_of
 from autointerp.transcoder.classifier import ClassifierRef, same_network
 from autointerp.transcoder.coder_io import INFO, CoderInfo, Training, describe, load_coder, save_coder
 from autointerp.transcoder.losses import measure
 from autointerp.transcoder.settings import CoderConfig, CoderForm, TrainSettings
-from autointerp.transcoder.store import MANIFEST, ActivationStore
+from autointerp.transcoder.store import MANIFEST
 from autointerp.transcoder.stream import ImageSource, StoreSource
 from autointerp.transcoder.trainer import Report, stored_settings, train
 
@@ -60,14 +62,14 @@ def run(settings: TrainTranscoder, *, progress: Counting | None = None) -> Train
     of_store = settings.backbone is None and (settings.classifier is None or _is_store(settings.activations))
     if of_store and settings.labels is not None:
         raise SettingsError("--labels: goes with --backbone or --classifier; a store has its own groups")
-    source, origin = _of_store(settings) if of_store else _of_images(settings, progress or Uncounted())
-    stop = Stop()
+    progress, stop = progress or Uncounted(), Stop()
+    source, origin = (_of_store if of_store else _of_images)(settings, progress)
     with stop.on_interrupt_without_loop():
-        return _trained(settings, source, origin, progress or Uncounted(), stop)
+        return _trained(settings, source, origin, progress, stop)
 
 
 def _is_store(where: object) -> bool:
-    return isinstance(where, str) and (Path(where) / MANIFEST).is_file()
+    return isinstance(where, str) and (as_path(where) / MANIFEST).is_file()
 
 
 def _continued(settings: TrainTranscoder) -> TrainTranscoder:
@@ -95,11 +97,11 @@ def _given(record: Settings) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.model_fields_set}
 
 
-def _of_store(settings: TrainTranscoder) -> tuple[StoreSource, Origin]:
+def _of_store(settings: TrainTranscoder, progress: Counting) -> tuple[StoreSource, Origin]:
     is_sae, how = settings.form.kind == "sae", settings.settings
     if not isinstance(settings.activations, str):
         raise SettingsError("activations: give a folder, or with images a backbone or a classifier that runs them")
-    store = ActivationStore(Path(settings.activations))
+    store = open_store(settings.activations, progress)
     about, one = store.about, settings.side if is_sae else "both"
     if settings.classifier is not None:
         given = network_of(None, settings.classifier, seed=how.seed, device=how.device)

@@ -15,11 +15,13 @@ from torch import Tensor
 from autointerp.errors import SettingsError, one_line
 from autointerp.populations.images import Population
 from autointerp.record import Record
+from autointerp.remote.path import AnyPath
 from autointerp.transcoder.backbones.protocol import Activations as Taken
 from autointerp.transcoder.backbones.protocol import Backbone
 from autointerp.transcoder.batches import prepared_batches
 from autointerp.transcoder.classifier import ClassifierRef
 from autointerp.transcoder.files import is_none, read_record, written
+from autointerp.transcoder.settings import StoreSettings
 from autointerp.transcoder.tokens import TokenBatch
 
 FORMAT = "autointerp-activations/1"
@@ -59,41 +61,27 @@ class Manifest(Record):
     shards: tuple[Shard, ...] = Field(min_length=1)
 
 
-class StoreWriter:
-    """Writes a store; its manifest, without which it is none, comes last.
+SHARD_TOKENS = 65_536
+"""Tokens of a shard."""
+
+
+class TokenBuffer:
+    """Tokens in the types of a store, in memory until they are written.
 
     Args:
-        folder: To write; must not hold a store yet.
+        place: That messages name.
         about: What the tokens are of.
-        shard_tokens: Tokens of a shard, which are held in memory until it is full.
-
-    Raises:
-        SettingsError: the folder holds a store, or cannot be made.
     """
 
-    def __init__(self, folder: str | Path, about: Activations, *, shard_tokens: int = 65_536) -> None:
-        self.folder = Path(folder)
+    def __init__(self, place: AnyPath, about: Activations) -> None:
+        self.place = place
         self.about = about
-        self.shard_tokens = shard_tokens
+        self.held = 0
+        """Tokens in memory."""
         self._parts: list[dict[str, Tensor]] = []
-        self._held = 0
-        self._shards: list[Shard] = []
-
-    def __enter__(self) -> "StoreWriter":
-        if (self.folder / MANIFEST).exists():
-            raise SettingsError(f"{self.folder}: holds activations already; give another folder")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingsError(f"{self.folder}: cannot be made: {error}") from error
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._finish()
 
     def add(self, inputs: Tensor, targets: Tensor | None, images: Tensor, groups: Tensor) -> None:
-        """Adds tokens to the store.
+        """Adds tokens.
 
         Args:
             inputs: [tokens, d_in].
@@ -114,26 +102,71 @@ class StoreWriter:
         for side in part.keys() - {"images", "groups"}:
             if not part[side].isfinite().all():
                 raise SettingsError(
-                    f"{self.folder}: {side} of image {int(images[0])} or after do not fit {self.about.dtype}; "
+                    f"{self.place}: {side} of image {int(images[0])} or after do not fit {self.about.dtype}; "
                     "store them as bfloat16, and see that the backbone yields finite numbers"
                 )
         self._parts.append({name: tensor.cpu() for name, tensor in part.items()})
-        self._held += len(inputs)
-        while self._held >= self.shard_tokens:
+        self.held += len(inputs)
+
+    def take(self, n_tokens: int) -> dict[str, Tensor]:
+        """Returns the first tokens that are held, which are then held no more: a row a token of each column."""
+        joined = {name: torch.cat([p[name] for p in self._parts]) for name in self._parts[0]}
+        self._parts = [{k: t[n_tokens:].clone() for k, t in joined.items()}]
+        self.held -= n_tokens
+        return {k: t[:n_tokens].contiguous() for k, t in joined.items()}
+
+
+def shard_file(number: int) -> str:
+    """Returns the name of a shard, which are counted from 0."""
+    return f"shard-{number:05d}.safetensors"
+
+
+class StoreWriter(TokenBuffer):
+    """Writes a store; its manifest, without which it is none, comes last.
+
+    Args:
+        folder: To write; must not hold a store yet.
+        about: What the tokens are of.
+        shard_tokens: Tokens of a shard, which are held in memory until it is full.
+
+    Raises:
+        SettingsError: the folder holds a store, or cannot be made.
+    """
+
+    def __init__(self, folder: str | Path, about: Activations, *, shard_tokens: int = SHARD_TOKENS) -> None:
+        super().__init__(Path(folder), about)
+        self.folder = Path(folder)
+        self.shard_tokens = shard_tokens
+        self._shards: list[Shard] = []
+
+    def __enter__(self) -> "StoreWriter":
+        if (self.folder / MANIFEST).exists():
+            raise SettingsError(f"{self.folder}: holds activations already; give another folder")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"{self.folder}: cannot be made: {error}") from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._finish()
+
+    def add(self, inputs: Tensor, targets: Tensor | None, images: Tensor, groups: Tensor) -> None:
+        """Adds tokens to the store, as `TokenBuffer.add`."""
+        super().add(inputs, targets, images, groups)
+        while self.held >= self.shard_tokens:
             self._write(self.shard_tokens)
 
     def _write(self, n_tokens: int) -> None:
-        joined = {name: torch.cat([p[name] for p in self._parts]) for name in self._parts[0]}
-        name = f"shard-{len(self._shards):05d}.safetensors"
+        name = shard_file(len(self._shards))
         with written(self.folder / name) as path:
-            save_file({k: t[:n_tokens].contiguous() for k, t in joined.items()}, path)
+            save_file(self.take(n_tokens), path)
         self._shards.append(Shard(file=name, tokens=n_tokens))
-        self._parts = [{k: t[n_tokens:].clone() for k, t in joined.items()}]
-        self._held -= n_tokens
 
     def _finish(self) -> None:
-        if self._held:
-            self._write(self._held)
+        if self.held:
+            self._write(self.held)
         if not self._shards:
             raise SettingsError(f"{self.folder}: no activations were added")
         manifest = Manifest(about=self.about, tokens=sum(s.tokens for s in self._shards), shards=tuple(self._shards))
@@ -204,25 +237,24 @@ LOT = 0x70CE5
 def record(
     backbone: Backbone,
     population: Population,
-    writer: StoreWriter,
+    writer: TokenBuffer,
+    what: StoreSettings,
     *,
-    tokens_per_image: int | None,
-    seed: int,
-    batch: int,
     progress: Callable[[int, int], None],
     device: str = "cpu",
+    only: slice = slice(None),
 ) -> None:
     """Runs every image once and adds its tokens, image by image in the population's order.
 
     Args:
         backbone: has the hookpoints that the writer's store is of.
         population: images, whose groups go along with their tokens.
-        writer: of the store, entered.
-        tokens_per_image: patches drawn of each image, without replacement and in their own order; None takes all.
-        seed: of that draw, which depends on an image's content and not on its place.
-        batch: images run at once.
+        writer: of the store, entered, or of a part of it.
+        what: is stored: patches are drawn of each image without replacement, in their own order, by its content and not
+            its place.
         progress: is told images done and all images.
         device: where the backbone runs.
+        only: the images that are run, of the population.
 
     Raises:
         SettingsError: an image has changed since it was read, or an activation does not fit the store's type.
@@ -232,16 +264,17 @@ def record(
     group_of: Mapping[int, int] = dict(
         zip((i.image for i in population.images), population.groups.tolist(), strict=True)
     )
-    done = 0
-    for images, pixels in prepared_batches(backbone, population.images, size=batch, device=device):
+    done, chosen = 0, population.images[only]
+    for images, pixels in prepared_batches(backbone, chosen, size=what.batch, device=device):
         taken = backbone.run(pixels, hookpoints)
         for row, image in enumerate(images):
-            inputs, *targets = _tokens(taken, hookpoints, row, tokens_per_image, (seed, int(image.sha256[:15], 16)))
+            seed = (what.seed, int(image.sha256[:15], 16))
+            inputs, *targets = _tokens(taken, hookpoints, row, what.tokens_per_image, seed)
             of = torch.full((len(inputs),), image.image)
             group = torch.full((len(inputs),), group_of[image.image])
             writer.add(inputs, targets[0] if targets else None, of, group)
         done += len(images)
-        progress(done, len(population.images))
+        progress(done, len(chosen))
 
 
 def _tokens(

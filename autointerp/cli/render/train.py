@@ -12,7 +12,7 @@ from autointerp.commands.train_classifier import TrainClassifier
 from autointerp.commands.train_evaluate import TrainEvaluate
 from autointerp.commands.train_transcoder import TrainTranscoder
 from autointerp.errors import typed
-from autointerp.jobs.train_activations import Stored
+from autointerp.jobs.storing import Stored
 from autointerp.jobs.train_classifier import Classified
 from autointerp.jobs.train_transcoder import Trained
 from autointerp.transcoder.attribute_association import Association
@@ -23,7 +23,8 @@ from autointerp.transcoder.evaluation import Asked, CoderFigures, Evaluation
 def show_activations(result: Stored, settings: TrainActivations, *, as_json: bool) -> int:
     """Prints what was stored and what comes next."""
     left_out = [asdict(one) for one in result.left_out]
-    value = result._asdict() | {"about": result.about.model_dump(mode="json"), "left_out": left_out}
+    value = result._asdict() | {"folder": str(result.folder), "about": result.about.model_dump(mode="json")}
+    value |= {"left_out": left_out}
     return tell(_activations_lines(result), value, as_json=as_json)
 
 
