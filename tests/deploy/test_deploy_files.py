@@ -54,8 +54,9 @@ def test_shellcheck_finds_nothing_in_the_scripts(script: Path):
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_hadolint_finds_nothing_in_the_container_file():
-    done = subprocess.run([linter("hadolint"), "--no-color", DEPLOY / "Containerfile"], capture_output=True, text=True)
+@pytest.mark.parametrize("file", sorted(DEPLOY.rglob("Containerfile")), ids=lambda p: p.parent.name)
+def test_hadolint_finds_nothing_in_the_container_files(file: Path):
+    done = subprocess.run([linter("hadolint"), "--no-color", file], capture_output=True, text=True)
 
     assert (done.returncode, done.stdout) == (0, "")
 
