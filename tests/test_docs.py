@@ -45,6 +45,7 @@ OUTSIDE_OPTIONS = {
 OUTSIDE_OPTIONS |= {"--block", "--reason", "--reason-message", "--deadline-remaining-seconds", "--strikes"}
 OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"} | {
     "--build-arg",
+    "--gpus-per-node",
     "--from-literal",
     "--for",
     "--timeout",
