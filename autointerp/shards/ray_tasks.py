@@ -53,15 +53,23 @@ class _Telling:
         self._board = board
         self._task = task
         self._told: dict[str, float] = {}
+        self._last: object = None
 
     def count(self, stage: str, done: int, total: int | None, words: str = "") -> None:
         now = time.monotonic()
         if total is not None and (done == total or now - self._told.get(stage, -EVERY) >= EVERY):
             self._told[stage] = now
-            self._board.count.remote(self._task, stage, done, total)
+            self._last = self._board.count.remote(self._task, stage, done, total)
 
     def note(self, text: str) -> None:
-        self._board.note.remote(text)
+        self._last = self._board.note.remote(text)
+
+    def end(self) -> None:
+        """Waits until the last of it has arrived, or the board is lost, which stops no work."""
+        import ray  # pyright: ignore[reportMissingImports]
+
+        if self._last is not None:
+            ray.wait([self._last], timeout=EVERY)  # pyright: ignore[reportArgumentType]
 
 
 @dataclass(frozen=True)
@@ -155,10 +163,13 @@ def at_work(own: str, modules: tuple[str, ...], payload: bytes, board: "ActorHan
     if missing or build() != own:
         return Unfit(socket.gethostname(), build(), missing)
     work, argument = pickle.loads(payload)
+    telling = _Telling(board, number)
     try:
-        return work(argument, _Telling(board, number))
+        return work(argument, telling)
     except AutointerpError as problem:
         return problem
+    finally:
+        telling.end()
 
 
 def _came(one: object, takes: Takes) -> object:
@@ -188,7 +199,7 @@ def _shown(progress: Counting) -> "tuple[ActorHandle, _Shown]":
     import ray  # pyright: ignore[reportMissingImports]
 
     # Not a decorator: this module is read where Ray is not installed.
-    actor = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here())
+    actor = ray.remote(Board).options(num_cpus=0, scheduling_strategy=here(), max_restarts=-1)
     board: ActorHandle = actor.remote()  # pyright: ignore[reportAssignmentType]
     return board, _Shown(board, progress)
 
@@ -202,10 +213,17 @@ class _Shown:
         self._said: set[str] = set()
 
     def look(self) -> None:
-        """Shows what is new."""
+        """Shows what is new; a board that is lost with its node begins anew elsewhere, and no work waits for it."""
         import ray  # pyright: ignore[reportMissingImports]
+        from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
 
-        stages, notes = ray.get(self._board.read.remote())  # pyright: ignore[reportGeneralTypeIssues]
+        asked = self._board.read.remote()
+        if not ray.wait([asked], timeout=EVERY)[0]:
+            return
+        try:
+            stages, notes = ray.get(asked)  # pyright: ignore[reportGeneralTypeIssues]
+        except RayError:
+            return
         for note in notes:
             if note not in self._said:
                 self._progress.note(note)

@@ -9,7 +9,7 @@ from autointerp.counting import Counting
 from autointerp.errors import SettingsError
 from autointerp.shards.builds import build
 from autointerp.shards.ray_nodes import Takes, lacking
-from autointerp.shards.ray_tasks import Board, Unfit, at_work
+from autointerp.shards.ray_tasks import Board, Unfit, _Telling, at_work
 
 GPU = Takes(cores=4, gpus=1, modules=("torch", "no_such_module"), extra="train")
 
@@ -36,6 +36,12 @@ def counting(argument: int, progress: Counting) -> int:
 
 def failing(argument: str, progress: Counting) -> None:
     raise SettingsError(argument)
+
+
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told has arrived."""
+    monkeypatch.setattr(_Telling, "end", lambda telling: None)
 
 
 def work(*of: object, board: Remote | None = None, own: str | None = None, modules: tuple[str, ...] = ()) -> object:
