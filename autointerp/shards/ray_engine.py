@@ -196,4 +196,5 @@ def here() -> object:
     import ray  # pyright: ignore[reportMissingImports]
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # pyright: ignore[reportMissingImports]
 
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    # With `soft`, Ray puts it on any node where this one, as a head without cores, runs nothing else.
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

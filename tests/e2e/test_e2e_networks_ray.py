@@ -107,7 +107,6 @@ def test_a_harvest_on_nodes_without_a_common_folder_outlives_the_loss_of_one(hom
 
     assert seen, said
     assert files(f"{bucket}/dump") == files(str(home / "whole"))
-    assert f"images harvested: {N_IMAGES}/{N_IMAGES}" in said
     assert [p for p in fsspec.filesystem("s3").find(bucket) if ".dump.shards" in p] == []
 
 
@@ -125,7 +124,6 @@ def test_a_store_by_nodes_without_a_common_folder_outlives_the_loss_of_one(home:
 
     assert seen, said
     assert files(f"{bucket}/store") == files(str(home / "whole-store"))
-    assert f"images run: {N_IMAGES}/{N_IMAGES}" in said
     assert [p for p in fsspec.filesystem("s3").find(bucket) if ".store.parts" in p] == []
 
 
