@@ -310,7 +310,8 @@ class Mirror:
 
     def _put(self, name: str) -> None:
         target = self.place / name
-        target.run(lambda fs: fs.put_file(str(self.folder / name), target.url, **_IN_PARTS.get(target.scheme, {})))
+        source, parts = str(self.folder / name), _IN_PARTS.get(target.scheme, {})
+        target.run(lambda fs: fs.put_file(source, target.url, **parts))  # pyright: ignore[reportArgumentType] - fsspec hands these on
         self._objects.setdefault(name, set()).add(name)
 
     def _remove(self, name: str, *, keep: Iterable[str]) -> None:

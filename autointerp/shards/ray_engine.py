@@ -114,6 +114,8 @@ def _settle(board: Board, shard: Shard, said: object) -> None:
             board.note(f"shard {shard.index}/{shard.of} was not finished: {said.why}")
             board.lost(shard.index)
             board.given_up(shard.index)
+        case _:
+            raise AssertionError(f"no worker says {said!r}")
 
 
 async def _listen(mailbox: "ActorHandle", board: Board) -> None:
