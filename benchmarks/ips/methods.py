@@ -31,6 +31,8 @@ class Method:
     """Coefficient of the policy's entropy, added to the objective."""
     bonus: float = 0.0
     """Coefficient of 1/√N(o), added to the reward of a valid outcome seen N(o) times in training so far."""
+    diversity: float = 0.0
+    """Weight of a set's diversity beside the reward, 0 to 1 (`many/sets.py`)."""
 
 
 GRPO = Method("GRPO")
