@@ -167,16 +167,27 @@ def machine() -> str:
 
 
 def save(path: Path, found: Found) -> None:
-    """One cell a line."""
-    head = json.loads(found.model_dump_json(exclude={"cells"}))
-    lines = ",\n".join(c.model_dump_json(exclude_none=True) for c in found.cells)
-    text = json.dumps(head, indent=1, ensure_ascii=False)
-    path.write_text(f'{text[:-2]},\n "cells": [\n{lines}\n]}}\n', encoding="utf-8")
+    """One cell or sweep a line."""
+    head = json.dumps(json.loads(found.model_dump_json(exclude={"cells", "sweeps"})), indent=1, ensure_ascii=False)
+    parts = {
+        "cells": [c.model_dump_json(exclude_none=True) for c in found.cells],
+        "sweeps": [s.model_dump_json() for s in found.sweeps],
+    }
+    text = ",\n".join(f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in parts.items())
+    path.write_text(f"{head[:-2]},\n{text}\n}}\n", encoding="utf-8")
 
 
 def read(path: Path) -> Found:
     """A benchmark's file."""
     return Found.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def spent(folder: Path, name: str, seconds: float) -> float:
+    """Seconds by the clock of this start and of those before it that made parts, which the folder remembers."""
+    path = folder / f"seconds-{name}.json"
+    total = (json.loads(path.read_text()) if path.exists() else 0.0) + seconds
+    path.write_text(json.dumps(round(total, 1)))
+    return round(total, 1)
 
 
 def clock() -> float:

@@ -80,11 +80,17 @@ def known() -> tuple[tuple[str, ...], ...]:
     return tuple(dict.fromkeys(row for row in rows if all(often[s] >= SEEN for s in row)))
 
 
+@cache
+def fingerprint(smiles: str) -> DataStructs.ExplicitBitVect:
+    """Morgan's, radius 2, 1,024 bits."""
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
+    return generator.GetFingerprint(Chem.MolFromSmiles(smiles))
+
+
 def internal_diversity(smiles: Sequence[str]) -> float:
-    """One less the mean Tanimoto likeness of Morgan fingerprints (radius 2, 1,024 bits) over all pairs (MOSES)."""
+    """One less the mean Tanimoto likeness of fingerprints over all pairs of samples, repeats among them."""
     if len(smiles) < 2:
         return 0.0
-    generator = rdFingerprintGenerator.GetMorganGenerator(radius=2, fpSize=1024)
-    prints = [generator.GetFingerprint(Chem.MolFromSmiles(s)) for s in smiles]
+    prints = [fingerprint(s) for s in smiles]
     likeness = [sum(DataStructs.BulkTanimotoSimilarity(prints[i], prints[:i])) for i in range(1, len(prints))]
     return 1 - 2 * sum(likeness) / (len(prints) * (len(prints) - 1))

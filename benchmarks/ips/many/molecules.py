@@ -122,7 +122,7 @@ def main() -> None:
         facts[f"best, {t}"] = round(float(rewards[t].max()), 3)
     found = Found(
         machine=cells.machine(),
-        seconds=round(cells.clock() - started, 1),
+        seconds=cells.spent(asked.keep, "molecules", cells.clock() - started),
         settings={"samples": SAMPLES, "seeds": SEEDS, "enough": ENOUGH, "good from": BOUND},
         cells=got,
         sweeps=sweeps,

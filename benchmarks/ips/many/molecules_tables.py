@@ -25,7 +25,7 @@ def tables(found: Found) -> dict[str, str]:
         "molecules methods": methods(found),
         "molecules groups": groups(found),
         "molecules differences": differences(found),
-        "molecules seconds": f"{found.seconds / 60:.1f} minutes on {found.machine}.",
+        "molecules seconds": f"{found.seconds / 60:.1f} minutes by the clock on {found.machine}.",
     }
 
 

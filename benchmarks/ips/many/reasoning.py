@@ -158,7 +158,7 @@ def main() -> None:
     got, sweeps = cells.run_jobs(jobs(asked.quick), asked.keep)
     found = Found(
         machine=cells.machine(),
-        seconds=round(cells.clock() - started, 1),
+        seconds=cells.spent(asked.keep, "reasoning", cells.clock() - started),
         settings={"samples": SAMPLES, "seeds": SEEDS, "enough": ENOUGH},
         cells=got,
         sweeps=sweeps,

@@ -51,7 +51,7 @@ def tables(found: Found) -> dict[str, str]:
         "reasoning groups": groups(found),
         "reasoning differences": differences(found),
         "reasoning costs": costs(found),
-        "reasoning seconds": f"{found.seconds / 60:.1f} minutes on {found.machine}.",
+        "reasoning seconds": f"{found.seconds / 60:.1f} minutes by the clock on {found.machine}.",
     }
 
 

@@ -44,7 +44,7 @@ END = ":"
 def tasks() -> tuple[str, ...]:
     """Those that can run here."""
     chemistry = all(importlib.util.find_spec(name) for name in ("rdkit", "selfies"))
-    return (*DOMAINS, MOLECULES) if chemistry else tuple(DOMAINS)
+    return (MOLECULES, *DOMAINS) if chemistry else tuple(DOMAINS)
 
 
 def vocabulary(task: str) -> Words:
@@ -243,7 +243,7 @@ def main() -> None:
     got = [trained(task, seeds, steps, asked.keep) for task in tasks()]
     found = Found(
         machine=cells.machine(),
-        seconds=round(cells.clock() - began, 1),
+        seconds=cells.spent(asked.keep, "written", cells.clock() - began),
         settings={"seeds": seeds, "steps": steps, "rate": RATE},
         cells=tuple(c for own, _ in got for c in own),
         sweeps=tuple(sweep for _, sweep in got),

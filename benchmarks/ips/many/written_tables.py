@@ -38,7 +38,7 @@ def tables(found: Found) -> dict[str, str]:
     if MOLECULES in own:
         out["written molecules"] = molecules(found)
     out["written differences"] = differences(found, reasoned, MOLECULES in own)
-    out["written seconds"] = f"{found.seconds / 60:.1f} minutes on {found.machine}."
+    out["written seconds"] = f"{found.seconds / 60:.1f} minutes by the clock on {found.machine}."
     return out
 
 

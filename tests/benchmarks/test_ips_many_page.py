@@ -1,0 +1,27 @@
+"""The page shows what the files of the paper's own kinds of tasks say."""
+
+import pytest
+
+from benchmarks.ips.many import cells, reasoning, reasoning_tables
+
+PAGE = cells.PAGE.read_text()
+
+
+def test_the_page_holds_the_tables_of_the_reasoning_tasks():
+    for name, text in reasoning_tables.tables(cells.read(reasoning.JSON)).items():
+        assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
+
+
+def test_every_figure_is_of_eight_seeds_or_more():
+    for path in cells.HERE.glob("*.json"):
+        assert min(len(v) for c in cells.read(path).cells for v in c.figures.values()) >= 8
+
+
+@pytest.mark.parametrize("group", reasoning.GROUPS)
+def test_grpo_is_the_most_collapsed_method_of_each_group_size(group: int):
+    found = cells.read(reasoning.JSON)
+    tasks = [reasoning.task(d, s) for d in reasoning.DOMAINS for s in (9, 27)]
+
+    for method in reasoning.ORDER[1:]:
+        for task in tasks:
+            assert found.of(task, group, method).mean("largest") <= found.of(task, group, "GRPO").mean("largest") + 0.01
