@@ -4,12 +4,19 @@ import pytest
 
 from benchmarks.ips.many import cells, reasoning, reasoning_tables
 
+RECIPE = reasoning_tables.RECIPE
 PAGE = cells.PAGE.read_text()
 
 
 def test_the_page_holds_the_tables_of_the_reasoning_tasks():
     for name, text in reasoning_tables.tables(cells.read(reasoning.JSON)).items():
         assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
+
+
+def test_the_recipe_holds_its_table():
+    text = reasoning_tables.recipe(cells.read(reasoning.JSON))
+
+    assert f"<!-- ips-many: recipe groups -->\n\n{text}\n\n<!-- /ips-many: recipe groups -->" in RECIPE.read_text()
 
 
 def test_every_figure_is_of_eight_seeds_or_more():

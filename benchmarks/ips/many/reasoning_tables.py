@@ -14,12 +14,13 @@ from benchmarks.ips.many.reasoning import (
     GROUPS,
     JSON,
     ORDER,
+    RATES,
     SGRPO,
     UNIFORM,
     UNTRAINED,
     task,
 )
-from benchmarks.ips.methods import IPS
+from benchmarks.ips.methods import GRPO, IPS
 from benchmarks.ips.plots import IMAGES, STYLE
 from benchmarks.ips.table import markdown, within
 
@@ -33,12 +34,14 @@ COLOURS = {
     SGRPO: "#d9822b",
     "IPS-GRPO": "#c8102e",
 }
+RECIPE = PAGE.parent / "many-answers.md"
 PICTURE = IMAGES / "ips-reasoning.svg"
 
 
 def put(found: Found) -> None:
-    """Writes the page's tables and the picture."""
+    """Writes the pages' tables and the picture."""
     put_tables(PAGE, tables(found), "ips-many")
+    put_tables(RECIPE, {"recipe groups": recipe(found)}, "ips-many")
     with mpl.rc_context(STYLE):
         picture(found).savefig(PICTURE, metadata={"Date": None, "Creator": None})
 
@@ -50,6 +53,7 @@ def tables(found: Found) -> dict[str, str]:
         "reasoning sizes": sizes(found),
         "reasoning groups": groups(found),
         "reasoning differences": differences(found),
+        "reasoning rates": rates(found),
         "reasoning costs": costs(found),
         "reasoning seconds": f"{found.seconds / 60:.1f} minutes by the clock on {found.machine}.",
     }
@@ -114,6 +118,33 @@ def signed(found: Found, tasks: Sequence[str], group: int, pair: tuple[str, str]
     """A difference with its interval."""
     e = found.difference(tasks, group, pair, figure)
     return f"{e.value:+.3f} [{e.low:+.3f}, {e.high:+.3f}]"
+
+
+def rates(found: Found) -> str:
+    """Validity and recovery of IPS-GRPO at G = 16 by rate, means over domains."""
+    head = ["IPS-GRPO, G = 16: validity / recovery", *(f"rate {r:g}" for r in RATES)]
+    lines: list[list[str]] = []
+    for size in SIZES:
+        asked = {task(d, size) for d in DOMAINS}
+        own = [s.means for s in found.sweeps if (s.method, s.group) == (IPS.name, MAIN) and s.task in asked]
+        cells = [" / ".join(f"{sum(m[f'{r:g}'][k] for m in own) / len(own):.2f}" for k in (0, 1)) for r in RATES]
+        lines.append([f"N = {size}", *cells])
+    return markdown(head, lines)
+
+
+def recipe(found: Found) -> str:
+    """Recovery of GRPO and IPS-GRPO by N and G, means over domains."""
+    head = ["right answers", *(f"G = {g}: GRPO, IPS-GRPO" for g in GROUPS), "each alike"]
+    lines: list[list[str]] = []
+    for size in SIZES:
+        tasks = [task(d, size) for d in DOMAINS]
+
+        def mean(group: int, method: str, over: Sequence[str] = tuple(tasks)) -> str:
+            return f"{sum(found.of(t, group, method).mean('recovery') for t in over) / len(over):.2f}"
+
+        own = [f"{mean(g, GRPO.name)}, {mean(g, IPS.name)}" for g in GROUPS]
+        lines.append([str(size), *own, mean(0, UNIFORM)])
+    return markdown(head, lines)
 
 
 def costs(found: Found) -> str:
