@@ -39,7 +39,7 @@ class Voxels:
         fillings = [f for f in product(range(len(FILLINGS)), repeat=len(cells)) if sum(i == 0 for i in f) <= 1]
         blocks = np.zeros((len(fillings), HEIGHT, CELLS), bool)
         blocks[:, :, cells] = FILLINGS[np.array(fillings)].transpose(0, 2, 1)
-        texts = [written(b) for b in blocks]
+        texts = written(blocks)
         return Hypotheses(texts, np.arange(len(texts)), blocks.any(1), floating(blocks))
 
     def outcome(self, words: Sequence[str], question: Question) -> str | None:
@@ -62,6 +62,7 @@ def floating(blocks: np.ndarray) -> np.ndarray:
     return (blocks[:, 1:] & ~blocks[:, :-1]).sum((1, 2))
 
 
-def written(blocks: np.ndarray) -> Words:
-    """A structure [HEIGHT, CELLS] as rows of cells."""
-    return tuple("".join("01"[int(c)] for c in row) for row in blocks.reshape(-1, SIDE))
+def written(blocks: np.ndarray) -> list[Words]:
+    """Structures [K, HEIGHT, CELLS] as rows of cells."""
+    numbers = blocks.reshape(len(blocks), -1, SIDE) @ (2 ** np.arange(SIDE)[::-1])
+    return [tuple(ROWS[i] for i in rows) for rows in numbers.tolist()]

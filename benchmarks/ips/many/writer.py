@@ -123,7 +123,7 @@ def train(
 
     Where sets are rewarded, TRL normalises the rewards of all sibling groups together, as the method asks.
     """
-    words = tokenizer(vocabulary)
+    words, together = tokenizer(vocabulary), SIBLINGS if method.diversity else 1
 
     def judged(completion_ids: Sequence[list[int]], number: Sequence[int]) -> list[Judged]:
         return [judge(i, _words(words, ids)) for i, ids in zip(number, completion_ids, strict=True)]
@@ -135,13 +135,13 @@ def train(
         got = judged(completion_ids, number)
         own = np.array([j.reward for j in got])
         if method.diversity:
+            assert all(len(set(number[k : k + together * GROUP])) == 1 for k in range(0, len(got), together * GROUP))
             names = {o: i for i, o in enumerate(dict.fromkeys(j.outcome for j in got if j.outcome is not None))}
             numbered = np.array([INVALID if j.outcome is None else names[j.outcome] for j in got])
             shape = (-1, SIBLINGS, GROUP)
             own = with_diversity(own.reshape(shape), numbered.reshape(shape), method.diversity).ravel()
         return own.tolist()
 
-    together = SIBLINGS if method.diversity else 1
     asked = [{"prompt": p, "number": i} for i, p in enumerate(prompts) for _ in range(SIBLINGS // together)]
     rows = asked * (1 + lessons.steps * BATCH // (GROUP * together * len(asked)))  # as many groups as are trained on
     with TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from benchmarks.ips.many.domains import SIZES, Words, starting_logits
 from benchmarks.ips.many.reasoning import DOMAINS, ENTROPY, SGRPO
 from benchmarks.ips.methods import GRPO, IPS, Method, entropy_bonus
 from benchmarks.ips.tabular import softmax
+
+if TYPE_CHECKING:
+    from benchmarks.ips.many.chemistry import Molecule
 
 JSON = cells.HERE / "written.json"
 SEEDS, STEPS, RATE = 8, 60, 1e-3
@@ -154,22 +158,20 @@ def molecules_on(method: Method | None, seed: int, steps: int, start: Path, *, b
     return named(MOLECULES, method, figures, spent, BY_SMILES if by_smiles else None)
 
 
-def written_molecules(found: Sequence["object"]) -> dict[str, tuple[float]]:
+def written_molecules(found: Sequence["Molecule"]) -> dict[str, tuple[float]]:
     """Figures of the valid ones among 1,000 samples, as in `molecules.figures`; invalid ones earn nothing."""
-    from benchmarks.ips.many import chemistry
+    from benchmarks.ips.many.chemistry import BOUND, internal_diversity
 
-    own = [m for m in found if isinstance(m, chemistry.Molecule)]
-    rewards = [m.rewards[TARGET] for m in own]
-    scaffolds = [m.scaffold for m in own]
-    best = sorted({m.smiles: m.rewards[TARGET] for m in own}.values())[-10:]
-    good = {m.scaffold for m in own if m.rewards[TARGET] >= chemistry.BOUND}
+    rewards = [m.rewards[TARGET] for m in found]
+    scaffolds = [m.scaffold for m in found]
+    good = {m.scaffold for m in found if m.rewards[TARGET] >= BOUND}
     return {
-        "valid": (len(own) / CALLS,),
+        "valid": (len(found) / CALLS,),
         "mean": (sum(rewards) / CALLS,),
-        "top": (float(np.mean(best)) if best else 0.0,),
+        "top": (sum(sorted(rewards)[-10:]) / 10,),
         "good scaffolds": (float(len(good)),),
-        "largest": (max((scaffolds.count(s) for s in set(scaffolds)), default=0) / max(len(own), 1),),
-        "diversity": (chemistry.internal_diversity([m.smiles for m in own[:200]]),),
+        "largest": (max((scaffolds.count(s) for s in set(scaffolds)), default=0) / max(len(found), 1),),
+        "diversity": (internal_diversity([m.smiles for m in found[:200]]),),
     }
 
 
