@@ -24,10 +24,8 @@ def slow_with_diversity(rewards: list[list[float]], outcomes: list[list[int]], w
         ahead = own - sum(others) / len(others)
         lost = np.array([own - different(group[:i] + group[i + 1 :]) for i in range(size)])
         z = (lost - lost.mean()) / (lost.std() + 1e-4)
-        for sign in (1, -1):
-            if sign * ahead >= 0:
-                w = size * np.exp(sign * z) / np.exp(sign * z).sum()
-                dealt = ahead * (w - 1)
+        sign = 1 if ahead >= 0 else -1
+        dealt = ahead * (size * np.exp(sign * z) / np.exp(sign * z).sum() - 1)
         out.append([(1 - weight) * r + weight * (own + d) for r, d in zip(rewards[s], dealt, strict=True)])
     return out
 

@@ -13,6 +13,15 @@ def test_the_page_holds_the_tables_of_the_reasoning_tasks():
         assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
 
 
+def test_the_page_holds_the_tables_of_the_molecules():
+    pytest.importorskip("rdkit")
+    pytest.importorskip("selfies")
+    from benchmarks.ips.many import molecules, molecules_tables
+
+    for name, text in molecules_tables.tables(cells.read(molecules.JSON)).items():
+        assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
+
+
 def test_the_recipe_holds_its_table():
     text = reasoning_tables.recipe(cells.read(reasoning.JSON))
 

@@ -32,9 +32,9 @@ class Causal:
     def _all(self) -> Hypotheses:
         graphs: Ints = np.array(list(product((0, 1), repeat=len(PAIRS))))
         reach = descendants(graphs)
-        cyclic = np.diagonal(reach, axis1=-2, axis2=-1).any(-1)
+        cyclic: Ints = np.asarray(np.diagonal(reach, axis1=-2, axis2=-1).any(-1), np.int64)
         texts = [tuple(EDGES[k] for k in np.flatnonzero(g)) or (NONE,) for g in graphs]
-        return Hypotheses(texts, np.arange(len(graphs)), reach.reshape(len(graphs), -1), cyclic.astype(np.int64))
+        return Hypotheses(texts, np.arange(len(graphs)), reach.reshape(len(graphs), -1), cyclic)
 
     def hypotheses(self, question: Question) -> Hypotheses:
         """All graphs, cyclic ones among them."""

@@ -1,6 +1,5 @@
 """What these benchmarks keep: a figure for each seed, in one file each, and parts of a run that they go on from."""
 
-import argparse
 import hashlib
 import json
 import multiprocessing
@@ -9,7 +8,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from benchmarks.ips.figures import Estimate, estimate
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[2] / "docs/ips-reproduction.md"
-KEPT = HERE.parents[2] / "build/ips-many"
 WORKERS = 2
 DIGITS = 4
 
@@ -123,42 +121,29 @@ class _Kept(Record):
     sweeps: tuple[Sweep, ...]
 
 
-def run_jobs(jobs: Sequence[Job], folder: Path, workers: int = WORKERS) -> Part:
-    """Runs what the folder does not hold yet, over processes of one thread each."""
+def run_jobs(benchmark: str, jobs: Sequence[Job], folder: Path, workers: int = WORKERS) -> Part:
+    """Runs what the folder does not hold yet, over processes of one thread each, and notes what it took."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     folder.mkdir(parents=True, exist_ok=True)
-    cells: list[Cell] = []
-    sweeps: list[Sweep] = []
-    # Started anew, not forked: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        asked = {name: (None if _path(folder, name, a).exists() else pool.submit(f, *a), a) for name, f, a in jobs}
-        for name, (job, arguments) in asked.items():
-            path = _path(folder, name, arguments)
-            if job is not None:
-                own = job.result()
-                path.write_text(_Kept(cells=own[0], sweeps=own[1]).model_dump_json())
-                print(f"{name}: {sum(c.seconds for c in own[0]):.0f} s", file=sys.stderr, flush=True)
-            kept = _Kept.model_validate_json(path.read_text())
-            cells += kept.cells
-            sweeps += kept.sweeps
-    return tuple(cells), tuple(sweeps)
+    missing = [job for job in jobs if not _path(folder, job[0], job[2]).exists()]
+    if missing:
+        began = time.perf_counter()
+        # Started anew, not forked: torch's threads do not survive a fork.
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            waiting = {pool.submit(function, *given): _path(folder, name, given) for name, function, given in missing}
+            for job in as_completed(waiting):
+                cells, sweeps = job.result()
+                waiting[job].write_text(_Kept(cells=cells, sweeps=sweeps).model_dump_json())
+                print(f"{waiting[job].stem}: {sum(c.seconds for c in cells):.0f} s", file=sys.stderr, flush=True)
+        total = spent(folder, benchmark) + time.perf_counter() - began
+        (folder / f"seconds-{benchmark}.json").write_text(json.dumps(round(total, 1)))
+    kept = [_Kept.model_validate_json(_path(folder, name, given).read_text()) for name, _, given in jobs]
+    return tuple(c for k in kept for c in k.cells), tuple(s for k in kept for s in k.sweeps)
 
 
 def _path(folder: Path, name: str, arguments: tuple[object, ...]) -> Path:
     digest = hashlib.sha256(repr(arguments).encode()).hexdigest()[:8]
     return folder / f"{name.replace(' ', '-')}-{digest}.json"
-
-
-def options(about: str | None) -> argparse.Namespace:
-    """The command line of these benchmarks."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer samples and seeds; not for figures")
-    parser.add_argument("--write", action="store_true", help="write the figures' file, the pictures and the page")
-    parser.add_argument("--keep", type=Path, default=KEPT, help="folder of finished parts, which are not run again")
-    asked = parser.parse_args()
-    if asked.write and asked.quick:
-        parser.error("--quick is not for figures; leave it or --write out")
-    return asked
 
 
 def machine() -> str:
@@ -182,14 +167,7 @@ def read(path: Path) -> Found:
     return Found.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def spent(folder: Path, name: str, seconds: float) -> float:
-    """Seconds by the clock of this start and of those before it that made parts, which the folder remembers."""
+def spent(folder: Path, name: str) -> float:
+    """Seconds by the clock that the parts of a benchmark took, over all starts that made some."""
     path = folder / f"seconds-{name}.json"
-    total = (json.loads(path.read_text()) if path.exists() else 0.0) + seconds
-    path.write_text(json.dumps(round(total, 1)))
-    return round(total, 1)
-
-
-def clock() -> float:
-    """Seconds by the clock."""
-    return time.perf_counter()
+    return float(json.loads(path.read_text())) if path.exists() else 0.0

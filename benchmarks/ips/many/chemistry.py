@@ -15,7 +15,7 @@ from rdkit import Chem, DataStructs, RDConfig, RDLogger
 from rdkit.Chem import QED, Crippen, rdFingerprintGenerator
 from rdkit.Chem.Scaffolds import MurckoScaffold
 
-RDLogger.DisableLog("rdApp.*")
+RDLogger.DisableLog("rdApp.*")  # pyright: ignore[reportAttributeAccessIssue]
 FILE = Path(RDConfig.RDDataDir) / "NCI" / "first_5K.smi"
 SHORTEST, LONGEST = 6, 20
 """Symbols of a molecule."""
@@ -48,7 +48,8 @@ def molecule(smiles: str) -> Molecule | None:
     if found is None or found.GetNumHeavyAtoms() == 0:
         return None
     drug_like = float(QED.qed(found))
-    bell = float(np.exp(-((Crippen.MolLogP(found) - LIPOPHILICITY) ** 2) / (2 * WIDTH**2)))
+    lipophilicity = Crippen.MolLogP(found)  # pyright: ignore[reportAttributeAccessIssue]
+    bell = float(np.exp(-((lipophilicity - LIPOPHILICITY) ** 2) / (2 * WIDTH**2)))
     rewards = {"QED": drug_like, "logP 4": bell}
     return Molecule(Chem.MolToSmiles(found), MurckoScaffold.MurckoScaffoldSmiles(mol=found), rewards)
 

@@ -1,4 +1,4 @@
-"""Molecules with policies that are tables: `python -m benchmarks.ips.many.molecules`. Needs rdkit and selfies.
+"""Molecules with policies that are tables: `python -m benchmarks.ips.many molecules`. Needs rdkit and selfies.
 
 A policy chooses among some two thousand molecules of the National Cancer Institute's collection; the reward is QED, or
 how near logP is to 4. The outcome is the scaffold, or, to show what it does, the canonical SMILES. Groups of 8, 16 and
@@ -7,6 +7,7 @@ how near logP is to 4. The outcome is the scaffold, or, to show what it does, th
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -111,31 +112,19 @@ def jobs(quick: bool) -> Sequence[Job]:
     return [(f"list {t} G{g}", methods_on, (t, g, seeds, samples)) for t in TARGETS for g in GROUPS]
 
 
-def main() -> None:
-    """Parses, runs, prints, writes."""
-    from benchmarks.ips.many import molecules_tables
-
-    asked, started = cells.options(__doc__), cells.clock()
-    got, sweeps = cells.run_jobs(jobs(asked.quick), asked.keep)
+def run(quick: bool, keep: Path) -> Found:
+    """All parts that the folder does not hold, and the figures of all."""
+    got, sweeps = cells.run_jobs("molecules", jobs(quick), keep)
     molecules, scaffolds, rewards = listed()
     facts: dict[str, float] = {"molecules": len(molecules), "scaffolds": int(scaffolds.max()) + 1}
     for t in TARGETS:
         facts[f"good scaffolds, {t}"] = len(set(scaffolds[rewards[t] >= BOUND].tolist()))
         facts[f"best, {t}"] = round(float(rewards[t].max()), 3)
-    found = Found(
+    return Found(
         machine=cells.machine(),
-        seconds=cells.spent(asked.keep, "molecules", cells.clock() - started),
+        seconds=cells.spent(keep, "molecules"),
         settings={"samples": SAMPLES, "seeds": SEEDS, "enough": ENOUGH, "good from": BOUND},
         cells=got,
         sweeps=sweeps,
         facts=facts,
     )
-    if asked.write:
-        cells.save(JSON, found)
-        molecules_tables.put(found)
-    for text in molecules_tables.tables(found).values():
-        print(text, end="\n\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -92,7 +92,7 @@ def picture(found: Found) -> Figure:
         axis.scatter([start.mean("mean")], [start.mean("good scaffolds")], s=24, marker="x", color="#999999")
         axis.axvline(float(found.settings["enough"]), color="#999999", lw=0.8, ls=":")
         axis.set(title=f"{target}, G = {group}", xlabel="mean reward", xlim=(0, 1.02), ylim=(0, None))
-    handles, labels = axis.get_legend_handles_labels()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.axes[0].set_ylabel("good scaffolds among 1,000")
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure

@@ -1,11 +1,12 @@
-"""HypoSpace's three domains with policies that are tables: `python -m benchmarks.ips.many.reasoning`.
+"""HypoSpace's three domains with policies that are tables: `python -m benchmarks.ips.many reasoning`.
 
 Causal graphs, voxels and Boolean mechanisms, with 3, 9, 27 and 81 admissible hypotheses; groups of 8, 16 and 64; every
-method from the same starting policies, on the same questions, with as many samples. --quick sees that it runs.
+method from the same starting policies, on the same questions, with as many samples.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -150,25 +151,13 @@ def jobs(quick: bool) -> Sequence[Job]:
     return out
 
 
-def main() -> None:
-    """Parses, runs, prints, writes."""
-    from benchmarks.ips.many import reasoning_tables
-
-    asked, started = cells.options(__doc__), cells.clock()
-    got, sweeps = cells.run_jobs(jobs(asked.quick), asked.keep)
-    found = Found(
+def run(quick: bool, keep: Path) -> Found:
+    """All parts that the folder does not hold, and the figures of all."""
+    got, sweeps = cells.run_jobs("reasoning", jobs(quick), keep)
+    return Found(
         machine=cells.machine(),
-        seconds=cells.spent(asked.keep, "reasoning", cells.clock() - started),
+        seconds=cells.spent(keep, "reasoning"),
         settings={"samples": SAMPLES, "seeds": SEEDS, "enough": ENOUGH},
         cells=got,
         sweeps=sweeps,
     )
-    if asked.write:
-        cells.save(JSON, found)
-        reasoning_tables.put(found)
-    for text in reasoning_tables.tables(found).values():
-        print(text, end="\n\n")
-
-
-if __name__ == "__main__":
-    main()

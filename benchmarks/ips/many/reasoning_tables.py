@@ -173,9 +173,8 @@ def picture(found: Found) -> Figure:
         axis.set_xscale("log", base=3)
         axis.set_xticks(SIZES, [str(s) for s in SIZES])
         axis.set(title=domain, xlabel="admissible hypotheses N", ylim=(0, 0.8))
-        if domain == "causal":
-            axis.set_ylabel("recovery in N samples")
-            handles, labels = axis.get_legend_handles_labels()
+    figure.axes[0].set_ylabel("recovery in N samples")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
 

@@ -112,4 +112,4 @@ def draw(p: Floats, n: int, chance: np.random.Generator) -> Ints:
 def by_outcome(p: Floats, outcomes: Ints) -> Floats:
     """Chance of each valid outcome, shape [max + 1], of one policy p [K]."""
     valid = outcomes != INVALID
-    return np.bincount(outcomes[valid], p[valid], int(outcomes.max()) + 1)
+    return np.bincount(outcomes[valid], p[valid], int(outcomes.max()) + 1).astype(float)

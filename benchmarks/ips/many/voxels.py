@@ -40,7 +40,7 @@ class Voxels:
         blocks = np.zeros((len(fillings), HEIGHT, CELLS), bool)
         blocks[:, :, cells] = FILLINGS[np.array(fillings)].transpose(0, 2, 1)
         texts = written(blocks)
-        return Hypotheses(texts, np.arange(len(texts)), blocks.any(1), floating(blocks))
+        return Hypotheses(texts, np.arange(len(texts)), np.asarray(blocks.any(1)), floating(blocks))
 
     def outcome(self, words: Sequence[str], question: Question) -> str | None:
         """The structure itself."""

@@ -48,9 +48,16 @@ class Lessons:
     """Words of an answer, without the end."""
 
 
+def _ends(words: PreTrainedTokenizerFast) -> tuple[int, int]:
+    """Numbers of the padding and of the end."""
+    pad, end = words.convert_tokens_to_ids(["<pad>", "<eos>"])
+    return pad, end
+
+
 def policy(words: PreTrainedTokenizerFast, seed: int) -> Qwen2ForCausalLM:
     """A Qwen2 of two layers, 64 wide, with fresh weights."""
     torch.manual_seed(seed)
+    pad, end = _ends(words)
     config = Qwen2Config(
         vocab_size=len(words),
         hidden_size=64,
@@ -59,8 +66,8 @@ def policy(words: PreTrainedTokenizerFast, seed: int) -> Qwen2ForCausalLM:
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=128,
-        pad_token_id=words.pad_token_id,
-        eos_token_id=words.eos_token_id,
+        pad_token_id=pad,
+        eos_token_id=end,
         bos_token_id=None,
     )
     return Qwen2ForCausalLM(config)
@@ -77,18 +84,18 @@ def warm_start(
         steps: of Adam, 128 examples each.
     """
     words, chance = tokenizer(vocabulary), np.random.default_rng(0)
-    model = policy(words, 0)
+    model, (pad, end) = policy(words, 0), _ends(words)
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for _ in range(steps):
-        rows = [(words.encode(p), [*words.encode(" ".join(a)), words.eos_token_id]) for p, a in examples(chance, 128)]
+        rows = [(words.encode(p), [*words.encode(" ".join(a)), end]) for p, a in examples(chance, 128)]
         longest = max(len(p) + len(a) for p, a in rows)
-        ids = torch.full((len(rows), longest), words.pad_token_id)
+        ids = torch.full((len(rows), longest), pad)
         labels = torch.full((len(rows), longest), -100)
         for i, (p, a) in enumerate(rows):
             ids[i, : len(p) + len(a)] = torch.tensor(p + a)
             labels[i, len(p) : len(p) + len(a)] = torch.tensor(a)
-        loss = model(input_ids=ids, attention_mask=(ids != words.pad_token_id).long(), labels=labels).loss
+        loss = model(input_ids=ids, attention_mask=(ids != pad).long(), labels=labels).loss
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -168,20 +175,21 @@ def train(
 def answers(model: Qwen2ForCausalLM, vocabulary: Words, prompt: str, n: int, longest: int, *, seed: int) -> list[Words]:
     """N samples."""
     words = tokenizer(vocabulary)
+    pad, end = _ends(words)
     torch.manual_seed(seed)
     model.eval()
     given = words([prompt] * min(n, SAMPLED), return_tensors="pt")
     out: list[Words] = []
     with torch.inference_mode():
         while len(out) < n:
-            ids = model.generate(
+            ids = model.generate(  # pyright: ignore[reportAttributeAccessIssue]
                 input_ids=given["input_ids"],
                 attention_mask=given["attention_mask"],
                 do_sample=True,
                 top_k=0,
                 max_new_tokens=longest + 1,
-                pad_token_id=words.pad_token_id,
-                eos_token_id=words.eos_token_id,
+                pad_token_id=pad,
+                eos_token_id=end,
             )
             out += [_words(words, row) for row in ids[:, given["input_ids"].shape[1] :].tolist()]
     return out[:n]
@@ -189,7 +197,8 @@ def answers(model: Qwen2ForCausalLM, vocabulary: Words, prompt: str, n: int, lon
 
 def _words(words: PreTrainedTokenizerFast, ids: Sequence[int]) -> Words:
     """Up to the end; an answer that does not end keeps all its words, one too many, and is none."""
-    kept = ids[: ids.index(words.eos_token_id)] if words.eos_token_id in ids else ids
+    _, end = _ends(words)
+    kept = ids[: ids.index(end)] if end in ids else ids
     found = words.convert_ids_to_tokens(list(kept))
     assert isinstance(found, list)
     return tuple(found)

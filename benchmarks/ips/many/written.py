@@ -1,4 +1,4 @@
-"""The reasoning tasks and molecules with small transformers: `python -m benchmarks.ips.many.written`. Needs extra `rl`.
+"""The reasoning tasks and molecules with small transformers: `python -m benchmarks.ips.many written`. Needs extra `rl`.
 
 A Qwen2 of two layers, 64 wide, is warm-started for each task and then trained by TRL in groups of 16: by GRPO, by GRPO
 with the entropy bonus that did best on other seeds, by SGRPO and by IPS-GRPO, with as many samples each. A policy of a
@@ -33,7 +33,7 @@ TUNED = (100, 101)
 """Seeds on which the entropy's coefficient is chosen."""
 ENOUGH = {"molecules": 0.7}
 """Performance from which the coefficient that finds most is chosen: validity of .8, mean reward of .7."""
-MOLECULES = "molecules"
+WRITTEN, MOLECULES = "written", "molecules"
 BY_SMILES = "IPS-GRPO, SMILES as the outcome"
 WARM_STARTED = "warm start"
 METHODS = (GRPO, Method(SGRPO, diversity=0.9), IPS)
@@ -228,34 +228,22 @@ def trained(task: str, seeds: int, steps: int, folder: Path) -> tuple[list[Cell]
     """Chooses the entropy's coefficient, then trains by every method."""
     started(task, folder)
     tuned = jobs(task, [entropy_bonus(c) for c in ENTROPIES], TUNED, steps, folder)
-    swept = together(cells.run_jobs(tuned, folder)[0])
+    swept = together(cells.run_jobs(WRITTEN, tuned, folder)[0])
     performance, found = ("mean", "good scaffolds") if task == MOLECULES else ("valid", "recovery")
     best, sweep = best_of(swept, performance, found, ENOUGH.get(task, 0.8))
     assert best.coefficient is not None
     methods = (None, GRPO, entropy_bonus(best.coefficient), *METHODS[1:])
-    return together(cells.run_jobs(jobs(task, methods, range(seeds), steps, folder), folder)[0]), sweep
+    return together(cells.run_jobs(WRITTEN, jobs(task, methods, range(seeds), steps, folder), folder)[0]), sweep
 
 
-def main() -> None:
-    """Parses, runs, prints, writes."""
-    from benchmarks.ips.many import written_tables
-
-    asked, began = cells.options(__doc__), cells.clock()
-    seeds, steps = (2, 10) if asked.quick else (SEEDS, STEPS)
-    got = [trained(task, seeds, steps, asked.keep) for task in tasks()]
-    found = Found(
+def run(quick: bool, keep: Path) -> Found:
+    """All parts that the folder does not hold, and the figures of all."""
+    seeds, steps = (2, 10) if quick else (SEEDS, STEPS)
+    got = [trained(task, seeds, steps, keep) for task in tasks()]
+    return Found(
         machine=cells.machine(),
-        seconds=cells.spent(asked.keep, "written", cells.clock() - began),
+        seconds=cells.spent(keep, WRITTEN),
         settings={"seeds": seeds, "steps": steps, "rate": RATE},
         cells=tuple(c for own, _ in got for c in own),
         sweeps=tuple(sweep for _, sweep in got),
     )
-    if asked.write:
-        cells.save(JSON, found)
-        written_tables.put(found)
-    for text in written_tables.tables(found).values():
-        print(text, end="\n\n")
-
-
-if __name__ == "__main__":
-    main()
