@@ -50,7 +50,9 @@ class Lessons:
 
 def _ends(words: PreTrainedTokenizerFast) -> tuple[int, int]:
     """Numbers of the padding and of the end."""
-    pad, end = words.convert_tokens_to_ids(["<pad>", "<eos>"])
+    pad, end = words.pad_token_id, words.eos_token_id
+    assert isinstance(pad, int)
+    assert isinstance(end, int)
     return pad, end
 
 

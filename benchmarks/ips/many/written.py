@@ -28,7 +28,7 @@ JSON = cells.HERE / "written.json"
 SEEDS, STEPS, RATE = 8, 60, 1e-3
 WARM, POOL = 300, 300
 """Steps of the warm start, and questions that it is shown."""
-ENTROPIES = (0.03, 0.1, 0.3)
+ENTROPIES = (0.03, 0.06, 0.1, 0.3)
 TUNED = (100, 101)
 """Seeds on which the entropy's coefficient is chosen."""
 ENOUGH = {"molecules": 0.7}
