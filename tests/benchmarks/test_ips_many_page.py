@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.ips.many import cells, reasoning, reasoning_tables
+from benchmarks.ips.many import cells, reasoning, reasoning_tables, written, written_tables
 
 RECIPE = reasoning_tables.RECIPE
 PAGE = cells.PAGE.read_text()
@@ -19,6 +19,12 @@ def test_the_page_holds_the_tables_of_the_molecules():
     from benchmarks.ips.many import molecules, molecules_tables
 
     for name, text in molecules_tables.tables(cells.read(molecules.JSON)).items():
+        assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
+
+
+@pytest.mark.skipif(not written.JSON.exists(), reason="the transformers' figures are not there")
+def test_the_page_holds_the_tables_of_the_transformers():
+    for name, text in written_tables.tables(cells.read(written.JSON)).items():
         assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 JSON = cells.HERE / "written.json"
 SEEDS, STEPS, RATE = 8, 60, 1e-3
-WARM, POOL = 300, 300
-"""Steps of the warm start, and questions that it is shown."""
+WARM, POOL = 5, 300
+"""Steps of the warm start for each of the training, and questions that it is shown."""
 ENTROPIES = (0.03, 0.06, 0.1, 0.3)
 TUNED = (100, 101)
 """Seeds on which the entropy's coefficient is chosen."""
@@ -82,13 +82,13 @@ def examples(task: str, chance: np.random.Generator, n: int) -> list[tuple[str, 
     return [(prompt, texts[int(np.searchsorted(np.cumsum(p), chance.random()))]) for prompt, texts, p in rows]
 
 
-def started(task: str, folder: Path) -> Path:
+def started(task: str, folder: Path, steps: int) -> Path:
     """Where the warm start lies; made if it does not."""
     from benchmarks.ips.many import writer
 
-    path = folder / f"warm-{task}-{WARM}.safetensors"
+    path = folder / f"warm-{task}-{WARM * steps}.safetensors"
     if not path.exists():
-        writer.save(writer.warm_start(vocabulary(task), lambda c, n: examples(task, c, n), WARM), path)
+        writer.save(writer.warm_start(vocabulary(task), lambda c, n: examples(task, c, n), WARM * steps), path)
     return path
 
 
@@ -190,7 +190,7 @@ def part(task: str, method: Method | None, seed: int, steps: int, folder: str, b
     import torch
 
     torch.set_num_threads(1)
-    start = started(task, Path(folder))
+    start = started(task, Path(folder), steps)
     if task == MOLECULES:
         return (molecules_on(method, seed, steps, start, by_smiles=by_smiles),), ()
     return (reasoning_on(task, method, seed, steps, start),), ()
@@ -224,11 +224,13 @@ def together(got: Sequence[Cell]) -> list[Cell]:
     ]
 
 
-def trained(task: str, seeds: int, steps: int, folder: Path) -> tuple[list[Cell], Sweep]:
+def trained(task: str, quick: bool, folder: Path) -> tuple[list[Cell], Sweep]:
     """Chooses the entropy's coefficient, then trains by every method."""
-    started(task, folder)
-    tuned = jobs(task, [entropy_bonus(c) for c in ENTROPIES], TUNED, steps, folder)
-    swept = together(cells.run_jobs(WRITTEN, tuned, folder)[0])
+    seeds, steps, tuned = (1, 10, TUNED[:1]) if quick else (SEEDS, STEPS, TUNED)
+    started(task, folder, steps)
+    coefficients = ENTROPIES[:1] if quick else ENTROPIES
+    asked = jobs(task, [entropy_bonus(c) for c in coefficients], tuned, steps, folder)
+    swept = together(cells.run_jobs(WRITTEN, asked, folder)[0])
     performance, found = ("mean", "good scaffolds") if task == MOLECULES else ("valid", "recovery")
     best, sweep = best_of(swept, performance, found, ENOUGH.get(task, 0.8))
     assert best.coefficient is not None
@@ -238,12 +240,11 @@ def trained(task: str, seeds: int, steps: int, folder: Path) -> tuple[list[Cell]
 
 def run(quick: bool, keep: Path) -> Found:
     """All parts that the folder does not hold, and the figures of all."""
-    seeds, steps = (2, 10) if quick else (SEEDS, STEPS)
-    got = [trained(task, seeds, steps, keep) for task in tasks()]
+    got = [trained(task, quick, keep) for task in tasks()]
     return Found(
         machine=cells.machine(),
         seconds=cells.spent(keep, WRITTEN),
-        settings={"seeds": seeds, "steps": steps, "rate": RATE},
+        settings={"seeds": SEEDS, "steps": STEPS, "rate": RATE},
         cells=tuple(c for own, _ in got for c in own),
         sweeps=tuple(sweep for _, sweep in got),
     )
