@@ -54,7 +54,7 @@ def test_a_warm_start_is_shown_words_that_it_knows_and_mostly_readers_of_the_pro
     assert np.mean([(a == b).all() for a, b in zip(right, views, strict=True)]) > 0.4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:.*gradient_checkpointing.* is deprecated:FutureWarning")
 @pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="needs the extra rl")
 def test_ips_keeps_both_answers_where_grpo_keeps_one(tmp_path: Path):
