@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.figure import Figure
 
 from benchmarks.figures import put_tables
@@ -18,9 +19,12 @@ from benchmarks.ips.many.reasoning import (
     SGRPO,
     UNIFORM,
     UNTRAINED,
+    figures,
+    questions,
     task,
 )
-from benchmarks.ips.methods import GRPO, IPS
+from benchmarks.ips.many.tables import Plan, train
+from benchmarks.ips.methods import GRPO, INVALID, IPS
 from benchmarks.ips.plots import IMAGES, STYLE
 from benchmarks.ips.table import markdown, within
 
@@ -36,6 +40,7 @@ COLOURS = {
 }
 RECIPE = PAGE.parent / "many-answers.md"
 PICTURE = IMAGES / "ips-reasoning.svg"
+WATCHED = IMAGES / "ips-watch.svg"
 
 
 def put(found: Found) -> None:
@@ -44,6 +49,7 @@ def put(found: Found) -> None:
     put_tables(RECIPE, {"recipe groups": recipe(found)}, "ips-many")
     with mpl.rc_context(STYLE):
         picture(found).savefig(PICTURE, metadata={"Date": None, "Creator": None})
+        watched().savefig(WATCHED, metadata={"Date": None, "Creator": None})
 
 
 def tables(found: Found) -> dict[str, str]:
@@ -176,6 +182,25 @@ def picture(found: Found) -> Figure:
     figure.axes[0].set_ylabel("recovery in N samples")
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
+    return figure
+
+
+def watched() -> Figure:
+    """Largest share and effective number over training: voxels, nine structures, eight questions; trained here."""
+    given, plan = questions("voxels", 9, 8, 0), Plan(MAIN, 8_192, 3.0, 32)
+    figure = Figure(figsize=(9.6, 2.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    titles = ("share of the largest outcome", "effective number of outcomes", "validity")
+    for method in (GRPO, IPS):
+        trained = train(given[0], (given[0] != INVALID).astype(float), given[1], method, plan, seed=1)
+        own = [figures(p, given[0]) for p in trained.policies]
+        steps = np.linspace(0, plan.steps(), len(own))
+        for axis, name, times, title in zip(panels, ("largest", "effective", "valid"), (1, 9, 1), titles, strict=True):
+            lines = np.array([f[name] for f in own]) * times
+            axis.plot(steps, lines, color=COLOURS[method.name], lw=0.5, alpha=0.4)
+            axis.plot(steps, lines.mean(1), color=COLOURS[method.name], lw=2, label=method.name)
+            axis.set(title=title, xlabel="step", ylim=(0, 9.2 if times == 9 else 1.02))
+    panels[0].legend(loc="center right")
     return figure
 
 
