@@ -75,7 +75,7 @@ def all_done(number: int, asked: Sequence[Line]) -> tuple[str, Sequence[Line], S
 def network(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch job names the backbone, so it is loaded by its name."""
     loaded = given_backbone(PlantedNetwork())
-    monkeypatch.setattr("autointerp.transcoder.backbones.registry.load_backbone", lambda *_, **__: loaded)
+    monkeypatch.setattr("autointerp.transcoder.harvest.reencode.load_backbone", lambda *_, **__: loaded)
 
 
 @pytest.fixture(scope="module")
