@@ -1,6 +1,7 @@
 """Places a dump may lie at: a web server with and without Range that counts, and an S3 server, on this machine."""
 
 import contextlib
+import itertools
 import re
 import sys
 import threading
@@ -96,6 +97,10 @@ class _Handler(SimpleHTTPRequestHandler):
                 self.wfile.write(data)
 
 
+_BUCKETS = itertools.count(1)
+"""Numbers of buckets: all servers of one process hold the same ones."""
+
+
 class S3:
     """An S3 server with the one pair of keys below."""
 
@@ -105,7 +110,6 @@ class S3:
         from moto.server import ThreadedMotoServer
 
         self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        self._buckets = 0
 
     def __enter__(self) -> "S3":
         self._server.start()
@@ -133,8 +137,7 @@ class S3:
 
     def bucket(self) -> str:
         """The URL of a new one; call it with `environment` set."""
-        self._buckets += 1
-        url = f"s3://shelf-{self._buckets}"
+        url = f"s3://shelf-{next(_BUCKETS)}"
         fsspec.filesystem("s3", skip_instance_cache=True).mkdir(url)
         return url
 
