@@ -1,14 +1,12 @@
 """A Files and Batches API over the stand-in's mind: batches end at the second look, results may be spoilt."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 from aiohttp import web
 from standin.offline import ENDPOINTS, Line, answered
+from standin.served import MOST, Served
 
 Spoil = Callable[[int, Sequence[Line]], tuple[str, Sequence[Line], Sequence[Line]]]
 """Number of the batch and its requests -> status, result lines, error lines."""
@@ -20,7 +18,7 @@ def all_answered(number: int, requests: Sequence[Line]) -> tuple[str, Sequence[L
 
 
 @dataclass
-class BatchServer:
+class BatchServer(Served):
     """Use as a context manager."""
 
     spoil: Spoil = all_answered
@@ -37,12 +35,6 @@ class BatchServer:
     seen: dict[str, int] = field(default_factory=dict)
     on_step: Callable[[str], None] | None = None
     """Told `upload`, `start`, `look` or `fetch` when the request has been answered for."""
-    port: int = 0
-
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
 
     @property
     def questions(self) -> list[str]:
@@ -50,40 +42,15 @@ class BatchServer:
         inputs = [str(b["input_file_id"]) for b in self.batches.values()]
         return [str(json.loads(line)["custom_id"]) for i in inputs for line in self.uploads[i].splitlines()]
 
-    def __enter__(self) -> "BatchServer":
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="batches")
-        self._thread.start()
-        assert self._ready.wait(300)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-
-    def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._until_over())
-
-    async def _until_over(self) -> None:
-        self._over = asyncio.Event()
-        app = web.Application(client_max_size=1 << 28, middlewares=[self._keyed])
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MOST, middlewares=[self._keyed])
         app.router.add_post("/v1/files", self._upload)
         app.router.add_get("/v1/files", self._files)
         app.router.add_get("/v1/files/{id}/content", self._content)
         app.router.add_post("/v1/batches", self._start)
         app.router.add_get("/v1/batches", self._list)
         app.router.add_get("/v1/batches/{id}", self._look)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._over.wait()
-        await runner.cleanup()
+        return app
 
     @web.middleware
     async def _keyed(

@@ -1,14 +1,12 @@
 """An Images API on the loopback that draws what a function says, with faults by the call; a context manager."""
 
-import asyncio
 import base64
 import io
-import threading
 from collections.abc import Callable, Mapping
-from types import TracebackType
 
 from aiohttp import web
 from PIL import Image
+from standin.served import MOST, Served
 
 Payload = Mapping[str, object]
 Answer = tuple[int, object, Mapping[str, str]]
@@ -38,7 +36,7 @@ def error(status: int, message: str, headers: Mapping[str, str] | None = None, *
     return status, {"error": {"message": message, **more}}, headers or {}
 
 
-class Painting:
+class Painting(Served):
     """The endpoint; `asked` has every body that came, `fetched` every picture that was asked for by its address."""
 
     def __init__(self, draw: Draw = plain, fault: Fault | None = None) -> None:
@@ -46,36 +44,13 @@ class Painting:
         self.asked: list[Payload] = []
         self.keys: list[str | None] = []
         self.fetched: list[str] = []
-        self.url = ""
 
-    def __enter__(self) -> "Painting":
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self._serve()), name="painting")
-        self._thread.start()
-        assert self._ready.wait(300)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
-        self._loop.close()
-
-    async def _serve(self) -> None:
-        self._over = asyncio.Event()
-        app = web.Application(client_max_size=1 << 26)
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MOST)
         app.router.add_post("/v1/images/generations", self._answer)
         app.router.add_post("/v1/images/edits", self._edit)
         app.router.add_get("/made/{name}", self._fetch)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        self._ready.set()
-        await self._over.wait()
-        await runner.cleanup()
+        return app
 
     async def _answer(self, request: web.Request) -> web.Response:
         return self._say(await request.json(), request)

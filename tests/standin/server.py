@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from types import TracebackType
 
 from aiohttp import web
 from standin.mind import Question, answer, as_text, parts_with_uuid, read
+from standin.served import MOST, Served
 from standin.vectors import vector_of
 
 TRANSIENT = (
@@ -51,7 +51,7 @@ class Call:
 
 
 @dataclass
-class StandIn:
+class StandIn(Served):
     """Use as a context manager; every setting may be changed between requests."""
 
     delay: float = 0.0
@@ -90,11 +90,6 @@ class StandIn:
     _came: Counter[str] = field(default_factory=Counter)
     _at_work: set[asyncio.Task[object]] = field(default_factory=set)
 
-    @property
-    def url(self) -> str:
-        """Base URL."""
-        return f"http://127.0.0.1:{self.port}/v1"
-
     def forget(self) -> None:
         """Empties the records."""
         self.calls.clear()
@@ -116,39 +111,18 @@ class StandIn:
         """Those looked at, of one task."""
         return [c.question for c in self.calls if c.question is not None and c.question.task == task]
 
-    def __enter__(self) -> "StandIn":
-        self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._serve, name="standin")
-        self._thread.start()
-        assert self._ready.wait(300)
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         if self.puzzled:
             raise self.puzzled[0]
 
-    def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._until_over())
-
-    async def _until_over(self) -> None:
-        self._over = asyncio.Event()
-        app = web.Application(client_max_size=1 << 28)
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MOST)
         app.router.add_post("/v1/chat/completions", self._handle)
         app.router.add_post("/v1/embeddings", self._embed)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._ready.set()
-        await self._over.wait()
-        await runner.cleanup()
+        return app
 
     async def _embed(self, request: web.Request) -> web.Response:
         asked = await request.json()
