@@ -197,3 +197,18 @@ def plain(exemplars: Sequence[Exemplar]) -> list[tuple[int, str, float]]:
 def counts_of(row: FeatureRow) -> tuple[int, float, int | None]:
     """Images, maximum and images with the attribute."""
     return row.n_active, row.max_activation, row.n_active_attribute
+
+
+FEW_ROWS = HarvestSettings(
+    n_top=4,
+    n_bands=2,
+    n_per_band=3,
+    n_reservoir=8,
+    n_silent=15,
+    n_guided=6,
+    n_pool=40,
+    density=0.2,
+    seed=3,
+    checkpoint_every=24,
+)
+"""So few of each sort that images compete for a place."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from harvest_world import Everything, Few, PlantedBackbone, pictures, planted, source
+from harvest_world import FEW_ROWS, Everything, Few, PlantedBackbone, pictures, planted, source
 
 from autointerp.errors import SettingsError
 from autointerp.populations.images import Population
@@ -19,22 +19,10 @@ from autointerp.transcoder.harvest.sent_shards import ShardsAtUrl
 from autointerp.transcoder.harvest.sharding import begin_shards, harvest_shard, merge_shards
 from autointerp.transcoder.harvest.shared_plan import Listed
 from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.settings import HarvestSettings
 
 N, L, OF = 70, 12, 3
 TABLE = planted(N, L)
-SETTINGS = HarvestSettings(
-    n_top=4,
-    n_bands=2,
-    n_per_band=3,
-    n_reservoir=8,
-    n_silent=15,
-    n_guided=6,
-    n_pool=40,
-    density=0.2,
-    seed=3,
-    checkpoint_every=6,
-)
+SETTINGS = FEW_ROWS.model_copy(update={"checkpoint_every": 6})
 SOURCES = (source(Everything(L, (4, L)), "a"), source(Few(L, (L,)), "b", reads="vector"))
 URL = RemotePath("memory://shelf/.dump.shards")
 

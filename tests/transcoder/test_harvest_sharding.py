@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from harvest_world import (
+    FEW_ROWS,
     Everything,
     Few,
     PlantedBackbone,
@@ -33,22 +34,10 @@ from autointerp.transcoder.harvest.sharding import ShardDone, harvest_shard, mer
 from autointerp.transcoder.harvest.shared_plan import Listed, Shards
 from autointerp.transcoder.harvest.source import Source
 from autointerp.transcoder.harvest.state import State
-from autointerp.transcoder.settings import HarvestSettings
 
 N, L = 70, 12
 TABLE = planted(N, L)
-SETTINGS = HarvestSettings(
-    n_top=4,
-    n_bands=2,
-    n_per_band=3,
-    n_reservoir=8,
-    n_silent=15,
-    n_guided=6,
-    n_pool=40,
-    density=0.2,
-    seed=3,
-    checkpoint_every=24,
-)
+SETTINGS = FEW_ROWS
 SOURCES = (source(Everything(L, (4, L)), "a"), source(Few(L, (L,)), "b", reads="vector"))
 
 
