@@ -342,6 +342,16 @@ UNDETERMINED = 0.5
 """A score whose interval is wider holds a good explanation and a useless one at once."""
 
 
+def is_undetermined(low: float, high: float, form: object) -> bool:
+    """`Scored.undetermined`, of the bounds and of the detail `form`."""
+    return high - low > UNDETERMINED + 1e-9 and form != "lmm"
+
+
+def finite(value: object) -> float | None:
+    """A finite number as a float; None of anything else."""
+    return float(value) if isinstance(value, float | int) and abs(value) <= sys.float_info.max else None
+
+
 class Reencoded(Record):
     """What a feature does on pictures that were made from one of its images; activations in raw units."""
 
@@ -419,12 +429,11 @@ class Scored(Record, Shown):
 
         A model's yes or no has no interval, and is never undetermined.
         """
-        return self.high - self.low > UNDETERMINED + 1e-9 and self.details.get("form") != "lmm"
+        return is_undetermined(self.low, self.high, self.details.get("form"))
 
     def number(self, detail: str) -> float | None:
         """A detail that is a finite number; None where the score does not have it, or has something else there."""
-        value = self.details.get(detail)
-        return float(value) if isinstance(value, float | int) and abs(value) <= sys.float_info.max else None
+        return finite(self.details.get(detail))
 
 
 class Unscored(Record, Shown):

@@ -1,7 +1,7 @@
 """`autointerp status`: how far a run is and what its scores are so far."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ from autointerp.job import Progress
 from autointerp.jobs.batch.plan import FOLDER as BATCH
 from autointerp.record import Record
 from autointerp.remote.path import as_path
-from autointerp.runs.folder import Run
+from autointerp.runs.figure_files import UnusableFiguresError, explanation_figures, score_figures
+from autointerp.runs.figures import NO_SCORES, Rows, ScoreFigures, last, usage_of
 from autointerp.runs.judgings import beside, judged_by
 from autointerp.runs.parts import open_with_parts, places
-from autointerp.runs.score_lines import FIGURES
-from autointerp.schema import Scored, Unscored, Usage
-from autointerp.scoring.control_tests import CAREFUL, Separation, headline, separations
-from autointerp.scoring.fdr import discoveries, false_positive_rate
+from autointerp.schema import Score, Usage
+from autointerp.scoring.control_tests import CAREFUL, CONTROLS, SCORER, Separation, headline, tested
+from autointerp.scoring.fdr import LEVEL, discovered, false_positives
 from autointerp.scoring.random_weights_control import random_scores
 from autointerp.shards.remote_runs import read_run
 from autointerp.statistics.rates import mean_interval
@@ -25,13 +25,6 @@ from autointerp.unexplainable import UNEXPLAINABLE
 
 EMBEDDING = "embedding"
 """The one scorer whose values, mean cosines, may be below 0."""
-
-SPOKEN_OF = (CAREFUL, "form", "p_fisher")
-"""Details of a score that something here is told by."""
-_NOTHING = {"verdicts": (), "margin": (), "parts": (), "usage": Usage(), "judge": "", "prompt": "", "created": ""}
-
-Collapse = tuple[bool, float | None]
-"""Whether a feature keeps several explanations; its collapse index."""
 
 
 class ScorerStatus(Record):
@@ -100,20 +93,14 @@ def status_of(run: str | Path, judge: str | None = None) -> RunStatus:
         SettingsError: nobody of this name scored it.
     """
     opened = judged_by(open_with_parts(run), judge)
-    info, usage = opened.info, Usage()
-    explained: dict[int, tuple[bool, bool]] = {}
-    sampled: dict[int, Collapse] = {}
-    for e in opened.explanations():
-        explained[e.feature] = (e.none, e.mixed)
-        sampled.pop(e.feature, None)
-        if e.sampled is not None:
-            sampled[e.feature] = (len(e.parts) > 1, e.sampled.collapse)
-        usage += e.usage
-    scores, judged = _read_scores(opened)
+    info, whole = opened.info, explanation_figures(opened.folders)
+    explained, everything = last(whole), score_figures(opened.folders)
+    scores = everything.of_judging(opened.judging)
     seed = opened.stage.settings.seed if opened.stage else 0
-    controls = separations(scores, random_scores(opened), seed=seed)
-    through = {"explain": explained.keys(), **_features(scores)}
-    failures = opened.open_failures(lambda stage: through.get(stage, set()))
+    by_scorer = {name.partition("@")[0]: own for name, own in scores.by_name() if len(own.rows)}
+    controls = _separations(by_scorer.get(SCORER, NO_SCORES), random_scores(opened), seed)
+    through = {"explain": explained["feature"]} | {name: own.rows["feature"] for name, own in by_scorer.items()}
+    failures = opened.open_failures(lambda stage: set(through.get(stage, np.zeros(0)).tolist()))
     return RunStatus(
         run=str(opened.path),
         dump=info.dump.name,
@@ -121,90 +108,69 @@ def status_of(run: str | Path, judge: str | None = None) -> RunStatus:
         judge=opened.stage.judge.model if opened.stage else None,
         others=beside(opened),
         explained=len(explained),
-        none=sum(none for none, _ in explained.values()),
-        mixed=sum(mixed for _, mixed in explained.values()),
+        none=int(explained["none"].sum()),
+        mixed=int(explained["mixed"].sum()),
         pending=dict(Counter(f"{f.stage}: {f.kind}" for f in failures if f.kind != UNEXPLAINABLE)),
         unexplainable=dict(Counter({f.feature: f.message for f in failures if f.kind == UNEXPLAINABLE}.values())),
         unmerged=len(places(opened.path)),
         batch=(opened.path / BATCH).is_dir(),
         headline=headline(controls),
         controls=controls,
-        scorers=_scorers(scores),
+        scorers=tuple(_scorer(name, last(own.rows)) for name, own in sorted(by_scorer.items())),
         associated=_associated(scores),
         shuffled=_shuffled(scores),
-        several=_several(list(sampled.values())),
-        usage=usage + judged,
+        several=_several(explained[explained["sampled"]]),
+        usage=usage_of(whole) + usage_of(everything.rows),
     )
 
 
-def _read_scores(run: Run) -> tuple[list[Scored | Unscored], Usage]:
-    """Every score of the judging, with nothing but what `status` speaks of, and what those of all judgings used.
-
-    A score with its verdicts takes a hundred times the memory, and some times as long to read.
-    """
-    usage = Usage()
-    found: list[Scored | Unscored] = []
-    for score in run.all_scores(FIGURES):
-        if isinstance(score, Scored):
-            usage += score.usage
-        if score.judging != run.judging:
-            continue
-        if isinstance(score, Scored):
-            details = {name: score.details[name] for name in SPOKEN_OF if name in score.details}
-            score = score.model_copy(update={**_NOTHING, "details": details})
-        found.append(score)
-    return found, usage
+def _separations(detection: ScoreFigures, random: Iterable[Score], seed: int) -> tuple[Separation, ...]:
+    """Tests the controls of the run's own scores."""
+    found = detection.where(detection.rows["scored"]).last()
+    careful = found.column(CAREFUL)
+    own = np.where(np.isnan(careful), found.column("value"), careful)
+    return tested(own, {name: found.column(name) for name in CONTROLS}, random, seed=seed)
 
 
-def _features(scores: Iterable[Scored | Unscored]) -> dict[str, set[int]]:
-    out: dict[str, set[int]] = {}
-    for score in scores:
-        out.setdefault(score.scorer, set()).add(score.feature)
-    return out
-
-
-def _associated(scores: Iterable[Scored | Unscored]) -> str | None:
-    found = discoveries(scores)
-    if not found.n_tested:
+def _associated(scores: ScoreFigures) -> str | None:
+    own = last(scores.rows[~np.isnan(scores.rows["p_fisher"])])
+    if not len(own):
         return None
-    n = len(found.discovered)
-    return f"{n:,} of {found.n_tested:,} features carry the attribute more often, at a false discovery rate of 5 %"
+    n = len(discovered(own["feature"], own["p_fisher"], level=LEVEL).discovered)
+    return f"{n:,} of {len(own):,} features carry the attribute more often, at a false discovery rate of 5 %"
 
 
-def _shuffled(scores: Iterable[Scored | Unscored]) -> str | None:
-    rate = false_positive_rate(scores)
-    if rate is None:
+def _shuffled(scores: ScoreFigures) -> str | None:
+    asked = scores.where(scores.rows["lmm"])
+    own, sets = asked.last(), asked.where(~np.isnan(asked.column("shuffled"))).last()
+    if not len(sets.rows):
         return None
-    own, mixed = rate.found, rate.shuffled
+    found, mixed = (int(np.sum(column == 1)) for column in (own.column("value"), sets.column("shuffled")))
+    rate = false_positives(found, len(own.rows), mixed, len(sets.rows))
+    own_share, shuffled = rate.found, rate.shuffled
     return (
-        f"an error found in {own.value:.3f} [{own.low:.3f}, {own.high:.3f}] of {rate.n:,} features, "
-        f"in {mixed.value:.3f} [{mixed.low:.3f}, {mixed.high:.3f}] of {rate.n_shuffled:,} shuffled sets "
+        f"an error found in {own_share.value:.3f} [{own_share.low:.3f}, {own_share.high:.3f}] of {rate.n:,} features, "
+        f"in {shuffled.value:.3f} [{shuffled.low:.3f}, {shuffled.high:.3f}] of {rate.n_shuffled:,} shuffled sets "
         f"(p = {rate.p:.2g})"
     )
 
 
-def _several(sampled: Sequence[Collapse]) -> str | None:
-    if not sampled:
+def _several(sampled: Rows) -> str | None:
+    if not len(sampled):
         return None
-    known = [index for _, index in sampled if index is not None]
-    mean = f"; mean collapse index {sum(known) / len(known):.3f} over {len(known):,}" if known else ""
-    return f"{sum(several for several, _ in sampled):,} of {len(sampled):,} features keep several explanations{mean}"
+    known = sampled["collapse"][~np.isnan(sampled["collapse"])]
+    mean = f"; mean collapse index {known.mean():.3f} over {len(known):,}" if len(known) else ""
+    return f"{int(sampled['several'].sum()):,} of {len(sampled):,} features keep several explanations{mean}"
 
 
-def _scorers(scores: Iterable[Scored | Unscored]) -> tuple[ScorerStatus, ...]:
-    found: dict[str, dict[int, Scored | None]] = {}
-    for s in scores:
-        found.setdefault(s.scorer, {})[s.feature] = s if isinstance(s, Scored) else None
-    return tuple(_one(name, list(by_feature.values())) for name, by_feature in sorted(found.items()))
-
-
-def _one(name: str, found: Sequence[Scored | None]) -> ScorerStatus:
-    scored = [s for s in found if s is not None]
-    unscored = len(found) - len(scored)
-    if not scored:
+def _scorer(name: str, rows: Rows) -> ScorerStatus:
+    """Of a scorer, of which each feature has one row."""
+    scored = rows[rows["scored"]]
+    unscored = len(rows) - len(scored)
+    if not len(scored):
         return ScorerStatus(scorer=name, n=0, unscored=unscored, mean=None, low=None, high=None)
-    mean = mean_interval(np.array([s.value for s in scored]), (-1.0 if name == EMBEDDING else 0.0, 1.0))
-    told = [s.value for s in scored if not s.undetermined]
+    mean = mean_interval(scored["value"], (-1.0 if name == EMBEDDING else 0.0, 1.0))
+    told = scored["value"][~scored["undetermined"]]
     return ScorerStatus(
         scorer=name,
         n=len(scored),
@@ -213,7 +179,7 @@ def _one(name: str, found: Sequence[Scored | None]) -> ScorerStatus:
         low=mean.low,
         high=mean.high,
         undetermined=len(scored) - len(told),
-        mean_determined=float(np.mean(told)) if told else None,
+        mean_determined=float(told.mean()) if len(told) else None,
     )
 
 
@@ -223,5 +189,12 @@ def run(settings: Status, *, progress: Progress | None = None) -> RunStatus:
     Raises:
         RunError: not a run folder, or a broken line in it.
     """
-    with read_run(settings.run, exchanges=False) as folder:
+    try:
+        return _read(settings, figures=True)
+    except UnusableFiguresError:
+        return _read(settings, figures=False)
+
+
+def _read(settings: Status, *, figures: bool) -> RunStatus:
+    with read_run(settings.run, exchanges=False, figures=figures) as folder:
         return status_of(folder, settings.judge).model_copy(update={"run": str(as_path(settings.run))})

@@ -17,6 +17,7 @@ from autointerp.reading import first_fault, in_short, read_json
 from autointerp.remote.path import Location, local_path
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.exchanges import LINE, ExchangeLine
+from autointerp.runs.figure_files import judgings_in
 from autointerp.runs.files import locked, replace_file
 from autointerp.runs.index import EXPLANATION, FAILURE, ExplanationIndex, Ints, ScoreIndex, judging_of, keys, named
 from autointerp.runs.info import FIRST, FORMAT, RunInfo, ScoreStage, difference, joined
@@ -209,6 +210,7 @@ def open_run(path: str | Path) -> Run:
 def _judgings_of(folders: Iterable[Path]) -> Iterator[str]:
     """The judging of each score and of each failure."""
     for folder in folders:
+        yield from judgings_in(folder)
         yield from (judging_of(name) for _, name, _ in keys(folder / "scores.jsonl"))
         yield from (judging_of(failure.stage) for failure in read_lines(folder / "failures.jsonl", FAILURE))
 

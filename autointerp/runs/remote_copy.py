@@ -1,7 +1,7 @@
 """A run at a URL, worked on in a folder of this machine: fetched first, then what is new in it is sent.
 
-Of record files the new lines are sent, as segments (`runs/segments.py`); other files are sent whole. A note of who
-works on the run takes the place of a lock (`runs/claims.py`).
+Of record files the new lines are sent, as segments (`runs/segments.py`), and their figures (`runs/sent_figures.py`);
+other files are sent whole. A note of who works on the run takes the place of a lock (`runs/claims.py`).
 """
 
 import json
@@ -21,8 +21,10 @@ from autointerp.reading import read_json
 from autointerp.remote.path import RemoteError, RemotePath
 from autointerp.runs.claims import NOTE, Claim
 from autointerp.runs.exchanges import FILE as EXCHANGES
+from autointerp.runs.figure_files import UnusableFiguresError, figure_file
 from autointerp.runs.parts import MERGED, PARTS
 from autointerp.runs.segments import INDEX, Segment, file_of, is_growing, join, new_lines, segment_of
+from autointerp.runs.sent_figures import SentFigures
 from autointerp.within import leaves, within
 
 _ALONE = ("run.json", "explanations.jsonl", "scores.jsonl", "failures.jsonl", "exchanges.jsonl", "calibration.json")
@@ -53,6 +55,8 @@ class Mirror:
     exchanges: bool = True
     """Whether the questions as they were asked are fetched too, most of a run's bytes; one that is only read may do
     without."""
+    figures: bool = False
+    """Whether figures are fetched in place of the lines of record files that have them, by one who needs no more."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
     writer: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -67,6 +71,10 @@ class Mirror:
     """Of parts that are to be merged here."""
     _busy: RLock = field(default_factory=RLock)
     """What is sent now and then, and what a wave of shards begins and ends with, take turns."""
+    _figures: SentFigures = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._figures = SentFigures(self.place, self.writer)
 
     @property
     def claimed(self) -> Claim:
@@ -115,6 +123,8 @@ class Mirror:
         self._refuse_outside(names)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             there = list(pool.map(lambda name: self._fetch(name, folder), names))
+        if gone := [n for n, is_there in zip(names, there, strict=True) if not is_there and figure_file(n)]:
+            raise UnusableFiguresError(f"{self.place}: {gone[0]} is gone")
         join(folder)
         found: dict[str, set[str]] = {}
         for name in (name for name, is_there in zip(names, there, strict=True) if is_there):
@@ -164,6 +174,7 @@ class Mirror:
         if last:
             for name in sorted(self._objects.keys() - set(names)):
                 self._remove(name, keep=())
+                self._figures.remove(name)
             self._list()
 
     def claim(self) -> None:
@@ -219,10 +230,13 @@ class Mirror:
         in_pieces = whole and (objects != {name} or stat.st_size > start) and stat.st_size
         if inode != stat.st_ino or stat.st_size < start or in_pieces:
             if last or _is_whole(file):
+                if inode != stat.st_ino or stat.st_size < start:
+                    self._figures.remove(name)  # of other lines than those that come
                 self._put(name)
                 # A segment that stays behind, were this killed, stands in the file already.
                 self._remove(name, keep={name})
                 self._grown[name] = (stat.st_ino, stat.st_size)
+                self._figures.send(file, name, stat.st_size)
             return
         for at, lines in new_lines(file, start):
             segment = Segment(name, at, self.writer).name
@@ -230,6 +244,8 @@ class Mirror:
             target.run(lambda fs, url=target.url, lines=lines: fs.pipe_file(url, lines))
             objects.add(segment)
             self._grown[name] = (inode, at + len(lines))
+        if (end := self._grown.get(name, (inode, start))[1]) > start:
+            self._figures.send(file, name, end)
 
     def _notice_merged(self) -> None:
         """A part may have been merged and removed meanwhile; then it is sent anew."""
@@ -238,6 +254,7 @@ class Mirror:
             if name.startswith(f"{PARTS}/{self.part}/") and not objects <= there:
                 self._grown.pop(name, None)
                 self._sent.pop(name, None)
+                self._figures.remove(name)
 
     def _list(self) -> None:
         """Puts or removes the list of the segments, which a web server needs, where the whole run is here."""
@@ -255,13 +272,19 @@ class Mirror:
             segments = [n for found in listed for n in found if isinstance(n, str) and segment_of(n) is not None]
             more = [f"calibration-{judging}.json" for judging in self._stated("run.json", "more_scores")]
             return [*_ALONE, *more, *segments]
-        found = self.place.run(lambda fs: fs.find(self.place.url))
+        found = dict(self.place.run(lambda fs: fs.find(self.place.url, detail=True)))
         # Full names, of which the first part is the folder's as this store spells it.
         base = self.place.run(lambda fs: fs._strip_protocol(self.place.url))
-        names = [str(path)[len(str(base)) :].removeprefix("/") for path in found]
-        self._indexed = INDEX in names
+        sizes = {str(path)[len(str(base)) :].removeprefix("/"): int(of["size"] or 0) for path, of in found.items()}
+        self._indexed = INDEX in sizes
+        self._figures.note(sizes)
         # A name that ends in a slash is how some tools mark a folder.
-        return [name for name in names if name and not name.endswith("/") and self._wanted(name)]
+        names = [name for name in sizes if name and not name.endswith("/") and self._wanted(name)]
+        if not self.figures:
+            return names
+        covered = self._figures.instead(sizes)
+        needless = {name for objects in covered.values() for name in objects}
+        return [*(n for n in names if n not in needless), *(n for file in covered for n in self._figures.of(file))]
 
     def _stated(self, name: str, key: str | None = None) -> Mapping[str, object]:
         """The object in a file there, or the one below a key of it; nothing where it cannot be read."""
@@ -284,7 +307,7 @@ class Mirror:
                 )
 
     def _wanted(self, name: str) -> bool:
-        if name.rpartition("/")[2] == NOTE or name == INDEX:
+        if name.rpartition("/")[2] == NOTE or name == INDEX or figure_file(name) is not None:
             return False
         if not self.exchanges and file_of(name).rpartition("/")[2] == EXCHANGES:
             return False

@@ -2,7 +2,7 @@
 
 import math
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
@@ -67,6 +67,20 @@ def separations(scores: Iterable[Score], random: Iterable[Score] = (), *, seed: 
         seed: the seed of the permutations.
     """
     own, controls = _values(scores)
+    return tested(own, controls, random, seed=seed)
+
+
+def tested(
+    own: Floats, controls: Mapping[str, Floats], random: Iterable[Score], *, seed: int
+) -> tuple[Separation, ...]:
+    """The same tests of columns.
+
+    Args:
+        own: detection's own values, those of `CAREFUL` where there are such; one a feature, shape [n].
+        controls: what each of the controls has, shape [n] as well; NaN for none.
+        random: as `separations` has it.
+        seed: as above.
+    """
     out: list[Separation] = []
     for name, column in controls.items():
         known = np.isfinite(column)

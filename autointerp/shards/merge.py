@@ -22,6 +22,7 @@ from autointerp.job import Progress
 from autointerp.lmm.images.store import FOLDER as PICTURES
 from autointerp.remote.path import AnyPath
 from autointerp.runs.exchanges import FILE as EXCHANGES
+from autointerp.runs.figure_files import forget_figures
 from autointerp.runs.files import locked, replace_file
 from autointerp.runs.folder import Run, RunWriter, open_run
 from autointerp.runs.index import NONE, Ints, holds, keys, last_lines
@@ -99,6 +100,7 @@ def merge(run: str | Path, *, keep: bool = False, patience: float = 0.0) -> Merg
     path = Path(run)
     if path.is_dir():
         join(path)
+        forget_figures(path)
         (path / INDEX).unlink(missing_ok=True)
     if not (path / "run.json").exists() and not places(path):
         open_run(path)  # says what is wrong

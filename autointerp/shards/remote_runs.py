@@ -13,6 +13,7 @@ from autointerp.pipeline import Stop
 from autointerp.places import cache_folder
 from autointerp.remote.path import AnyPath, Location, RemoteError, RemotePath, as_path, is_remote
 from autointerp.runs.claims import BEAT
+from autointerp.runs.figure_files import UnusableFiguresError
 from autointerp.runs.files import locked
 from autointerp.runs.parts import Place, Stage
 from autointerp.runs.remote_copy import Mirror
@@ -34,12 +35,13 @@ Kept = tuple[Path, Callable[[], None]]
 
 
 @contextmanager
-def read_run(where: Location, *, exchanges: bool = True) -> Iterator[Path]:
+def read_run(where: Location, *, exchanges: bool = True, figures: bool = False) -> Iterator[Path]:
     """The folder of a run that is only read: itself, or a copy of one at a URL, gone afterwards.
 
     Args:
         where: the run.
         exchanges: whether a copy has the questions as they were asked.
+        figures: whether a copy has figures in place of lines that have them (`runs/figure_files.py`).
 
     Raises:
         RunError: it cannot be read.
@@ -49,7 +51,7 @@ def read_run(where: Location, *, exchanges: bool = True) -> Iterator[Path]:
         yield place
         return
     with tempfile.TemporaryDirectory(prefix="autointerp-run-") as folder:
-        mirror = Mirror(place, Path(folder) / "run", exchanges=exchanges)
+        mirror = Mirror(place, Path(folder) / "run", exchanges=exchanges, figures=figures)
         mirror.pull()
         with _named(place, mirror.folder):
             yield mirror.folder
@@ -241,6 +243,8 @@ def _named(place: RemotePath, folder: Path) -> Iterator[None]:
     """Names the run by its URL where a message names the copy, which is gone when it is read."""
     try:
         yield
+    except UnusableFiguresError:
+        raise  # the lines are read instead
     except RunError as error:
         said = str(error)
         raise RunError(said if f"kept in {folder}" in said else said.replace(str(folder), str(place))) from error

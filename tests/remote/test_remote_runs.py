@@ -20,6 +20,7 @@ from standin.server import StandIn
 import autointerp
 from autointerp.errors import RunError, SettingsError
 from autointerp.remote.path import RemotePath
+from autointerp.runs.figure_files import figure_file
 from autointerp.runs.remote_copy import Mirror
 from autointerp.runs.segments import Segment, segment_of
 from autointerp.shards import remote_runs
@@ -73,7 +74,7 @@ def test_a_run_at_a_url_has_the_records_of_one_in_a_folder(url: str, population:
     assert explained.out.splitlines()[-1] == f"next: autointerp score {url}"
     assert page.out == f"report: {url}/report.html\n"
     assert status.out.splitlines()[1].startswith(f"{url}: ")
-    assert [segment_of(name) or name for name in names(url)] == [
+    assert [segment_of(name) or name for name in names(url) if not figure_file(name)] == [
         "report.html",
         "run.json",
         "segments.json",
@@ -99,7 +100,12 @@ def test_shards_at_a_url_write_their_own_parts_and_merge(url: str, population: P
     assert "parts/explain-00001-of-00002/run.json" in parts
     assert "run.json" not in parts
     assert merged.out.splitlines()[0] == f"merged 2 parts: 4 explanations -> {url}"
-    assert names(url) == ["exchanges.jsonl", "explanations.jsonl", "run.json"]
+    assert [figure_file(n) is None and n for n in names(url)] == [
+        "exchanges.jsonl",
+        "explanations.jsonl",
+        False,
+        "run.json",
+    ]
     assert timeless(fetched(url, tmp_path / "copy")) == timeless(tmp_path / "local")
 
 
@@ -447,7 +453,7 @@ def test_a_shard_fetches_no_lines_that_it_does_not_read(memory: str, tmp_path: P
     ]
 
 
-def test_status_fetches_no_questions(
+def test_status_fetches_figures_and_no_lines(
     memory: str, population: Population, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with StandIn() as seer:
@@ -462,4 +468,4 @@ def test_status_fetches_no_questions(
     said = run("status", memory, "--json")
 
     assert json.loads(said.out)["explained"] == 4
-    assert sorted(name.partition("-")[0] for name in fetched) == ["run.json", "segments/explanations"]
+    assert sorted(name.partition("-")[0] for name in fetched) == ["figures/explanations", "run.json"]

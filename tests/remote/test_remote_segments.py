@@ -12,6 +12,7 @@ from standin.server import StandIn
 
 from autointerp.errors import RunError
 from autointerp.remote.path import RemotePath
+from autointerp.runs.figure_files import figure_file
 from autointerp.runs.remote_copy import Mirror
 from autointerp.runs.segments import segment_of
 
@@ -162,7 +163,12 @@ def test_what_is_sent_again_of_a_run_that_is_gone_on_with_is_its_new_lines(
     assert {n: size for n, size in after.items() if n in before and segment_of(n)} == {
         n: size for n, size in before.items() if segment_of(n)
     }
-    assert names(url) == ["exchanges.jsonl", "explanations.jsonl", "run.json", "scores.jsonl"]
+    assert [n for n in names(url) if not figure_file(n)] == [
+        "exchanges.jsonl",
+        "explanations.jsonl",
+        "run.json",
+        "scores.jsonl",
+    ]
     assert timeless(opened(url, tmp_path / "a").folder) == timeless(tmp_path / "local")
 
 
@@ -182,6 +188,7 @@ def test_a_copy_of_all_objects_in_a_folder_is_merged_before_it_is_read(s3: str, 
     )
     assert run("merge", copy).code == 0
     assert "explained   4 (" in run("status", copy).out
+    assert not list(copy.rglob("figures"))
     assert timeless(copy) == timeless(opened(url, tmp_path / "work").folder)
     assert not (copy / "segments").exists()
 
