@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.ips.many.cells import Cell, Found, Part, Sweep, read, run_jobs, save, spent
 
 
@@ -29,6 +31,20 @@ def test_a_part_that_is_kept_is_not_run_again(tmp_path: Path):
     took = spent(tmp_path / "kept", "x")
     run_jobs("x", both, tmp_path / "kept", 1)
     assert spent(tmp_path / "kept", "x") == took > 0  # nothing was missing
+
+
+def fails(folder: str, name: str) -> Part:
+    """Ends with an error, after the part before it."""
+    raise ValueError(name)
+
+
+def test_the_time_of_a_run_that_is_broken_off_counts_as_far_as_its_last_part(tmp_path: Path):
+    asked = [("a", counted, (str(tmp_path), "a")), ("b", fails, (str(tmp_path), "b"))]
+
+    with pytest.raises(ValueError, match="b"):
+        run_jobs("x", asked, tmp_path / "kept", 1)
+
+    assert spent(tmp_path / "kept", "x") > 0
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path):

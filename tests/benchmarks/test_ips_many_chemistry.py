@@ -9,7 +9,7 @@ pytest.importorskip("selfies")
 
 import selfies
 
-from benchmarks.ips.many.chemistry import LONGEST, fingerprint, internal_diversity, known, molecule, read
+from benchmarks.ips.many.chemistry import LONGEST, fingerprint, forget, internal_diversity, known, molecule, read
 
 
 def symbols(smiles: str) -> tuple[str, ...]:
@@ -29,6 +29,16 @@ def test_another_wording_of_a_molecule_is_the_same_smiles_and_scaffold():
 
     assert symbols("Oc1ccccc1C") != symbols("Cc1ccccc1O")
     assert one == other
+
+
+def test_what_was_read_is_rated_anew_when_it_is_forgotten():
+    one = read(symbols("Oc1ccccc1C"))
+
+    assert read(symbols("Oc1ccccc1C")) is one
+    forget()
+    again = read(symbols("Oc1ccccc1C"))
+    assert again == one
+    assert again is not one
 
 
 def test_a_molecule_without_a_ring_has_the_empty_scaffold_and_nothing_is_no_molecule():

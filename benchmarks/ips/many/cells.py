@@ -127,7 +127,7 @@ def run_jobs(benchmark: str, jobs: Sequence[Job], folder: Path, workers: int = W
     folder.mkdir(parents=True, exist_ok=True)
     missing = [job for job in jobs if not _path(folder, job[0], job[2]).exists()]
     if missing:
-        began = time.perf_counter()
+        before, began = spent(folder, benchmark), time.perf_counter()
         # Started anew, not forked: torch's threads do not survive a fork.
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
             waiting = {pool.submit(function, *given): _path(folder, name, given) for name, function, given in missing}
@@ -135,8 +135,9 @@ def run_jobs(benchmark: str, jobs: Sequence[Job], folder: Path, workers: int = W
                 cells, sweeps = job.result()
                 waiting[job].write_text(_Kept(cells=cells, sweeps=sweeps).model_dump_json())
                 print(f"{waiting[job].stem}: {sum(c.seconds for c in cells):.0f} s", file=sys.stderr, flush=True)
-        total = spent(folder, benchmark) + time.perf_counter() - began
-        (folder / f"seconds-{benchmark}.json").write_text(json.dumps(round(total, 1)))
+                # With each part, so that a run that is broken off counts as far as its last part.
+                total = round(before + time.perf_counter() - began, 1)
+                (folder / f"seconds-{benchmark}.json").write_text(json.dumps(total))
     kept = [_Kept.model_validate_json(_path(folder, name, given).read_text()) for name, _, given in jobs]
     return tuple(c for k in kept for c in k.cells), tuple(s for k in kept for s in k.sweeps)
 

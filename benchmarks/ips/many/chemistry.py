@@ -63,6 +63,12 @@ def read(symbols: tuple[str, ...]) -> Molecule | None:
         return None
 
 
+def forget() -> None:
+    """Molecules that were read before are read and rated anew."""
+    molecule.cache_clear()
+    read.cache_clear()
+
+
 @cache
 def known() -> tuple[tuple[str, ...], ...]:
     """Symbols of the molecules to begin with: of one part, neutral, neither too short nor too long."""

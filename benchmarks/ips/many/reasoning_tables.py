@@ -120,10 +120,10 @@ def differences(found: Found) -> str:
     return markdown(head, lines)
 
 
-def signed(found: Found, tasks: Sequence[str], group: int, pair: tuple[str, str], figure: str) -> str:
+def signed(found: Found, tasks: Sequence[str], group: int, pair: tuple[str, str], figure: str, digits: int = 3) -> str:
     """A difference with its interval."""
     e = found.difference(tasks, group, pair, figure)
-    return f"{e.value:+.3f} [{e.low:+.3f}, {e.high:+.3f}]"
+    return f"{e.value:+.{digits}f} [{e.low:+.{digits}f}, {e.high:+.{digits}f}]"
 
 
 def rates(found: Found) -> str:
