@@ -28,6 +28,17 @@ def test_the_page_holds_the_tables_of_the_transformers():
         assert f"<!-- ips-many: {name} -->\n\n{text}\n\n<!-- /ips-many: {name} -->" in PAGE
 
 
+@pytest.mark.parametrize("task", written.AT_EQUAL_TIME)
+def test_at_equal_time_no_method_took_longer_than_grpo_which_did_the_same_again(task: str):
+    found = cells.read(written.JSON)
+    grpo = found.of(task, 16, "GRPO" + written.TIMED)
+
+    assert grpo.figures == found.of(task, 16, "GRPO").figures
+    for method, steps in written.AT_EQUAL_TIME[task].items():
+        assert found.of(task, 16, method + written.TIMED).seconds <= grpo.seconds
+        assert found.settings[f"steps at equal time, {task}, {method}"] == steps
+
+
 def test_the_recipe_holds_its_table():
     text = reasoning_tables.recipe(cells.read(reasoning.JSON))
 
