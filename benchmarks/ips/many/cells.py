@@ -64,7 +64,7 @@ class Found(Record):
 
     machine: str
     seconds: float
-    """By the clock."""
+    """By the clock, of the starts that made parts and noted it."""
     settings: dict[str, float | int | str]
     cells: tuple[Cell, ...]
     sweeps: tuple[Sweep, ...] = ()
