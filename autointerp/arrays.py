@@ -12,6 +12,8 @@ import pyarrow as pa
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+LOT = 1 << 16
+"""Numbers that are worked on at once where there may be millions: what is made on the way stays small."""
 
 
 def ints(column: pa.Array | pa.ChunkedArray) -> Ints:
@@ -34,6 +36,28 @@ def texts(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.str_]:
     encoded = _whole(column.dictionary_encode())
     # Arrow's code of a null is null, so -1 here, which is the last one.
     return np.array([*encoded.dictionary.to_pylist(), None], np.str_)[ints(encoded.indices)]
+
+
+def among(chosen: Ints, numbers: Ints) -> Mask:
+    """Which of the numbers are chosen, shape [numbers]; `chosen` ascends."""
+    found = np.zeros(len(numbers), np.bool_)
+    for start in range(0, len(numbers) if len(chosen) else 0, LOT):
+        own = numbers[start : start + LOT]
+        found[start : start + LOT] = chosen[np.minimum(np.searchsorted(chosen, own), len(chosen) - 1)] == own
+    return found
+
+
+def kept(numbers: Ints, mask: Mask) -> Ints:
+    """The numbers at which the mask holds; where it holds at all of them the array itself and no copy."""
+    return numbers if mask.all() else numbers[mask]
+
+
+def last_of_each(numbers: Ints) -> Ints | slice:
+    """Where each number stands last, by ascending number; all places where they ascend, as in a merged run."""
+    if (numbers[1:] > numbers[:-1]).all():
+        return slice(None)
+    # Read from behind, the first place of a number is its last.
+    return len(numbers) - 1 - np.unique(numbers[::-1], return_index=True)[1]
 
 
 def as_arrow(values: npt.NDArray[np.generic]) -> pa.Array:

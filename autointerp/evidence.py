@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from autointerp.arrays import LOT
 from autointerp.schema import BAND_STRATA, Counterfactual, Exemplar, Feature, ImageRow
 from autointerp.settings import ExplainSettings
 
@@ -126,8 +127,13 @@ def lowest_hashed(features: Ints, n: int, seed: int) -> Ints:
     """
     # In Python's integers: NumPy warns of a single product that leaves 64 bits, though not of an array's.
     step = np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
-    mixed = _mixed(features.astype(np.uint64) + step)
-    return np.sort(features[np.argsort(mixed, kind="stable")[:n]])
+    lowest, hashes = features[:0], np.zeros(0, np.uint64)
+    for start in range(0, len(features) if n else 0, LOT):
+        own = features[start : start + LOT]
+        several, mixed = np.append(lowest, own), np.append(hashes, _mixed(own.astype(np.uint64) + step))
+        order = np.argsort(mixed, kind="stable")[:n]
+        lowest, hashes = several[order], mixed[order]
+    return np.sort(lowest)
 
 
 def _mixed(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

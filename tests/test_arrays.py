@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pytest
 
-from autointerp.arrays import as_arrow, floats, ints, texts, truths
+from autointerp.arrays import among, as_arrow, floats, ints, kept, last_of_each, texts, truths
 
 
 def chunks(*pieces: list[object], kind: pa.DataType) -> pa.ChunkedArray:
@@ -67,3 +67,28 @@ def test_an_array_goes_there_and_back(values: npt.NDArray[np.generic]):
 
     assert column.null_count == 0
     np.testing.assert_array_equal(np.array(column.to_pylist(), values.dtype), values)
+
+
+@pytest.mark.parametrize("lot", [1, 3, 1000])
+def test_numbers_are_found_among_others_lot_by_lot(monkeypatch: pytest.MonkeyPatch, lot: int):
+    monkeypatch.setattr("autointerp.arrays.LOT", lot)
+    chosen, numbers = np.array([2, 3, 5, 8]), np.array([8, 0, 3, 9, 2, 2, 4])
+
+    assert among(chosen, numbers).tolist() == [n in {2, 3, 5, 8} for n in numbers.tolist()]
+    assert among(chosen[:0], numbers).tolist() == [False] * 7
+    assert among(chosen, numbers[:0]).tolist() == []
+
+
+def test_where_all_is_kept_nothing_is_copied():
+    numbers = np.array([4, 7])
+
+    assert kept(numbers, np.array([True, True])) is numbers
+    assert kept(numbers, np.array([False, True])).tolist() == [7]
+
+
+def test_of_each_number_the_last_place_is_told():
+    numbers = np.array([3, 1, 3, 2, 1])
+
+    assert numbers[last_of_each(numbers)].tolist() == [1, 2, 3]
+    assert np.arange(5)[last_of_each(numbers)].tolist() == [4, 3, 2]
+    assert np.arange(3)[last_of_each(np.array([1, 5, 9]))].tolist() == [0, 1, 2]

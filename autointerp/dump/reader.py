@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autointerp.arrays import as_arrow, ints
+from autointerp.arrays import among, as_arrow, ints
 from autointerp.dump.checks import exemplar_faults, feature_faults, stop_at
 from autointerp.dump.format import (
     EXEMPLARS,
@@ -163,12 +163,22 @@ class Dump(Shown):
     @cached_property
     def feature_ids(self) -> Ints:
         """Numbers of the features in the dump, ascending; shape [n_features]."""
-        ids = ints(self.feature_parts.read_all(["feature"])["feature"])
-        bad = np.flatnonzero(np.diff(ids, prepend=-1) <= 0)
-        if len(bad):
-            where = f"{self.path / FEATURES_FILE}: row {bad[0]}"
-            raise DumpError(f"{where}: feature is {ids[bad[0]]}; expected each feature once, ascending from 0")
+        ids = np.empty(self.n_features, np.int64)
+        for rows, numbers in self.lots_of_features("feature"):
+            ids[rows] = numbers
+        ascends = ids[1:] > ids[:-1]
+        if not (ascends.all() and (ids[:1] >= 0).all()):
+            bad = 0 if ids[0] < 0 else int(np.argmin(ascends)) + 1
+            where = f"{self.path / FEATURES_FILE}: row {bad}"
+            raise DumpError(f"{where}: feature is {ids[bad]}; expected each feature once, ascending from 0")
         return ids
+
+    def lots_of_features(self, name: str) -> Iterator[tuple[slice, Ints]]:
+        """A column of integers of features.parquet: rows, counted from 0, and what stands there, nulls as -1."""
+        start = 0
+        for at, rows in enumerate(self.feature_parts.index.rows.tolist()):
+            yield slice(start, start + rows), ints(self.feature_parts.read(at, [name])[name])
+            start += rows
 
     def select(self, selection: Selection | None = None) -> Ints:
         """Numbers of the features chosen, ascending; all where None.
@@ -305,13 +315,6 @@ def _overlapping(first: Ints, last: Ints, chosen: Ints) -> list[int]:
     begun = np.searchsorted(chosen, first, side="left")
     ended = np.searchsorted(chosen, last, side="right")
     return np.flatnonzero(ended > begun).tolist()
-
-
-def among(chosen: Ints, features: Ints) -> npt.NDArray[np.bool_]:
-    """Which of `features` are chosen; `chosen` ascends."""
-    if not len(chosen):
-        return np.zeros(len(features), np.bool_)
-    return chosen[np.minimum(np.searchsorted(chosen, features), len(chosen) - 1)] == features
 
 
 def _span(features: Ints, number: int) -> tuple[int, int]:

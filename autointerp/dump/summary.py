@@ -7,9 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from autointerp.arrays import ints
+from autointerp.arrays import among, ints
 from autointerp.dump.format import Population
-from autointerp.dump.reader import Dump, among
+from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError
 from autointerp.record import Record
 from autointerp.schema import SILENT_STRATA, STRATA

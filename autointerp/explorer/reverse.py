@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autointerp.arrays import Ints, floats, ints
+from autointerp.arrays import Ints, among, floats, ints
 from autointerp.dump.checks import matches
-from autointerp.dump.reader import Dump, among
+from autointerp.dump.reader import Dump
 from autointerp.errors import DumpError
 from autointerp.schema import SILENT_STRATA, Box, ImageRow
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from autointerp.arrays import among, kept
 from autointerp.clock import now
 from autointerp.commands.explain import Explain
 from autointerp.dump.near_copies import NearCopies
@@ -155,20 +156,19 @@ class _Explaining:
         """Records the features whose outcomes are kept; gives the others."""
         if self.replays is None:
             return wave
-        left: list[int] = []
-        known = np.isin(wave, self.replays.features(gateway.cache))
-        for n, (feature, is_known) in enumerate(zip(wave.tolist(), known.tolist(), strict=True)):
+        left = np.ones(len(wave), np.bool_)
+        known = np.flatnonzero(among(np.sort(self.replays.features(gateway.cache)), wave))
+        for n, at in enumerate(known):
             if n % _AT_ONCE == 0:
                 await asyncio.sleep(0)  # for Ctrl-C and the progress line
             if self.attempt.stop.reason is not None:
                 break
-            kept = self._kept(feature, gateway) if is_known else None
-            if kept is None:
-                left.append(feature)
-            else:
-                gateway.tally.cached += kept.n_answers
-                self.recorder.explained(kept.explanation, line=kept.exchanges)
-        return np.array(left, np.int64)
+            outcome = self._kept(int(wave[at]), gateway)
+            if outcome is not None:
+                gateway.tally.cached += outcome.n_answers
+                self.recorder.explained(outcome.explanation, line=outcome.exchanges)
+                left[at] = False
+        return kept(wave, left)
 
     def _kept(self, feature: int, gateway: Gateway) -> Outcome | None:
         if self.replays is None or self.shuffler.wants(feature):
@@ -307,7 +307,8 @@ def _replays(dump: Dump, asks: "Explainer | Sampler | Steerer", o: Explain) -> R
 def _left(place: ShardWriter, result: JobResult) -> Ints:
     """The features that are neither explained nor known to be unexplainable; the result counts all three."""
     settled = place.unexplainable()
-    left = np.setdiff1d(np.setdiff1d(place.ids, place.explained()), np.array(list(settled), np.int64))
+    through = among(place.explained(), place.ids) | among(np.array(sorted(settled), np.int64), place.ids)
+    left = kept(place.ids, ~through)
     result.unexplainable.update(settled.values())
     result.selected, result.before = len(place.ids), len(place.ids) - len(left) - len(settled)
     return left

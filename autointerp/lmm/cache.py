@@ -29,6 +29,9 @@ Json = Mapping[str, str | int | float | bool | None]
 _BATCH = 256
 _NEVER_A_FILE = 2**62
 _SETTINGS = {"size_limit": 2**40, "eviction_policy": "none", "cull_limit": 0, "statistics": 0, "tag_index": 0}
+_MEMORY = {"sqlite_cache_size": 2048, "sqlite_mmap_size": 2**23}
+"""What SQLite takes for each thread's connection at most: so many pages of 4 kB, and so many bytes of the file. By
+diskcache's own settings that is 96 MB, which fill up as the file grows."""
 ANSWERS = "answers"
 """The folder, inside that of the cache, of the file of answers."""
 DAMAGED = "answers.damaged"
@@ -296,7 +299,7 @@ class Cache:
 
 
 def _opened(place: Path) -> diskcache.Cache:
-    return diskcache.Cache(str(place), disk=BytesDisk, disk_min_file_size=_NEVER_A_FILE, **_SETTINGS)
+    return diskcache.Cache(str(place), disk=BytesDisk, disk_min_file_size=_NEVER_A_FILE, **_SETTINGS, **_MEMORY)
 
 
 def _fetched(store: diskcache.Cache, key: str) -> tuple[bytes | None, object]:

@@ -91,7 +91,9 @@ class Split(Record):
 
 def digest_of(ids: Ints, judging: str = FIRST) -> str:
     """How part.json names a choice of features, and the judging that they are scored by."""
-    return hashlib.sha256(np.ascontiguousarray(ids, np.int64).tobytes() + judging.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(np.ascontiguousarray(ids, np.int64).data)
+    digest.update(judging.encode())
+    return digest.hexdigest()[:16]
 
 
 def places(run: Path) -> list[Place]:

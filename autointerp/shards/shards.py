@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from autointerp.arrays import ints
+from autointerp.arrays import LOT
 from autointerp.dump.reader import Dump
 from autointerp.errors import RunError, SettingsError, typed
 from autointerp.job import JobResult
 from autointerp.runs.folder import Run, RunWriter, open_run
-from autointerp.runs.index import Ints, holds
+from autointerp.runs.index import NONE, Ints, holds
 from autointerp.runs.info import FIRST, RunInfo, difference
 from autointerp.runs.parts import (
     PARTS,
@@ -67,10 +67,15 @@ def cut(dump: Dump, ids: Ints, n: int) -> list[Ints]:
     They have equally many features that fire on some image, up to one: the others cost no call. It depends on the dump
     and the ids alone.
     """
-    fires = ints(dump.feature_parts.read_all(["n_active"])["n_active"]) > 0
-    cost = np.cumsum(fires[np.searchsorted(dump.feature_ids, ids)])
+    fires = np.empty(dump.n_features, np.bool_)
+    for rows, n_active in dump.lots_of_features("n_active"):
+        fires[rows] = n_active > 0
+    lots = (ids[start : start + LOT] for start in range(0, len(ids), LOT))
+    own = [fires[np.searchsorted(dump.feature_ids, lot)] for lot in lots]
+    # Features are numbered in 32 bits, so that there are no more than these count.
+    cost = np.cumsum(np.concatenate([fires[:0], *own]), dtype=np.int32)
     whole = int(cost[-1]) if len(cost) else 0
-    edges = np.searchsorted(cost, [-(-whole * i // n) for i in range(1, n)], side="left") + 1
+    edges = np.searchsorted(cost, np.array([-(-whole * i // n) for i in range(1, n)], np.int32), side="left") + 1
     return np.split(ids, np.minimum(edges, len(ids))) if whole else np.array_split(ids, n)
 
 
@@ -89,7 +94,7 @@ class ShardWriter:
 
     def explained(self) -> Ints:
         """Features that have an explanation, ascending."""
-        return np.unique(np.concatenate([run.index().features for run in self.sources]))
+        return _union([run.index().features for run in self.sources])
 
     def unexplainable(self) -> dict[int, str]:
         """Those of the features here that can never be explained, and why."""
@@ -99,7 +104,13 @@ class ShardWriter:
     def scored(self, scorer: str) -> Ints:
         """Features that this scorer is through with in the judging that is written, ascending."""
         judging = self.writer.run.judging
-        return np.unique(np.concatenate([run.of_judging(judging).scored(scorer) for run in self.sources]))
+        return _union([run.of_judging(judging).scored(scorer) for run in self.sources])
+
+
+def _union(several: Sequence[Ints]) -> Ints:
+    """The features of all, ascending; each has them ascending."""
+    some = [features for features in several if len(features)]
+    return some[0] if len(some) == 1 else np.unique(np.concatenate([NONE, *some]))
 
 
 @contextmanager

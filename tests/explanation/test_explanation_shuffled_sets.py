@@ -190,6 +190,17 @@ def test_as_many_features_are_controlled_as_the_settings_say(tmp_path: Path):
     assert [f for f in range(20) if some.wants(f)] == controlled[:3]
 
 
+def test_the_lowest_hashes_are_found_lot_by_lot(monkeypatch: pytest.MonkeyPatch):
+    features = np.arange(0, 500, 3)
+    whole = lowest_hashed(features, 20, 7)
+
+    monkeypatch.setattr("autointerp.evidence.LOT", 9)
+
+    assert lowest_hashed(features, 20, 7).tolist() == whole.tolist()
+    assert lowest_hashed(features, 0, 7).tolist() == []
+    assert lowest_hashed(features, 900, 7).tolist() == features.tolist()
+
+
 def test_the_controlled_features_hardly_change_when_more_come_in():
     few, many = np.arange(1000), np.arange(1100)
 

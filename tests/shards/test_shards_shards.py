@@ -40,6 +40,15 @@ def test_each_shard_has_as_many_features_that_fire(dump: Dump):
     assert [s.tolist() for s in shards] == [[0, 1, 2, 3, 4], [5, 6], [7, 8, 9], [10, 11]]
 
 
+def test_features_are_cut_lot_by_lot_as_they_are_at_once(dump: Dump, monkeypatch: pytest.MonkeyPatch):
+    ids = np.array([0, 1, 3, 5, 6, 7, 10, 11])
+    whole = [s.tolist() for s in cut(dump, ids, 3)]
+
+    monkeypatch.setattr("autointerp.shards.shards.LOT", 3)
+
+    assert [s.tolist() for s in cut(dump, ids, 3)] == whole
+
+
 @given(chosen=st.sets(st.integers(0, 11)), n=st.integers(1, 15))
 def test_shards_are_runs_of_neighbours_that_hold_each_feature_once(dump: Dump, chosen: set[int], n: int):
     ids = np.array(sorted(chosen), np.int64)
