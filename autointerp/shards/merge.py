@@ -4,30 +4,24 @@ Lines are appended first, only then are parts removed. Whoever merges again leav
 an interrupted merge is merely begun anew.
 """
 
-import hashlib
 import itertools
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from autointerp.commands.merge import Merge
 from autointerp.errors import RunError
 from autointerp.job import Progress
 from autointerp.lmm.images.store import FOLDER as PICTURES
 from autointerp.remote.path import AnyPath
-from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.figure_files import forget_figures
 from autointerp.runs.files import locked, replace_file
 from autointerp.runs.folder import Run, RunWriter, open_run
-from autointerp.runs.index import NONE, Ints, holds, keys, last_lines
 from autointerp.runs.info import RunInfo, difference, joined
-from autointerp.runs.jsonl import LineFile, opened
+from autointerp.runs.jsonl import LineFile
 from autointerp.runs.parts import (
     MERGED,
     PARTS,
@@ -45,16 +39,11 @@ from autointerp.runs.parts import (
 )
 from autointerp.runs.segments import INDEX, join
 from autointerp.scoring.judge_calibration import kept_in
+from autointerp.shards.missing_lines import SETTLED, Known, missing_notes, missing_records
 from autointerp.shards.remote_runs import merged_at, url_of
-from autointerp.unexplainable import UNEXPLAINABLE
 
-_SETTLED = f'"kind":"{UNEXPLAINABLE}"'.encode()
-_CREATED = re.compile(rb'"created":"[^"]*"')
 _LINES = 256
 """Lines handed to the operating system at once."""
-
-Seen = dict[str, Ints]
-"""Features that have a line, ascending, by scorer; the scorer of an explanation is empty."""
 
 
 @dataclass
@@ -202,20 +191,19 @@ def merging(run: Run, parts: Sequence[Part], result: MergeResult, *, keep: bool)
 
 def _append(run: Run, parts: Sequence[Part], result: MergeResult) -> Iterator[str]:
     for name in ("explanations", "scores"):
-        file, seen = run.path / f"{name}.jsonl", None
+        file, known = run.path / f"{name}.jsonl", None
         for part in (p for p in parts if _size(p.path / file.name)):
-            seen = {s: f for s, (f, _) in last_lines(file).items()} if seen is None else seen
-            for n in _copied(_new_lines(part.path / file.name, seen), file):
+            known = known or Known.of(file, notes=False)
+            for n in _copied(missing_records(part.path / file.name, known), file):
                 setattr(result, name, getattr(result, name) + n)
                 yield f"{part.place.name}: {name}"
-    file = run.path / EXCHANGES
-    for part in (p for p in parts if _size(p.path / file.name)):
-        for _ in _copied(_new_failures(part.path / file.name, file), file):
-            yield f"{part.place.name}: exchanges"
-    file = run.path / "failures.jsonl"
-    for part in (p for p in parts if _size(p.path / file.name)):
-        for _ in _copied(_counted(_new_failures(part.path / file.name, file), result), file):
-            yield f"{part.place.name}: failures"
+    for name in ("exchanges", "failures"):
+        file, known = run.path / f"{name}.jsonl", None
+        for part in (p for p in parts if _size(p.path / file.name)):
+            known = known or Known.of(file, notes=True)
+            lines = missing_notes(part.path / file.name, file, known)
+            for _ in _copied(lines if name == "exchanges" else _counted(lines, result), file):
+                yield f"{part.place.name}: {name}"
 
 
 def _size(file: Path) -> int:
@@ -233,53 +221,14 @@ def _copied(lines: Iterator[bytes], file: Path) -> Iterator[int]:
         target.close()
 
 
-def _new_lines(file: Path, seen: Seen) -> Iterator[bytes]:
-    """A part's lines that the run has not, in the order of features; of a feature's several the last one holds."""
-    found = last_lines(file)
-    columns = [np.stack([own, np.full(len(own), i), at], axis=1) for i, (own, at) in enumerate(found.values())]
-    table, names = np.concatenate([np.zeros((0, 3), np.int64), *columns]), list(found)
-    with opened(file) as lines:
-        for feature, scorer, at in table[np.lexsort((table[:, 1], table[:, 0]))].tolist():
-            if not holds(seen.get(names[scorer], NONE), feature):
-                lines.seek(at)
-                yield lines.readline()
-    for name, (features, _) in found.items():
-        seen[name] = np.union1d(seen.get(name, NONE), features)
-
-
 def _counted(failures: Iterator[bytes], result: MergeResult) -> Iterator[bytes]:
     """The same lines, each counted as a failure or as a feature that can never be explained."""
     for line in failures:
-        if _SETTLED in line:
+        if SETTLED in line:
             result.unexplainable[str(json.loads(line).get("message"))] += 1
         else:
             result.failures += 1
         yield line
-
-
-def _new_failures(file: Path, run: Path) -> Iterator[bytes]:
-    """A part's failures that the run has not, in the order of features; equal lines count as often as they stand.
-
-    Of a feature that is settled one line is enough, whenever and by whomever it was found.
-    """
-    table = np.fromiter((n for feature, _, at in keys(file) for n in (feature, at)), np.int64).reshape(-1, 2)
-    if not len(table):
-        return
-    with file.open("rb") as lines:
-        missing = Counter(_digest(line) for line in lines if line.endswith(b"\n"))
-        with run.open("rb") as there:
-            missing.subtract(d for line in there if (d := _digest(line)) in missing)
-        for _, at in table[np.lexsort((table[:, 1], table[:, 0]))].tolist():
-            lines.seek(at)
-            line = lines.readline()
-            if missing[digest := _digest(line)] > 0:
-                missing[digest] -= 1
-                yield line
-
-
-def _digest(line: bytes) -> bytes:
-    """Of a failure; of a settled one without its time."""
-    return hashlib.sha256(_CREATED.sub(b"", line) if _SETTLED in line else line).digest()
 
 
 def _keep_calibration(run: Path, parts: Sequence[Part]) -> None:
