@@ -93,9 +93,9 @@ class Run(Shown):
         """In the order they were written; the last of a feature holds."""
         return read_lines(self.path / "explanations.jsonl", EXPLANATION)
 
-    def scores(self) -> Iterator[Scored | Unscored]:
-        """Those of the judging, in the order they were written."""
-        return (score for score in self.all_scores() if score.judging == self.judging)
+    def scores(self, lines: TypeAdapter[Scored | Unscored] = SCORE) -> Iterator[Scored | Unscored]:
+        """Those of the judging, in the order they were written; `lines` as for `all_scores`."""
+        return (score for score in self.all_scores(lines) if score.judging == self.judging)
 
     def all_scores(self, lines: TypeAdapter[Scored | Unscored] = SCORE) -> Iterator[Scored | Unscored]:
         """Those of every judging, in the order they were written.

@@ -14,6 +14,8 @@ from autointerp.reading import first_fault
 T = TypeVar("T")
 
 _BLOCK = 1 << 16
+LOT = 1 << 22
+"""Bytes of lines that are worked on, or sent to a store, at once."""
 
 
 def opened(path: Path) -> BinaryIO:
@@ -24,6 +26,24 @@ def opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as e:
         raise RunError(f"{path}: cannot be read ({e.strerror}); mend that, then run the same command again") from e
+
+
+def lots(file: Path, start: int) -> Iterator[tuple[int, bytes]]:
+    """The whole lines of a file from a byte on, in lots of `LOT` bytes, each with the byte at which it begins.
+
+    A lot ends with the line that is the first to pass that size. The file may be written meanwhile.
+    """
+    with file.open("rb") as source:
+        source.seek(start)
+        while found := source.readlines(LOT):
+            if not found[-1].endswith(b"\n"):
+                found.pop()  # torn: it is being written now
+            lines = b"".join(found)
+            if not lines:
+                return
+            del found  # a lot on its way to a store lies in memory twice as it is
+            yield start, lines
+            start += len(lines)
 
 
 class LineFile:

@@ -22,8 +22,9 @@ from autointerp.remote.path import RemoteError, RemotePath
 from autointerp.runs.claims import NOTE, Claim
 from autointerp.runs.exchanges import FILE as EXCHANGES
 from autointerp.runs.figure_files import UnusableFiguresError, figure_file
+from autointerp.runs.jsonl import lots
 from autointerp.runs.parts import MERGED, PARTS
-from autointerp.runs.segments import INDEX, Segment, file_of, is_growing, join, new_lines, segment_of
+from autointerp.runs.segments import INDEX, Segment, file_of, is_growing, join, segment_of
 from autointerp.runs.sent_figures import SentFigures
 from autointerp.within import leaves, within
 
@@ -238,7 +239,7 @@ class Mirror:
                 self._grown[name] = (stat.st_ino, stat.st_size)
                 self._figures.send(file, name, stat.st_size)
             return
-        for at, lines in new_lines(file, start):
+        for at, lines in lots(file, start):
             segment = Segment(name, at, self.writer).name
             target = self.place / segment
             target.run(lambda fs, url=target.url, lines=lines: fs.pipe_file(url, lines))

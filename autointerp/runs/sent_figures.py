@@ -7,7 +7,8 @@ from pathlib import Path
 
 from autointerp.remote.path import RemotePath
 from autointerp.runs.figure_files import FigureFile, figure_file, has_figures, packed
-from autointerp.runs.segments import new_lines, segment_of
+from autointerp.runs.jsonl import lots
+from autointerp.runs.segments import segment_of
 
 
 @dataclass
@@ -46,7 +47,7 @@ class SentFigures:
         if start is None or start > end:
             self.remove(name)
             start = 0
-        for at, lines in new_lines(file, start):
+        for at, lines in lots(file, start):
             lines = lines[: max(0, end - at)]
             if not lines:
                 return

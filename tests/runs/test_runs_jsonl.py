@@ -8,7 +8,7 @@ from builders import explanation
 
 from autointerp.errors import RunError
 from autointerp.runs.index import EXPLANATION, ExplanationIndex, holds, keys
-from autointerp.runs.jsonl import Appender, JsonLines, LineFile, opened, read_lines
+from autointerp.runs.jsonl import Appender, JsonLines, LineFile, lots, opened, read_lines
 
 
 def appended(path: Path, *numbers: int) -> None:
@@ -204,3 +204,19 @@ def test_nothing_is_written_through_a_link_or_into_what_is_no_file(tmp_path: Pat
     with pytest.raises(RunError, match=r"pipe.jsonl: is no plain file"):
         opened(tmp_path / "pipe.jsonl")
     assert (tmp_path / "precious").read_bytes() == b"torn"
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 1000])
+def test_lots_are_whole_lines_from_a_byte_on_and_a_torn_one_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    monkeypatch.setattr("autointerp.runs.jsonl.LOT", size)
+    whole = b"one\nsecond\n\na line that is longer\n"
+    (tmp_path / "lines").write_bytes(whole + b"torn")
+
+    found = list(lots(tmp_path / "lines", 4))
+
+    assert b"".join(lines for _, lines in found) == whole[4:]
+    assert all(whole[at:].startswith(lines) and lines.endswith(b"\n") for at, lines in found)
+    assert len(found) == {1: 2, 7: 2, 10: 1, 1000: 1}[size]
+    assert list(lots(tmp_path / "lines", len(whole))) == []
