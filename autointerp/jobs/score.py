@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from autointerp.arrays import among, kept
 from autointerp.commands.score import Score
 from autointerp.dump.near_copies import NearCopies
 from autointerp.dump.reader import Dump
@@ -43,6 +44,7 @@ from autointerp.runs.folder import Run, RunWriter, open_run
 from autointerp.runs.index import Ints, holds
 from autointerp.runs.info import RunInfo
 from autointerp.runs.judgings import beside, label_of
+from autointerp.runs.score_lines import FIGURES
 from autointerp.schema import Feature
 from autointerp.scoring.case import Case, Outcome
 from autointerp.scoring.cases import Cases, controlled
@@ -188,7 +190,7 @@ def score_features(o: Score, judge: ModelSettings, run: Path, attempt: Attempt) 
     asks_network = wants_encoder(scorers)
     network = network_of(o.network, dump, f"--scorers {asks_network}") if asks_network else None
     index, named = there.index(), choose(dump, o.features, width=None, sample=None, seed=0)
-    chosen = np.intersect1d(named, index.features)
+    chosen = kept(named, among(index.features, named))
     trial = trial_of(o, judge, scorers, there, result, partial(fixed_texts, dump, index, chosen, o.settings))
     with shard_writer(run, "score", trial.info, chosen, dump, attempt.shard, result, result.judging) as place:
         if trial.known is not None:
@@ -232,7 +234,7 @@ def _lacking(o: Score, run: Run, dump: Dump, named: Ints, chosen: Ints) -> list[
 def _left(place: ShardWriter, scorers: Sequence[str], result: JobResult) -> tuple[dict[str, Ints], Ints]:
     """The features that each scorer has done, and those that some scorer has not; the result is told their numbers."""
     done = {name: place.scored(name) for name in scorers}
-    left = place.ids[~np.all([np.isin(place.ids, ids) for ids in done.values()], axis=0)]
+    left = kept(place.ids, ~np.all([among(ids, place.ids) for ids in done.values()], axis=0))
     result.selected, result.before = len(place.ids), len(place.ids) - len(left)
     return done, left
 
@@ -338,10 +340,9 @@ def _sum_up(run: Run, settings: Score, result: JobResult) -> None:
     result.headline = headline(separations_of(run, seed=settings.settings.seed))
     open_again = partial(dump_of, run, settings.dump, allow_outside=settings.allow_outside)
     lacking = UnscoredReasons()
-    result.notes += undetermined(lacking.counted(run.scores()), open_again)
+    result.notes += undetermined(lacking.counted(run.scores(FIGURES)), open_again)
     result.notes += lacking.lines()
-    if (others := beside(run)) is not None:
-        result.notes.append(others)
+    result.notes += [others] if (others := beside(run)) is not None else []
     if result.judging:
         result.judge = label_of(run)
 

@@ -1,12 +1,12 @@
 """Tests whether a run's scores stand above what explanations that should lose get on the same images."""
 
-import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 
+from autointerp.arrays import last_of_each
 from autointerp.record import Record
 from autointerp.schema import Score, Scored
 from autointerp.statistics.comparison import Contrast, paired, unpaired
@@ -66,8 +66,8 @@ def separations(scores: Iterable[Score], random: Iterable[Score] = (), *, seed: 
         random: the scores of a run over a dump of random weights, if there is one.
         seed: the seed of the permutations.
     """
-    own, controls = _values(scores)
-    return tested(own, controls, random, seed=seed)
+    found = _Values(scores)
+    return tested(found.own, found, random, seed=seed)
 
 
 def tested(
@@ -82,11 +82,12 @@ def tested(
         seed: as above.
     """
     out: list[Separation] = []
-    for name, column in controls.items():
+    for name in controls:
+        column = controls[name]
         known = np.isfinite(column)
         if known.any():
             out.append(_separation(name, paired(column[known], own[known], Draws(PERMUTATIONS, seed))))
-    without, _ = _values(random)
+    without = _Values(random).own
     if len(without) and len(own):
         out.append(_separation("random", unpaired(without, own, Draws(PERMUTATIONS, seed))))
     return tuple(sorted(out, key=lambda s: list(CONTROLS).index(s.control)))
@@ -136,17 +137,40 @@ def _separation(name: str, contrast: Contrast) -> Separation:
     )
 
 
-def _values(scores: Iterable[Score]) -> tuple[Floats, dict[str, Floats]]:
-    """Detection's own values and those under each control as columns, some tens of bytes a feature; NaN for none."""
-    features, rows = array("q"), array("d")
-    for s in scores:
-        if isinstance(s, Scored) and s.scorer == SCORER:
-            features.append(s.feature)
-            own = s.number(CAREFUL)
-            rows.append(s.value if own is None else own)
-            rows.extend(s.controls[name].value if name in s.controls else math.nan for name in CONTROLS)
-    ids, table = np.array(features, np.int64)[::-1], np.array(rows, float).reshape(-1, 1 + len(CONTROLS))[::-1]
-    # Read from behind, the first line of a feature is its last.
-    _, latest = np.unique(ids, return_index=True)
-    table = table[latest]
-    return table[:, 0], {name: table[:, 1 + i] for i, name in enumerate(CONTROLS)}
+class _Values(Mapping[str, Floats]):
+    """Detection's own values, and by control those under it, of which only what is there takes memory.
+
+    The column of a control is made when it is asked for: of each feature its value, NaN for none, shape [features].
+
+    Args:
+        scores: of which other scorers' are passed over; the last one of a feature holds.
+    """
+
+    def __init__(self, scores: Iterable[Score]) -> None:
+        features, values = array("q"), array("d")
+        self._under: dict[str, tuple[array[int], array[float]]] = {}
+        """By control: which of the scores have it, and the value under it."""
+        for s in scores:
+            if isinstance(s, Scored) and s.scorer == SCORER:
+                for name in CONTROLS.keys() & s.controls.keys():
+                    places, under = self._under.setdefault(name, (array("q"), array("d")))
+                    places.append(len(features))
+                    under.append(s.controls[name].value)
+                features.append(s.feature)
+                own = s.number(CAREFUL)
+                values.append(s.value if own is None else own)
+        self._n, self._latest = len(features), last_of_each(np.array(features, np.int64))
+        self.own = np.array(values, float)[self._latest]
+        """By ascending feature, shape [features]."""
+
+    def __getitem__(self, control: str) -> Floats:
+        places, values = self._under[control]
+        column = np.full(self._n, np.nan)
+        column[np.array(places, np.int64)] = values
+        return column[self._latest]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._under)
+
+    def __len__(self) -> int:
+        return len(self._under)

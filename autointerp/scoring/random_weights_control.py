@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from autointerp.runs.folder import Run, open_run
 from autointerp.runs.info import ScoreStage
+from autointerp.runs.score_lines import FIGURES
 from autointerp.schema import Score
 from autointerp.scoring.control_tests import Separation, separations
 from autointerp.settings import ScoreSettings
@@ -28,7 +29,7 @@ def separations_of(run: Run, *, seed: int) -> tuple[Separation, ...]:
     Raises:
         RunError: a broken line in the run.
     """
-    return separations(run.scores(), random_scores(run), seed=seed)
+    return separations(run.scores(FIGURES), random_scores(run), seed=seed)
 
 
 def random_scores(run: Run) -> Iterable[Score]:

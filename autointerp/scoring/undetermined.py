@@ -1,32 +1,34 @@
 """What is said of features whose headline is too wide to say anything: how many they are, and what would narrow it."""
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping
-from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
+
+from autointerp.arrays import Mask, last_of_each
 from autointerp.dump.reader import Dump
 from autointerp.schema import UNDETERMINED, Score, Scored
 from autointerp.scoring.control_tests import SCORER as HEADLINE
+from autointerp.statistics.rates import Floats
 
 LOOKED_AT = 16
 """Undetermined features whose evidence is looked at to say what would help."""
 
 
-class _Headline(NamedTuple):
-    """What is told of a feature's headline; its verdicts would take 70 kB."""
+class _Judged(NamedTuple):
+    """The silent images that a feature was judged on."""
 
-    value: float
-    undetermined: bool
-    n_silent: int
-    """Silent images that were judged."""
+    n: int
     guided: bool
     """Whether they were drawn by likeness to the text."""
 
     @classmethod
-    def of(cls, score: Scored) -> "_Headline":
-        """Takes from a score what is told of it."""
+    def of(cls, score: Scored) -> "_Judged":
+        """Takes from a score what is told of it, where it was read without its verdicts from its details."""
         silent = [v for v in score.verdicts if not v.active]
-        return cls(score.value, score.undetermined, len(silent), any(v.likeness is not None for v in silent))
+        n = len(silent) if silent else int(score.number("n_silent") or 0)
+        return cls(n, "guided_from" in score.details or any(v.likeness is not None for v in silent))
 
 
 def undetermined(scores: Iterable[Score], open_dump: Callable[[], Dump]) -> list[str]:
@@ -36,27 +38,42 @@ def undetermined(scores: Iterable[Score], open_dump: Callable[[], Dump]) -> list
         scores: the scores of the run; other scorers than detection are passed over. The last one of a feature holds.
         open_dump: opens the dump of the run; called only where a feature is undetermined.
     """
-    latest = {s.feature: _Headline.of(s) for s in scores if s.scorer == HEADLINE and isinstance(s, Scored)}
-    wide = {feature: found for feature, found in latest.items() if found.undetermined}
-    if not wide:
+    value, wide, looked_at = _headlines(scores)
+    if not wide.any():
         return []
-    told = [found.value for found in latest.values() if not found.undetermined]
-    mean = sum(found.value for found in latest.values()) / len(latest)
-    others = f", {sum(told) / len(told):.3f} without them" if told else ""
+    others = f", {value[~wide].mean():.3f} without them" if not wide.all() else ""
     with open_dump() as dump:
-        remedy = _remedy(dict(islice(wide.items(), LOOKED_AT)), dump)
-    are = "is" if len(wide) == 1 else "are"
+        remedy = _remedy(looked_at, dump)
+    are = "is" if wide.sum() == 1 else "are"
     return [
-        f"{len(wide):,} of {len(latest):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
-        f"{UNDETERMINED:g} (mean {mean:.3f}{others}); {remedy}"
+        f"{wide.sum():,} of {len(value):,} features {are} undetermined: the interval of {HEADLINE} is wider than "
+        f"{UNDETERMINED:g} (mean {value.mean():.3f}{others}); {remedy}"
     ]
 
 
-def _remedy(wide: Mapping[int, _Headline], dump: Dump) -> str:
+def _headlines(scores: Iterable[Score]) -> tuple[Floats, Mask, dict[int, _Judged]]:
+    """Of each feature its headline and whether it is undetermined, and what some of those were judged on."""
+    features, values, flags = array("q"), array("d"), array("b")
+    judged: dict[int, _Judged] = {}
+    for s in scores:
+        if s.scorer != HEADLINE or not isinstance(s, Scored):
+            continue
+        features.append(s.feature)
+        values.append(s.value)
+        flags.append(s.undetermined)
+        if not s.undetermined:
+            judged.pop(s.feature, None)
+        elif s.feature in judged or len(judged) < LOOKED_AT:
+            judged[s.feature] = _Judged.of(s)
+    latest = last_of_each(np.array(features, np.int64))
+    return np.array(values, float)[latest], np.array(flags, np.bool_)[latest], judged
+
+
+def _remedy(wide: Mapping[int, _Judged], dump: Dump) -> str:
     """What would judge more silent images of the features that are undetermined."""
     for feature, found in wide.items():
         room = len(dump.pool.images) if dump.pool and found.guided else len(dump.feature(feature).negatives)
-        if found.n_silent < room:
+        if found.n < room:
             return "judge more images with --interval, --silent or --screen"
     if dump.pool is not None:
         return (
