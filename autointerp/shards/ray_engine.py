@@ -5,7 +5,7 @@ import importlib.util
 import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +28,12 @@ ACTORS = 2
 """Actors where no number is given."""
 _PATIENCE = 5.0
 """Seconds for a cluster's address to answer."""
+_REFUSED = "InvalidAuthToken"
+"""What the head says to whoever has another token than its own, or none (Ray 2.60)."""
+_TOKEN = (
+    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the token that its head was started with, or RAY_AUTH_TOKEN_PATH to "
+    "a file that holds it"
+)
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,7 @@ def connected(address: str | None, size: int) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     with unchanged():
         import ray  # pyright: ignore[reportMissingImports]
+        from ray.exceptions import RayError  # pyright: ignore[reportMissingImports]
 
     if ray.is_initialized():
         yield
@@ -161,12 +168,38 @@ def connected(address: str | None, size: int) -> Iterator[None]:
         # Ray would end the process at SIGTERM.
         with _muted(), unchanged():
             ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **here)
-    except (ConnectionError, ValueError, RuntimeError) as e:
-        raise SettingsError(f"--ray-address {address}: no Ray cluster can be reached: {one_line(str(e))}") from e
+    except (ConnectionError, ValueError, RuntimeError, RayError) as e:
+        raise unreachable(address, e, os.environ) from e
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def unreachable(address: str | None, error: Exception, environment: Mapping[str, str]) -> SettingsError:
+    """What to say where Ray cannot be begun or reached, above all where a cluster's token is wanted.
+
+    Ray says of a refused token only that it failed to connect; what it saw stands in what that came of.
+
+    Args:
+        address: that was given.
+        error: of `ray.init`.
+        environment: of this process.
+    """
+    option = "--engine ray" if address is None else f"--ray-address {address}"
+    own = getattr(error, "message", None)
+    if isinstance(own, str):
+        # An AuthenticationError of this side. Its text goes on with advice for other cases.
+        remedy = "correct it in the environment" if address is None else _TOKEN
+        return SettingsError(f"{option}: {one_line(own).rstrip('.')}; {remedy}")
+    seen: BaseException | None = error
+    while seen is not None:
+        if _REFUSED in str(seen):
+            sent = environment.get("RAY_AUTH_MODE", "").lower() == "token"
+            why = "the token of this command is not that of the cluster" if sent else "the cluster asks for a token"
+            return SettingsError(f"{option}: {why}; {_TOKEN}")
+        seen = seen.__cause__ or seen.__context__
+    return SettingsError(f"{option}: no Ray cluster can be reached: {one_line(str(error))}")
 
 
 def _reach(address: str | None) -> None:

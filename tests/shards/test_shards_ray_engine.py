@@ -1,10 +1,11 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import pytest
 
 from autointerp.settings import Budget, EngineSettings
 from autointerp.shards.dealing import Report
-from autointerp.shards.ray_engine import _orders
+from autointerp.shards.ray_engine import _orders, unreachable
 from autointerp.shards.ray_workers import DRAINED, EVERY, Begin, Mailbox, Order
 from autointerp.shards.shards import Shard
 
@@ -77,6 +78,41 @@ def test_what_earlier_waves_spent_is_not_dealt_again():
 
     assert [order.left(0).budget for order in second] == ["100 tokens"] * 4
     assert [order.left(0).budget for order in third] == ["1 tokens"] * 4
+
+
+def refused() -> Exception:
+    """What `ray.init` raises where the head refuses a token (Ray 2.60), and what that came of, shortened."""
+    error = ConnectionError("Failed to connect to Ray cluster at 10.0.0.1:6379")
+    error.__cause__ = RuntimeError(
+        "Failed to connect to GCS. Last connection error: Traceback (most recent call last): … "
+        "ray.exceptions.AuthenticationError: RPC error: InvalidAuthToken: Authentication token is missing or incorrect."
+    )
+    return error
+
+
+def test_a_refused_token_is_told_from_a_cluster_that_is_not_there():
+    none = str(unreachable("auto", refused(), {}))
+    other = str(unreachable("auto", refused(), {"RAY_AUTH_MODE": "token"}))
+    away = str(unreachable("auto", ConnectionError("Failed to connect\nto Ray"), {}))
+
+    assert none.startswith(
+        "--ray-address auto: the cluster asks for a token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+    )
+    assert other.startswith(
+        "--ray-address auto: the token of this command is not that of the cluster; set RAY_AUTH_MODE"
+    )
+    assert away == "--ray-address auto: no Ray cluster can be reached: Failed to connect to Ray"
+
+
+def test_a_token_that_is_not_here_is_named_without_ray_s_advice():
+    exceptions = pytest.importorskip("ray.exceptions")
+    error = exceptions.AuthenticationError("RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /x")
+
+    away, here = (str(unreachable(address, error, {"RAY_AUTH_MODE": "token"})) for address in ("auto", None))
+
+    fault = "RAY_AUTH_TOKEN_PATH is set but file cannot be opened or is empty: /x"
+    assert away.startswith(f"--ray-address auto: {fault}; set RAY_AUTH_MODE=token")
+    assert here == f"--engine ray: {fault}; correct it in the environment"
 
 
 def test_whichever_shards_are_worked_on_at_once_keep_to_the_ceiling():
