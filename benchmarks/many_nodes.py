@@ -1,14 +1,16 @@
-"""What `explain --engine ray` at a URL takes: of the driver, of the workers and of the store, by the feature.
+"""What `explain` and `score --engine ray` at a URL take: of the driver, the workers and the store, by the feature.
 
-    python -m benchmarks.many_nodes --features 2000 20000 100000 --write
+    python -m benchmarks.many_nodes --explained 20000 100000 --scored 5000 20000 --write
     python -m benchmarks.many_nodes --again    # the tables from many_nodes.json
 
 Two nodes of one core (processes of `ray start` on this machine, each with a working folder of its own) share nothing
 but an object store, the S3 server of the tests behind a proxy that counts. Pictures have 16 pixels a side, so that what
 is left is the engine; the endpoint answers each question with the same reply after 50 ms, from a process of its own.
-The differences between the last two sizes, divided by the difference in features, are the cost of one feature; what is
-left is the start. Memory is the most that was resident; processor time that of the process and of its threads. With
-`--write` the figures go into many_nodes.json, and with what they come to for ten million features into docs/scale.md.
+`score` runs two scorers on a run that was explained before, of features with more rows. The differences between the
+last two sizes, divided by the difference in features, are the cost of one feature; what is left is the start. Memory is
+the most that was resident, the program itself and Ray included; what of it goes with features `planning_memory.py`
+tells. Processor time is that of the process and of its threads. With `--write` the figures go into many_nodes.json, and
+with what they come to for ten million features into docs/scale.md.
 """
 
 import argparse
@@ -45,7 +47,11 @@ JSON = HERE / "many_nodes.json"
 PAGE = HERE.parent / "docs/scale.md"
 MARKS = ("<!-- many_nodes -->", "<!-- /many_nodes -->")
 PIXELS, N_IMAGES, NODES = 16, 1000, 2
-STRATA = (*["top"] * 6, *["silent"] * 4)
+EXPLAINED = (*["top"] * 6, *["silent"] * 4)
+"""Rows of a feature that is only explained."""
+SCORED = (*["top"] * 12, *["silent"] * 14)
+"""Of one with enough rows left to be judged on."""
+SCORERS = "detection,accuracy"
 WAIT = 0.05
 """Seconds before an answer."""
 IN_FLIGHT = 32
@@ -60,6 +66,9 @@ PUT, GET, STORED = 5.0, 0.4, 0.023
 class Took:
     """What one command took."""
 
+    machine: str
+    """On which, and its load at the end."""
+    stage: str
     features: int
     driver_cpu: float
     workers_cpu: float
@@ -82,8 +91,8 @@ def picture(seed: int) -> bytes:
     return target.getvalue()
 
 
-def write_dump(folder: Path, n: int) -> None:
-    """Features over pictures that they share."""
+def write_dump(folder: Path, n: int, strata: Sequence[str] = EXPLAINED) -> None:
+    """Features with these rows over pictures that they share."""
     about = {"name": f"{n} features", "created": "2026-01-01T00:00:00+00:00", "created_by": "benchmarks/many_nodes.py"}
     sizes = {"n_latents": n, "widths": (n,), "n_images": N_IMAGES, "active_above": 0.0, "patch_grid": None}
     with DumpWriter(folder, DumpInfo(model="none", hookpoint="none", **about, **sizes)) as writer:
@@ -92,13 +101,13 @@ def write_dump(folder: Path, n: int) -> None:
             digest = hashlib.sha256(data).hexdigest()
             writer.add_image(image, data=data, size=(PIXELS, PIXELS), sha256=digest, group=f"image-{image}")
         for feature in range(n):
-            rows = [_row((rank + 17 * feature) % N_IMAGES, rank, s) for rank, s in enumerate(STRATA)]
-            writer.add_feature(FeatureRow(feature, n, len(STRATA), 9.0, None, None), rows)
+            rows = [_row((rank + 17 * feature) % N_IMAGES, rank, s) for rank, s in enumerate(strata)]
+            writer.add_feature(FeatureRow(feature, n, strata.count("top"), 9.0, None, None), rows)
 
 
 def _row(image: int, rank: int, stratum: str) -> Exemplar:
     fires = stratum == "top"
-    return Exemplar(image, 9.0 - rank if fires else 0.0, stratum, 1.0 if fires else 0.5, None, None)
+    return Exemplar(image, 9.0 - rank / 2 if fires else 0.0, stratum, 1.0 if fires else 0.5, None, None)
 
 
 class Watch:
@@ -154,48 +163,65 @@ def _watched(command: Sequence[str], nodes: Nodes) -> tuple[str, Watch]:
     return out, seen
 
 
-def run(folder: Path, n: int, server: S3, between: Faulty, url: str, endpoint: str) -> Took:
-    """Explains so many features on a cluster of its own."""
-    write_dump(folder / "dump", n)
-    dump, to = upload(folder / "dump", f"{url}/dump-{n}"), f"{url}/run-{n}"
-    os.environ["AWS_ENDPOINT_URL"] = between.endpoint
+def run(folder: Path, stage: str, n: int, server: S3, between: Faulty, url: str, endpoint: str) -> Took:
+    """Explains, or scores, so many features on a cluster of its own."""
+    write_dump(folder / "dump", n, SCORED if stage == "score" else EXPLAINED)
+    dump, to = upload(folder / "dump", f"{url}/{stage}-dump-{n}"), f"{url}/{stage}-run-{n}"
+    os.environ |= OPEN | {"AUTOINTERP_CACHE": str(folder / "cache"), "AWS_ENDPOINT_URL": between.endpoint}
     with Nodes(folder / "nodes", NODES, cores=1) as nodes:
         ray = ("--engine", "ray", "--ray-address", nodes.address, "--actors", str(NODES))
-        model = ("--model", "stub", "--base-url", endpoint, "--concurrency", str(IN_FLIGHT))
-        command = (sys.executable, "-m", "autointerp", "explain", dump, "--run", to, *model, *ray, "--json")
-        os.environ |= OPEN | {"AUTOINTERP_CACHE": str(folder / "cache")}
-        between.asked.clear()
-        between.sent = 0
-        out, seen = _watched(command, nodes)
-        assert json.loads(out)["done"] == n
+        asked = ("--base-url", endpoint, "--concurrency", str(IN_FLIGHT), *ray, "--json")
+        begin = (sys.executable, "-m", "autointerp")
+        commands = [(*begin, "explain", dump, "--run", to, "--model", "stub", *asked)]
+        if stage == "score":
+            commands.append((*begin, "score", to, "--scorers", SCORERS, *asked))
+        for command in commands:
+            between.asked.clear()
+            between.sent = 0
+            out, seen = _watched(command, nodes)
+            assert json.loads(out)["done"] == n
     os.environ["AWS_ENDPOINT_URL"] = server.endpoint
-    asked = Counter(method for method, _ in between.asked)
+    requests = Counter(method for method, _ in between.asked)
     workers = seen.cpu.keys() - {seen.driver}
     return Took(
+        machine(),
+        stage,
         n,
         seen.cpu[seen.driver],
         sum(seen.cpu[pid] for pid in workers),
         seen.memory[seen.driver],
         max(seen.memory[pid] for pid in workers),
-        asked["PUT"] + asked["POST"],
-        asked["GET"] + asked["HEAD"],
+        requests["PUT"] + requests["POST"],
+        requests["GET"] + requests["HEAD"],
         between.sent,
     )
 
 
 def table(took: Sequence[Took]) -> str:
     """What the page shows between its marks."""
-    head = "| features | driver: CPU, memory | workers together: CPU; the largest: memory | puts | gets | bytes sent |"
+    head = (
+        "| | features | driver: CPU, memory | workers together: CPU; the largest: memory | puts | gets | bytes sent |"
+    )
     rows = [
-        f"| {t.features:,} | {t.driver_cpu:.1f} s, {t.driver_memory:,.0f} MB | {t.workers_cpu:.1f} s; "
+        f"| {t.stage} | {t.features:,} | {t.driver_cpu:.1f} s, {t.driver_memory:,.0f} MB | {t.workers_cpu:.1f} s; "
         f"{t.worker_memory:,.0f} MB | {t.puts:,} | {t.gets:,} | {t.sent / 1e6:,.1f} MB |"
         for t in took
     ]
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows, "", *_more(*took[-2:])])
+    return "\n".join([head, "|---|---|---|---|---|---|---|", *rows, "", *_more(took)])
 
 
-def _more(few: Took, many: Took) -> Iterator[str]:
-    """The cost of one feature, and of ten million."""
+def _more(took: Sequence[Took]) -> Iterator[str]:
+    """The cost of one feature, and of ten million, by stage."""
+    stages = list(dict.fromkeys(t.stage for t in took))
+    columns = [_costs(*[t for t in took if t.stage == stage][-2:]) for stage in stages]
+    yield f"| | {' | '.join(f'{stage}: a feature more | ten million' for stage in stages)} |"
+    yield f"|---{'|---|---' * len(stages)}|"
+    for name in columns[0]:
+        yield f"| {name} | {' | '.join(cell for column in columns for cell in column[name])} |"
+
+
+def _costs(few: Took, many: Took) -> dict[str, tuple[str, str]]:
+    """What one feature takes, and what ten million do."""
     n = many.features - few.features
 
     def each(name: str) -> float:
@@ -203,49 +229,58 @@ def _more(few: Took, many: Took) -> Iterator[str]:
 
     driver, workers = each("driver_cpu"), each("workers_cpu")
     # Each line is sent in its part, and once more in the run, after which the part goes.
-    share, kept = driver / workers, each("sent") * MANY / 1e9 / 2
-    rows = (
-        ("CPU of the workers", f"{1e3 * workers:.2f} ms", f"{workers * MANY / 3600:,.0f} core hours"),
-        ("CPU of the driver", f"{1e3 * driver:.3f} ms ({share:.1%} of that)", f"{driver * MANY / 3600:,.1f} hours"),
-        *_memory("the driver", each("driver_memory")),
-        *_memory("the largest worker", each("worker_memory")),
-        ("bytes sent", f"{each('sent'):,.0f}", f"{2 * kept:,.0f} GB; half stays (${kept * STORED:,.2f} a month)"),
-        ("puts", f"{each('puts'):.5f}", f"{each('puts') * MANY:,.0f} (${each('puts') * MANY * PUT / 1e6:,.2f})"),
-        ("gets", f"{each('gets'):.5f}", f"{each('gets') * MANY:,.0f} (${each('gets') * MANY * GET / 1e6:,.2f})"),
-    )
-    yield "| | a feature more | ten million |"
-    yield "|---|---|---|"
-    yield from (f"| {what} | {one} | {all_} |" for what, one, all_ in rows)
-
-
-def _memory(of: str, each: float) -> Iterator[tuple[str, str, str]]:
-    yield f"memory of {of}", f"{1e6 * each:,.0f} bytes", f"{each * MANY / 1e3:,.1f} GB"
+    kept = each("sent") * MANY / 1e9 / 2
+    return {
+        "CPU of the workers": (f"{1e3 * workers:.2f} ms", f"{workers * MANY / 3600:,.0f} core hours"),
+        "CPU of the driver": (
+            f"{1e3 * driver:.3f} ms ({driver / workers:.1%} of that)",
+            f"{driver * MANY / 3600:,.1f} hours",
+        ),
+        "bytes sent": (f"{each('sent'):,.0f}", f"{2 * kept:,.0f} GB; half stays (${kept * STORED:,.2f} a month)"),
+        "puts": (f"{each('puts'):.5f}", f"{each('puts') * MANY:,.0f} (${each('puts') * MANY * PUT / 1e6:,.2f})"),
+        "gets": (f"{each('gets'):.5f}", f"{each('gets') * MANY:,.0f} (${each('gets') * MANY * GET / 1e6:,.2f})"),
+    }
 
 
 def main() -> None:
     """Reads the options, measures, prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--features", type=int, nargs="+", default=[2000, 20_000], help="two sizes or more, ascending")
+    sizes = "features, two sizes or more, ascending"
+    parser.add_argument("--explained", type=int, nargs="*", default=[2000, 20_000], help=sizes)
+    parser.add_argument("--scored", type=int, nargs="*", default=[], help=sizes)
     parser.add_argument("--write", action="store_true", help="write many_nodes.json and docs/scale.md")
     parser.add_argument("--again", action="store_true", help="write docs/scale.md from many_nodes.json, and no more")
     o = parser.parse_args()
-    if o.again:
-        put_between(PAGE, table([Took(**t) for t in json.loads(JSON.read_text())["took"]]), MARKS)
-        return
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    compile_package()
-    took: list[Took] = []
+    if not o.again:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        compile_package()
+        wanted = [*(("explain", n) for n in o.explained), *(("score", n) for n in o.scored)]
+        # A stage that is not measured keeps its figures.
+        took = [t for t in written() if t.stage not in {stage for stage, _ in wanted}] if o.write else []
+        for one in _measured(wanted):
+            took.append(one)
+            if o.write:
+                JSON.write_text(json.dumps([asdict(t) for t in took], indent=1) + "\n")
+        print(table(took))
+    if o.write or o.again:
+        put_between(PAGE, table(written()), MARKS)
+
+
+def written() -> list[Took]:
+    """What many_nodes.json holds."""
+    return [Took(**t) for t in json.loads(JSON.read_text())]
+
+
+def _measured(wanted: Sequence[tuple[str, int]]) -> Iterator[Took]:
+    """One after the other; each is printed as it ends."""
     with S3() as server, Faulty(server) as between, running(WAIT) as endpoint:
         os.environ.update(server.environment)
         url = server.bucket()
-        for n in o.features:
+        for stage, n in wanted:
             with tempfile.TemporaryDirectory(prefix="nodes-") as folder:
-                took.append(run(Path(folder), n, server, between, url, endpoint))
-            print(machine(), took[-1], flush=True)
-            if o.write and len(took) > 1:
-                JSON.write_text(json.dumps({"machine": machine(), "took": [asdict(t) for t in took]}, indent=1) + "\n")
-                put_between(PAGE, table(took), MARKS)
-    print(table(took))
+                took = run(Path(folder), stage, n, server, between, url, endpoint)
+            print(took, flush=True)
+            yield took
 
 
 if __name__ == "__main__":

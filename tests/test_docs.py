@@ -42,7 +42,15 @@ OUTSIDE_OPTIONS = {
         "--lora-modules",
     ),
 }
-OUTSIDE_OPTIONS |= {"--block", "--reason", "--reason-message", "--deadline-remaining-seconds", "--strikes"}
+OUTSIDE_OPTIONS |= {
+    "--block",
+    "--reason",
+    "--reason-message",
+    "--deadline-remaining-seconds",
+    "--strikes",
+    "--explained",
+    "--scored",
+}
 OUTSIDE_OPTIONS |= {"--job-name", "--array", "--cpus-per-task", "--mem", "--time", "--requeue", "--dependency"} | {
     "--build-arg",
     "--gpus-per-node",

@@ -98,12 +98,13 @@ def test_the_page_is_what_its_figures_say():
 
 def test_the_pages_show_the_figures_of_the_clusters_that_were_measured():
     pytest.importorskip("fsspec")
-    from benchmarks import many_nodes
+    from benchmarks import many_nodes, planning_memory
     from benchmarks.reliability import cluster
 
-    took = [many_nodes.Took(**t) for t in json.loads(many_nodes.JSON.read_text())["took"]]
     struck = json.loads(cluster.JSON.read_text())
 
-    assert many_nodes.table(took) in many_nodes.PAGE.read_text()
+    assert many_nodes.table(many_nodes.written()) in many_nodes.PAGE.read_text()
+    peaks = json.loads(planning_memory.JSON.read_text())["peaks"]
+    assert planning_memory.table(peaks) in planning_memory.PAGE.read_text()
     assert cluster.table(struck) in cluster.PAGE.read_text()
     assert (struck["lost"], struck["differing"]) == (0, 0)
