@@ -7,7 +7,7 @@ bytes 4096 to 8191 of `scores.jsonl`, as the writer 5f0c2a9b sent them to a URL 
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
 from itertools import islice
@@ -80,22 +80,36 @@ def has_figures(file: str) -> bool:
     return _WITH_FIGURES.fullmatch(file) is not None
 
 
-def packed(file: str, lines: bytes) -> bytes:
-    """The figures of whole lines of a file, as they are sent.
+def packed(file: str, lots: Iterable[bytes]) -> tuple[bytes, int]:
+    """The figures of whole lines of a file, which come in lots, as they are sent; and how many bytes the lines have.
 
     Raises:
         ValueError: a line is not one of such a file.
     """
-    own = lines.split(b"\n")[:-1]
-    if file.endswith(EXPLANATIONS):
-        found = {"rows": explained(EXPLANATION.validate_json(line) for line in own)}
-    else:
-        scores = judged(SCORE_LINE.validate_json(line) for line in own)
-        names, control_names = (np.array(own, np.str_) for own in (scores.names, scores.control_names))
-        found = {"rows": scores.rows, "controls": scores.controls, "names": names, "control_names": control_names}
+    size, found = 0, list[Rows | ScoreFigures]()
+    for lot in lots:
+        size += len(lot)
+        found.append(_figures_of(file, lot.split(b"\n")[:-1]))
     target = BytesIO()
-    np.savez_compressed(target, allow_pickle=False, **found)
-    return target.getvalue()
+    np.savez_compressed(target, allow_pickle=False, **_as_arrays(found))
+    return target.getvalue(), size
+
+
+def _figures_of(file: str, lines: Sequence[bytes]) -> Rows | ScoreFigures:
+    if file.endswith(EXPLANATIONS):
+        return explained(map(EXPLANATION.validate_json, lines))
+    return judged(map(SCORE_LINE.validate_json, lines))
+
+
+def _as_arrays(found: Sequence[Rows | ScoreFigures]) -> dict[str, npt.NDArray[np.generic]]:
+    scores = [own for own in found if isinstance(own, ScoreFigures)]
+    if not scores:
+        return {
+            "rows": np.concatenate([np.zeros(0, EXPLAINED), *(own for own in found if isinstance(own, np.ndarray))])
+        }
+    whole = together(scores)
+    names, control_names = (np.array(own, np.str_) for own in (whole.names, whole.control_names))
+    return {"rows": whole.rows, "controls": whole.controls, "names": names, "control_names": control_names}
 
 
 def explanation_figures(folders: Sequence[Path]) -> Rows:

@@ -7,7 +7,6 @@ changed: `segments/scores-0000000000004096-5f0c2a9b.jsonl` begins at byte 4096 o
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -20,8 +19,6 @@ GROWING = (
     "manifest.jsonl",
 )
 """Files that are sent in segments."""
-MOST = 1 << 24
-"""Bytes of a segment, but for a single line that is longer."""
 _NAME = re.compile(rf"(.*/)?{SEGMENTS}/([a-z]+)-(\d{{16,}})-([0-9a-f]{{8}})\.jsonl")
 
 
@@ -60,24 +57,6 @@ def file_of(name: str) -> str:
     """The file that an object is of: that of a segment, else itself."""
     segment = segment_of(name)
     return name if segment is None else segment.file
-
-
-def new_lines(file: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file from a byte on, in lots of at most `MOST`, each with the byte at which it begins."""
-    with file.open("rb") as source:
-        source.seek(start)
-        while lot := source.read(MOST):
-            if not lot.endswith(b"\n"):
-                whole = lot.rfind(b"\n") + 1
-                if whole:
-                    source.seek(whole - len(lot), os.SEEK_CUR)
-                    lot = lot[:whole]
-                else:
-                    lot += source.readline()
-            if not lot.endswith(b"\n"):
-                return  # torn: it is being written now
-            yield start, lot
-            start += len(lot)
 
 
 def join(folder: Path) -> None:

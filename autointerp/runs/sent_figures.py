@@ -1,6 +1,6 @@
 """Figures beside the record files of a run at a URL: whoever sends new lines sends their figures after them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +9,9 @@ from autointerp.remote.path import RemotePath
 from autointerp.runs.figure_files import FigureFile, figure_file, has_figures, packed
 from autointerp.runs.jsonl import lots
 from autointerp.runs.segments import segment_of
+
+_MOST = 1 << 26
+"""Bytes of lines, at least, of which one object with figures is made where there are as many."""
 
 
 @dataclass
@@ -47,18 +50,18 @@ class SentFigures:
         if start is None or start > end:
             self.remove(name)
             start = 0
-        for at, lines in lots(file, start):
-            lines = lines[: max(0, end - at)]
-            if not lines:
-                return
+        while start < end:
             try:
-                found = packed(name, lines)
+                found, size = packed(name, _lines(file, start, end))
             except ValueError:
                 return  # a line that nothing reads: whoever reads the lines names it
-            own = FigureFile(name, at, at + len(lines), self.writer)
+            if not size:
+                return  # the file is shorter than it was
+            own = FigureFile(name, start, start + size, self.writer)
             target = self.place / own.name
             target.run(lambda fs, url=target.url, found=found: fs.pipe_file(url, found))
             self._there.setdefault(name, set()).add(own)
+            start += size
 
     def remove(self, name: str) -> None:
         """Removes the figures of a file."""
@@ -92,6 +95,14 @@ class SentFigures:
     def of(self, file: str) -> list[str]:
         """The objects with the figures of a file."""
         return sorted(own.name for own in self._there.get(file, ()))
+
+
+def _lines(file: Path, start: int, end: int) -> Iterator[bytes]:
+    """The lines from a byte on to another, or as many as figures are made of at once."""
+    for at, lines in lots(file, start):
+        if at >= end or at - start >= _MOST:
+            return
+        yield lines[: end - at]
 
 
 def _covered(found: Iterable[FigureFile]) -> int | None:

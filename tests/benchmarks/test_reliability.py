@@ -98,7 +98,7 @@ def test_the_page_is_what_its_figures_say():
 
 def test_the_pages_show_the_figures_of_the_clusters_that_were_measured():
     pytest.importorskip("fsspec")
-    from benchmarks import many_nodes, planning_memory
+    from benchmarks import many_nodes, planning_memory, status
     from benchmarks.reliability import cluster
 
     struck = json.loads(cluster.JSON.read_text())
@@ -106,5 +106,7 @@ def test_the_pages_show_the_figures_of_the_clusters_that_were_measured():
     assert many_nodes.table(many_nodes.written()) in many_nodes.PAGE.read_text()
     peaks = json.loads(planning_memory.JSON.read_text())["peaks"]
     assert planning_memory.table(peaks) in planning_memory.PAGE.read_text()
+    took = [status.Took(**own) for own in json.loads(status.JSON.read_text())["took"]]
+    assert status.table(took) in status.PAGE.read_text()
     assert cluster.table(struck) in cluster.PAGE.read_text()
     assert (struck["lost"], struck["differing"]) == (0, 0)

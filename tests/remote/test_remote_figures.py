@@ -11,6 +11,7 @@ from standin.planted import Population
 from standin.server import StandIn
 
 from autointerp.remote.path import RemotePath
+from autointerp.runs import jsonl, sent_figures
 from autointerp.runs.figure_files import figure_file
 from autointerp.runs.remote_copy import Mirror
 
@@ -191,3 +192,25 @@ def test_figures_of_a_file_that_was_written_anew_are_replaced(there: str, tmp_pa
 
     assert told(there)["explained"] == 3
     assert [found.end for found in own] == [sum(map(len, lines[:3]))]
+
+
+@pytest.mark.parametrize(("most", "sent"), [(1, 5), (1 << 20, 1)])
+def test_figures_of_many_lots_are_sent_together(
+    memory: str,
+    objects: dict[bool, dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    most: int,
+    sent: int,
+):
+    monkeypatch.setattr(jsonl, "LOT", 1)
+    monkeypatch.setattr(sent_figures, "_MOST", most)
+    url = put(f"{memory}/run", {n: content for n, content in objects[False].items() if not figure_file(n)})
+    mirror = Mirror(RemotePath(url), tmp_path / "work")
+    mirror.pull()
+    mirror.push(last=True, whole=True)
+
+    own = [found for n in names(url) if (found := figure_file(n)) and found.file == "explanations.jsonl"]
+
+    assert len(own) == sent
+    assert told(url) == of_lines(url, tmp_path)

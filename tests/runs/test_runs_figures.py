@@ -85,7 +85,7 @@ def put(folder: Path, file: str, *pieces: bytes) -> Path:
     for lines in pieces:
         path = folder / FigureFile(file, at, at + len(lines), W).name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(packed(file, lines))
+        path.write_bytes(packed(file, [lines])[0])
         at += len(lines)
     return folder
 
@@ -184,7 +184,7 @@ def test_a_broken_line_is_named(tmp_path: Path):
     with pytest.raises(RunError, match=r"scores\.jsonl:1: "):
         score_figures([tmp_path])
     with pytest.raises(ValueError, match="Field required"):
-        packed(SCORES, b'{"status": "scored", "feature": 1}\n')
+        packed(SCORES, [b'{"status": "scored", "feature": 1}\n'])
 
 
 def saved(path: Path, **arrays: object) -> None:

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autointerp.runs import segments
-from autointerp.runs.segments import Segment, join, new_lines, segment_of
+from autointerp.runs.segments import Segment, join, segment_of
 
 A, B = "aaaaaaaa", "bbbbbbbb"
 
@@ -85,11 +84,3 @@ def test_what_an_interrupted_joining_left_is_written_anew(tmp_path: Path):
     join(tmp_path)
 
     assert (tmp_path / "scores.jsonl").read_bytes() == b"1\n222\n333\n"
-
-
-def test_new_lines_come_in_lots_without_one_that_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(segments, "MOST", 6)
-    file = tmp_path / "scores.jsonl"
-    file.write_bytes(b"old\n" + b"1\n22\n" + b"longer than a lot\n" + b"4\n" + b"tor")
-
-    assert list(new_lines(file, 4)) == [(4, b"1\n22\n"), (9, b"longer than a lot\n"), (27, b"4\n")]
