@@ -1,6 +1,6 @@
 """What `explain` and `score --engine ray` at a URL take: of the driver, the workers and the store, by the feature.
 
-    python -m benchmarks.many_nodes --explained 20000 100000 --scored 5000 20000 --write
+    python -m benchmarks.many_nodes --explained 20000 100000 --scored 2000 10000 --write
     python -m benchmarks.many_nodes --again    # the tables from many_nodes.json
 
 Two nodes of one core (processes of `ray start` on this machine, each with a working folder of its own) share nothing

@@ -5,7 +5,7 @@
 
 Each feature has an explanation and the scores of two scorers with 60 verdicts each, of which one in a thousand carries
 the controls, as `score` writes them. The store is the S3 server of the tests, in a process of its own. The run is sent
-as segments of 16 MB at most; then `status` is asked, as a process of its own, three times, of which the fastest counts:
+as segments of some 4 MB; then `status` is asked, as a process of its own, three times, of which the fastest counts:
 seconds by the clock, with the start of Python. Without figures is what a run of an earlier version has. With `--write`
 the figures go into status.json and docs/scale.md.
 """
