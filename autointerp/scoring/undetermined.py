@@ -54,19 +54,22 @@ def undetermined(scores: Iterable[Score], open_dump: Callable[[], Dump]) -> list
 def _headlines(scores: Iterable[Score]) -> tuple[Floats, Mask, dict[int, _Judged]]:
     """Of each feature its headline and whether it is undetermined, and what some of those were judged on."""
     features, values, flags = array("q"), array("d"), array("b")
-    judged: dict[int, _Judged] = {}
+    silent, guided = array("q"), array("b")
     for s in scores:
         if s.scorer != HEADLINE or not isinstance(s, Scored):
             continue
+        judged = _Judged.of(s)
         features.append(s.feature)
         values.append(s.value)
         flags.append(s.undetermined)
-        if not s.undetermined:
-            judged.pop(s.feature, None)
-        elif s.feature in judged or len(judged) < LOOKED_AT:
-            judged[s.feature] = _Judged.of(s)
-    latest = last_of_each(np.array(features, np.int64))
-    return np.array(values, float)[latest], np.array(flags, np.bool_)[latest], judged
+        silent.append(judged.n)
+        guided.append(judged.guided)
+    numbers = np.array(features, np.int64)
+    latest = last_of_each(numbers)
+    wide = np.array(flags, np.bool_)[latest]
+    places = np.arange(len(numbers))[latest][wide][:LOOKED_AT].tolist()
+    looked_at = {features[at]: _Judged(silent[at], bool(guided[at])) for at in places}
+    return np.array(values, float)[latest], wide, looked_at
 
 
 def _remedy(wide: Mapping[int, _Judged], dump: Dump) -> str:

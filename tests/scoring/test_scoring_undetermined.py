@@ -9,7 +9,7 @@ import pytest
 import autointerp.demo
 from autointerp.dump.reader import Dump, open_dump
 from autointerp.schema import Scored, Verdict
-from autointerp.scoring.undetermined import undetermined
+from autointerp.scoring.undetermined import LOOKED_AT, undetermined
 
 
 @pytest.fixture
@@ -56,6 +56,16 @@ def test_where_all_silent_rows_are_judged_the_pool_has_more(dump: Dump):
     assert one_left.endswith("; judge more images with --interval, --silent or --screen")
     assert "; their silent rows are all judged: take more from the dump's pool, with --guide text" in with_pool
     assert without.endswith("; the dump holds no further silent images: harvest or import more of them (--silent)")
+
+
+def test_what_is_looked_at_are_features_whose_last_score_is_undetermined(dump: Dump):
+    features = dump.feature_ids[: LOOKED_AT + 1].tolist()
+    redone = [scored(feature, 0.4, 0.6) for feature in features[:LOOKED_AT]]
+
+    (said,) = undetermined([*(scored(feature, 0.0, 1.0) for feature in features), *redone], lambda: dump)
+
+    assert said.startswith(f"1 of {len(features)} features is undetermined")
+    assert said.endswith("; judge more images with --interval, --silent or --screen")
 
 
 def test_no_score_is_held_once_it_is_read(dump: Dump):
