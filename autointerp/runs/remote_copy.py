@@ -174,8 +174,9 @@ class Mirror:
                 self._sent[name] = now
         if last:
             for name in sorted(self._objects.keys() - set(names)):
-                self._remove(name, keep=())
+                # Figures that stayed behind would stand for the lines of a part that comes again.
                 self._figures.remove(name)
+                self._remove(name, keep=())
             self._list()
 
     def claim(self) -> None:
@@ -237,7 +238,7 @@ class Mirror:
                 # A segment that stays behind, were this killed, stands in the file already.
                 self._remove(name, keep={name})
                 self._grown[name] = (stat.st_ino, stat.st_size)
-                self._figures.send(file, name, stat.st_size)
+                self._figures.send(file, name, start, stat.st_size)
             return
         for at, lines in lots(file, start):
             segment = Segment(name, at, self.writer).name
@@ -246,7 +247,7 @@ class Mirror:
             objects.add(segment)
             self._grown[name] = (inode, at + len(lines))
         if (end := self._grown.get(name, (inode, start))[1]) > start:
-            self._figures.send(file, name, end)
+            self._figures.send(file, name, start, end)
 
     def _notice_merged(self) -> None:
         """A part may have been merged and removed meanwhile; then it is sent anew."""

@@ -36,18 +36,19 @@ class SentFigures:
             if own is not None:
                 self._there.setdefault(own.file, set()).add(own)
 
-    def send(self, file: Path, name: str, end: int) -> None:
+    def send(self, file: Path, name: str, before: int, end: int) -> None:
         """Sends figures of the lines that have none, of all where those there do not fit together.
 
         Args:
             file: where the lines are.
             name: of the file, as a path below the run; one that has no figures is passed over.
-            end: how many of its bytes are at the URL.
+            before: how many of its bytes were at the URL already; figures of more are of other lines.
+            end: how many of its bytes are at the URL now.
         """
         if not has_figures(name):
             return
         start = _covered(self._there.get(name, ()))
-        if start is None or start > end:
+        if start is None or start > before:
             self.remove(name)
             start = 0
         while start < end:

@@ -1,6 +1,8 @@
 """`status` at a URL reads figures where all lines have them, and says of a run what it says of its lines."""
 
 import json
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,6 +194,85 @@ def test_figures_of_a_file_that_was_written_anew_are_replaced(there: str, tmp_pa
 
     assert told(there)["explained"] == 3
     assert [found.end for found in own] == [sum(map(len, lines[:3]))]
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed(*_: object, **__: object) -> None:
+    raise KilledError
+
+
+def test_figures_that_stayed_behind_do_not_stand_for_the_lines_of_a_part_that_comes_again(
+    memory: str, objects: dict[bool, dict[str, bytes]], tmp_path: Path
+):
+    """As where a merge was killed while it removed the part, and its shard is run again."""
+    url = put(f"{memory}/run", objects[True])
+    part = "parts/explain-00001-of-00002"
+    lines = b"".join(
+        (RemotePath(url) / n).read_bytes() for n in names(url) if n.startswith(f"{part}/segments/explanations")
+    )
+    for name in [n for n in names(url) if n.startswith(f"{part}/") and figure_file(n) is None]:
+        remove(url, name)
+    mirror = Mirror(RemotePath(url), tmp_path / "work", part=part.rpartition("/")[2])
+    mirror.pull()
+    # A line that is as long as all those that were there, and one more, so that the old figures end where a line does.
+    again, more = (re.sub(rb'"feature":\d+', b'"feature":%d' % n, lines.splitlines()[0]) for n in (31, 32))
+    (mirror.folder / part).mkdir(parents=True, exist_ok=True)
+    assert len(again) < len(lines)
+    (mirror.folder / part / "explanations.jsonl").write_bytes(again.ljust(len(lines) - 1) + b"\n" + more + b"\n")
+    for name in ("run.json", "part.json"):
+        (mirror.folder / part / name).write_bytes(objects[True][f"{part}/{name}"])
+    mirror.push(last=True)
+
+    assert told(url) == of_lines(url, tmp_path)
+
+
+def test_a_removed_part_loses_its_figures_before_its_lines(
+    memory: str, objects: dict[bool, dict[str, bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    url = put(f"{memory}/run", objects[True])
+    mirror = Mirror(RemotePath(url), tmp_path / "work")
+    mirror.pull()
+    shutil.rmtree(mirror.folder / "parts")
+
+    remove_file = Mirror._remove
+    monkeypatch.setattr(
+        Mirror,
+        "_remove",
+        lambda m, name, keep: killed() if name.endswith("explanations.jsonl") else remove_file(m, name, keep=keep),
+    )
+    with pytest.raises(KilledError):
+        mirror.push(last=True)
+
+    there = {n for n in names(url) if n.startswith("parts/explain-00000-of-00002/")}
+    assert [n for n in there if "/segments/explanations" in n]
+    assert not [n for n in there if figure_file(n)]
+
+
+def test_lines_whose_figures_were_not_sent_are_read_and_get_them_with_the_next(
+    there: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = (Mirror(RemotePath(there), tmp_path / name) for name in ("first", "second"))
+    first.pull()
+    line = (first.folder / "explanations.jsonl").read_bytes().splitlines(keepends=True)[0]
+    for mirror, feature in ((first, 21), (second, 22)):
+        mirror.pull()
+        with (mirror.folder / "explanations.jsonl").open("ab") as file:
+            file.write(re.sub(rb'"feature":\d+', b'"feature":%d' % feature, line))
+        with monkeypatch.context() as patched:
+            if mirror is first:
+                patched.setattr(sent_figures.SentFigures, "send", killed)
+                with pytest.raises(KilledError):
+                    mirror.push()
+            else:
+                mirror.push(last=True)
+        assert told(there)["explained"] == feature - 15
+    assert told(there) == of_lines(there, tmp_path)
+    sizes = [len((RemotePath(there) / n).read_bytes()) for n in names(there) if n.startswith("segments/explanations")]
+    ends = [found.end for n in names(there) if (found := figure_file(n)) and found.file == "explanations.jsonl"]
+    assert max(ends) == sum(sizes)
 
 
 @pytest.mark.parametrize(("most", "sent"), [(1, 5), (1 << 20, 1)])
