@@ -5,8 +5,8 @@ bytes 4096 to 8191 of `scores.jsonl`, as the writer 5f0c2a9b sent them to a URL 
 """
 
 import re
+import sys
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from io import BytesIO
@@ -21,15 +21,17 @@ from autointerp.errors import RunError
 from autointerp.runs.figures import (
     CONTROLLED,
     EXPLAINED,
+    EXPLANATION_LINE,
     JUDGED,
     SCORE_LINE,
     Rows,
     ScoreFigures,
+    could_be_of_lines,
     explained,
     judged,
     together,
 )
-from autointerp.runs.index import EXPLANATION, judging_of
+from autointerp.runs.index import judging_of
 from autointerp.runs.jsonl import read_lines
 
 T = TypeVar("T")
@@ -97,7 +99,7 @@ def packed(file: str, lots: Iterable[bytes]) -> tuple[bytes, int]:
 
 def _figures_of(file: str, lines: Sequence[bytes]) -> Rows | ScoreFigures:
     if file.endswith(EXPLANATIONS):
-        return explained(map(EXPLANATION.validate_json, lines))
+        return explained(map(EXPLANATION_LINE.validate_json, lines))
     return judged(map(SCORE_LINE.validate_json, lines))
 
 
@@ -155,9 +157,9 @@ def _explained(folder: Path) -> Iterator[Rows]:
     if not (folder / EXPLANATIONS).exists():
         for path, most in _files(folder, EXPLANATIONS):
             (rows,) = _arrays(path, most, "rows")
-            _check(path, rows.dtype == EXPLAINED)
+            _check(path, rows.dtype == EXPLAINED and could_be_of_lines(rows))
             yield rows
-    for lot in _lots(read_lines(folder / EXPLANATIONS, EXPLANATION)):
+    for lot in _lots(read_lines(folder / EXPLANATIONS, EXPLANATION_LINE)):
         yield explained(lot)
 
 
@@ -166,9 +168,9 @@ def _judged(folder: Path) -> Iterator[ScoreFigures]:
         for path, most in _files(folder, SCORES):
             rows, controls, names, control_names = _arrays(path, most, "rows", "controls", "names", "control_names")
             _check(path, rows.dtype == JUDGED and controls.dtype == CONTROLLED)
-            _check(path, names.dtype.kind == control_names.dtype.kind == "U" or not len(rows))
+            _check(path, could_be_of_lines(rows) and _are_texts(names) and _are_texts(control_names))
             places = ((rows["name"], names), (controls["name"], control_names), (controls["row"], rows))
-            _check(path, all(place.max(initial=0) < max(1, len(among)) for place, among in places))
+            _check(path, all((place < len(among)).all() for place, among in places))
             yield ScoreFigures(rows, tuple(names.tolist()), controls, tuple(control_names.tolist()))
     for lot in _lots(read_lines(folder / SCORES, SCORE_LINE)):
         yield judged(lot)
@@ -192,15 +194,24 @@ def _arrays(path: Path, most: int, *names: str) -> list[npt.NDArray[np.void]]:
             _check(path, sum(member.file_size for member in whole.infolist()) <= most)
         with np.load(path, allow_pickle=False) as stored:
             found = [stored[name] for name in names]
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+    # Of bytes that anyone may have written, NumPy, and what it reads them with, raise nearly anything.
+    except Exception as error:
         raise UnusableFiguresError(f"{path}: cannot be read: {error}") from error
-    _check(path, all(array.ndim == 1 for array in found))
+    _check(path, all(isinstance(array, np.ndarray) and array.ndim == 1 for array in found))
     return found
 
 
 def _check(path: Path, right: bool) -> None:
     if not right:
         raise UnusableFiguresError(f"{path}: is not what its name says")
+
+
+def _are_texts(names: npt.NDArray[np.generic]) -> bool:
+    """Whether an array holds texts of characters that there are; NumPy takes any numbers for such."""
+    if names.dtype.kind != "U" or not names.dtype.itemsize:
+        return False
+    codes = np.ascontiguousarray(names).view("<u4")
+    return bool(((codes < 0xD800) | ((codes > 0xDFFF) & (codes <= sys.maxunicode))).all())
 
 
 def _lots(lines: Iterator[T]) -> Iterator[list[T]]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field, FiniteFloat, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, TypeAdapter
 
 from autointerp.runs.index import judging_of, named
 from autointerp.schema import Explanation, Usage, finite, is_undetermined
@@ -16,6 +16,8 @@ Rows = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
 _USAGE = [(name, "<f8" if name == "dollars" else "<i8") for name in Usage.model_fields]
 _FEATURE = Annotated[int, Field(ge=0, lt=2**63)]
+_MOST = 2**53
+"""What one line used stays below it, so that each whole number is a float and sums do not run over."""
 EXPLAINED = np.dtype(
     [
         ("feature", "<i8"),
@@ -44,6 +46,23 @@ CONTROLLED = np.dtype([("row", "<u4"), ("name", "<u4"), ("value", "<f8")])
 """What a control of the score in a row has."""
 
 
+def _countable(usage: Usage) -> Usage:
+    if not all(value is None or name == "dollars" or 0 <= value < _MOST for name, value in usage):
+        raise ValueError("tokens and calls are counts below 2^53")
+    return usage
+
+
+def _kept(line: Explanation) -> Explanation:
+    if not 0 <= line.feature < 2**63:
+        raise ValueError("feature is no number from 0 to 2^63 - 1")
+    _countable(line.usage)
+    return line
+
+
+EXPLANATION_LINE = TypeAdapter[Explanation](Annotated[Explanation, AfterValidator(_kept)])
+"""Reads a line of explanations.jsonl for `explained`."""
+
+
 class _Details(BaseModel):
     careful_f1: object = None
     p_fisher: object = None
@@ -66,7 +85,7 @@ class _Scored(BaseModel):
     high: FiniteFloat
     details: _Details
     controls: dict[str, _Control]
-    usage: Usage = Usage()
+    usage: Annotated[Usage, AfterValidator(_countable)] = Usage()
 
 
 class _Unscored(BaseModel):
@@ -114,10 +133,13 @@ class ScoreFigures:
         return self.where(np.isin(self.rows["name"], own))
 
     def last(self) -> "ScoreFigures":
-        """The last row of each feature, whoever scored it."""
-        kept = np.zeros(len(self.rows), bool)
-        kept[_last(self.rows)] = True
-        return self.where(kept)
+        """The last row of each feature, whoever scored it, by feature: what is drawn from them depends on the order."""
+        at = _last(self.rows)
+        place = np.full(len(self.rows), -1)
+        place[at] = np.arange(len(at))
+        controls = self.controls[place[self.controls["row"]] >= 0]
+        controls["row"] = place[controls["row"]]
+        return replace(self, rows=self.rows[at], controls=controls)
 
     def by_name(self) -> Iterator[tuple[str, "ScoreFigures"]]:
         """The scores of each scorer and judging."""
@@ -149,8 +171,20 @@ def _last(rows: Rows) -> npt.NDArray[np.int64]:
 def usage_of(rows: Rows) -> Usage:
     """What all of them used."""
     known = rows["dollars"][~np.isnan(rows["dollars"])]
-    tokens = {name: int(rows[name].sum()) for name, kind in _USAGE if kind == "<i8"}
+    tokens = {name: int(rows[name].sum(dtype=np.float64)) for name, kind in _USAGE if kind == "<i8"}
     return Usage(**tokens, dollars=float(known.sum()) if len(known) else None)
+
+
+def could_be_of_lines(rows: Rows) -> bool:
+    """Whether rows of the type `EXPLAINED` or `JUDGED`, which may come from anywhere, hold what lines may say."""
+    kinds = {name: kind for name, (kind, *_) in (rows.dtype.fields or {}).items()}
+    # NumPy reckons with truth values as it finds them, whatever is in the byte.
+    truths = all((rows[name].view(np.uint8) <= 1).all() for name, kind in kinds.items() if kind == np.bool_)
+    counts = all(((rows[name] >= 0) & (rows[name] < _MOST)).all() for name, kind in _USAGE if kind == "<i8")
+    numbers = [rows[name] for name in _NUMBERS if name in kinds]
+    finite_or_none = all((np.isfinite(column) | np.isnan(column)).all() for column in numbers)
+    is_there = "scored" not in kinds or not np.isnan(rows["value"][rows["scored"]]).any()
+    return bool(truths and counts and finite_or_none and is_there and (rows["feature"] >= 0).all())
 
 
 def explained(lines: Iterable[Explanation]) -> Rows:

@@ -1,8 +1,10 @@
 """Figures of lines, beside the records read whole; and figures that cannot be used."""
 
 import json
+import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from math import isnan, nan
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from autointerp.runs.figure_files import (
     packed,
     score_figures,
 )
-from autointerp.runs.figures import last, usage_of
+from autointerp.runs.figures import CONTROLLED, JUDGED, last, usage_of
 from autointerp.runs.index import EXPLANATION
 from autointerp.runs.score_lines import SCORE
 from autointerp.schema import Control, Scored, Unscored, Usage
@@ -128,6 +130,20 @@ def test_figures_of_scores_are_what_the_records_say(
         assert last(own.rows)["feature"].tolist() == sorted({s.feature for s in scores if s.judging == "1a2b3c4d"})
 
 
+@given(some.lists(SCORED, max_size=8))
+def test_the_last_scores_are_in_the_order_of_features(tmp_path_factory: pytest.TempPathFactory, scores: list[Scored]):
+    folder = tmp_path_factory.mktemp("lines")
+    (folder / SCORES).write_bytes(lines_of(scores))
+
+    found = score_figures([folder]).last()
+
+    latest = sorted({s.feature: s for s in scores}.items())
+    assert [(r["feature"], r["value"]) for r in found.rows] == [(f, s.value) for f, s in latest]
+    for control in ("constant", "shuffled"):
+        values = [s.controls[control].value if control in s.controls else nan for _, s in latest]
+        np.testing.assert_array_equal(found.column(control), values)
+
+
 @given(some.lists(SCORED, max_size=6), some.lists(SCORED, max_size=6))
 def test_a_part_adds_what_the_run_has_not(
     tmp_path_factory: pytest.TempPathFactory, own: list[Scored], more: list[Scored]
@@ -196,26 +212,94 @@ def overlong(path: Path) -> None:
         whole.writestr("more", bytes(1 << 22))
 
 
-def of_no_row(path: Path) -> None:
+def with_(**fields: object) -> Callable[[Path], None]:
+    """Puts values into fields of rows, such as `controls_row=7`, or arrays in place of others."""
+
+    def spoil(path: Path) -> None:
+        with np.load(path) as stored:
+            arrays = dict(stored)
+        for name, value in fields.items():
+            array, _, column = name.partition("_") if name not in arrays else (name, "", "")
+            if column:
+                arrays[array][column] = value
+            else:
+                arrays[array] = value
+        saved(path, **arrays)
+
+    return spoil
+
+
+def no_truth(path: Path) -> None:
     with np.load(path) as stored:
         arrays = dict(stored)
-    arrays["controls"]["row"] = 7
+    arrays["rows"]["scored"].view(np.uint8)[:] = 2
     saved(path, **arrays)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda path: path.write_bytes(b"no zip"),
-        lambda path: path.write_bytes(path.read_bytes()[:-40]),
-        lambda path: saved(path, rows=np.zeros(3)),
-        lambda path: saved(path, rows=np.array([{}], object)),
-        overlong,
-        of_no_row,
-        lambda path: path.rename(path.with_name(path.name.replace("0-00", "1-00", 1))),
-    ],
-    ids=["no zip", "cut", "others", "pickled", "a bomb", "a control of no row", "a gap"],
-)
+def member(header: bytes) -> Callable[[Path], None]:
+    """Has an array begin with such a header."""
+
+    def spoil(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as whole:
+            whole.writestr("rows.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+
+    return spoil
+
+
+def flagged(at: int, flag: int) -> Callable[[Path], None]:
+    """Says of the members of the zip that they are packed in some other way."""
+
+    def spoil(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        for found in re.finditer(b"PK\x01\x02", bytes(content)):
+            content[found.start() + at] = flag
+        path.write_bytes(content)
+
+    return spoil
+
+
+def no_array(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as whole:
+        whole.writestr("rows.npy", b"no array")
+
+
+def an_array_before(path: Path) -> None:
+    np.save(array := BytesIO(), np.zeros(3))
+    path.write_bytes(array.getvalue() + path.read_bytes())
+
+
+NO_NAMES = np.array([], np.str_)
+SPOILT = {
+    "no zip": lambda path: path.write_bytes(b"no zip"),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-40]),
+    "others": lambda path: saved(path, rows=np.zeros(3)),
+    "pickled": lambda path: saved(path, rows=np.array([{}], object)),
+    "a bomb": overlong,
+    "a control of no row": with_(controls_row=7),
+    "a gap": lambda path: path.rename(path.with_name(path.name.replace("0-00", "1-00", 1))),
+    "no array": no_array,
+    "an array before": an_array_before,
+    "more rows than 64 bits": member(b"{'descr': '<f8', 'fortran_order': False, 'shape': (1" + b"0" * 30 + b",)}\n"),
+    "a header of another kind": member(b"{[]: 1}\n"),
+    "a header without end": member(b"[" * 3000 + b"\n"),
+    "encrypted": flagged(8, 1),
+    "packed by no known way": flagged(10, 97),
+    "no names": with_(names=NO_NAMES),
+    "no names of controls": with_(control_names=NO_NAMES),
+    "names that are numbers": with_(rows=np.zeros(0, JUDGED), controls=np.zeros(0, CONTROLLED), names=np.zeros(1)),
+    "half a character": with_(names=np.array(["\ud800"])),
+    "no character": with_(names=np.full(1, 2**31 - 1, "<u4").view("<U1")),
+    "a negative feature": with_(rows_feature=-1),
+    "a negative count": with_(rows_calls=-1),
+    "counts that run over": with_(rows_calls=2**62),
+    "no value": with_(rows_value=nan),
+    "an infinite value": with_(rows_value=np.inf),
+    "an infinite detail": with_(rows_p_fisher=-np.inf),
+    "no truth value": no_truth,
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
 def test_figures_that_are_not_what_they_should_be_are_not_used(tmp_path: Path, spoil):
     scored = {"status": "scored", "feature": 0, "scorer": "s", "value": 0.5, "low": 0.4, "high": 0.6, "details": {}}
     put(tmp_path, SCORES, json.dumps(scored | {"controls": {"constant": {"value": 0.1}}}).encode() + b"\n")
@@ -225,6 +309,19 @@ def test_figures_that_are_not_what_they_should_be_are_not_used(tmp_path: Path, s
     spoil(path)
 
     with pytest.raises(UnusableFiguresError):
+        score_figures([tmp_path])
+
+
+@pytest.mark.parametrize("fields", [{"feature": 2**63}, {"feature": -1}, {"usage": {"calls": 2**53}}])
+def test_lines_with_numbers_that_no_column_holds_are_named(tmp_path: Path, fields: dict[str, object]):
+    line = json.loads(EXPLANATION.dump_json(explanation(1)))
+    (tmp_path / EXPLANATIONS).write_text(json.dumps(line | fields) + "\n")
+    score = {"status": "scored", "feature": 0, "scorer": "s", "value": 0.5, "low": 0.4, "high": 0.6, "details": {}}
+    (tmp_path / SCORES).write_text(json.dumps(score | {"controls": {}} | fields) + "\n")
+
+    with pytest.raises(RunError, match=r"explanations\.jsonl:1: "):
+        explanation_figures([tmp_path])
+    with pytest.raises(RunError, match=r"scores\.jsonl:1: "):
         score_figures([tmp_path])
 
 
