@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import nan
+from operator import attrgetter
 from typing import Annotated, Literal
 
 import numpy as np
@@ -15,6 +16,8 @@ from autointerp.schema import Explanation, Usage, finite, is_undetermined
 Rows = npt.NDArray[np.void]
 Floats = npt.NDArray[np.float64]
 _USAGE = [(name, "<f8" if name == "dollars" else "<i8") for name in Usage.model_fields]
+_all_used = attrgetter(*(name for name, _ in _USAGE))
+_counts = attrgetter(*(name for name, kind in _USAGE if kind == "<i8"))
 _FEATURE = Annotated[int, Field(ge=0, lt=2**63)]
 _MOST = 2**53
 """What one line used stays below it, so that each whole number is a float and sums do not run over."""
@@ -47,7 +50,8 @@ CONTROLLED = np.dtype([("row", "<u4"), ("name", "<u4"), ("value", "<f8")])
 
 
 def _countable(usage: Usage) -> Usage:
-    if not all(value is None or name == "dollars" or 0 <= value < _MOST for name, value in usage):
+    counts = _counts(usage)
+    if min(counts) < 0 or max(counts) >= _MOST:
         raise ValueError("tokens and calls are counts below 2^53")
     return usage
 
@@ -238,7 +242,7 @@ def _or_nan(value: float | None) -> float:
 
 
 def _used(usage: Usage) -> tuple[float, ...]:
-    return tuple(_or_nan(value) for _, value in usage)
+    return tuple(map(_or_nan, _all_used(usage)))
 
 
 def together(pieces: Sequence[ScoreFigures]) -> ScoreFigures:
