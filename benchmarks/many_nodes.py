@@ -212,7 +212,10 @@ def table(took: Sequence[Took]) -> str:
 
 def _more(took: Sequence[Took]) -> Iterator[str]:
     """The cost of one feature, and of ten million, by stage."""
-    stages = list(dict.fromkeys(t.stage for t in took))
+    sizes = Counter(t.stage for t in took)
+    stages = [stage for stage, n in sizes.items() if n > 1]
+    if not stages:
+        return
     columns = [_costs(*[t for t in took if t.stage == stage][-2:]) for stage in stages]
     yield f"| | {' | '.join(f'{stage}: a feature more | ten million' for stage in stages)} |"
     yield f"|---{'|---|---' * len(stages)}|"
