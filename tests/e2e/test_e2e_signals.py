@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,15 @@ from standin.server import StandIn
 from autointerp.signals import ALIKE
 
 FEW = ("--concurrency", "2")
+
+
+@pytest.fixture(autouse=True)
+def heeded() -> Iterator[None]:
+    """The signals do what they do by default, also where these tests were started by nohup, which has one ignored."""
+    before = [(one, signal.signal(one, signal.SIG_DFL)) for one in ALIKE if signal.getsignal(one) is signal.SIG_IGN]
+    yield
+    for one, handler in before:
+        signal.signal(one, handler)
 
 
 def sent(which: signal.Signals) -> Callable[[subprocess.Popen[str]], None]:
