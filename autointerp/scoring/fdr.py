@@ -1,11 +1,9 @@
 """Tests relevance over a whole run: controls false discoveries, and estimates the rate of false positives."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from autointerp.schema import Score, Scored
 from autointerp.statistics.exact import benjamini_hochberg, hypergeometric_tail
 from autointerp.statistics.rates import Floats, Interval, Ints, wilson
 
@@ -51,47 +49,10 @@ class FalsePositives:
     """The one-sided p-value of the features being found no more often than shuffled sets (Fisher's exact test)."""
 
 
-def discoveries(scores: Iterable[Score], *, level: float = LEVEL) -> Discoveries:
-    """Corrects the Fisher p-values of a run's relevance scores by the method of Benjamini and Hochberg.
-
-    Features of one dictionary fire on overlapping images, so their tests depend on each other, mostly positively, where
-    the method holds; see `benjamini_hochberg` for what it promises otherwise. The correction is over the features
-    scored so far: it changes as the run goes on.
-
-    Args:
-        scores: scores of any scorers; the last one of a feature holds.
-        level: the false discovery rate in (0, 1).
-    """
-    p: dict[int, float] = {}
-    for score in scores:
-        if isinstance(score, Scored) and (value := score.number("p_fisher")) is not None:
-            p[score.feature] = value
-    return discovered(np.array(list(p), np.int64), np.array(list(p.values()), float), level=level)
-
-
 def discovered(features: Ints, p: Floats, *, level: float = LEVEL) -> Discoveries:
     """Corrects p-values that are given as columns: distinct features and their p-values, both of shape [n]."""
     order = np.argsort(features, kind="stable")
     return Discoveries(features[order], benjamini_hochberg(p[order]), level)
-
-
-def false_positive_rate(scores: Iterable[Score]) -> FalsePositives | None:
-    """Computes how often a second pass finds an error in images that share none, and how often it finds one at all.
-
-    Args:
-        scores: scores of any scorers; the last one of a feature holds.
-
-    Returns:
-        The two rates; None where no shuffled set was asked about.
-    """
-    own: dict[int, bool] = {}
-    shuffled: dict[int, bool] = {}
-    for score in scores:
-        if isinstance(score, Scored) and score.details.get("form") == "lmm":
-            own[score.feature] = score.value == 1
-            if (control := score.controls.get("shuffled")) is not None:
-                shuffled[score.feature] = control.value == 1
-    return false_positives(sum(own.values()), len(own), sum(shuffled.values()), len(shuffled)) if shuffled else None
 
 
 def false_positives(found: int, n: int, shuffled: int, n_shuffled: int) -> FalsePositives:

@@ -179,7 +179,7 @@ def connected(address: str | None, size: int) -> Iterator[None]:
 def unreachable(address: str | None, error: Exception, environment: Mapping[str, str]) -> SettingsError:
     """What to say where Ray cannot be begun or reached, above all where a cluster's token is wanted.
 
-    Ray says of a refused token only that it failed to connect; what it saw stands in what that came of.
+    Where a token is refused, Ray's error says only that it failed to connect; the errors behind it name the refusal.
 
     Args:
         address: that was given.

@@ -9,11 +9,11 @@ from standin.commands import Command, Done
 from standin.mind import Question, as_text
 from standin.planted import FEATURES, Population
 from standin.records import explanations, scores
+from standin.relevance import discoveries, false_positive_rate
 from standin.server import StandIn
 
 from autointerp.runs.folder import open_run
 from autointerp.schema import Scored
-from autointerp.scoring.fdr import discoveries, false_positive_rate
 
 POINTED = [f for f, planted in enumerate(FEATURES) if all(shape == "triangle" for _, shape in planted.pairs)]
 DOMAIN = ("--domain", "physical-plausibility")

@@ -7,12 +7,15 @@ from unittest import mock
 
 import pytest
 from builders import explanation, sampled, several
+from standin.relevance import discoveries, false_positive_rate
 
 from autointerp.commands.status import status
 from autointerp.runs.folder import RunWriter
 from autointerp.runs.info import DumpReference, ExplainStage, RunInfo
 from autointerp.schema import Explanation, Scored, Unscored
 from autointerp.settings import ExplainSettings, ModelName, ModelSettings
+
+CREATED = {"created": "2026-01-31"}
 
 
 def run_of(folder: Path, *explanations: Explanation) -> Path:
@@ -73,3 +76,43 @@ def test_the_mean_is_told_with_and_without_undetermined_features(tmp_path: Path)
     # (1 + .6 + .2) / 3, and (.6 + .2) / 2 without the first, whose interval is .9 wide.
     assert (detection.n, detection.mean) == (3, pytest.approx(0.6))
     assert (detection.undetermined, detection.mean_determined) == (1, pytest.approx(0.4))
+
+
+def test_relevance_over_the_run_is_what_its_records_say_one_by_one(tmp_path: Path):
+    run = run_of(tmp_path / "run", explanation(1))
+    about = {
+        "scorer": "relevance",
+        "low": 0.0,
+        "high": 1.0,
+        "n": 9,
+        "judge": "m",
+        "prompt": "",
+        "created": "2026-01-31",
+    }
+    tested = [(4, 0.9), (2, 0.5), (7, 0.004), (4, 0.001)]
+    asked = [(11, 1.0, 0.0), (10, 0.0, None), (12, 1.0, 1.0), (13, 1.0, 0.0), (11, 0.0, None)]
+    records = [
+        Scored.model_validate(
+            about | {"feature": f, "value": 0.5, "details": {"form": "label", "p_fisher": p}, "controls": {}}
+        )
+        for f, p in tested
+    ] + [
+        Scored.model_validate(
+            about
+            | {"feature": f, "value": value, "details": {"form": "lmm"}}
+            | {"controls": {} if mixed is None else {"shuffled": {"value": mixed, "n": 1}}}
+        )
+        for f, value, mixed in asked
+    ]
+    (run / "scores.jsonl").write_text("".join(r.model_dump_json() + "\n" for r in records))
+
+    found, rate = discoveries(records), false_positive_rate(records)
+    told = status(run)
+
+    assert rate is not None
+    assert told.associated is not None
+    assert told.associated.startswith(f"{len(found.discovered)} of {found.n_tested} features ")
+    assert told.shuffled is not None
+    assert f"found in {rate.found.value:.3f} [{rate.found.low:.3f}, " in told.shuffled
+    assert f" of {rate.n} features, in {rate.shuffled.value:.3f} [" in told.shuffled
+    assert f" of {rate.n_shuffled} shuffled sets (p = {rate.p:.2g})" in told.shuffled

@@ -1,8 +1,8 @@
 import pytest
+from standin.relevance import discoveries
 
 from autointerp.schema import Control, Score, Scored
 from autointerp.scoring.control_tests import CONTROLS, headline, separations
-from autointerp.scoring.fdr import discoveries
 
 
 def run_of(own: float, n: int, **controls: float) -> list[Score]:

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import explanation
+from standin.relevance import discoveries, false_positive_rate
 from trial import ByImage, make_case, outcomes, scored, subject
 
 from autointerp.lmm.cache import Cache
 from autointerp.schema import Control, DomainFinding, FeatureRow, Scored, Unscored
 from autointerp.scoring.case import Population
-from autointerp.scoring.fdr import discovered, discoveries, false_positive_rate, false_positives
+from autointerp.scoring.fdr import discovered, false_positives
 from autointerp.scoring.scorers.relevance import label_form
 from autointerp.statistics.lift import lift_of
 
